@@ -1,0 +1,34 @@
+"""What the servers of a run can do, found by asking them; the plain data that policies and the report read."""
+
+import msgspec
+
+__all__ = ["JudgeCapabilities", "ServerCapabilities"]
+
+
+class ServerCapabilities(msgspec.Struct, frozen=True, kw_only=True):
+    """One reasoner endpoint.
+
+    `api` is "completions" (prompt sent as token ids) or "chat". `resumable` means that a closed stream can
+    go on exactly: prompt ids and generated ids are both known and accepted.
+    """
+
+    endpoint: str
+    model: str
+    server: str
+    """Name and version as far as the server tells, e.g. "vllm 0.32.0"."""
+    api: str
+    token_ids: bool
+    continuous_usage: bool
+    resumable: bool
+    metrics: bool
+    max_model_len: int | None
+
+
+class JudgeCapabilities(msgspec.Struct, frozen=True, kw_only=True):
+    """The judge endpoint: `dialect` is "generative_scoring", "completions" or "chat"."""
+
+    endpoint: str
+    model: str
+    dialect: str
+    label_token_ids: tuple[int, int] | None
+    metrics: bool

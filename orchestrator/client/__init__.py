@@ -1,0 +1,1 @@
+"""Everything that talks to servers: reasoner streams, judge calls, local vLLM processes."""

@@ -1,0 +1,296 @@
+"""Facts (what happened, past tense) and orders (what to do, imperative), as frozen structs.
+
+The rule: facts are logged, orders are performed and produce facts. Both serialise to one JSON line with
+a `type` field, so the journal, the report, a display and the tests all read the same thing.
+
+Times (`at`) are seconds since the run started. Token counts are the server's own where it gives them.
+Traces are numbered 0 to planned-1; clusters in the order in which they opened.
+"""
+
+from typing import Any, Literal
+
+import msgspec
+
+__all__ = [
+    "AskJudge",
+    "Ballots",
+    "CheckpointReached",
+    "ClusterOpened",
+    "Fact",
+    "FinishRun",
+    "JudgeFailed",
+    "Order",
+    "PairsJudged",
+    "PauseTrace",
+    "ResumeTrace",
+    "RunFinished",
+    "RunInterrupted",
+    "RunStarted",
+    "StartTrace",
+    "StopTrace",
+    "TokensArrived",
+    "TraceFailed",
+    "TraceFinished",
+    "TraceJoined",
+    "TracePaused",
+    "TraceResumed",
+    "TraceStarted",
+    "TraceStopped",
+    "TraceUnjudged",
+    "VoteCast",
+]
+
+Boundary = Literal["server", "decode", "judge", "answer"]
+"""Where a failure crossed into our program."""
+
+
+class _Fact(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    at: float
+
+
+# --- facts that come from outside: the shell feeds them to the core -------------------------------
+
+
+class RunStarted(_Fact, frozen=True, kw_only=True):
+    """A question is taken up. Everything that the core's decisions depend on is in here.
+
+    `settings` is the resolved settings tree (no keys or secrets) and `capabilities` what the probe of the
+    servers found; both as plain JSON.
+    """
+
+    question_id: str
+    question: str
+    gold: str | None
+    planned: int
+    settings: dict[str, Any]
+    capabilities: dict[str, Any]
+
+
+class TraceStarted(_Fact, frozen=True, kw_only=True):
+    """The first event of a trace's first stream has come; the server has read `prompt_tokens`."""
+
+    trace: int
+    endpoint: str
+    prompt_tokens: int
+    cached_prompt_tokens: int
+
+
+class TokensArrived(_Fact, frozen=True, kw_only=True):
+    """New text of a trace. `tokens` is its exact total of generated tokens so far, over all its streams."""
+
+    trace: int
+    text: str
+    tokens: int
+    token_ids: tuple[int, ...] = ()
+
+
+class TracePaused(_Fact, frozen=True, kw_only=True):
+    """The stream was closed at `tokens` generated tokens; it can be resumed exactly from there."""
+
+    trace: int
+    tokens: int
+
+
+class TraceResumed(_Fact, frozen=True, kw_only=True):
+    """A further stream of the trace gave its first event: after a pause or, `attempt` > 0, after a fault."""
+
+    trace: int
+    endpoint: str
+    prompt_tokens: int
+    cached_prompt_tokens: int
+    attempt: int = 0
+
+
+class TraceFinished(_Fact, frozen=True, kw_only=True):
+    """Terminal: the model ended the trace or reached its token limit (`finish_reason` "length").
+
+    `answer` names the class of equal answers within this question (the first member's spelling) and is
+    None when no answer could be read; `raw_answer` is this trace's own spelling.
+    """
+
+    trace: int
+    answer: str | None
+    raw_answer: str | None
+    finish_reason: str
+    tokens: int
+
+
+class TraceStopped(_Fact, frozen=True, kw_only=True):
+    """Terminal: stopped by order, before its end. `reason` "pruned" counts as pruned, others as stopped."""
+
+    trace: int
+    reason: str
+    tokens: int
+
+
+class TraceFailed(_Fact, frozen=True, kw_only=True):
+    """Terminal: given up after the last retry; its siblings live on."""
+
+    trace: int
+    boundary: Boundary
+    message: str
+    tokens: int
+
+
+class PairsJudged(_Fact, frozen=True, kw_only=True):
+    """One judge call: p(identical) of `trace` with each of `members`, and what the call cost.
+
+    `members` and `probabilities` have the same length. `requests` counts HTTP requests behind the call.
+    """
+
+    trace: int
+    members: tuple[int, ...]
+    probabilities: tuple[float, ...]
+    prompt_tokens: int
+    cached_prompt_tokens: int
+    completion_tokens: int
+    seconds: float
+    requests: int = 1
+
+
+class JudgeFailed(_Fact, frozen=True, kw_only=True):
+    """The judge gave no verdict for these pairs: unknown, never a reason to prune."""
+
+    trace: int
+    members: tuple[int, ...]
+    message: str
+
+
+class RunInterrupted(_Fact, frozen=True, kw_only=True):
+    """The user asked the run to end now."""
+
+
+class RunFinished(_Fact, frozen=True, kw_only=True):
+    """The last fact. `correct_answers` are the answer classes equal to the gold answer.
+
+    `server_generated_tokens` is the change of the servers' own counter over the run, None if there is none
+    or if other runs shared the server.
+    """
+
+    correct_answers: tuple[str, ...]
+    server_generated_tokens: int | None
+    interrupted: bool
+
+
+# --- facts that the core decides ------------------------------------------------------------------
+
+
+class CheckpointReached(_Fact, frozen=True, kw_only=True):
+    """The segment that the judge reads is fixed: the first `chars` characters of the trace.
+
+    `complete` says that the trace had ended before the checkpoint, so the segment is all of it.
+    """
+
+    trace: int
+    chars: int
+    words: int
+    tokens: int
+    complete: bool
+
+
+class ClusterOpened(_Fact, frozen=True, kw_only=True):
+    """No cluster was similar enough; `similarity` is the best upper bound seen, None for the first one."""
+
+    trace: int
+    cluster: int
+    similarity: float | None
+
+
+class TraceJoined(_Fact, frozen=True, kw_only=True):
+    """The trace joined the most similar cluster; `similarity` is the mean over the members asked so far."""
+
+    trace: int
+    cluster: int
+    similarity: float
+
+
+class TraceUnjudged(_Fact, frozen=True, kw_only=True):
+    """The judge gave no verdict for this trace: it belongs to no cluster and runs on to its end."""
+
+    trace: int
+
+
+class Ballots(msgspec.Struct, frozen=True, kw_only=True):
+    """Votes for one class of equal answers."""
+
+    answer: str
+    ballots: int
+    weight: float
+
+
+class VoteCast(_Fact, frozen=True, kw_only=True):
+    """The tally, largest first. `answer` is None when there were fewer ballots than the floor.
+
+    `margin` is (first - second) / all ballots, in 0..1.
+    """
+
+    answer: str | None
+    votes: tuple[Ballots, ...]
+    margin: float
+
+
+Fact = (
+    RunStarted
+    | TraceStarted
+    | TokensArrived
+    | TracePaused
+    | TraceResumed
+    | TraceFinished
+    | TraceStopped
+    | TraceFailed
+    | PairsJudged
+    | JudgeFailed
+    | RunInterrupted
+    | RunFinished
+    | CheckpointReached
+    | ClusterOpened
+    | TraceJoined
+    | TraceUnjudged
+    | VoteCast
+)
+
+
+# --- orders ---------------------------------------------------------------------------------------
+
+
+class _Order(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+    pass
+
+
+class StartTrace(_Order, frozen=True, kw_only=True):
+    """Open the trace's first stream as soon as there is room for one."""
+
+    trace: int
+
+
+class PauseTrace(_Order, frozen=True, kw_only=True):
+    """Close the stream, keep what was received; the trace may be resumed."""
+
+    trace: int
+
+
+class ResumeTrace(_Order, frozen=True, kw_only=True):
+    """Go on from the tokens received; without effect on a trace that is still running."""
+
+    trace: int
+
+
+class StopTrace(_Order, frozen=True, kw_only=True):
+    """End the trace for good; without effect on a trace that has ended."""
+
+    trace: int
+    reason: str
+
+
+class AskJudge(_Order, frozen=True, kw_only=True):
+    """Ask for p(identical) of `trace` with each of `members`, all by their segments."""
+
+    trace: int
+    members: tuple[int, ...]
+
+
+class FinishRun(_Order, frozen=True, kw_only=True):
+    """Nothing is left to do: close the run."""
+
+
+Order = StartTrace | PauseTrace | ResumeTrace | StopTrace | AskJudge | FinishRun

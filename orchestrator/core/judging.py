@@ -1,0 +1,111 @@
+"""The judge's prompt and the reading of its score: one pure module for training, evaluation and the client.
+
+The rule: whoever shows a pair to a judge builds the text here, and whoever reads a verdict reads it here.
+Everything that differs between judges (wording, chat markup, labels, truncation) is data: a `JudgeSpec`,
+loaded from `configs/judges/*.yaml`.
+
+A prompt has two parts, so that one new trace can be compared with many members at the price of one
+shared prefix: `query` (everything up to and including the new trace) and `item` (the member and what
+follows). The full prompt is `query + item`, and the parts are tokenised **separately** and concatenated,
+in training as in serving, so that every dialect shows the model the same token ids.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+__all__ = ["JudgeSpec", "PairPrompt", "pair_prompt", "probability_identical"]
+
+
+class JudgeSpec(BaseModel):
+    """How to ask one judge, and how to read it.
+
+    `query` may use {instruction}, {question} and {new}; `item` may use {member}. `markup_before` and
+    `markup_after` are the chat template's text around the user's message, written out, for servers that
+    are asked by raw completion; chat endpoints get the user's message alone.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    model: str = Field(description="model name or folder that a judge server loads")
+    instruction: str
+    query: str
+    item: str
+    markup_before: str = ""
+    markup_after: str = ""
+    labels: tuple[str, str] = ("identical", "not identical")
+    segment_words: int = Field(25, ge=1, description="reasoning words before the cut it was trained on")
+    max_segment_chars: int = Field(
+        8000, ge=1, description="a longer segment keeps its last characters (the newest reasoning)"
+    )
+
+    @model_validator(mode="after")
+    def _has_both_traces(self) -> "JudgeSpec":
+        if "{new}" not in self.query or "{member}" not in self.item:
+            raise ValueError("the judge's query must contain {new} and its item {member}")
+        return self
+
+
+class PairPrompt(BaseModel):
+    """One comparison as text: `query + item` is what the model reads before it writes a label."""
+
+    model_config = ConfigDict(frozen=True)
+
+    query: str
+    item: str
+    user_message: str = Field(description="the same pair without chat markup, for chat endpoints")
+
+
+def pair_prompt(spec: JudgeSpec, *, question: str, new: str, member: str) -> PairPrompt:
+    """The prompt that asks whether segment `new` and segment `member` will end in the same answer.
+
+    Segments longer than `spec.max_segment_chars` keep their end. Braces in the texts are left alone.
+    """
+    query = _fill(
+        spec.query,
+        {
+            "instruction": spec.instruction,
+            "question": question,
+            "new": new[-spec.max_segment_chars :],
+        },
+    )
+    item = _fill(spec.item, {"member": member[-spec.max_segment_chars :]})
+    return PairPrompt(
+        query=spec.markup_before + query,
+        item=item + spec.markup_after,
+        user_message=query + item,
+    )
+
+
+def probability_identical(label_logprobs: Sequence[float]) -> float:
+    """p(identical), in 0..1: the softmax over the two labels' first tokens.
+
+    `label_logprobs` are (identical, not identical); minus infinity stands for a label that the server did
+    not report. Raises ValueError when neither is finite, because then there is no verdict.
+    """
+    identical, different = label_logprobs
+    if not (math.isfinite(identical) or math.isfinite(different)):
+        raise ValueError("neither label has a probability")
+    if identical >= different:
+        return 1.0 / (1.0 + math.exp(different - identical))
+    odds = math.exp(identical - different)
+    return odds / (1.0 + odds)
+
+
+def _fill(template: str, values: Mapping[str, str]) -> str:
+    """`template` with each {name} replaced in one pass, so that braces in a trace stay as they are."""
+    parts = []
+    rest = template
+    while rest:
+        head, brace, tail = rest.partition("{")
+        parts.append(head)
+        name, closing, after = tail.partition("}")
+        if brace and closing and name in values:
+            parts.append(values[name])
+            rest = after
+        else:
+            parts.append(brace)
+            rest = tail
+    return "".join(parts)

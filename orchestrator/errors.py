@@ -1,0 +1,96 @@
+"""Every error this project raises, in one tree; foreign exceptions are translated at the client boundary.
+
+DeepPruneError               exit code 1: the run failed
+├── ConfigError              exit code 2: a flag, setting or key the user can mend
+├── DatasetError             exit code 2: a questions file the user can mend
+├── EndpointError            exit code 1: a server could not do its part
+│   ├── EndpointUnreachable  exit code 2 at start: no server answers at this address
+│   ├── EndpointRejected     exit code 2: the server refuses every such request (401, 403, 404, 400)
+│   ├── EndpointBusy         429 or 503: try again, after `retry_after` seconds if the server says so
+│   └── StreamBroken         a stream ended, stalled or spoke nonsense before its finish reason
+├── JudgeError               the judge gave no usable verdict: unknown, so nothing is pruned on it
+├── JournalError             exit code 1: the journal cannot be written or read
+└── LocalServerError         exit code 1: a local vLLM server could not be started
+
+Each message is one plain sentence that ends with the remedy; the CLI prints it as it is.
+"""
+
+__all__ = [
+    "ConfigError",
+    "DatasetError",
+    "DeepPruneError",
+    "EndpointBusy",
+    "EndpointError",
+    "EndpointRejected",
+    "EndpointUnreachable",
+    "JournalError",
+    "JudgeError",
+    "LocalServerError",
+    "StreamBroken",
+]
+
+
+class DeepPruneError(Exception):
+    """Root of the tree; `exit_code` is what the command line ends with."""
+
+    exit_code = 1
+
+
+class ConfigError(DeepPruneError):
+    """A flag, setting, environment variable or key is wrong or missing."""
+
+    exit_code = 2
+
+
+class DatasetError(DeepPruneError):
+    """A questions file cannot be used; the message names the file and the line."""
+
+    exit_code = 2
+
+
+class EndpointError(DeepPruneError):
+    """A server could not do its part."""
+
+
+class EndpointUnreachable(EndpointError):
+    """No server answers at this address."""
+
+    exit_code = 2
+
+
+class EndpointRejected(EndpointError):
+    """The server understood and refuses: retrying the same request cannot help."""
+
+    exit_code = 2
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class EndpointBusy(EndpointError):
+    """The server asks for patience (429 or 503)."""
+
+    def __init__(self, message: str, retry_after: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after = retry_after
+
+
+class StreamBroken(EndpointError):
+    """A stream ended, stalled or spoke nonsense; `boundary` is "server" or "decode"."""
+
+    def __init__(self, message: str, boundary: str = "server") -> None:
+        super().__init__(message)
+        self.boundary = boundary
+
+
+class JudgeError(DeepPruneError):
+    """The judge gave no usable verdict."""
+
+
+class JournalError(DeepPruneError):
+    """The journal cannot be written or read."""
+
+
+class LocalServerError(DeepPruneError):
+    """A local vLLM server could not be started."""
