@@ -197,11 +197,14 @@ class ClusterOpened(_Fact, frozen=True, kw_only=True):
 
 
 class TraceJoined(_Fact, frozen=True, kw_only=True):
-    """The trace joined the most similar cluster; `similarity` is the mean over the members asked so far."""
+    """The trace joined the most similar cluster; `similarity` is the mean over the members asked so far.
+
+    It is None when there was no other choice (K = 1) and nobody had to be asked.
+    """
 
     trace: int
     cluster: int
-    similarity: float
+    similarity: float | None
 
 
 class TraceUnjudged(_Fact, frozen=True, kw_only=True):

@@ -36,7 +36,9 @@ class JudgeSpec(BaseModel):
     markup_before: str = ""
     markup_after: str = ""
     labels: tuple[str, str] = ("identical", "not identical")
-    segment_words: int = Field(25, ge=1, description="reasoning words before the cut it was trained on")
+    segment_words: int = Field(
+        25, ge=1, description="reasoning words before the cut it was trained on"
+    )
     max_segment_chars: int = Field(
         8000, ge=1, description="a longer segment keeps its last characters (the newest reasoning)"
     )

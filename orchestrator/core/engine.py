@@ -1,0 +1,136 @@
+"""The core of one question: facts in, decided facts and orders out.
+
+The rule: synchronous and sans-io. Time is on the facts, randomness comes from the seed in the settings, so
+the same facts always give the same decisions; a journal replayed through a fresh engine proves it.
+
+The engine does what all policies share: it finds checkpoints, counts the traces that are still open,
+honours an interrupt, and casts the vote when nothing is left to wait for. The policy does the rest.
+"""
+
+from typing import NamedTuple
+
+from orchestrator.config import CheckpointSettings, Settings
+from orchestrator.core.facts import (
+    CheckpointReached,
+    Fact,
+    FinishRun,
+    Order,
+    RunInterrupted,
+    RunStarted,
+    StartTrace,
+    StopTrace,
+    TokensArrived,
+    TraceFailed,
+    TraceFinished,
+    TraceStopped,
+)
+from orchestrator.core.policies import Step, make_policy
+from orchestrator.core.segment import Cut, Segmenter
+from orchestrator.core.vote import majority
+
+__all__ = ["Engine", "Outcome"]
+
+
+class Outcome(NamedTuple):
+    """What one fact led to: facts decided by the core, and orders for the shell, each in order."""
+
+    facts: list[Fact]
+    orders: list[Order]
+
+
+class Engine:
+    """Decides for one question; feed it every outside fact, beginning with its `RunStarted`."""
+
+    def __init__(self, started: RunStarted) -> None:
+        settings = Settings.model_validate(started.settings)
+        self._checkpoint = settings.checkpoint
+        self._min_ballots = settings.policy.min_ballots
+        self._policy = make_policy(settings, resumable=bool(started.capabilities["resumable"]))
+        self._segmenters: dict[int, Segmenter] = {}
+        self._open: set[int] = set()
+        self._answers: dict[int, str | None] = {}
+        self._interrupted = False
+        self._over = False
+
+    def feed(self, fact: Fact) -> Outcome:
+        """The decisions that follow from `fact`; facts that come after the vote change nothing."""
+        outcome = Outcome([], [])
+        if not self._over:
+            self._digest(fact, outcome)
+            self._close_if_done(fact.at, outcome)
+        return outcome
+
+    def _digest(self, fact: Fact, outcome: Outcome) -> None:
+        match fact:
+            case TokensArrived():
+                self._watch_for_checkpoint(fact, outcome)
+            case RunStarted():
+                self._follow(self._policy.start(), outcome)
+            case RunInterrupted():
+                self._interrupted = True
+                outcome.orders.extend(
+                    StopTrace(trace=trace, reason="interrupted") for trace in sorted(self._open)
+                )
+            case TraceFinished() | TraceStopped() | TraceFailed():
+                self._end_trace(fact, outcome)
+            case _:
+                self._consult(fact, outcome)
+
+    def _watch_for_checkpoint(self, fact: TokensArrived, outcome: Outcome) -> None:
+        if not self._policy.uses_checkpoints:
+            return
+        segmenter = self._segmenters.get(fact.trace)
+        if segmenter is None:
+            segmenter = self._segmenters[fact.trace] = _segmenter(self._checkpoint)
+        cut = segmenter.feed(fact.text, fact.tokens)
+        if cut is not None:
+            self._reach_checkpoint(fact, cut, complete=False, outcome=outcome)
+
+    def _end_trace(
+        self, fact: TraceFinished | TraceStopped | TraceFailed, outcome: Outcome
+    ) -> None:
+        self._open.discard(fact.trace)
+        if isinstance(fact, TraceFinished):
+            self._answers[fact.trace] = fact.answer
+        self._consult(fact, outcome)
+        segmenter = self._segmenters.get(fact.trace)
+        if isinstance(fact, TraceFinished) and segmenter is not None and segmenter.cut is None:
+            self._reach_checkpoint(fact, segmenter.finish(), complete=True, outcome=outcome)
+
+    def _reach_checkpoint(
+        self, fact: TokensArrived | TraceFinished, cut: Cut, *, complete: bool, outcome: Outcome
+    ) -> None:
+        reached = CheckpointReached(
+            at=fact.at,
+            trace=fact.trace,
+            chars=cut.chars,
+            words=cut.words,
+            tokens=fact.tokens,
+            complete=complete,
+        )
+        outcome.facts.append(reached)
+        self._consult(reached, outcome)
+
+    def _consult(self, fact: Fact, outcome: Outcome) -> None:
+        if not self._interrupted:
+            self._follow(self._policy.on(fact), outcome)
+
+    def _follow(self, step: Step, outcome: Outcome) -> None:
+        self._open.update(order.trace for order in step.orders if isinstance(order, StartTrace))
+        outcome.facts.extend(step.facts)
+        outcome.orders.extend(step.orders)
+
+    def _close_if_done(self, at: float, outcome: Outcome) -> None:
+        if self._open:
+            return
+        self._over = True
+        ballots = self._policy.ballots(tuple(self._answers))
+        answers = [self._answers[trace] for trace in ballots]
+        outcome.facts.append(majority(answers, min_ballots=self._min_ballots, at=at))
+        outcome.orders.append(FinishRun())
+
+
+def _segmenter(settings: CheckpointSettings) -> Segmenter:
+    if settings.unit == "words":
+        return Segmenter(words=settings.words, word_list=settings.word_list)
+    return Segmenter(tokens=settings.tokens, word_list=settings.word_list)

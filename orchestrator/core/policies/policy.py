@@ -1,0 +1,31 @@
+"""What the engine expects of a policy."""
+
+from typing import NamedTuple, Protocol
+
+from orchestrator.core.facts import Fact, Order
+
+__all__ = ["Policy", "Step"]
+
+
+class Step(NamedTuple):
+    """A policy's answer to one fact: facts that it decided, and orders, each in order."""
+
+    facts: list[Fact]
+    orders: list[Order]
+
+
+class Policy(Protocol):
+    """A state machine; the engine calls `start` once and then `on` for every fact but `TokensArrived`."""
+
+    @property
+    def uses_checkpoints(self) -> bool:
+        """Whether the engine shall look for checkpoints."""
+
+    def start(self) -> Step:
+        """The first orders of a run."""
+
+    def on(self, fact: Fact) -> Step:
+        """What follows from a fact."""
+
+    def ballots(self, finished: tuple[int, ...]) -> list[int]:
+        """The traces whose answers are counted, a part of `finished` (in order of finishing)."""
