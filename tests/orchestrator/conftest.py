@@ -1,0 +1,181 @@
+"""A teller of runs: short calls that become facts, for tests of what is folded from facts."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from orchestrator.config import Settings
+from orchestrator.core.facts import (
+    Ballots,
+    CheckpointReached,
+    ClusterOpened,
+    Fact,
+    JudgeFailed,
+    PairsJudged,
+    RunFinished,
+    RunStarted,
+    TokensArrived,
+    TraceFailed,
+    TraceFinished,
+    TraceJoined,
+    TracePaused,
+    TraceResumed,
+    TraceStarted,
+    TraceStopped,
+    TraceUnjudged,
+    VoteCast,
+)
+from orchestrator.view import RunView
+
+
+class Story:
+    """Collects the facts of one run; every call takes a tenth of a second."""
+
+    def __init__(
+        self, planned: int, *, gold: str | None = None, settings: Any = None, **can: Any
+    ) -> None:
+        self.facts: list[Fact] = []
+        server = {
+            "endpoint": "http://gpu:8000/v1",
+            "model": "nano",
+            "token_ids": True,
+            "continuous_usage": True,
+            "resumable": True,
+            "max_model_len": None,
+        }
+        self._add(
+            RunStarted,
+            question_id="q1",
+            question="How many apples?",
+            gold=gold,
+            planned=planned,
+            settings=Settings.model_validate(settings or {}).model_dump(mode="json"),
+            capabilities={**server, **can, "judge": None},
+        )
+
+    def _add(self, kind: Callable[..., Fact], **fields: Any) -> "Story":
+        self.facts.append(kind(at=round(0.1 * len(self.facts), 1), **fields))
+        return self
+
+    def start(self, *traces: int, prompt: int = 20, cached: int = 0) -> "Story":
+        for trace in traces:
+            self._add(
+                TraceStarted,
+                trace=trace,
+                endpoint="http://gpu:8000/v1",
+                prompt_tokens=prompt,
+                cached_prompt_tokens=cached,
+            )
+        return self
+
+    def tokens(self, trace: int, total: int, text: str = "so ") -> "Story":
+        return self._add(TokensArrived, trace=trace, text=text, tokens=total)
+
+    def checkpoint(self, trace: int, tokens: int, *, chars: int = 3) -> "Story":
+        return self._add(
+            CheckpointReached, trace=trace, chars=chars, words=1, tokens=tokens, complete=False
+        )
+
+    def pause(self, trace: int, tokens: int) -> "Story":
+        return self._add(TracePaused, trace=trace, tokens=tokens)
+
+    def resume(
+        self, trace: int, *, prompt: int = 50, cached: int = 48, attempt: int = 0
+    ) -> "Story":
+        return self._add(
+            TraceResumed,
+            trace=trace,
+            endpoint="http://gpu:8000/v1",
+            prompt_tokens=prompt,
+            cached_prompt_tokens=cached,
+            attempt=attempt,
+        )
+
+    def finish(self, trace: int, tokens: int, answer: str | None = "42") -> "Story":
+        return self._add(
+            TraceFinished,
+            trace=trace,
+            answer=answer,
+            raw_answer=answer,
+            finish_reason="stop",
+            tokens=tokens,
+        )
+
+    def stop(self, trace: int, tokens: int, reason: str = "pruned") -> "Story":
+        return self._add(TraceStopped, trace=trace, reason=reason, tokens=tokens)
+
+    def fail(self, trace: int, tokens: int) -> "Story":
+        return self._add(
+            TraceFailed, trace=trace, boundary="server", message="reset", tokens=tokens
+        )
+
+    def judged(self, trace: int, *members: int, p: float = 0.9, **cost: Any) -> "Story":
+        bill = {
+            "prompt_tokens": 100,
+            "cached_prompt_tokens": 60,
+            "completion_tokens": 1,
+            "seconds": 0.5,
+        }
+        return self._add(
+            PairsJudged,
+            trace=trace,
+            members=members,
+            probabilities=tuple(p for _ in members),
+            **{**bill, **cost},
+        )
+
+    def judge_failed(self, trace: int, *members: int) -> "Story":
+        return self._add(JudgeFailed, trace=trace, members=members, message="timeout")
+
+    def open_cluster(self, trace: int, cluster: int) -> "Story":
+        return self._add(ClusterOpened, trace=trace, cluster=cluster, similarity=None)
+
+    def join(self, trace: int, cluster: int, similarity: float = 0.9) -> "Story":
+        return self._add(TraceJoined, trace=trace, cluster=cluster, similarity=similarity)
+
+    def unjudged(self, trace: int) -> "Story":
+        return self._add(TraceUnjudged, trace=trace)
+
+    def vote(self, answer: str | None, **ballots: int) -> "Story":
+        """Ballots are given as a42=3 for three ballots for "42"."""
+        votes = tuple(
+            Ballots(answer=name.removeprefix("a"), ballots=n, weight=float(n))
+            for name, n in ballots.items()
+        )
+        return self._add(VoteCast, answer=answer, votes=votes, margin=1.0)
+
+    def end(self, *correct: str, counted: int | None = None, interrupted: bool = False) -> "Story":
+        return self._add(
+            RunFinished,
+            correct_answers=correct,
+            server_generated_tokens=counted,
+            interrupted=interrupted,
+        )
+
+    def view(self, **options: Any) -> RunView:
+        """The run folded so far."""
+        view = RunView(**options)
+        for fact in self.facts:
+            view.apply(fact)
+        return view
+
+
+@pytest.fixture
+def story() -> type[Story]:
+    """`story(planned, ...)` begins the facts of a run."""
+    return Story
+
+
+@pytest.fixture
+def pruned_story() -> Story:
+    """Four traces: two alike, of which one is pruned; one of another cluster is stopped; one fails."""
+    told = Story(4, gold="42", settings={"prices": {"judge_token": 0.5}})
+    told.start(0, 1, 2, 3, cached=16)
+    for trace in range(4):
+        told.tokens(trace, 30)
+    told.checkpoint(0, 30).pause(0, 30).open_cluster(0, 0)
+    told.checkpoint(1, 30).judged(1, 0).join(1, 0).stop(1, 36)
+    told.checkpoint(2, 30).judged(2, 0, p=0.1).open_cluster(2, 1).stop(2, 30, "straggler")
+    told.fail(3, 34).resume(0).tokens(0, 100).finish(0, 100)
+    return told.vote("42", a42=1).end("42", counted=200)
