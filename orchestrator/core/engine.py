@@ -9,7 +9,7 @@ honours an interrupt, and casts the vote when nothing is left to wait for. The p
 
 from typing import NamedTuple
 
-from orchestrator.config import CheckpointSettings, Settings
+from orchestrator.config import Settings
 from orchestrator.core.facts import (
     CheckpointReached,
     Fact,
@@ -79,10 +79,7 @@ class Engine:
     def _watch_for_checkpoint(self, fact: TokensArrived, outcome: Outcome) -> None:
         if not self._policy.uses_checkpoints:
             return
-        segmenter = self._segmenters.get(fact.trace)
-        if segmenter is None:
-            segmenter = self._segmenters[fact.trace] = _segmenter(self._checkpoint)
-        cut = segmenter.feed(fact.text, fact.tokens)
+        cut = self._segmenter(fact.trace).feed(fact.text, fact.tokens)
         if cut is not None:
             self._reach_checkpoint(fact, cut, complete=False, outcome=outcome)
 
@@ -93,9 +90,21 @@ class Engine:
         if isinstance(fact, TraceFinished):
             self._answers[fact.trace] = fact.answer
         self._consult(fact, outcome)
-        segmenter = self._segmenters.get(fact.trace)
-        if isinstance(fact, TraceFinished) and segmenter is not None and segmenter.cut is None:
-            self._reach_checkpoint(fact, segmenter.finish(), complete=True, outcome=outcome)
+        if isinstance(fact, TraceFinished) and self._policy.uses_checkpoints:
+            segmenter = self._segmenter(fact.trace)
+            if segmenter.cut is None:
+                self._reach_checkpoint(fact, segmenter.finish(), complete=True, outcome=outcome)
+
+    def _segmenter(self, trace: int) -> Segmenter:
+        segmenter = self._segmenters.get(trace)
+        if segmenter is None:
+            settings = self._checkpoint
+            segmenter = self._segmenters[trace] = Segmenter(
+                words=settings.words if settings.unit == "words" else None,
+                tokens=settings.tokens if settings.unit == "tokens" else None,
+                word_list=settings.word_list,
+            )
+        return segmenter
 
     def _reach_checkpoint(
         self, fact: TokensArrived | TraceFinished, cut: Cut, *, complete: bool, outcome: Outcome
@@ -121,16 +130,10 @@ class Engine:
         outcome.orders.extend(step.orders)
 
     def _close_if_done(self, at: float, outcome: Outcome) -> None:
-        if self._open:
+        if self._open or not (self._policy.at_rest or self._interrupted):
             return
         self._over = True
         ballots = self._policy.ballots(tuple(self._answers))
         answers = [self._answers[trace] for trace in ballots]
         outcome.facts.append(majority(answers, min_ballots=self._min_ballots, at=at))
         outcome.orders.append(FinishRun())
-
-
-def _segmenter(settings: CheckpointSettings) -> Segmenter:
-    if settings.unit == "words":
-        return Segmenter(words=settings.words, word_list=settings.word_list)
-    return Segmenter(tokens=settings.tokens, word_list=settings.word_list)

@@ -102,14 +102,14 @@ class Segmenter:
 
 
 def _whole_words(word_list: Iterable[str]) -> re.Pattern[str]:
-    """Matches any of the words, whole and in any case; phrases may hold spaces."""
-    longest_first = sorted(set(word_list), key=len, reverse=True)
-    if not longest_first:
+    """Matches any of the words, whole and in any case."""
+    words = sorted(set(word_list))
+    if not words:
         raise ValueError("the list of reasoning words is empty")
-    return re.compile(
-        r"(?<!\w)(?:" + "|".join(re.escape(word) for word in longest_first) + r")(?!\w)",
-        re.IGNORECASE,
-    )
+    for word in words:
+        if not re.fullmatch(r"\w+", word):
+            raise ValueError(f"{word!r} is not a single word")
+    return re.compile(r"(?<!\w)(?:" + "|".join(words) + r")(?!\w)", re.IGNORECASE)
 
 
 def _settled_length(window: str) -> int:

@@ -70,6 +70,11 @@ class DeepPrune:
         self._unjudged: set[int] = set()
         self._survivors: list[int] | None = None
 
+    @property
+    def at_rest(self) -> bool:
+        """The survivors are chosen."""
+        return self._survivors is not None
+
     def start(self) -> Step:
         """Starts all planned traces."""
         return Step([], [StartTrace(trace=trace) for trace in range(self._settings.traces)])

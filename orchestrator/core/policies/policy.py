@@ -21,6 +21,10 @@ class Policy(Protocol):
     def uses_checkpoints(self) -> bool:
         """Whether the engine shall look for checkpoints."""
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether the run is over once no trace is open; False while verdicts are still awaited."""
+
     def start(self) -> Step:
         """The first orders of a run."""
 

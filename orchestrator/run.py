@@ -1,0 +1,278 @@
+"""The loop of one question: producers put facts into a bounded channel, one consumer decides and orders.
+
+The rules: one writer holds the state, so there are no locks; a fact is recorded before anything follows
+from it; the consumer never awaits an order's result. However the run ends (done, failed, interrupted),
+every stream is closed before `run_question` returns.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from orchestrator.capabilities import ServerCapabilities
+from orchestrator.client.judge import JudgeClient
+from orchestrator.client.reasoner import ReasonerClient
+from orchestrator.config import Settings
+from orchestrator.core.engine import Engine
+from orchestrator.core.facts import (
+    AskJudge,
+    Fact,
+    FinishRun,
+    JudgeFailed,
+    Order,
+    PairsJudged,
+    PauseTrace,
+    ResumeTrace,
+    RunFinished,
+    RunInterrupted,
+    RunStarted,
+    StartTrace,
+    StopTrace,
+)
+from orchestrator.core.policies import planned_traces
+from orchestrator.equivalence import AnswerBook, AnswerChecker
+from orchestrator.errors import DeepPruneError, JudgeError
+from orchestrator.journal import JournalWriter
+from orchestrator.questions import Question
+from orchestrator.traces import TraceRunner, TraceSettings
+from orchestrator.view import RunView
+
+__all__ = ["Fleet", "run_question"]
+
+StartTask = Callable[[Coroutine[Any, Any, None]], None]
+
+_CHANNEL_SIZE = 1024  # facts; a full channel slows the streams down instead of filling the memory
+_IDLE_SECONDS = 2.0  # how long the server may take to count its last aborted request
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fleet:
+    """The servers of a run, probed and ready, and what a question needs besides."""
+
+    reasoner: ReasonerClient
+    capabilities: ServerCapabilities
+    judge: JudgeClient | None
+    judge_capabilities: dict[str, Any] | None
+    checker: AnswerChecker
+
+
+async def run_question(
+    question: Question,
+    *,
+    settings: Settings,
+    fleet: Fleet,
+    journal: JournalWriter,
+    view: RunView,
+    interrupted: asyncio.Event,
+) -> None:
+    """Carries one question from its first stream to `RunFinished`, recording every fact.
+
+    `view` is empty at the start and holds the whole run at the end; whoever displays the run reads it
+    meanwhile. Setting `interrupted` ends the run early, with a vote over what has finished.
+
+    Raises:
+        EndpointRejected: the server refuses the requests.
+        JournalError: a fact could not be recorded; the streams are closed.
+    """
+    loop = _QuestionLoop(question, settings, fleet, journal, view)
+    await loop.run(interrupted)
+
+
+class _QuestionLoop:
+    """The single consumer and what it needs to perform orders."""
+
+    def __init__(
+        self,
+        question: Question,
+        settings: Settings,
+        fleet: Fleet,
+        journal: JournalWriter,
+        view: RunView,
+    ) -> None:
+        self._question = question
+        self._settings = settings
+        self._fleet = fleet
+        self._journal = journal
+        self._view = view
+        self._channel: asyncio.Queue[Fact] = asyncio.Queue(_CHANNEL_SIZE)
+        self._clock = _stopwatch()
+        self._book = AnswerBook(fleet.checker)
+        self._runners: dict[int, TraceRunner] = {}
+        self._finish = False
+
+    async def run(self, interrupted: asyncio.Event) -> None:
+        prompt = await self._fleet.reasoner.render(self._question.question)
+        before = await self._fleet.reasoner.counters()
+        shared = TraceSettings(
+            reasoner=self._fleet.reasoner,
+            endpoint=self._fleet.capabilities.endpoint,
+            prompt=prompt,
+            resumable=self._fleet.capabilities.resumable,
+            slots=asyncio.Semaphore(self._settings.run.concurrency),
+            max_attempts=self._settings.endpoint.max_attempts,
+            answer_regex=self._settings.answers.regex,
+            book=self._book,
+            emit=self._channel.put,
+            clock=self._clock,
+        )
+        try:
+            async with _cancelled_at_exit() as start:
+                start(self._forward_interrupt(interrupted))
+                await self._consume(shared, start)
+        except BaseExceptionGroup as group:
+            raise _first_error(group) from None
+        generated = await self._generated_since(before.generation_tokens if before else None)
+        self._record(
+            RunFinished(
+                at=self._clock(),
+                correct_answers=await self._correct_answers(),
+                server_generated_tokens=generated,
+                interrupted=interrupted.is_set(),
+            )
+        )
+
+    async def _consume(self, shared: TraceSettings, start: StartTask) -> None:
+        """Takes facts one by one until the core says that the run is over."""
+        started = self._run_started()
+        engine = Engine(started)
+        fact: Fact = started
+        while True:
+            self._record(fact)
+            outcome = engine.feed(fact)
+            for decided in outcome.facts:
+                self._record(decided)
+            for order in outcome.orders:
+                self._journal.write(order)
+                self._perform(order, shared, start)
+            if self._finish:
+                return
+            fact = await self._channel.get()
+
+    def _run_started(self) -> RunStarted:
+        capabilities = msgspec.to_builtins(self._fleet.capabilities)
+        return RunStarted(
+            at=self._clock(),
+            question_id=self._question.id,
+            question=self._question.question,
+            gold=self._question.gold,
+            planned=planned_traces(self._settings),
+            settings=self._settings.model_dump(mode="json"),
+            capabilities={**capabilities, "judge": self._fleet.judge_capabilities},
+        )
+
+    def _record(self, fact: Fact) -> None:
+        self._journal.write(fact)
+        self._view.apply(fact)
+
+    def _perform(self, order: Order, shared: TraceSettings, start: StartTask) -> None:
+        """Starts what the order asks for; its results come back as facts."""
+        match order:
+            case StartTrace(trace=trace):
+                runner = self._runners[trace] = TraceRunner(trace, shared)
+                start(runner.run())
+            case PauseTrace(trace=trace):
+                self._runners[trace].pause()
+            case ResumeTrace(trace=trace):
+                self._runners[trace].resume()
+            case StopTrace(trace=trace, reason=reason):
+                self._runners[trace].stop(reason)
+            case AskJudge():
+                start(self._ask_judge(order))
+            case FinishRun():
+                self._finish = True
+
+    async def _ask_judge(self, order: AskJudge) -> None:
+        """One judge call; without a verdict the fact is `JudgeFailed`, which never prunes."""
+        try:
+            fact = await self._verdicts(order)
+        except JudgeError as error:
+            fact = JudgeFailed(
+                at=self._clock(), trace=order.trace, members=order.members, message=str(error)
+            )
+        await self._channel.put(fact)
+
+    async def _verdicts(self, order: AskJudge) -> Fact:
+        if self._fleet.judge is None:
+            raise JudgeError("there is no judge endpoint")
+        scores = await self._fleet.judge.score(
+            question=self._question.question,
+            new=self._segment(order.trace),
+            members=[self._segment(member) for member in order.members],
+        )
+        return PairsJudged(
+            at=self._clock(),
+            trace=order.trace,
+            members=order.members,
+            probabilities=scores.probabilities,
+            prompt_tokens=scores.prompt_tokens,
+            cached_prompt_tokens=scores.cached_prompt_tokens,
+            completion_tokens=scores.completion_tokens,
+            seconds=scores.seconds,
+            requests=scores.requests,
+        )
+
+    def _segment(self, trace: int) -> str:
+        """What the judge reads of a trace: its text up to its checkpoint."""
+        seen = self._view.traces[trace]
+        if seen.checkpoint is None:
+            raise JudgeError(f"trace {trace} has not reached its checkpoint")
+        return seen.text[: seen.checkpoint.chars]
+
+    async def _forward_interrupt(self, interrupted: asyncio.Event) -> None:
+        await interrupted.wait()
+        await self._channel.put(RunInterrupted(at=self._clock()))
+
+    async def _correct_answers(self) -> tuple[str, ...]:
+        if self._question.gold is None:
+            return ()
+        return await self._book.correct_classes(self._question.gold)
+
+    async def _generated_since(self, before: int | None) -> int | None:
+        """The change of the server's own count of generated tokens, once it is idle.
+
+        An aborted request leaves the server's books a moment after its connection closed.
+        """
+        if before is None:
+            return None
+        deadline = time.monotonic() + _IDLE_SECONDS
+        while True:
+            counters = await self._fleet.reasoner.counters()
+            if counters is None:
+                return None
+            if counters.running == 0 or time.monotonic() > deadline:
+                return int(counters.generation_tokens - before)
+            await asyncio.sleep(0.05)
+
+
+@contextlib.asynccontextmanager
+async def _cancelled_at_exit() -> AsyncIterator[StartTask]:
+    """Yields a function that starts tasks; those that are left are cancelled, and awaited, at the end."""
+    tasks: list[asyncio.Task[None]] = []
+    async with asyncio.TaskGroup() as group:
+        yield lambda work: tasks.append(group.create_task(work))
+        for task in tasks:
+            task.cancel()
+
+
+def _first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error to show for a group: one of ours if there is one, else the first."""
+    leaves = list(_leaves(group))
+    return next((leaf for leaf in leaves if isinstance(leaf, DeepPruneError)), leaves[0])
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    found: list[BaseException] = []
+    for error in group.exceptions:
+        found.extend(_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
+    return found
+
+
+def _stopwatch() -> Callable[[], float]:
+    """Seconds since now, to the microsecond, which is what facts carry."""
+    start = time.monotonic()
+    return lambda: round(time.monotonic() - start, 6)

@@ -1,0 +1,263 @@
+"""One trace on the servers: opens its streams, obeys pause, resume and stop, and emits its facts.
+
+The rules: every trace ends in exactly one terminal fact; nothing that was received is lost (a cancelled
+stream's last chunk is still emitted, and a resume sends exactly the ids received); a failed trace is a
+fact, so its siblings live on. Only a server that rejects the very first request ends the whole run.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Literal
+
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    wait_random_exponential,
+)
+
+from orchestrator.client.reasoner import Chunk, Prompt, ReasonerClient
+from orchestrator.core.answer import extract_answer
+from orchestrator.core.facts import (
+    Boundary,
+    Fact,
+    TokensArrived,
+    TraceFailed,
+    TraceFinished,
+    TracePaused,
+    TraceResumed,
+    TraceStarted,
+    TraceStopped,
+)
+from orchestrator.equivalence import AnswerBook
+from orchestrator.errors import (
+    EndpointBusy,
+    EndpointError,
+    EndpointRejected,
+    EndpointUnreachable,
+    StreamBroken,
+)
+
+__all__ = ["TraceRunner", "TraceSettings"]
+
+_RETRIED = (EndpointBusy, EndpointUnreachable, StreamBroken)
+_backoff = wait_random_exponential(multiplier=0.5, max=20)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TraceSettings:
+    """What all traces of a question share: where to stream from, how to read an answer, where facts go."""
+
+    reasoner: ReasonerClient
+    endpoint: str
+    prompt: Prompt
+    resumable: bool
+    slots: asyncio.Semaphore
+    max_attempts: int
+    answer_regex: str | None
+    book: AnswerBook
+    emit: Callable[[Fact], Awaitable[None]]
+    clock: Callable[[], float]
+
+
+class TraceRunner:
+    """Carries one trace from its first stream to its terminal fact; orders may come at any time."""
+
+    def __init__(self, trace: int, shared: TraceSettings) -> None:
+        self._trace = trace
+        self._shared = shared
+        self._wanted: Literal["run", "pause", "stop"] = "run"
+        self._stop_reason = ""
+        self._changed = asyncio.Event()
+        self._streaming: asyncio.Task[str] | None = None
+        self._text: list[str] = []
+        self._token_ids: list[int] = []
+        self._tokens = 0
+        self._unsent: list[Fact] = []
+        self._opened = False
+        self._fruitless = 0  # streams in a row that brought no token
+
+    def pause(self) -> None:
+        """Closes the stream; what was received stays."""
+        self._want("pause")
+
+    def resume(self) -> None:
+        """Goes on from what was received."""
+        self._want("run")
+
+    def stop(self, reason: str) -> None:
+        """Ends the trace for good."""
+        self._stop_reason = reason
+        self._want("stop")
+
+    async def run(self) -> None:
+        """Lives as long as the trace; the last thing it emits is the terminal fact."""
+        try:
+            await self._emit(await self._live())
+        except EndpointRejected as error:
+            if not self._tokens:
+                raise
+            await self._emit(self._failed("server", error))
+        except StreamBroken as error:
+            await self._emit(
+                self._failed("decode" if error.boundary == "decode" else "server", error)
+            )
+        except EndpointError as error:
+            await self._emit(self._failed("server", error))
+
+    async def _live(self) -> Fact:
+        """Streams and waits as ordered, until the trace has an end; that end is the terminal fact."""
+        while True:
+            self._changed.clear()
+            if self._wanted == "stop":
+                return TraceStopped(
+                    at=self._shared.clock(),
+                    trace=self._trace,
+                    reason=self._stop_reason,
+                    tokens=self._tokens,
+                )
+            if self._wanted == "pause":
+                await self._emit(
+                    TracePaused(at=self._shared.clock(), trace=self._trace, tokens=self._tokens)
+                )
+                await self._changed.wait()
+                continue
+            finish_reason = await self._stream_until_ordered()
+            if finish_reason is not None:
+                return await self._finished(finish_reason)
+
+    async def _stream_until_ordered(self) -> str | None:
+        """The finish reason, or None when an order closed the stream first."""
+        if self._wanted != "run":
+            return None
+        self._streaming = asyncio.create_task(self._stream(), name=f"trace {self._trace}")
+        try:
+            await asyncio.wait({self._streaming})
+        finally:  # also when this task itself is cancelled
+            self._streaming.cancel()
+            with contextlib.suppress(asyncio.CancelledError, EndpointError):
+                await self._streaming
+        await self._flush()
+        return None if self._streaming.cancelled() else self._streaming.result()
+
+    async def _stream(self) -> str:
+        """Streams to the end, through retries; each retry goes on from the tokens received."""
+        attempts = AsyncRetrying(
+            retry=retry_if_exception_type(_RETRIED),
+            stop=self._given_up,
+            wait=_patience,
+            reraise=True,
+        )
+        async for attempt in attempts:
+            with attempt:
+                async with self._shared.slots:
+                    return await self._stream_once(attempt.retry_state.attempt_number - 1)
+        raise AssertionError("the retries end in a result or an error")
+
+    async def _stream_once(self, attempt: int) -> str:
+        self._fruitless += 1
+        before = self._tokens
+        stream = self._shared.reasoner.stream(
+            self._shared.prompt, self._token_ids, generated_tokens=before
+        )
+        async with contextlib.aclosing(stream):
+            first = True
+            async for chunk in stream:
+                if first:
+                    self._unsent.append(self._opening(chunk, attempt))
+                    first = False
+                self._absorb(chunk, before)
+                await self._flush()
+                if chunk.finish_reason is not None:
+                    return chunk.finish_reason
+        raise StreamBroken("the server closed the stream before its end")
+
+    def _opening(self, chunk: Chunk, attempt: int) -> Fact:
+        """The fact of a stream's first event."""
+        usage = {
+            "prompt_tokens": chunk.prompt_tokens,
+            "cached_prompt_tokens": chunk.cached_prompt_tokens,
+        }
+        at, endpoint = self._shared.clock(), self._shared.endpoint
+        if self._opened:
+            return TraceResumed(
+                at=at, trace=self._trace, endpoint=endpoint, attempt=attempt, **usage
+            )
+        self._opened = True
+        return TraceStarted(at=at, trace=self._trace, endpoint=endpoint, **usage)
+
+    def _absorb(self, chunk: Chunk, before: int) -> None:
+        """Takes a chunk in, without awaiting: from here on it cannot be lost."""
+        tokens = before + chunk.generated
+        if tokens > self._tokens:
+            self._fruitless = 0
+        if not chunk.text and tokens == self._tokens:
+            return
+        self._tokens = tokens
+        self._text.append(chunk.text)
+        self._token_ids.extend(chunk.token_ids)
+        self._unsent.append(
+            TokensArrived(
+                at=self._shared.clock(),
+                trace=self._trace,
+                text=chunk.text,
+                tokens=tokens,
+                token_ids=chunk.token_ids,
+            )
+        )
+
+    async def _flush(self) -> None:
+        while self._unsent:
+            await self._shared.emit(self._unsent[0])
+            self._unsent.pop(0)
+
+    async def _emit(self, fact: Fact) -> None:
+        await self._shared.emit(fact)
+
+    async def _finished(self, finish_reason: str) -> Fact:
+        raw = extract_answer(
+            "".join(self._text),
+            regex=self._shared.answer_regex,
+            finished=finish_reason != "length",
+        )
+        answer = None if raw is None else await self._shared.book.classify(raw)
+        return TraceFinished(
+            at=self._shared.clock(),
+            trace=self._trace,
+            answer=answer,
+            raw_answer=raw,
+            finish_reason=finish_reason,
+            tokens=self._tokens,
+        )
+
+    def _failed(self, boundary: Boundary, error: EndpointError) -> Fact:
+        return TraceFailed(
+            at=self._shared.clock(),
+            trace=self._trace,
+            boundary=boundary,
+            message=str(error),
+            tokens=self._tokens,
+        )
+
+    def _want(self, wanted: Literal["run", "pause", "stop"]) -> None:
+        if self._wanted in ("stop", wanted):
+            return
+        self._wanted = wanted
+        self._changed.set()
+        if wanted != "run" and self._streaming is not None:
+            self._streaming.cancel()
+
+    def _given_up(self, state: RetryCallState) -> bool:
+        """No further try: too many without a token, or a stream that cannot be continued."""
+        stuck = self._fruitless >= self._shared.max_attempts
+        return stuck or (self._tokens > 0 and not self._shared.resumable)
+
+
+def _patience(state: RetryCallState) -> float:
+    """Seconds before the next try: what the server asked for, else exponential backoff with jitter."""
+    error = state.outcome.exception() if state.outcome is not None else None
+    if isinstance(error, EndpointBusy) and error.retry_after is not None:
+        return error.retry_after
+    return _backoff(state)

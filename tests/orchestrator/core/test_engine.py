@@ -1,0 +1,98 @@
+from world import Script, World, run_started
+
+from orchestrator.config import Settings
+from orchestrator.core.engine import Engine
+from orchestrator.core.facts import (
+    FinishRun,
+    RunInterrupted,
+    StartTrace,
+    StopTrace,
+    TokensArrived,
+    TraceFinished,
+    VoteCast,
+)
+from orchestrator.core.policies import needs_judge
+
+
+def settings(name="consensus", **policy):
+    return Settings.model_validate({"policy": {"name": name, "traces": 3, **policy}})
+
+
+def first(n):
+    return 0
+
+
+def finished(trace, answer, at=1.0):
+    return TraceFinished(
+        at=at, trace=trace, answer=answer, raw_answer=answer, finish_reason="stop", tokens=5
+    )
+
+
+def test_consensus_starts_every_trace_and_votes_when_all_have_ended():
+    started = run_started(settings())
+    engine = Engine(started)
+    assert engine.feed(started).orders == [StartTrace(trace=t) for t in range(3)]
+    assert engine.feed(finished(0, "4")) == ([], [])
+    assert engine.feed(finished(2, "5")) == ([], [])
+    facts, orders = engine.feed(finished(1, "4", at=9.0))
+    assert orders == [FinishRun()]
+    (vote,) = facts
+    assert isinstance(vote, VoteCast)
+    assert (vote.at, vote.answer) == (9.0, "4")
+    assert [(b.answer, b.ballots) for b in vote.votes] == [("4", 2), ("5", 1)]
+
+
+def test_pass1_is_one_trace_whatever_the_number_of_traces():
+    started = run_started(settings("pass1"))
+    assert Engine(started).feed(started).orders == [StartTrace(trace=0)]
+
+
+def test_consensus_looks_for_no_checkpoints():
+    started = run_started(settings())
+    engine = Engine(started)
+    engine.feed(started)
+    text = "wait " * 100
+    assert engine.feed(TokensArrived(at=1.0, trace=0, text=text, tokens=100)) == ([], [])
+
+
+def test_facts_after_the_vote_change_nothing():
+    world = World(settings(), [Script(["x"])] * 3, judge=None, choose=first).play()
+    assert world.engine.feed(finished(0, "7")) == ([], [])
+
+
+def test_an_interrupt_stops_every_open_trace_and_votes_over_what_has_finished():
+    started = run_started(settings())
+    engine = Engine(started)
+    engine.feed(started)
+    engine.feed(finished(1, "4"))
+    orders = engine.feed(RunInterrupted(at=2.0)).orders
+    assert orders == [StopTrace(trace=t, reason="interrupted") for t in (0, 2)]
+
+
+def test_an_interrupt_after_the_last_trace_still_ends_in_a_vote():
+    world = World(settings(), [Script(["x"])] * 3, judge=None, choose=first, interrupt_after=2)
+    world.play()
+    assert len(world.of(VoteCast)) == 1
+
+
+def test_fewer_ballots_than_the_floor_give_no_answer():
+    scripts = [Script(["x"], "4"), Script(["x"], None), Script(["x"], None)]
+    world = World(settings(min_ballots=2), scripts, judge=None, choose=first).play()
+    (vote,) = world.of(VoteCast)
+    assert vote.answer is None
+    assert [b.ballots for b in vote.votes] == [1]
+
+
+def test_a_checkpoint_may_be_a_number_of_tokens():
+    changes = {"checkpoint": {"unit": "tokens", "tokens": 4}}
+    both = Settings.model_validate({**settings("deepprune").model_dump(), **changes})
+    started = run_started(both)
+    engine = Engine(started)
+    engine.feed(started)
+    reached, _ = engine.feed(TokensArrived(at=1.0, trace=0, text="so 2 ", tokens=5))
+    assert (reached[0].tokens, reached[0].words, reached[0].chars) == (5, 1, 5)
+
+
+def test_only_deepprune_needs_a_judge():
+    assert needs_judge(settings("deepprune"))
+    assert not needs_judge(settings("consensus"))

@@ -1,0 +1,29 @@
+from orchestrator.core.vote import majority
+
+
+def vote(*answers, min_ballots=1):
+    return majority(answers, min_ballots=min_ballots, at=3.0)
+
+
+def test_the_most_frequent_answer_wins():
+    cast = vote("1", "2", "2", None)
+    assert cast.answer == "2"
+    assert cast.margin == (2 - 1) / 3
+
+
+def test_of_equals_the_answer_given_first_wins():
+    assert vote("7", "3", "3", "7").answer == "7"
+
+
+def test_a_unanimous_vote_has_the_full_margin():
+    assert vote("7", "7").margin == 1.0
+
+
+def test_no_ballots_give_no_answer():
+    cast = vote(None, None)
+    assert (cast.answer, cast.votes, cast.margin) == (None, (), 0.0)
+
+
+def test_the_floor_counts_ballots_not_traces():
+    assert vote("1", None, None, min_ballots=2).answer is None
+    assert vote("1", "1", min_ballots=2).answer == "1"

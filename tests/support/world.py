@@ -1,0 +1,217 @@
+"""A small world around the engine: plays server and judge, in any order of events that a test picks."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+
+from orchestrator.config import Settings
+from orchestrator.core.engine import Engine, Outcome
+from orchestrator.core.facts import (
+    AskJudge,
+    Fact,
+    FinishRun,
+    JudgeFailed,
+    Order,
+    PairsJudged,
+    PauseTrace,
+    ResumeTrace,
+    RunInterrupted,
+    RunStarted,
+    StartTrace,
+    StopTrace,
+    TokensArrived,
+    TraceFailed,
+    TraceFinished,
+    TracePaused,
+    TraceResumed,
+    TraceStarted,
+    TraceStopped,
+)
+
+Chooser = Callable[[int], int]
+"""Picks one of n possible next events: `choose(n)` is in 0..n-1."""
+
+
+def run_started(settings: Settings, *, resumable: bool = True) -> RunStarted:
+    return RunStarted(
+        at=0.0,
+        question_id="q",
+        question="What is 1+1?",
+        gold=None,
+        planned=settings.policy.traces,
+        settings=settings.model_dump(mode="json"),
+        capabilities={"resumable": resumable},
+    )
+
+
+@dataclass
+class Script:
+    """What one trace would write: chunks of text, then its answer (None: no answer can be read)."""
+
+    chunks: Sequence[str]
+    answer: str | None = "1"
+    fails_after: int | None = None
+
+
+@dataclass
+class World:
+    """Runs an engine to its end; every pending event is possible next, and `choose` picks one."""
+
+    settings: Settings
+    scripts: Sequence[Script]
+    judge: Callable[[int, int], float | None]
+    choose: Chooser
+    resumable: bool = True
+    interrupt_after: int | None = None
+    facts: list[Fact] = field(default_factory=list)
+    orders: list[Order] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._at = 0.0
+        self._position = dict.fromkeys(range(len(self.scripts)), 0)
+        self._state = dict.fromkeys(range(len(self.scripts)), "idle")
+        self._want = dict.fromkeys(range(len(self.scripts)), "")
+        self._reason: dict[int, str] = {}
+        self._questions: list[AskJudge] = []
+        self.over = False
+
+    def play(self) -> "World":
+        started = run_started(self.settings, resumable=self.resumable)
+        self.engine = Engine(started)
+        self._feed(started)
+        steps = 0
+        while not self.over:
+            events = self._possible()
+            assert events, "the run hangs: nothing can happen and it is not over"
+            if steps == self.interrupt_after:
+                self._feed(RunInterrupted(at=self._now()))
+            else:
+                events[self.choose(len(events))]()
+            steps += 1
+            assert steps < 10_000
+        return self
+
+    def terminal_facts(self, trace: int) -> list[Fact]:
+        ends = (TraceFinished, TraceStopped, TraceFailed)
+        return [f for f in self.facts if isinstance(f, ends) and f.trace == trace]
+
+    def of(self, kind: type) -> list:
+        return [f for f in [*self.facts, *self.orders] if isinstance(f, kind)]
+
+    def _now(self) -> float:
+        self._at += 1.0
+        return self._at
+
+    def _feed(self, fact: Fact) -> None:
+        self.facts.append(fact)
+        outcome: Outcome = self.engine.feed(fact)
+        self.facts.extend(outcome.facts)
+        for order in outcome.orders:
+            self.orders.append(order)
+            self._perform(order)
+
+    def _perform(self, order: Order) -> None:
+        match order:
+            case StartTrace(trace=trace):
+                self._state[trace] = "queued"
+            case PauseTrace(trace=trace) | ResumeTrace(trace=trace):
+                if self._want[trace] != "stop":
+                    self._want[trace] = "pause" if isinstance(order, PauseTrace) else "run"
+            case StopTrace(trace=trace, reason=reason):
+                self._want[trace] = "stop"
+                self._reason.setdefault(trace, reason)
+            case AskJudge():
+                self._questions.append(order)
+            case FinishRun():
+                self.over = True
+
+    def _possible(self) -> list[Callable[[], None]]:
+        events: list[Callable[[], None]] = [
+            lambda q=question: self._answer(q) for question in self._questions
+        ]
+        for trace, state in self._state.items():
+            events.extend(self._trace_events(trace, state))
+        return events
+
+    def _trace_events(self, trace: int, state: str) -> list[Callable[[], None]]:
+        want = self._want[trace]
+        if state in ("idle", "over"):
+            return []
+        events: list[Callable[[], None]] = []
+        if want == "stop":
+            events.append(lambda: self._end(trace, self._stopped(trace)))
+        if state == "paused":
+            if want == "run":
+                events.append(lambda: self._open(trace))
+            return events
+        if want == "pause" and state == "running":
+            events.append(lambda: self._pause(trace))
+        # an order takes time to arrive: the trace may also go on meanwhile
+        events.append(lambda: self._advance(trace))
+        return events
+
+    def _open(self, trace: int) -> None:
+        kind = TraceStarted if self._state[trace] == "queued" else TraceResumed
+        self._state[trace] = "running"
+        self._feed(
+            kind(at=self._now(), trace=trace, endpoint="e", prompt_tokens=1, cached_prompt_tokens=0)
+        )
+
+    def _advance(self, trace: int) -> None:
+        if self._state[trace] == "queued":
+            self._open(trace)
+            return
+        script, position = self.scripts[trace], self._position[trace]
+        if script.fails_after is not None and position >= script.fails_after:
+            failed = TraceFailed(
+                at=self._now(), trace=trace, boundary="server", message="reset", tokens=position
+            )
+            self._end(trace, failed)
+        elif position == len(script.chunks):
+            finished = TraceFinished(
+                at=self._now(),
+                trace=trace,
+                answer=script.answer,
+                raw_answer=script.answer,
+                finish_reason="stop",
+                tokens=position,
+            )
+            self._end(trace, finished)
+        else:
+            self._position[trace] = position + 1
+            arrived = TokensArrived(
+                at=self._now(), trace=trace, text=script.chunks[position], tokens=position + 1
+            )
+            self._feed(arrived)
+
+    def _pause(self, trace: int) -> None:
+        self._state[trace] = "paused"
+        self._feed(TracePaused(at=self._now(), trace=trace, tokens=self._position[trace]))
+
+    def _stopped(self, trace: int) -> TraceStopped:
+        return TraceStopped(
+            at=self._now(), trace=trace, reason=self._reason[trace], tokens=self._position[trace]
+        )
+
+    def _end(self, trace: int, fact: Fact) -> None:
+        self._state[trace] = "over"
+        self._feed(fact)
+
+    def _answer(self, question: AskJudge) -> None:
+        self._questions.remove(question)
+        verdicts = [self.judge(question.trace, member) for member in question.members]
+        if None in verdicts:
+            fact: Fact = JudgeFailed(
+                at=self._now(), trace=question.trace, members=question.members, message="down"
+            )
+        else:
+            fact = PairsJudged(
+                at=self._now(),
+                trace=question.trace,
+                members=question.members,
+                probabilities=tuple(verdicts),
+                prompt_tokens=1,
+                cached_prompt_tokens=0,
+                completion_tokens=0,
+                seconds=0.0,
+            )
+        self._feed(fact)
