@@ -1,0 +1,251 @@
+"""The judge's client: pairs in, p(identical) out, or JudgeError, which means unknown and prunes nothing."""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AsyncExitStack
+from types import TracebackType
+from typing import Self
+
+import msgspec
+from tenacity import (
+    AsyncRetrying,
+    RetryCallState,
+    retry_if_exception_type,
+    stop_after_attempt,
+    wait_random_exponential,
+)
+
+from orchestrator.capabilities import JudgeCapabilities
+from orchestrator.client.breaker import Breaker
+from orchestrator.client.dialects import (
+    ChatLogprobs,
+    ChatLogprobsWithoutThinking,
+    CompletionsLogprobs,
+    Dialect,
+    GenerativeScoring,
+    JudgeServer,
+    Verdicts,
+    all_of,
+)
+from orchestrator.client.http import HttpClient, parse_address
+from orchestrator.client.metrics import read_counters
+from orchestrator.client.sdk import find_model, open_sdk
+from orchestrator.client.tokenizing import ServerTokenizer
+from orchestrator.config import JudgeSettings
+from orchestrator.core.judging import JudgeSpec, PairPrompt, pair_prompt
+from orchestrator.errors import (
+    ConfigError,
+    EndpointBusy,
+    EndpointError,
+    EndpointRejected,
+    EndpointUnreachable,
+    JudgeError,
+    StreamBroken,
+)
+
+__all__ = ["JudgeClient", "JudgeScores"]
+
+KEY_NAME = "DEEPPRUNE_JUDGE_API_KEY"
+CONNECT_SECONDS = 10.0
+
+DIALECTS: tuple[tuple[str, Callable[[JudgeServer], Dialect]], ...] = (
+    ("generative_scoring", GenerativeScoring),
+    ("completions", CompletionsLogprobs),
+    ("chat", ChatLogprobs),
+    ("chat", ChatLogprobsWithoutThinking),
+)
+"""Best first; the probe takes the first that answers."""
+
+_backoff = wait_random_exponential(multiplier=0.2, max=5.0)
+
+
+class JudgeScores(msgspec.Struct, frozen=True):
+    """p(identical) for each member in order, and what the answer cost.
+
+    `seconds` is the wall-clock time of the call, waiting for a free slot and retries included; `requests`
+    counts the scoring requests that were answered, without those to /tokenize.
+    """
+
+    probabilities: tuple[float, ...]
+    prompt_tokens: int
+    cached_prompt_tokens: int
+    completion_tokens: int
+    seconds: float
+    requests: int
+
+
+class JudgeClient:
+    """One judge endpoint, as an async context manager; `probe` comes first."""
+
+    def __init__(self, settings: JudgeSettings, spec: JudgeSpec, api_key: str | None) -> None:
+        if settings.url is None:
+            raise ConfigError("No judge: give its address with --judge-endpoint.")
+        self.address = parse_address(settings.url)
+        self._settings = settings
+        self._spec = spec
+        self._api_key = api_key
+        self._http = HttpClient(
+            self.address,
+            api_key=api_key,
+            key_name=KEY_NAME,
+            connect_seconds=min(CONNECT_SECONDS, settings.timeout_seconds),
+            read_seconds=settings.timeout_seconds,
+        )
+        self._slots = asyncio.Semaphore(settings.concurrency)
+        self._breaker = Breaker(settings.breaker_failures, settings.breaker_seconds)
+        self._server: JudgeServer | None = None
+        self._dialect: Dialect | None = None
+        self._exit = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        await self._http.open()
+        self._exit.push_async_callback(self._http.close)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._exit.aclose()
+
+    async def probe(self) -> JudgeCapabilities:
+        """How this judge can be asked, found by asking it about one tiny pair.
+
+        Raises ConfigError when the labels cannot be told apart, EndpointRejected when no dialect works, and
+        the other EndpointErrors when the server is not there or not ready.
+        """
+        server = await self._find_server()
+        dialect = await self._find_dialect(server)
+        self._dialect = dialect
+        return JudgeCapabilities(
+            endpoint=self.address.base,
+            model=server.model,
+            dialect=dialect.name,
+            label_token_ids=server.label_token_ids,
+            metrics=await read_counters(self._http) is not None,
+        )
+
+    async def score(self, *, question: str, new: str, members: Sequence[str]) -> JudgeScores:
+        """p(identical) of segment `new` with each of `members`.
+
+        Raises JudgeError after the last attempt, or at once while the breaker is open.
+        """
+        if self._dialect is None:
+            raise RuntimeError("probe() comes before everything else")
+        if not self._breaker.allows(time.monotonic()):
+            left = self._breaker.seconds_left(time.monotonic())
+            raise JudgeError(f"The judge failed repeatedly; it is not asked for {left:.0f} s more.")
+        began = time.monotonic()
+        try:
+            verdicts = await self._verdicts(self._dialect, question, new, members)
+        except EndpointRejected as error:
+            self._breaker.succeeded()  # it answers; what it refuses is this pair
+            raise JudgeError(str(error)) from None
+        except (EndpointError, JudgeError) as error:
+            self._breaker.failed(time.monotonic())
+            raise JudgeError(str(error)) from None
+        except BaseException:
+            self._breaker.abandoned()
+            raise
+        self._breaker.succeeded()
+        return _sum(verdicts, time.monotonic() - began)
+
+    async def _verdicts(
+        self, dialect: Dialect, question: str, new: str, members: Sequence[str]
+    ) -> list[Verdicts]:
+        prompts = [
+            pair_prompt(self._spec, question=question, new=new, member=member) for member in members
+        ]
+        size = self._settings.batch if dialect.batched else 1
+        batches = [prompts[start : start + size] for start in range(0, len(prompts), size)]
+        return await all_of(self._with_retries(dialect, batch) for batch in batches)
+
+    async def _with_retries(self, dialect: Dialect, prompts: Sequence[PairPrompt]) -> Verdicts:
+        retrying = AsyncRetrying(
+            stop=stop_after_attempt(self._settings.max_attempts),
+            wait=self._wait_seconds,
+            retry=retry_if_exception_type((EndpointBusy, EndpointUnreachable, StreamBroken)),
+            reraise=True,
+        )
+        return await retrying(self._once, dialect, prompts)
+
+    async def _once(self, dialect: Dialect, prompts: Sequence[PairPrompt]) -> Verdicts:
+        async with self._slots:
+            try:
+                async with asyncio.timeout(self._settings.timeout_seconds):
+                    return await dialect.ask(prompts)
+            except TimeoutError:
+                raise StreamBroken(
+                    f"The judge at {self.address} did not answer within "
+                    f"{self._settings.timeout_seconds:g} seconds."
+                ) from None
+
+    def _wait_seconds(self, state: RetryCallState) -> float:
+        """Retry-After where the server gives one, at most the request timeout; else growing with jitter."""
+        error = state.outcome.exception() if state.outcome is not None else None
+        if isinstance(error, EndpointBusy) and error.retry_after is not None:
+            return min(error.retry_after, self._settings.timeout_seconds)
+        return float(_backoff(state))
+
+    async def _find_server(self) -> JudgeServer:
+        sdk = open_sdk(self.address, self._api_key, self._settings.timeout_seconds)
+        self._exit.push_async_callback(sdk.close)
+        model = await find_model(self._http, sdk, self._settings.model, "judge.model")
+        tokenizer = ServerTokenizer(self._http, model.name)
+        labels = await self._label_token_ids(tokenizer)
+        return JudgeServer(
+            http=self._http,
+            sdk=sdk,
+            model=model.name,
+            spec=self._spec,
+            tokenizer=tokenizer if labels is not None else None,
+            label_token_ids=labels,
+            max_model_len=model.max_model_len,
+        )
+
+    async def _label_token_ids(self, tokenizer: ServerTokenizer) -> tuple[int, int] | None:
+        """The labels' first tokens; None where the server does not tokenise."""
+        try:
+            identical, different = await all_of(
+                tokenizer.text(label) for label in self._spec.labels
+            )
+        except (EndpointRejected, StreamBroken):
+            return None
+        if not identical or not different or identical[0] == different[0]:
+            raise ConfigError(
+                f"The judge's labels {self._spec.labels[0]!r} and {self._spec.labels[1]!r} begin with the "
+                "same token, so they cannot be told apart: choose others in the judge spec."
+            )
+        return identical[0], different[0]
+
+    async def _find_dialect(self, server: JudgeServer) -> Dialect:
+        """The first dialect that answers a tiny pair."""
+        pair = pair_prompt(self._spec, question="1 + 1 = ?", new="1 + 1 = 2", member="It is 2.")
+        reasons = []
+        for name, make in DIALECTS:
+            if self._settings.dialect not in ("auto", name):
+                continue
+            try:
+                dialect = make(server)
+                await self._once(dialect, [pair])
+            except (EndpointRejected, StreamBroken, JudgeError) as error:
+                reasons.append(f"{name}: {error}")
+            else:
+                return dialect
+        raise EndpointRejected(
+            f"The judge at {self.address} cannot be asked. {' '.join(reasons)}", 404
+        )
+
+
+def _sum(verdicts: Sequence[Verdicts], seconds: float) -> JudgeScores:
+    return JudgeScores(
+        probabilities=tuple(p for verdict in verdicts for p in verdict.probabilities),
+        prompt_tokens=sum(verdict.prompt_tokens for verdict in verdicts),
+        cached_prompt_tokens=sum(verdict.cached_prompt_tokens for verdict in verdicts),
+        completion_tokens=sum(verdict.completion_tokens for verdict in verdicts),
+        seconds=seconds,
+        requests=len(verdicts),
+    )

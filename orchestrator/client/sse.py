@@ -1,0 +1,163 @@
+"""Server-sent events without I/O: bytes to `data:` payloads, payloads to the few fields a trace needs.
+
+The rule: any chunking of the same bytes gives the same events.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from orchestrator.errors import StreamBroken
+
+__all__ = [
+    "DONE",
+    "ChatMarkers",
+    "Choice",
+    "Delta",
+    "Event",
+    "SseSplitter",
+    "Usage",
+    "decode_event",
+]
+
+DONE = b"[DONE]"
+"""The payload with which OpenAI-compatible servers end a stream."""
+
+MAX_EVENT_BYTES = 32 * 2**20
+"""An event may carry all prompt ids of a long context (some 7 bytes each); beyond this it is nonsense."""
+
+REASONING_OPENS = "<think>\n"
+REASONING_CLOSES = "\n</think>\n\n"
+
+
+class SseSplitter:
+    """Cuts a byte stream into the payloads of its events.
+
+    Takes LF, CRLF and CR line ends; leaves comments and other fields out; joins several data lines of one
+    event with LF. An event is complete at its blank line: what follows the last one is never given out.
+    """
+
+    def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
+        self._max_event_bytes = max_event_bytes
+        self._rest = b""
+        self._half_line_end = b""
+
+    def feed(self, data: bytes) -> list[bytes]:
+        """The payloads completed by `data`, in order. Raises StreamBroken when an event never ends."""
+        if self._half_line_end or b"\r" in data:
+            data = self._with_plain_line_ends(data)
+        *events, self._rest = (self._rest + data).split(b"\n\n")
+        if len(self._rest) > self._max_event_bytes:
+            raise StreamBroken(
+                f"The server sent an event of more than {self._max_event_bytes} bytes.", "decode"
+            )
+        return [payload for event in events if (payload := _payload(event)) is not None]
+
+    def _with_plain_line_ends(self, data: bytes) -> bytes:
+        data = self._half_line_end + data
+        self._half_line_end = b"\r" if data.endswith(b"\r") else b""
+        if self._half_line_end:
+            data = data[:-1]
+        return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+
+
+def _payload(event: bytes) -> bytes | None:
+    """The data of one event; None if it has no data line, as with comments and keep-alives."""
+    if event.startswith(b"data: ") and b"\n" not in event:
+        return event[6:]
+    lines = list(_data_lines(event))
+    return b"\n".join(lines) if lines else None
+
+
+def _data_lines(event: bytes) -> Iterator[bytes]:
+    for line in event.split(b"\n"):
+        field, _, value = line.partition(b":")
+        if field == b"data":
+            yield value.removeprefix(b" ")
+
+
+class _PromptDetails(msgspec.Struct, gc=False):
+    cached_tokens: int | None = None
+
+
+class Usage(msgspec.Struct, gc=False):
+    """Token counts of one request so far (continuous) or at its end."""
+
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    prompt_tokens_details: _PromptDetails | None = None
+
+
+class Delta(msgspec.Struct, gc=False):
+    """New text in a chat stream; servers name the reasoning in two ways."""
+
+    content: str | None = None
+    reasoning: str | None = None
+    reasoning_content: str | None = None
+
+
+class Choice(msgspec.Struct, gc=False):
+    """New text (completions) or a delta (chat), the tokens behind it, and why the stream ends, if it does."""
+
+    text: str | None = None
+    delta: Delta | None = None
+    token_ids: list[int] | None = None
+    finish_reason: str | None = None
+
+
+class Event(msgspec.Struct):
+    """One chunk of a completions or chat stream; unknown fields are ignored."""
+
+    choices: list[Choice] = []
+    usage: Usage | None = None
+    error: Any = None
+
+
+_decoder = msgspec.json.Decoder(Event)
+
+
+def decode_event(payload: bytes) -> Event:
+    """The event in `payload`.
+
+    Raises StreamBroken: boundary "decode" for what is no such event, "server" for an error object.
+    """
+    try:
+        event = _decoder.decode(payload)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise StreamBroken(
+            f"The server sent an event that cannot be read: {error}", "decode"
+        ) from None
+    if event.error is not None:
+        raise StreamBroken(
+            f"The server reported an error in the stream: {_error_text(event.error)}"
+        )
+    return event
+
+
+def _error_text(error: Any) -> str:
+    text = error.get("message") if isinstance(error, dict) else error
+    return " ".join(str(text or error).split())[:300]
+
+
+class ChatMarkers:
+    """Makes one text of a chat's two, with the marks that a completions stream would have had.
+
+    The marks are ours: they count no tokens.
+    """
+
+    def __init__(self) -> None:
+        self._reasoning = False
+
+    def text(self, delta: Delta) -> str:
+        """The text of `delta`, with a mark where reasoning begins or ends."""
+        reasoning = delta.reasoning or delta.reasoning_content or ""
+        content = delta.content or ""
+        text = ""
+        if reasoning:
+            text = reasoning if self._reasoning else REASONING_OPENS + reasoning
+            self._reasoning = True
+        if content:
+            text += REASONING_CLOSES + content if self._reasoning else content
+            self._reasoning = False
+        return text
