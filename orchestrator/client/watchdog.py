@@ -1,0 +1,35 @@
+"""Runs a command and ends its whole process group when the command ends or the process that asked for it dies.
+
+`python -I watchdog.py PARENT_PID GRACE_SECONDS COMMAND...`, as leader of a new session.
+The parent may die without a chance to clean up (SIGKILL, out of memory), and the command's own children
+may outlive it; polling `getppid` notices the first everywhere, without a pipe that a forked worker could
+keep open. Rule: standard library only, so that it starts at once.
+"""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+
+__all__ = ["main"]
+
+POLL_SECONDS = 0.2
+
+
+def main() -> None:
+    """Watches until the command ends or the parent is gone, then kills the group, itself included."""
+    parent, grace = int(sys.argv[1]), float(sys.argv[2])
+    command = subprocess.Popen(sys.argv[3:])  # noqa: S603 (the caller's own command)
+    signal.signal(signal.SIGTERM, lambda number, frame: command.terminate())
+    while command.poll() is None and os.getppid() == parent:
+        time.sleep(POLL_SECONDS)
+    command.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        command.wait(grace)
+    os.killpg(0, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main()
