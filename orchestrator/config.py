@@ -1,14 +1,39 @@
-"""The settings tree: defaults < YAML file < environment < flags, validated once, at the edge.
+"""The settings tree: defaults < YAML file < environment < --set < flags, validated once, at the edge.
 
 The rule: unknown keys are refused with their path and the nearest valid key. Keys to servers never
 enter the tree: they are read from the environment where the request is made.
 """
 
-from typing import Annotated, Literal
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+)
+from pydantic_core import PydanticCustomError
 
+from orchestrator.config_errors import explain, leaves, unknown_key
+from orchestrator.config_sources import (
+    from_environment,
+    from_file,
+    from_flags,
+    from_set,
+    nest,
+    read_yaml,
+)
+from orchestrator.core.judging import JudgeSpec
 from orchestrator.core.segment import DEFAULT_REASONING_WORDS
+from orchestrator.errors import ConfigError
 
 __all__ = [
     "AnswerSettings",
@@ -20,105 +45,189 @@ __all__ = [
     "RunSettings",
     "SamplingSettings",
     "Settings",
+    "configs_folder",
+    "judge_spec",
+    "load_settings",
 ]
 
+
+def _http_url(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        parts = urlsplit("")
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("must be an address such as http://gpu:8000/v1")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("must not hold a user or password; keys are read from the environment")
+    return url
+
+
+def _pattern(regex: str) -> str:
+    try:
+        re.compile(regex)
+    except re.error as error:
+        raise ValueError(f"must be a regular expression ({error})") from error
+    return regex
+
+
+def _as_list(value: Any) -> Any:
+    """A single text where a list of texts is wanted, so that `--set endpoint.urls=URL` works."""
+    return (value,) if isinstance(value, str) else value
+
+
+Url = Annotated[str, AfterValidator(_http_url)]
+Word = Annotated[str, Field(min_length=1)]
+Pattern = Annotated[str, AfterValidator(_pattern)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 PolicyName = Literal["pass1", "consensus", "deepprune"]
 
 
 class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_value_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        """YAML's `yes` and `true` would pass as the number 1."""
+        if (
+            isinstance(value, bool)
+            and cls.model_fields[str(info.field_name)].annotation is not bool
+        ):
+            raise PydanticCustomError("not_a_truth_value", "not a truth value")
+        return value
 
 
 class EndpointSettings(_Section):
     """The reasoner's servers (OpenAI-compatible, base URL with /v1)."""
 
-    urls: tuple[str, ...] = ()
-    model: str | None = Field(None, description="found from /v1/models when there is only one")
-    api: Literal["auto", "completions", "chat"] = Field(
-        "auto", description="auto takes completions where prompts can be rendered to token ids"
+    urls: Annotated[tuple[Url, ...], BeforeValidator(_as_list)] = ()
+    model: str | None = Field(
+        default=None, description="found from /v1/models when there is only one"
     )
-    stall_seconds: float = Field(300.0, gt=0, description="a stream silent for this long is broken")
-    connect_seconds: float = Field(10.0, gt=0)
-    max_attempts: int = Field(4, ge=1, description="streams opened for one trace in a row without progress")
+    api: Literal["auto", "completions", "chat"] = Field(
+        default="auto",
+        description="auto takes completions where prompts can be rendered to token ids",
+    )
+    stall_seconds: float = Field(
+        default=300.0, gt=0, description="a stream silent for this long is broken"
+    )
+    connect_seconds: float = Field(default=10.0, gt=0)
+    max_attempts: int = Field(
+        default=4, ge=1, description="streams opened for one trace in a row without progress"
+    )
 
 
 class SamplingSettings(_Section):
     """Sent with every trace; what is null is left to the server (the model's generation_config)."""
 
-    temperature: float | None = Field(None, ge=0.0)
-    top_p: float | None = Field(None, gt=0.0, le=1.0)
-    top_k: int | None = Field(None, ge=-1)
-    min_p: float | None = Field(None, ge=0.0, le=1.0)
-    max_tokens: int | None = Field(None, ge=1, description="per trace; null fills the model's context")
+    temperature: float | None = Field(default=None, ge=0.0)
+    top_p: float | None = Field(default=None, gt=0.0, le=1.0)
+    top_k: int | None = Field(default=None, ge=-1)
+    min_p: float | None = Field(default=None, ge=0.0, le=1.0)
+    max_tokens: int | None = Field(
+        default=None, ge=1, description="per trace; null fills the model's context"
+    )
 
 
 class CheckpointSettings(_Section):
     """Where a trace waits for the judge (arXiv 2510.08483: 25 reasoning words, or 500 tokens)."""
 
     unit: Literal["words", "tokens"] = "words"
-    words: int = Field(25, ge=1)
-    tokens: int = Field(500, ge=1)
-    word_list: tuple[str, ...] = DEFAULT_REASONING_WORDS
-    at: Literal["pause", "run"] = Field("pause", description="pause closes the stream, run writes on")
+    words: int = Field(default=25, ge=1)
+    tokens: int = Field(default=500, ge=1)
+    word_list: Annotated[tuple[Word, ...], BeforeValidator(_as_list)] = Field(
+        default=DEFAULT_REASONING_WORDS, min_length=1
+    )
+    at: Literal["pause", "run"] = Field(
+        default="pause", description="pause closes the stream, run writes on"
+    )
 
 
 class JudgeSettings(_Section):
     """The judge's server and how it is asked."""
 
-    url: str | None = None
-    model: str | None = Field(None, description="found from /v1/models when there is only one")
-    spec: str = Field("nano", description="a name in configs/judges, or a YAML file")
+    url: Url | None = None
+    model: str | None = Field(
+        default=None, description="found from /v1/models when there is only one"
+    )
+    spec: str = Field(default="nano", description="a name in configs/judges, or a YAML file")
     dialect: Literal["auto", "generative_scoring", "completions", "chat"] = "auto"
-    concurrency: int = Field(8, ge=1, description="requests to the judge at once")
-    batch: int = Field(64, ge=1, description="members in one generative_scoring request")
-    timeout_seconds: float = Field(60.0, gt=0)
-    max_attempts: int = Field(3, ge=1)
-    breaker_failures: int = Field(3, ge=1, description="failed calls in a row that open the breaker")
-    breaker_seconds: float = Field(30.0, gt=0, description="how long an open breaker asks nothing")
+    concurrency: int = Field(default=8, ge=1, description="requests to the judge at once")
+    batch: int = Field(default=64, ge=1, description="members in one generative_scoring request")
+    timeout_seconds: float = Field(default=60.0, gt=0)
+    max_attempts: int = Field(default=3, ge=1)
+    breaker_failures: int = Field(
+        default=3, ge=1, description="failed calls in a row that open the breaker"
+    )
+    breaker_seconds: float = Field(
+        default=30.0, gt=0, description="how long an open breaker asks nothing"
+    )
 
 
 class PolicySettings(_Section):
     """What decides. The letters are those of arXiv 2510.08483."""
 
     name: PolicyName = "deepprune"
-    traces: int = Field(64, ge=1, le=4096, description="N, the traces planned for a question")
-    tau: Probability = Field(0.5, description="a trace joins the best cluster above this similarity")
-    max_clusters: int = Field(32, ge=1, description="K")
-    sample_members: int = Field(10, ge=1, description="K1, members compared with in each cluster")
-    survivors: int = Field(10, ge=1, description="K2, traces of the largest cluster that finish")
-    singleton_survivors: int = Field(10, ge=1, description="K3, random traces if no two were alike")
-    when_full: Literal["join", "drop"] = Field(
-        "join", description="an unmatched trace at K clusters: joins the most similar, or is pruned"
+    traces: int = Field(
+        default=64, ge=1, le=4096, description="N, the traces planned for a question"
     )
-    bounds: bool = Field(True, description="leave out judge calls that cannot change the assignment")
-    lookahead: int = Field(8, ge=1, description="waiting traces judged side by side")
-    min_ballots: int = Field(1, ge=1, description="with fewer, the answer is null")
+    tau: Probability = Field(
+        default=0.5, description="a trace joins the best cluster above this similarity"
+    )
+    max_clusters: int = Field(default=32, ge=1, description="K")
+    sample_members: int = Field(
+        default=10, ge=1, description="K1, members compared with in each cluster"
+    )
+    survivors: int = Field(
+        default=10, ge=1, description="K2, traces of the largest cluster that finish"
+    )
+    singleton_survivors: int = Field(
+        default=10, ge=1, description="K3, random traces if no two were alike"
+    )
+    when_full: Literal["join", "drop"] = Field(
+        default="join",
+        description="an unmatched trace at K clusters: joins the most similar, or is pruned",
+    )
+    bounds: bool = Field(
+        default=True, description="leave out judge calls that cannot change the assignment"
+    )
+    lookahead: int = Field(default=8, ge=1, description="waiting traces judged side by side")
+    min_ballots: int = Field(default=1, ge=1, description="with fewer, the answer is null")
 
 
 class AnswerSettings(_Section):
     """How answers are read from text and compared."""
 
-    regex: str | None = Field(None, description="its first group is the answer; tried before the others")
-    timeout_seconds: float = Field(5.0, gt=0, description="for one equivalence check")
-    workers: int = Field(1, ge=1, description="processes that check equivalence")
+    regex: Pattern | None = Field(
+        default=None,
+        description="its first group (or all it matches) is the answer; tried before the others",
+    )
+    timeout_seconds: float = Field(default=5.0, gt=0, description="for one equivalence check")
+    workers: int = Field(default=1, ge=1, description="processes that check equivalence")
 
 
 class PriceSettings(_Section):
     """Costs in units of one generated reasoner token; they weigh the judge in `net_saved`."""
 
     judge_token: float = Field(
-        1.0, ge=0.0, description="one judge token that was computed: judge parameters / reasoner parameters"
+        default=1.0,
+        ge=0.0,
+        description="one judge token that was computed: judge parameters / reasoner parameters",
     )
-    judge_cached_token: float = Field(0.0, ge=0.0, description="one judge prompt token from the cache")
+    judge_cached_token: float = Field(
+        default=0.0, ge=0.0, description="one judge prompt token from the cache"
+    )
 
 
 class RunSettings(_Section):
     """How a run is carried out and where it is kept."""
 
-    concurrency: int = Field(64, ge=1, description="reasoner streams open at once")
-    seed: int = Field(0, ge=0, description="for the policy's own draws; servers are never sent a seed")
-    out: str = Field("runs", description="folder that receives one folder per run")
+    concurrency: int = Field(default=64, ge=1, description="reasoner streams open at once")
+    seed: int = Field(
+        default=0, ge=0, description="for the policy's own draws; servers are never sent a seed"
+    )
+    out: str = Field(default="runs", description="folder that receives one folder per run")
 
 
 class Settings(_Section):
@@ -132,3 +241,71 @@ class Settings(_Section):
     answers: AnswerSettings = AnswerSettings()
     prices: PriceSettings = PriceSettings()
     run: RunSettings = RunSettings()
+
+
+def load_settings(
+    *,
+    file: Path | None,
+    environ: Mapping[str, str],
+    assignments: Sequence[str],
+    flags: Mapping[str, Any],
+) -> Settings:
+    """The settings of a run: defaults < `file` < `environ` < `assignments` < `flags`.
+
+    Args:
+        file: a YAML file that may name a part of the tree.
+        environ: variables; only those such as DEEPPRUNE__POLICY__TAU are settings.
+        assignments: the texts of --set, such as "policy.tau=0.6".
+        flags: values by dotted path; None stands for a flag that was not given.
+
+    Raises:
+        ConfigError: one sentence on the first unknown key or wrong value.
+    """
+    tree = leaves(Settings)
+    given = [
+        *(from_file(file) if file else ()),
+        *from_environment(environ, tree),
+        *from_set(assignments, tree),
+        *from_flags(flags),
+    ]
+    for assigned in given:
+        if assigned.path not in tree:
+            raise ConfigError(unknown_key(assigned.path, assigned.origin, tree))
+    try:
+        return Settings.model_validate(nest({item.path: item.value for item in given}))
+    except ValidationError as error:
+        origins = {item.path: item.origin for item in given}
+        raise ConfigError(explain(error, Settings, origins, "the settings")) from error
+
+
+def configs_folder() -> Path:
+    """The YAML files that ship: inside an installed package, or at the root of a checkout."""
+    package = Path(__file__).parent
+    installed = package / "configs"
+    return installed if installed.is_dir() else package.parent / "configs"
+
+
+def judge_spec(name_or_path: str) -> JudgeSpec:
+    """How to ask a judge: by its name among the shipped ones, or from a YAML file.
+
+    Raises ConfigError for a name or file that does not exist, or a file that is not a JudgeSpec.
+    """
+    path = Path(name_or_path)
+    if path.suffix not in (".yaml", ".yml") and not path.parent.name:
+        path = _shipped_judge(name_or_path)
+    content = read_yaml(path)
+    try:
+        return JudgeSpec.model_validate({} if content is None else content)
+    except ValidationError as error:
+        raise ConfigError(explain(error, JudgeSpec, {}, str(path))) from error
+
+
+def _shipped_judge(name: str) -> Path:
+    folder = configs_folder() / "judges"
+    names = sorted(path.stem for path in folder.glob("*.yaml") if not path.stem.endswith("-train"))
+    if name not in names:
+        available = ", ".join(names) or "none"
+        raise ConfigError(
+            f"There is no judge '{name}'; choose one of {available}, or give a YAML file."
+        )
+    return folder / f"{name}.yaml"
