@@ -1,0 +1,191 @@
+"""Questions files: JSONL, JSON or CSV, plain or gzipped, read whole and checked before anything is spent.
+
+The rule: whatever is wrong with a file is one sentence that names the file and the place in it.
+"""
+
+import csv
+import gzip
+import io
+import json
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from orchestrator.core.answer import extract_answer
+from orchestrator.errors import DatasetError
+
+__all__ = ["Question", "read_questions"]
+
+_ID_COLUMNS = ("id", "question_id")
+_QUESTION_COLUMNS = ("question", "problem", "prompt")
+_GOLD_COLUMNS = ("answer", "gold", "solution")
+_FORMATS = ".jsonl, .json or .csv (also with .gz)"
+
+
+class Question(msgspec.Struct, frozen=True, kw_only=True):
+    """One question; `gold` is the right answer, or None if the file does not give it."""
+
+    id: str
+    question: str
+    gold: str | None = None
+
+
+class _Record(NamedTuple):
+    """One entry of a file: where it stands, for messages; its number, for an id; its columns."""
+
+    place: str
+    number: int
+    columns: Mapping[str, Any]
+
+
+def read_questions(path: Path) -> list[Question]:
+    """The questions in `path`, in the order of the file; numbers become text.
+
+    Without an id column, the id is the line in a JSONL file, and the number of the entry, counted from 1,
+    in a JSON list or a CSV file.
+
+    Raises DatasetError for a file that is missing, empty, malformed, or that gives one id twice.
+    """
+    records = _parser(path)(path, _text(path))
+    places: dict[str, str] = {}
+    questions = []
+    for record in records:
+        question = _question(path, record)
+        if question.id in places:
+            raise DatasetError(
+                f"{path}: {places[question.id]} and {record.place} both have the id '{question.id}'; "
+                "give each question its own."
+            )
+        places[question.id] = record.place
+        questions.append(question)
+    if not questions:
+        raise DatasetError(f"{path} holds no question; add at least one.")
+    return questions
+
+
+def _parser(path: Path) -> Callable[[Path, str], Iterator[_Record]]:
+    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
+    parsers = {".jsonl": _jsonl, ".ndjson": _jsonl, ".json": _json_list, ".csv": _csv}
+    if not suffixes or suffixes[-1] not in parsers:
+        raise DatasetError(f"{path} has no known format; name it {_FORMATS}.")
+    return parsers[suffixes[-1]]
+
+
+def _text(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+        if path.suffix.lower() == ".gz":
+            content = gzip.decompress(content)
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise DatasetError(
+            f"{path} line {line} is not UTF-8 text; save the file as UTF-8."
+        ) from error
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DatasetError(f"{path} is not a whole gzip file; compress it again.") from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DatasetError(f"Cannot read {path}: {reason}; check the path.") from error
+
+
+def _jsonl(path: Path, text: str) -> Iterator[_Record]:
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            place = f"line {number}"
+            yield _Record(place, number, _object(path, place, _json(f"{path} {place}", line)))
+
+
+def _json_list(path: Path, text: str) -> Iterator[_Record]:
+    entries = _json(str(path), text) if text.strip() else []
+    if not isinstance(entries, list):
+        raise DatasetError(f"{path} must hold a list of questions; put [ ] around them.")
+    for number, entry in enumerate(entries, start=1):
+        place = f"entry {number}"
+        yield _Record(place, number, _object(path, place, entry))
+
+
+def _csv(path: Path, text: str) -> Iterator[_Record]:
+    reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
+    number = 0
+    while True:
+        try:
+            row = next(reader, None)
+        except csv.Error as error:
+            line = reader.line_num + 1
+            raise DatasetError(f"{path} line {line} is not valid CSV ({error}).") from error
+        if row is None:
+            return
+        number += 1
+        place = f"line {reader.line_num}"
+        if None in row:
+            raise DatasetError(f"{path} {place} has more fields than the header; quote its commas.")
+        yield _Record(place, number, row)
+
+
+def _json(where: str, text: str) -> Any:
+    """`text` decoded; numbers keep their spelling, as text."""
+    try:
+        return json.loads(text, parse_int=str, parse_float=str)
+    except json.JSONDecodeError as error:
+        reason = f"{error.msg} at column {error.colno}"
+        if "\n" in text.strip():
+            reason = f"{error.msg} at line {error.lineno} column {error.colno}"
+        raise DatasetError(f"{where} is not valid JSON ({reason}); mend it.") from error
+    except RecursionError as error:
+        raise DatasetError(f"{where} is nested too deeply to be a question; mend it.") from error
+
+
+def _object(path: Path, place: str, entry: Any) -> dict[str, Any]:
+    if not isinstance(entry, dict):
+        raise DatasetError(f'{path} {place} is not an object such as {{"question": "..."}}.')
+    return entry
+
+
+def _question(path: Path, record: _Record) -> Question:
+    name = _first_column(record, _QUESTION_COLUMNS)
+    if name is None:
+        found = ", ".join(str(column) for column in record.columns) or "none"
+        raise DatasetError(
+            f"{path} {record.place} has no question: needs a column question, problem or prompt; "
+            f"found {found}."
+        )
+    return Question(
+        id=_column_text(path, record, _first_column(record, _ID_COLUMNS)) or str(record.number),
+        question=_column_text(path, record, name),
+        gold=_gold(path, record),
+    )
+
+
+def _gold(path: Path, record: _Record) -> str | None:
+    """The right answer; a worked solution is read for the answer at its end."""
+    name = _first_column(record, _GOLD_COLUMNS)
+    text = _column_text(path, record, name)
+    if "####" in text:  # GSM8K writes the working, then "#### 42"
+        text = text.rpartition("####")[2].strip()
+    elif name == "solution":
+        text = extract_answer(text) or text
+    return text or None
+
+
+def _first_column(record: _Record, names: tuple[str, ...]) -> str | None:
+    """The first of `names` that the record fills."""
+    for name in names:
+        value = record.columns.get(name)
+        if value is not None and str(value).strip():
+            return name
+    return None
+
+
+def _column_text(path: Path, record: _Record, name: str | None) -> str:
+    value = "" if name is None else record.columns[name]
+    if isinstance(value, bool):
+        return str(value).lower()
+    if not isinstance(value, str):
+        raise DatasetError(f"{path} {record.place}: {name} must be text or a number.")
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise DatasetError(f"{path} {record.place}: {name} holds half a character; write it whole.")
+    return value.strip()
