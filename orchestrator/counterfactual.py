@@ -84,7 +84,7 @@ def estimate_cost(
         return Counterfactual(seen, seen, seen, "observed", planned)
     if not finished:
         return Counterfactual(None, seen, certain, "none", planned)
-    tokens = planned * _mean_length(finished, cut)
+    tokens = max(seen, planned * _mean_length(finished, cut))  # max: against rounding dust
     low, high = seen, certain
     if len(finished) > 1:
         low, high = _interval(finished, cut, planned=planned, limit=limit)
