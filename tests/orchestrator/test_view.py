@@ -134,7 +134,7 @@ def test_text_is_kept_whole_over_many_chunks(story: Callable[..., Any]) -> None:
     for n, word in enumerate(words):
         told.tokens(0, n + 1, word)
     view = told.view()
-    assert view.traces[0].text == "".join(words)
+    assert view.traces[0].text == view.traces[0].text == "".join(words)
     view.apply(TokensArrived(at=200.0, trace=0, text="end", tokens=1001))
     assert view.traces[0].text == "".join(words) + "end"
 
