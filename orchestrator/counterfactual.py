@@ -17,19 +17,22 @@ because the lengths of finished traces are known, not estimated. Both ends are c
 every token seen would have been spent, and no trace exceeds its limit.
 """
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from itertools import pairwise
-from math import sqrt
 from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import stdtrit
+from scipy.stats import CensoredData, ecdf
 
 from orchestrator.view import RunView
 
 __all__ = ["Counterfactual", "Method", "estimate_cost", "of_run", "saved_so_far"]
 
 Method = Literal["observed", "kaplan-meier", "none"]
+
+Vector = NDArray[np.float64]
 
 _CONFIDENCE = 0.95
 
@@ -111,66 +114,53 @@ def saved_so_far(view: RunView) -> float | None:
     return sum(max(0.0, mean - tokens) for tokens in cut) / (mean * view.planned)
 
 
-class _Step(NamedTuple):
-    """The survival curve from one observed end on, and the term that it adds to Greenwood's sum."""
+class _Curve(NamedTuple):
+    """The survival curve at each observed end, shapes (ends,); `greenwood` are the terms of his sum."""
 
-    length: float
-    survival: float
-    greenwood: float
+    lengths: Vector
+    survival: Vector
+    greenwood: Vector
 
 
-def _curve(finished: Sequence[int], cut: Sequence[int]) -> list[_Step]:
+def _curve(finished: Sequence[int], cut: Sequence[int]) -> _Curve:
     """Kaplan-Meier; a trace cut at the very length where another ended was still alive there."""
-    ends, cuts = Counter(finished), Counter(cut)
-    at_risk = len(finished) + len(cut)
-    survival = 1.0
-    steps = []
-    for length in sorted(ends | cuts):
-        died = ends[length]
-        if died:
-            alive = at_risk - died
-            survival *= alive / at_risk
-            steps.append(_Step(length, survival, died / (at_risk * alive) if alive else 0.0))
-        at_risk -= died + cuts[length]
-    return steps
+    lengths = CensoredData(uncensored=np.asarray(finished, float), right=np.asarray(cut, float))
+    estimate = ecdf(lengths).sf
+    # scipy steps at censored lengths too, where the curve does not move
+    survival = np.asarray(estimate.probabilities)
+    before = np.concatenate(([1.0], survival[:-1]))
+    moves = survival < before
+    ends, survival, before = estimate.quantiles[moves], survival[moves], before[moves]
+    everyone = np.sort(np.concatenate((finished, cut)))
+    at_risk = len(everyone) - np.searchsorted(everyone, ends)
+    stays = survival / before  # 1 - died / at_risk
+    greenwood = np.divide(1 - stays, at_risk * stays, out=np.zeros_like(stays), where=stays > 0)
+    return _Curve(ends, survival, greenwood)
 
 
-def _areas(steps: Sequence[_Step], horizon: float) -> list[float]:
-    """The area under the curve from each step's length up to `horizon`, in tokens."""
-    knots = [*(step.length for step in steps), max(horizon, steps[-1].length)]
-    pieces = [(b - a) * step.survival for (a, b), step in zip(pairwise(knots), steps, strict=True)]
-    areas, area = [], 0.0
-    for piece in reversed(pieces):
-        area += piece
-        areas.append(area)
-    return areas[::-1]
+def _areas(curve: _Curve, horizon: float) -> Vector:
+    """The area under the curve from each observed end up to `horizon`, in tokens; shape (ends,)."""
+    knots = np.append(curve.lengths, max(horizon, curve.lengths[-1]))
+    return np.cumsum((np.diff(knots) * curve.survival)[::-1])[::-1]
 
 
 def _mean_length(finished: Sequence[int], cut: Sequence[int]) -> float:
-    steps = _curve(finished, cut)
-    return steps[0].length + _areas(steps, max(cut, default=0))[0]
+    curve = _curve(finished, cut)
+    return float(curve.lengths[0] + _areas(curve, max(cut, default=0))[0])
 
 
 def _interval(
     finished: Sequence[int], cut: Sequence[int], *, planned: int, limit: int | None
 ) -> tuple[float, float]:
     """The 95 % interval of N times the mean length, before it is clipped; needs two ends or more."""
-    steps = _curve(finished, cut)
+    curve = _curve(finished, cut)
     ends = len(finished)
-    student = _student(ends - 1) * sqrt(ends / (ends - 1) * (1 - ends / planned))
-    longest = max(*finished, *cut, limit or 0)
+    student = stdtrit(ends - 1, (1 + _CONFIDENCE) / 2)
+    scale = student * np.sqrt(ends / (ends - 1) * (1 - ends / planned))
 
     def side(horizon: float, sign: int) -> float:
-        areas = _areas(steps, horizon)
-        spread = sqrt(sum(a * a * step.greenwood for a, step in zip(areas, steps, strict=True)))
-        return planned * (steps[0].length + areas[0] + sign * student * spread)
+        areas = _areas(curve, horizon)
+        spread = np.sqrt(np.sum(areas**2 * curve.greenwood))
+        return float(planned * (curve.lengths[0] + areas[0] + sign * scale * spread))
 
-    return side(steps[-1].length, -1), side(longest, +1)
-
-
-@lru_cache(maxsize=256)
-def _student(freedom: int) -> float:
-    """Student's t for a two-sided 95 % interval."""
-    from scipy.special import stdtrit  # a third of a second that only a bill has to pay
-
-    return float(stdtrit(freedom, (1 + _CONFIDENCE) / 2))
+    return side(curve.lengths[-1], -1), side(max(*finished, *cut, limit or 0), +1)

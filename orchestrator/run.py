@@ -9,14 +9,10 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from orchestrator.capabilities import ServerCapabilities
-from orchestrator.client.judge import JudgeClient
-from orchestrator.client.reasoner import ReasonerClient
 from orchestrator.config import Settings
 from orchestrator.core.engine import Engine
 from orchestrator.core.facts import (
@@ -35,30 +31,20 @@ from orchestrator.core.facts import (
     StopTrace,
 )
 from orchestrator.core.policies import planned_traces
-from orchestrator.equivalence import AnswerBook, AnswerChecker
+from orchestrator.equivalence import AnswerBook
 from orchestrator.errors import DeepPruneError, JudgeError
+from orchestrator.fleet import Fleet
 from orchestrator.journal import JournalWriter
 from orchestrator.questions import Question
 from orchestrator.traces import TraceRunner, TraceSettings
 from orchestrator.view import RunView
 
-__all__ = ["Fleet", "run_question"]
+__all__ = ["run_question"]
 
 StartTask = Callable[[Coroutine[Any, Any, None]], None]
 
 _CHANNEL_SIZE = 1024  # facts; a full channel slows the streams down instead of filling the memory
 _IDLE_SECONDS = 2.0  # how long the server may take to count its last aborted request
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fleet:
-    """The servers of a run, probed and ready, and what a question needs besides."""
-
-    reasoner: ReasonerClient
-    capabilities: ServerCapabilities
-    judge: JudgeClient | None
-    judge_capabilities: dict[str, Any] | None
-    checker: AnswerChecker
 
 
 async def run_question(

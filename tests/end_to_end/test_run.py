@@ -1,0 +1,252 @@
+"""Whole runs through the command line against real vLLM servers with the nano models."""
+
+import asyncio
+import json
+import random
+import signal
+from pathlib import Path
+
+import pytest
+from command import end, idle_within, metric, orchestrate, start
+from proxy import Proxy
+
+from orchestrator.core.facts import (
+    CheckpointReached,
+    JudgeFailed,
+    Order,
+    ResumeTrace,
+    TokensArrived,
+    TraceFailed,
+    TraceFinished,
+    TracePaused,
+    TraceResumed,
+    TraceUnjudged,
+)
+from orchestrator.journal import read_journal
+from orchestrator.replay import replay
+
+pytestmark = [pytest.mark.vllm, pytest.mark.timeout(300)]
+
+QUESTIONS = Path(__file__).parents[2] / "nano" / "questions.jsonl"
+TRACES = 24
+
+
+def questions(count):
+    return [json.loads(line) for line in QUESTIONS.read_text().splitlines()[:count]]
+
+
+def journal_of(report, cwd):
+    return list(read_journal(cwd / report["run_dir"] / "journal.jsonl"))
+
+
+def text_of(entries, trace):
+    return "".join(e.text for e in entries if isinstance(e, TokensArrived) and e.trace == trace)
+
+
+async def run(tmp_path, reasoner, judge, *more, question=None):
+    return await orchestrate(
+        question or questions(1)[0]["question"],
+        *("--endpoint", reasoner, "--judge-endpoint", judge, "--json", "--traces", TRACES, *more),
+        cwd=tmp_path,
+    )
+
+
+async def test_prunes_most_traces_and_bills_every_token(tmp_path, reasoner_url, judge_url):
+    before = await metric(reasoner_url, "vllm:generation_tokens")
+    ended = await run(tmp_path, reasoner_url, judge_url)
+    assert ended.code == 0, ended.err
+    (report,) = ended.reports
+    assert await idle_within(reasoner_url, 2.0)
+    generated = report["ledger"]["reasoner"]["generated_tokens"]
+    counted = await metric(reasoner_url, "vllm:generation_tokens") - before
+    # one token more: the probe's; the rest was on its way when a stream was closed
+    assert abs(counted - 1 - generated) <= 0.01 * counted
+    assert abs(report["ledger"]["reasoner"]["server_generated_tokens"] - generated) <= 0.01 * counted
+    traces = report["traces"]
+    assert traces["started"] == TRACES
+    assert traces["pruned"] > 0
+    assert traces["finished"] + traces["pruned"] == TRACES
+    assert sum(report["ledger"]["reasoner"]["by_fate"].values()) == generated
+    assert report["answer"] is not None
+    assert report["ledger"]["judge"]["pairs"] > 0
+    assert 0 < report["saved"] < 1
+
+
+async def test_a_journal_replayed_gives_the_same_orders_and_the_same_report(
+    tmp_path, reasoner_url, judge_url, monkeypatch
+):
+    ended = await run(tmp_path, reasoner_url, judge_url)
+    (report,) = ended.reports
+    monkeypatch.chdir(tmp_path)
+    again = replay(Path(report["run_dir"]))
+    assert again.difference is None
+    assert json.loads(json.dumps(again.report)) == report
+
+
+async def test_what_is_sent_on_resume_is_what_was_received(tmp_path, reasoner_url, judge_url):
+    """Greedy decoding with a pause in the middle writes the same text as without."""
+    greedy = ("--temperature", "0", "--traces", "1")
+    paused = await run(tmp_path, reasoner_url, judge_url, *greedy)
+    straight = await run(tmp_path, reasoner_url, judge_url, *greedy, "--policy", "pass1")
+    with_pause = journal_of(paused.reports[0], tmp_path)
+    without = journal_of(straight.reports[0], tmp_path)
+    assert [type(e) for e in with_pause if isinstance(e, TracePaused | TraceResumed)] == [
+        TracePaused,
+        TraceResumed,
+    ]
+    assert text_of(with_pause, 0) == text_of(without, 0)
+    before = sum(e.prompt_tokens for e in with_pause if type(e).__name__ == "TraceStarted")
+    (pause,) = [e for e in with_pause if isinstance(e, TracePaused)]
+    (resumed,) = [e for e in with_pause if isinstance(e, TraceResumed)]
+    assert resumed.prompt_tokens == before + pause.tokens
+
+
+async def test_consensus_lets_every_trace_finish(tmp_path, reasoner_url, judge_url):
+    ended = await run(tmp_path, reasoner_url, judge_url, "--policy", "consensus")
+    (report,) = ended.reports
+    assert report["traces"]["finished"] == TRACES
+    assert report["ledger"]["counterfactual"]["method"] == "observed"
+    assert report["saved"] == report["net_saved"] == 0
+    assert report["ledger"]["judge"]["calls"] == 0
+
+
+async def test_run_mode_overshoots_and_says_so(tmp_path, reasoner_url, judge_url):
+    ended = await run(tmp_path, reasoner_url, judge_url, "--at-checkpoint", "run")
+    assert ended.code == 0, ended.err
+    (report,) = ended.reports
+    assert report["traces"]["pruned"] > 0
+    assert report["ledger"]["reasoner"]["overshoot_tokens"] > 0
+    assert await idle_within(reasoner_url, 2.0)
+
+
+async def test_several_questions_end_in_a_summary_line(tmp_path, reasoner_url, judge_url):
+    file = tmp_path / "three.jsonl"
+    file.write_text("".join(json.dumps(q) + "\n" for q in questions(3)))
+    ended = await orchestrate(
+        *("--questions", file, "--endpoint", reasoner_url, "--judge-endpoint", judge_url),
+        *("--json", "--traces", 8),
+        cwd=tmp_path,
+    )
+    assert ended.code in (0, 3), ended.err
+    *reports, summary = ended.reports
+    assert [report["question_id"] for report in reports] == [q["id"] for q in questions(3)]
+    assert all(report["correct"] in (True, False) for report in reports)
+    assert summary["summary"]["questions"] == 3
+    total = sum(report["ledger"]["reasoner"]["generated_tokens"] for report in reports)
+    assert summary["summary"]["ledger"]["reasoner"]["generated_tokens"] == total
+
+
+async def test_broken_streams_go_on_from_their_tokens(tmp_path, reasoner_url, judge_url):
+    async with Proxy(reasoner_url).running() as proxy:
+        proxy.cut_each_after(30_000)  # bytes: more than the probe needs, less than a whole trace
+        ended = await run(tmp_path, proxy.url, judge_url, "--policy", "consensus")
+        cuts = proxy.cuts
+    assert ended.code == 0, ended.err
+    (report,) = ended.reports
+    assert cuts > 0
+    assert report["traces"] == {
+        **{"planned": TRACES, "started": TRACES, "finished": TRACES},
+        **{"pruned": 0, "stopped": 0, "failed": 0},
+    }
+    retried = {
+        e.trace for e in journal_of(report, tmp_path) if isinstance(e, TraceResumed) and e.attempt
+    }
+    assert retried
+    generated = report["ledger"]["reasoner"]["generated_tokens"]
+    assert abs(report["ledger"]["reasoner"]["server_generated_tokens"] - generated) < 0.1 * generated
+    assert await idle_within(reasoner_url, 2.0)
+
+
+async def test_a_server_that_goes_away_fails_the_run_and_keeps_its_facts(
+    tmp_path, reasoner_url, judge_url
+):
+    async with Proxy(reasoner_url).running() as proxy:
+        process = await start(
+            *(questions(1)[0]["question"], "--endpoint", proxy.url, "--policy", "consensus"),
+            *("--json", "--traces", TRACES, "--set", "endpoint.max_attempts=2"),
+            cwd=tmp_path,
+        )
+        await journal_grows(tmp_path)
+        proxy.refuse()
+        ended = await end(process)
+    assert ended.code == 1
+    assert f"All {TRACES} traces failed" in ended.err
+    (report,) = ended.reports
+    assert report["traces"]["failed"] == TRACES
+    assert report["ledger"]["reasoner"]["by_fate"]["failed"] > 0
+    failed = [e for e in journal_of(report, tmp_path) if isinstance(e, TraceFailed)]
+    assert {fact.boundary for fact in failed} == {"server"}
+    assert await idle_within(reasoner_url, 2.0)
+
+
+async def test_without_its_judge_a_run_prunes_nothing_more_and_votes(
+    tmp_path, reasoner_url, judge_url
+):
+    async with Proxy(judge_url).running() as proxy:
+        process = await start(
+            *(questions(1)[0]["question"], "--endpoint", reasoner_url),
+            *("--judge-endpoint", proxy.url, "--json", "--traces", TRACES),
+            *("--set", "judge.max_attempts=1"),
+            cwd=tmp_path,
+        )
+        await journal_grows(tmp_path, until=CheckpointReached)
+        proxy.refuse()
+        ended = await end(process)
+    assert ended.code == 0, ended.err
+    (report,) = ended.reports
+    entries = journal_of(report, tmp_path)
+    assert [e for e in entries if isinstance(e, JudgeFailed)]
+    unjudged = {e.trace for e in entries if isinstance(e, TraceUnjudged)}
+    finished = {e.trace for e in entries if isinstance(e, TraceFinished)}
+    assert unjudged
+    assert unjudged <= finished
+    assert report["ledger"]["judge"]["pruning_off_since"] is not None
+    assert await idle_within(reasoner_url, 2.0)
+    assert await idle_within(judge_url, 2.0)
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_ctrl_c_at_a_random_moment_leaves_idle_servers_and_a_partial_report(
+    seed, tmp_path, reasoner_url, judge_url
+):
+    process = await start(
+        *(questions(1)[0]["question"], "--endpoint", reasoner_url),
+        *("--judge-endpoint", judge_url, "--json", "--traces", TRACES),
+        cwd=tmp_path,
+    )
+    await journal_grows(tmp_path)
+    await asyncio.sleep(random.Random(seed).uniform(0.0, 1.0))
+    process.send_signal(signal.SIGINT)
+    ended = await end(process)
+    assert ended.code == 130, ended.err
+    (report,) = ended.reports
+    assert report["interrupted"] is True
+    assert sum(report["traces"][fate] for fate in ("finished", "pruned", "stopped", "failed")) == TRACES
+    assert await idle_within(reasoner_url, 2.0)
+    assert await idle_within(judge_url, 2.0)
+    again = replay(tmp_path / report["run_dir"])
+    assert again.difference is None
+
+
+async def test_orders_are_recorded_before_what_they_cause(tmp_path, reasoner_url, judge_url):
+    ended = await run(tmp_path, reasoner_url, judge_url)
+    entries = journal_of(ended.reports[0], tmp_path)
+    for trace in {e.trace for e in entries if isinstance(e, TraceResumed)}:
+        ordered = next(
+            i for i, e in enumerate(entries) if isinstance(e, ResumeTrace) and e.trace == trace
+        )
+        resumed = next(
+            i for i, e in enumerate(entries) if isinstance(e, TraceResumed) and e.trace == trace
+        )
+        assert ordered < resumed
+    assert isinstance(entries[-2], Order)
+
+
+async def journal_grows(cwd, until=TokensArrived):
+    """Waits for the first fact of a kind in the only run below `cwd`."""
+    name = f'"type":"{until.__name__}"'.encode()
+    while True:
+        for path in cwd.glob("runs/*/journal.jsonl"):
+            if name in path.read_bytes():
+                return
+        await asyncio.sleep(0.02)

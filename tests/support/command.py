@@ -1,0 +1,72 @@
+"""Runs the command line as a user does, in a process of its own."""
+
+import asyncio
+import json
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+from prometheus_client.parser import text_string_to_metric_families
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What a finished command left behind."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def reports(self) -> list[dict[str, Any]]:
+        """The JSON lines on stdout."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+async def start(*arguments: object, cwd: Path, **environment: str) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "orchestrator.cli",
+        *map(str, arguments),
+        cwd=cwd,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env={**os.environ, **environment},
+    )
+
+
+async def end(process: asyncio.subprocess.Process) -> Ended:
+    out, err = await process.communicate()
+    return Ended(process.returncode or 0, out.decode(), err.decode())
+
+
+async def orchestrate(*arguments: object, cwd: Path, **environment: str) -> Ended:
+    return await end(await start(*arguments, cwd=cwd, **environment))
+
+
+async def metric(url: str, name: str) -> float:
+    """The sum of a server's Prometheus metric over its label sets."""
+    async with aiohttp.ClientSession() as session:
+        async with session.get(url.removesuffix("/v1") + "/metrics") as response:
+            text = await response.text()
+    return sum(
+        sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+        if sample.name in (name, f"{name}_total")
+    )
+
+
+async def idle_within(url: str, seconds: float) -> bool:
+    """Whether the server comes to count no running and no waiting request within `seconds`."""
+    for _ in range(round(seconds / 0.1)):
+        busy = await metric(url, "vllm:num_requests_running")
+        if busy + await metric(url, "vllm:num_requests_waiting") == 0:
+            return True
+        await asyncio.sleep(0.1)
+    return False

@@ -1,0 +1,77 @@
+"""A plain TCP proxy before a real server, whose connections a test can cut or refuse."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+
+
+class Proxy:
+    """Forwards bytes to a real server; `cut` breaks what is open, `refuse` what is to come."""
+
+    def __init__(self, target: str) -> None:
+        parts = urlsplit(target)
+        self._target = (parts.hostname, parts.port)
+        self._path = parts.path
+        self._open: set[asyncio.StreamWriter] = set()
+        self._refusing = False
+        self._cut_after: int | None = None
+        self.cuts = 0
+
+    @property
+    def url(self) -> str:
+        host, port = self._server.sockets[0].getsockname()[:2]
+        return f"http://{host}:{port}{self._path}"
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator["Proxy"]:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        try:
+            yield self
+        finally:
+            self._server.close()
+            self.cut()
+
+    def cut(self) -> None:
+        """Breaks every open connection."""
+        for writer in self._open:
+            self.cuts += 1
+            writer.transport.abort()
+        self._open.clear()
+
+    def cut_each_after(self, count: int) -> None:
+        """Breaks each new connection once it has brought `count` bytes from the server."""
+        self._cut_after = count
+
+    def refuse(self) -> None:
+        """From now on the server is gone."""
+        self._refusing = True
+        self.cut()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._refusing:
+            writer.transport.abort()
+            return
+        upstream_reader, upstream_writer = await asyncio.open_connection(*self._target)
+        self._open.add(writer)
+        forward = asyncio.create_task(self._copy(reader, upstream_writer, None))
+        try:
+            await self._copy(upstream_reader, writer, self._cut_after)
+        finally:
+            forward.cancel()
+            self._open.discard(writer)
+            upstream_writer.transport.abort()
+            writer.transport.abort()
+
+    async def _copy(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, limit: int | None
+    ) -> None:
+        copied = 0
+        with contextlib.suppress(ConnectionError):
+            while data := await reader.read(4096):
+                copied += len(data)
+                if limit is not None and copied > limit:
+                    self.cuts += 1
+                    return
+                writer.write(data)
+                await writer.drain()
