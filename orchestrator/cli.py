@@ -100,7 +100,7 @@ def _questions(arguments: argparse.Namespace) -> "list[Question]":
     text = sys.stdin.read() if arguments.question == "-" else arguments.question
     if text is None or not text.strip():
         return []
-    return [Question(id="question", question=text.strip())]
+    return [Question(id="1", question=text.strip())]
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -77,7 +77,7 @@ def _as_list(value: Any) -> Any:
 
 
 Url = Annotated[str, AfterValidator(_http_url)]
-Word = Annotated[str, Field(min_length=1)]
+Word = Annotated[str, Field(pattern=r"^\w+$")]
 Pattern = Annotated[str, AfterValidator(_pattern)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
 PolicyName = Literal["pass1", "consensus", "deepprune"]

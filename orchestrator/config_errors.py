@@ -41,7 +41,7 @@ class Leaf(NamedTuple):
 
 def leaves(model: type[BaseModel], prefix: str = "") -> dict[str, Leaf]:
     """Every setting of a tree of models, by dotted path."""
-    found = {}
+    found: dict[str, Leaf] = {}
     for name, field in model.model_fields.items():
         path = prefix + name
         if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
@@ -104,7 +104,8 @@ def _kind(option: Mapping[str, Any]) -> str:
         return "a number" + _range(option)
     if kind == "array":
         return "a list of texts" + (" that is not empty" if option.get("minItems") else "")
-    return {"string": "text", "boolean": "true or false"}.get(kind, kind)
+    names: dict[str, str] = {"string": "text", "boolean": "true or false"}
+    return names.get(kind, str(kind))
 
 
 def _range(option: Mapping[str, Any]) -> str:

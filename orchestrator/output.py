@@ -33,6 +33,8 @@ _PROGRESS_SECONDS = 0.2
 
 
 class Output:
+    """Where everything that a user reads is written, and which exit code it amounts to."""
+
     """What the user sees: results on stdout; notes, progress and summaries on stderr."""
 
     def __init__(self, *, questions: int, json: bool, quiet: bool) -> None:
@@ -41,10 +43,12 @@ class Output:
         self._quiet = quiet
 
     def note(self, text: str) -> None:
+        """Says something on stderr, unless the user wants quiet."""
         if not self._quiet:
             print(text, file=sys.stderr, flush=True)
 
     def describe(self, fleet: Fleet, settings: Settings) -> None:
+        """Which servers were found, and what they cannot do."""
         found = fleet.capabilities
         self.note(
             f"Reasoner {plain(found.model)} at {found.endpoint} ({plain(found.server)}, {found.api} API)"
@@ -60,6 +64,7 @@ class Output:
 
     @contextlib.asynccontextmanager
     async def progress(self, view: RunView, number: int) -> AsyncIterator[None]:
+        """Shows the `number`-th question's progress while the block runs."""
         lines = ProgressLines(sys.stderr, time.monotonic, quiet=self._quiet)
         poll = asyncio.create_task(self._poll(lines, view, number))
         try:

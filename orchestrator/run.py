@@ -35,7 +35,9 @@ from orchestrator.equivalence import AnswerBook
 from orchestrator.errors import DeepPruneError, JudgeError
 from orchestrator.fleet import Fleet
 from orchestrator.journal import JournalWriter
+from orchestrator.meter import Meter
 from orchestrator.questions import Question
+from orchestrator.slots import Slots
 from orchestrator.traces import TraceRunner, TraceSettings
 from orchestrator.view import RunView
 
@@ -44,7 +46,6 @@ __all__ = ["run_question"]
 StartTask = Callable[[Coroutine[Any, Any, None]], None]
 
 _CHANNEL_SIZE = 1024  # facts; a full channel slows the streams down instead of filling the memory
-_IDLE_SECONDS = 2.0  # how long the server may take to count its last aborted request
 
 
 async def run_question(
@@ -93,13 +94,15 @@ class _QuestionLoop:
 
     async def run(self, interrupted: asyncio.Event) -> None:
         prompt = await self._fleet.reasoner.render(self._question.question)
-        before = await self._fleet.reasoner.counters()
+        reasoner_meter, judge_meter = Meter(self._fleet.reasoner), Meter(self._fleet.judge)
+        await reasoner_meter.start()
+        await judge_meter.start()
         shared = TraceSettings(
             reasoner=self._fleet.reasoner,
             endpoint=self._fleet.capabilities.endpoint,
             prompt=prompt,
             resumable=self._fleet.capabilities.resumable,
-            slots=asyncio.Semaphore(self._settings.run.concurrency),
+            slots=Slots(self._settings.run.concurrency),
             max_attempts=self._settings.endpoint.max_attempts,
             answer_regex=self._settings.answers.regex,
             book=self._book,
@@ -112,12 +115,14 @@ class _QuestionLoop:
                 await self._consume(shared, start)
         except BaseExceptionGroup as group:
             raise _first_error(group) from None
-        generated = await self._generated_since(before.generation_tokens if before else None)
+        reasoner_counted, judge_counted = await reasoner_meter.stop(), await judge_meter.stop()
         self._record(
             RunFinished(
                 at=self._clock(),
                 correct_answers=await self._correct_answers(),
-                server_generated_tokens=generated,
+                server_generated_tokens=reasoner_counted.generated,
+                cached_prompt_tokens=reasoner_counted.cached_prompt,
+                judge_cached_prompt_tokens=judge_counted.cached_prompt,
                 interrupted=interrupted.is_set(),
             )
         )
@@ -217,22 +222,6 @@ class _QuestionLoop:
         if self._question.gold is None:
             return ()
         return await self._book.correct_classes(self._question.gold)
-
-    async def _generated_since(self, before: int | None) -> int | None:
-        """The change of the server's own count of generated tokens, once it is idle.
-
-        An aborted request leaves the server's books a moment after its connection closed.
-        """
-        if before is None:
-            return None
-        deadline = time.monotonic() + _IDLE_SECONDS
-        while True:
-            counters = await self._fleet.reasoner.counters()
-            if counters is None:
-                return None
-            if counters.running == 0 or time.monotonic() > deadline:
-                return int(counters.generation_tokens - before)
-            await asyncio.sleep(0.05)
 
 
 @contextlib.asynccontextmanager

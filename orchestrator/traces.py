@@ -39,6 +39,7 @@ from orchestrator.errors import (
     EndpointUnreachable,
     StreamBroken,
 )
+from orchestrator.slots import Slots
 
 __all__ = ["TraceRunner", "TraceSettings"]
 
@@ -54,7 +55,7 @@ class TraceSettings:
     endpoint: str
     prompt: Prompt
     resumable: bool
-    slots: asyncio.Semaphore
+    slots: Slots
     max_attempts: int
     answer_regex: str | None
     book: AnswerBook
@@ -152,11 +153,20 @@ class TraceRunner:
         )
         async for attempt in attempts:
             with attempt:
-                async with self._shared.slots:
+                async with self._shared.slots.one():
                     return await self._stream_once(attempt.retry_state.attempt_number - 1)
         raise AssertionError("the retries end in a result or an error")
 
     async def _stream_once(self, attempt: int) -> str:
+        try:
+            finish_reason = await self._read_stream(attempt)
+        except EndpointBusy:
+            self._shared.slots.shrink()
+            raise
+        self._shared.slots.grow()
+        return finish_reason
+
+    async def _read_stream(self, attempt: int) -> str:
         self._fruitless += 1
         before = self._tokens
         stream = self._shared.reasoner.stream(

@@ -340,6 +340,14 @@ class RunView:
     def _run_finished(self, fact: RunFinished) -> None:
         self.finished = fact
         self.interrupted = self.interrupted or fact.interrupted
+        if (
+            fact.cached_prompt_tokens is not None
+        ):  # the server saw what aborted streams did not tell
+            self.cached_prompt_tokens = min(fact.cached_prompt_tokens, self.prompt_tokens)
+        if fact.judge_cached_prompt_tokens is not None:
+            self.judge.cached_prompt_tokens = min(
+                fact.judge_cached_prompt_tokens, self.judge.prompt_tokens
+            )
 
     _FOLDS: ClassVar[dict[type, Callable[[Any, Any], None]]] = {
         RunStarted: _run_started,

@@ -29,7 +29,7 @@ from orchestrator.client.dialects import (
     all_of,
 )
 from orchestrator.client.http import HttpClient, parse_address
-from orchestrator.client.metrics import read_counters
+from orchestrator.client.metrics import ServerCounters, read_counters
 from orchestrator.client.sdk import find_model, open_sdk
 from orchestrator.client.tokenizing import ServerTokenizer
 from orchestrator.config import JudgeSettings
@@ -127,6 +127,10 @@ class JudgeClient:
             label_token_ids=server.label_token_ids,
             metrics=await read_counters(self._http) is not None,
         )
+
+    async def counters(self) -> ServerCounters | None:
+        """The server's own counters now; None where it shows none."""
+        return await read_counters(self._http)
 
     async def score(self, *, question: str, new: str, members: Sequence[str]) -> JudgeScores:
         """p(identical) of segment `new` with each of `members`.

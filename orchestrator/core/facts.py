@@ -163,12 +163,14 @@ class RunInterrupted(_Fact, frozen=True, kw_only=True):
 class RunFinished(_Fact, frozen=True, kw_only=True):
     """The last fact. `correct_answers` are the answer classes equal to the gold answer.
 
-    `server_generated_tokens` is the change of the servers' own counter over the run, None if there is none
-    or if other runs shared the server.
+    The other counts are the changes of the servers' own counters over the run, None where a server has
+    none: generated tokens, and prompt tokens found in the prefix caches of reasoner and judge.
     """
 
     correct_answers: tuple[str, ...]
     server_generated_tokens: int | None
+    cached_prompt_tokens: int | None = None
+    judge_cached_prompt_tokens: int | None = None
     interrupted: bool
 
 

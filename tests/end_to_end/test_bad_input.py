@@ -36,8 +36,14 @@ MISTAKES = {
     "broken line": (["--questions", "broken.jsonl", *CONSENSUS], ["broken.jsonl", "line 2"]),
     "tau": (["hi", *CONSENSUS, "--tau", "1.5"], ["tau", "1.5"]),
     "not a number": (["hi", *CONSENSUS, "--traces", "many"], ["traces", "many"]),
-    "mistyped setting": (["hi", *CONSENSUS, "--set", "policy.tua=0.4"], ["policy.tua", "policy.tau"]),
-    "mistyped key in a file": (["hi", *CONSENSUS, "--config", "typo.yaml"], ["typo.yaml", "policy.tau"]),
+    "mistyped setting": (
+        ["hi", *CONSENSUS, "--set", "policy.tua=0.4"],
+        ["policy.tua", "policy.tau"],
+    ),
+    "mistyped key in a file": (
+        ["hi", *CONSENSUS, "--config", "typo.yaml"],
+        ["typo.yaml", "policy.tau"],
+    ),
     "unknown policy": (["hi", *ENDPOINT, "--policy", "vote"], ["vote", "consensus"]),
     "unknown judge": (
         ["hi", *ENDPOINT, "--judge-endpoint", "{reasoner}", "--judge", "none"],

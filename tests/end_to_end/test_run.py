@@ -61,7 +61,9 @@ async def test_prunes_most_traces_and_bills_every_token(tmp_path, reasoner_url, 
     counted = await metric(reasoner_url, "vllm:generation_tokens") - before
     # one token more: the probe's; the rest was on its way when a stream was closed
     assert abs(counted - 1 - generated) <= 0.01 * counted
-    assert abs(report["ledger"]["reasoner"]["server_generated_tokens"] - generated) <= 0.01 * counted
+    assert (
+        abs(report["ledger"]["reasoner"]["server_generated_tokens"] - generated) <= 0.01 * counted
+    )
     traces = report["traces"]
     assert traces["started"] == TRACES
     assert traces["pruned"] > 0
@@ -153,7 +155,9 @@ async def test_broken_streams_go_on_from_their_tokens(tmp_path, reasoner_url, ju
     }
     assert retried
     generated = report["ledger"]["reasoner"]["generated_tokens"]
-    assert abs(report["ledger"]["reasoner"]["server_generated_tokens"] - generated) < 0.1 * generated
+    assert (
+        abs(report["ledger"]["reasoner"]["server_generated_tokens"] - generated) < 0.1 * generated
+    )
     assert await idle_within(reasoner_url, 2.0)
 
 
@@ -221,7 +225,10 @@ async def test_ctrl_c_at_a_random_moment_leaves_idle_servers_and_a_partial_repor
     assert ended.code == 130, ended.err
     (report,) = ended.reports
     assert report["interrupted"] is True
-    assert sum(report["traces"][fate] for fate in ("finished", "pruned", "stopped", "failed")) == TRACES
+    assert (
+        sum(report["traces"][fate] for fate in ("finished", "pruned", "stopped", "failed"))
+        == TRACES
+    )
     assert await idle_within(reasoner_url, 2.0)
     assert await idle_within(judge_url, 2.0)
     again = replay(tmp_path / report["run_dir"])
