@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-SOURCES := orchestrator judge_server nano tests
+SOURCES := orchestrator judge_server nano bench tests
 
 .PHONY: help demo demo-replay install check test format clean
 

@@ -23,7 +23,7 @@ from orchestrator.view import RunView
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["EXIT_NO_ANSWER", "Output"]
+__all__ = ["EXIT_NO_ANSWER", "SUMMARY_FILE", "Output"]
 
 EXIT_NO_ANSWER = 3
 """The run ended in order, but at least one question has no answer (too few ballots)."""

@@ -91,12 +91,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         again = replay(arguments.run)
         recorded = _recorded_report(arguments.run)
     except DeepPruneError as error:
-        print(f"replay: {error}", file=sys.stderr)  # noqa: T201
+        print(f"replay: {error}", file=sys.stderr)
         return error.exit_code
-    print(render_report(again.report) if arguments.summary else to_json_line(again.report))  # noqa: T201
+    print(render_report(again.report) if arguments.summary else to_json_line(again.report))
     problem = again.difference or _report_difference(recorded, again.report)
     if problem is not None:
-        print(f"replay: {problem}", file=sys.stderr)  # noqa: T201
+        print(f"replay: {problem}", file=sys.stderr)
         return 1
     return 0
 

@@ -1,0 +1,1 @@
+"""Measuring: what a policy costs and loses against a plain vote."""
