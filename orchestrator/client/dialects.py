@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 import msgspec
 
 from orchestrator.client.http import HttpClient
-from orchestrator.client.sdk import sdk_call
+from orchestrator.client.sdk import sdk_json
 from orchestrator.client.sse import Usage
 from orchestrator.client.tokenizing import ServerTokenizer
 from orchestrator.core.judging import JudgeSpec, PairPrompt, probability_identical
@@ -86,7 +86,7 @@ class _Score(msgspec.Struct):
 
 class _Scores(msgspec.Struct):
     data: list[_Score]
-    usage: Usage = msgspec.field(default_factory=Usage)
+    usage: Usage | None = None
 
 
 class GenerativeScoring:
@@ -123,6 +123,19 @@ class GenerativeScoring:
         return _verdicts(_in_order(answer.data, len(items)), answer.usage)
 
 
+class _TopByText(msgspec.Struct):
+    top_logprobs: list[dict[str, float] | None] | None = None
+
+
+class _CompletionChoice(msgspec.Struct):
+    logprobs: _TopByText | None = None
+
+
+class _Completion(msgspec.Struct):
+    choices: list[_CompletionChoice]
+    usage: Usage | None = None
+
+
 class CompletionsLogprobs:
     """/v1/completions with one token to write and its logprobs; one request per pair."""
 
@@ -146,11 +159,11 @@ class CompletionsLogprobs:
                     raise
                 self._forms.pop(0)
         found = answer.choices[0].logprobs if answer.choices else None
-        tops = (found and found.top_logprobs) or [{}]
-        return _verdicts([_probability(self._server, tops[0] or {})], _usage(answer))
+        tops = found.top_logprobs[0] if found and found.top_logprobs else None
+        return _verdicts([_probability(self._server, tops or {})], answer.usage)
 
-    async def _request(self, prompt: Any, logprobs: int, extra_body: dict[str, Any]) -> Any:
-        call = self._server.sdk.completions.create(
+    async def _request(self, prompt: Any, logprobs: int, extra_body: dict[str, Any]) -> _Completion:
+        call = self._server.sdk.completions.with_raw_response.create(
             model=self._server.model,
             prompt=prompt,
             max_tokens=1,
@@ -158,7 +171,7 @@ class CompletionsLogprobs:
             logprobs=logprobs,
             extra_body=extra_body,
         )
-        return await sdk_call(self._server.http, call)
+        return await sdk_json(self._server.http, call, _Completion)
 
     async def _prompt(self, pair: PairPrompt) -> str | list[int]:
         tokenizer = self._server.tokenizer
@@ -167,6 +180,28 @@ class CompletionsLogprobs:
         query, item = await all_of([tokenizer.text(pair.query), tokenizer.text(pair.item)])
         _check_length(self._server, len(query) + len(item))
         return [*query, *item]
+
+
+class _Top(msgspec.Struct):
+    token: str
+    logprob: float
+
+
+class _Position(msgspec.Struct):
+    top_logprobs: list[_Top]
+
+
+class _Positions(msgspec.Struct):
+    content: list[_Position] | None = None
+
+
+class _ChatChoice(msgspec.Struct):
+    logprobs: _Positions | None = None
+
+
+class _Chat(msgspec.Struct):
+    choices: list[_ChatChoice]
+    usage: Usage | None = None
 
 
 class ChatLogprobs:
@@ -182,7 +217,7 @@ class ChatLogprobs:
 
     async def ask(self, prompts: Sequence[PairPrompt]) -> Verdicts:
         """See `Dialect.ask`."""
-        call = self._server.sdk.chat.completions.create(
+        call = self._server.sdk.chat.completions.with_raw_response.create(
             model=self._server.model,
             messages=[{"role": "user", "content": prompts[0].user_message}],
             max_tokens=1,
@@ -191,11 +226,11 @@ class ChatLogprobs:
             top_logprobs=20,
             extra_body=self.extra_body,
         )
-        answer = await sdk_call(self._server.http, call)
+        answer = await sdk_json(self._server.http, call, _Chat)
         found = answer.choices[0].logprobs if answer.choices else None
         tokens = found.content[0].top_logprobs if found and found.content else ()
         tops = {top.token: top.logprob for top in tokens}
-        return _verdicts([_probability(self._server, tops)], _usage(answer))
+        return _verdicts([_probability(self._server, tops)], answer.usage)
 
 
 class ChatLogprobsWithoutThinking(ChatLogprobs):
@@ -284,10 +319,11 @@ def _in_order(scores: Sequence[_Score], count: int) -> list[float]:
     return [score.score for score in ordered]
 
 
-def _verdicts(probabilities: Sequence[float], usage: Usage) -> Verdicts:
+def _verdicts(probabilities: Sequence[float], usage: Usage | None) -> Verdicts:
     """Raises JudgeError for a score that is no probability."""
     if not all(0.0 <= probability <= 1.0 for probability in probabilities):
         raise JudgeError("The judge answered a score that is no probability.")
+    usage = usage or Usage()
     details = usage.prompt_tokens_details
     return Verdicts(
         probabilities=tuple(probabilities),
@@ -295,9 +331,3 @@ def _verdicts(probabilities: Sequence[float], usage: Usage) -> Verdicts:
         cached_prompt_tokens=(details and details.cached_tokens) or 0,
         completion_tokens=usage.completion_tokens or 0,
     )
-
-
-def _usage(answer: Any) -> Usage:
-    """The usage of an SDK answer, which may lack any part of it."""
-    found = answer.usage.model_dump() if answer.usage is not None else {}
-    return msgspec.convert(found, Usage)

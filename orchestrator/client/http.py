@@ -28,6 +28,7 @@ from orchestrator.errors import (
 __all__ = [
     "Address",
     "HttpClient",
+    "decode_answer",
     "error_for_status",
     "parse_address",
     "retry_after_seconds",
@@ -39,6 +40,8 @@ T = TypeVar("T")
 
 MAX_MESSAGE_CHARS = 300
 """A server's own words are cut here; some answer with whole web pages."""
+
+MAX_REFUSAL_BYTES = 2**16
 
 KEEP_ALIVE_SECONDS = 4.0
 """Shorter than uvicorn's 5, so that a pooled connection is never used while the server closes it."""
@@ -131,7 +134,7 @@ class HttpClient:
             raise RuntimeError("the client is used outside its `async with` block")
         data = None if body is None else msgspec.json.encode(body)
         try:
-            response = await self._session.request(method, url, data=data)
+            response = await self._session.request(method, url, data=data, allow_redirects=False)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise self.translate(error) from None
         try:
@@ -147,12 +150,7 @@ class HttpClient:
         """The decoded answer. Raises StreamBroken (boundary "decode") when it is not a `kind`."""
         async with self.response(method, url, body) as response:
             content = await response.read()
-        try:
-            return msgspec.json.decode(content, type=kind)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise StreamBroken(
-                f"{url} gave an answer that cannot be read: {error}", "decode"
-            ) from None
+        return decode_answer(url, content, kind)
 
     async def text(self, url: str) -> str:
         """The body of a GET as text."""
@@ -180,8 +178,23 @@ class HttpClient:
         return StreamBroken(f"{self.address} broke off the answer ({type(error).__name__}).")
 
     async def _refusal(self, response: aiohttp.ClientResponse) -> EndpointError:
-        body = (await response.content.read(65536)).decode("utf-8", errors="replace")
-        return self.rejection(response.status, body, response.headers.get("Retry-After"))
+        body = b""
+        async for data in response.content.iter_any():
+            body += data
+            if len(body) > MAX_REFUSAL_BYTES:
+                break
+        text = body.decode("utf-8", errors="replace")
+        return self.rejection(response.status, text, response.headers.get("Retry-After"))
+
+
+def decode_answer(server: str, content: bytes, kind: type[T]) -> T:
+    """A JSON answer as a `kind`. Raises StreamBroken (boundary "decode") when it is none."""
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise StreamBroken(
+            f"{server} gave an answer that cannot be read: {error}.", "decode"
+        ) from None
 
 
 def error_for_status(
@@ -199,6 +212,8 @@ def error_for_status(
         403: f" Set {key_name} to a key that this server accepts.",
         404: " Check the address (it usually ends in /v1) and the model name.",
     }.get(status, "")
+    if 300 <= status < 400:
+        remedy = " It redirects: give the address that it points to."
     return EndpointRejected(f"{address} refused the request ({status}){said}{remedy}", status)
 
 
@@ -247,13 +262,11 @@ def _find_message(answer: Any) -> str:
 
 
 def _connection_trouble(error: aiohttp.ClientConnectorError) -> str:
-    cause = error.os_error
-    if cause.errno in (errno.EMFILE, errno.ENFILE):
-        return "too many open files: raise the limit with `ulimit -n`"
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return "the host name is not known"
     if isinstance(error, aiohttp.ClientSSLError):
         return "no trusted TLS connection"
-    return (
-        "the connection was refused" if cause.errno == errno.ECONNREFUSED else "connection failed"
-    )
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return "the host name is not known"
+    if error.os_error.errno in (errno.EMFILE, errno.ENFILE):
+        return "too many open files: raise the limit with `ulimit -n`"
+    refused = error.os_error.errno == errno.ECONNREFUSED
+    return "the connection was refused" if refused else "the connection failed"

@@ -195,7 +195,12 @@ class JudgeClient:
         return float(_backoff(state))
 
     async def _find_server(self) -> JudgeServer:
-        sdk = open_sdk(self.address, self._api_key, self._settings.timeout_seconds)
+        sdk = open_sdk(
+            self.address,
+            self._api_key,
+            timeout_seconds=self._settings.timeout_seconds,
+            connect_seconds=CONNECT_SECONDS,
+        )
         self._exit.push_async_callback(sdk.close)
         model = await find_model(self._http, sdk, self._settings.model, "judge.model")
         tokenizer = ServerTokenizer(self._http, model.name)

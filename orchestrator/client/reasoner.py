@@ -26,6 +26,9 @@ __all__ = ["Chunk", "Prompt", "ReasonerClient"]
 
 KEY_NAME = "OPENAI_API_KEY"
 
+LIST_SECONDS = 60.0
+"""For /v1/models, which a healthy server answers at once even when it is full."""
+
 DRAIN_SECONDS = 2.0
 """How long to wait, after the finish reason, for the final usage and the end of the answer."""
 
@@ -172,7 +175,12 @@ class ReasonerClient:
         return await read_counters(self._http)
 
     async def _find_model(self) -> ServedModel:
-        sdk = open_sdk(self.address, self._api_key, self._endpoint.stall_seconds)
+        sdk = open_sdk(
+            self.address,
+            self._api_key,
+            timeout_seconds=LIST_SECONDS,
+            connect_seconds=self._endpoint.connect_seconds,
+        )
         async with sdk:
             return await find_model(self._http, sdk, self._endpoint.model, "--model")
 

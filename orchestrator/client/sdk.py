@@ -5,17 +5,18 @@ here. Retries are ours, so its own are off.
 """
 
 from collections.abc import Awaitable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from orchestrator.client.http import Address, HttpClient, unreachable
+from orchestrator.client.http import Address, HttpClient, decode_answer, unreachable
 from orchestrator.errors import ConfigError, EndpointError, EndpointRejected, StreamBroken
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI
+    from openai._legacy_response import LegacyAPIResponse
 
-__all__ = ["ServedModel", "find_model", "open_sdk", "sdk_call"]
+__all__ = ["ServedModel", "find_model", "is_refusal_of_form", "open_sdk", "sdk_json"]
 
 T = TypeVar("T")
 
@@ -28,43 +29,55 @@ class ServedModel(msgspec.Struct, frozen=True, kw_only=True):
     max_model_len: int | None
 
 
-def open_sdk(address: Address, api_key: str | None, timeout_seconds: float) -> "AsyncOpenAI":
+def open_sdk(
+    address: Address, api_key: str | None, *, timeout_seconds: float, connect_seconds: float
+) -> "AsyncOpenAI":
     """A client for one server; the caller closes it.
 
     Without a key it sends a placeholder: the SDK would otherwise take OPENAI_API_KEY from the environment
     and show the reasoner's key to the judge's server.
     """
-    from openai import AsyncOpenAI, DefaultAsyncHttpxClient
+    from openai import AsyncOpenAI, DefaultAsyncHttpxClient, Timeout
 
     return AsyncOpenAI(
         base_url=address.base,
         api_key=api_key or "none",
-        timeout=timeout_seconds,
+        timeout=Timeout(timeout_seconds, connect=min(connect_seconds, timeout_seconds)),
         max_retries=0,
         http_client=DefaultAsyncHttpxClient(trust_env=False),
     )
 
 
-async def sdk_call(http: HttpClient, call: Awaitable[T]) -> T:
-    """The SDK's answer, its exceptions translated as those of `http` are."""
+async def sdk_json(http: HttpClient, call: Awaitable["LegacyAPIResponse[Any]"], kind: type[T]) -> T:
+    """The answer to a `with_raw_response` call, its exceptions translated as those of `http` are.
+
+    It is decoded here because the SDK takes answers of any form for what it asked for.
+    """
     import openai
 
     try:
-        return await call
-    except openai.APITimeoutError:
-        raise StreamBroken(f"{http.address} did not answer in time.") from None
+        answer = await call
     except openai.APIStatusError as error:
         retry_after = error.response.headers.get("Retry-After")
         raise http.rejection(error.status_code, error.response.text, retry_after) from None
     except openai.APIConnectionError as error:
         reason = type(error.__cause__ or error).__name__
         if reason in ("ConnectError", "ConnectTimeout"):
-            raise unreachable(http.address, "connection failed") from None
+            raise unreachable(http.address, "the connection failed") from None
+        if isinstance(error, openai.APITimeoutError):
+            raise StreamBroken(f"{http.address} did not answer in time.") from None
         raise StreamBroken(f"{http.address} broke off the answer ({reason}).") from None
-    except (openai.OpenAIError, ValueError) as error:
-        raise StreamBroken(
-            f"{http.address} gave an answer that cannot be read ({type(error).__name__}).", "decode"
-        ) from None
+    return decode_answer(str(http.address), answer.http_response.content, kind)
+
+
+class _Card(msgspec.Struct):
+    id: str
+    owned_by: str | None = None
+    max_model_len: int | None = None
+
+
+class _Cards(msgspec.Struct):
+    data: list[_Card]
 
 
 async def find_model(
@@ -75,28 +88,23 @@ async def find_model(
     Raises EndpointRejected when `wanted` is not served, ConfigError when there are several to choose from;
     `flag` is the setting that the remedy names.
     """
-    page = await sdk_call(http, sdk.models.list())
-    models = {model.id: model for model in page.data or ()}
-    names = ", ".join(models) or "none"
-    if wanted is not None and wanted not in models:
+    listed = await sdk_json(http, sdk.models.with_raw_response.list(), _Cards)
+    cards = {card.id: card for card in listed.data}
+    names = ", ".join(cards) or "none"
+    if wanted is not None and wanted not in cards:
         raise EndpointRejected(
             f"{http.address} does not serve the model {wanted!r}; it serves: {names}. "
             f"Set {flag} to one of these.",
             404,
         )
-    if not models:
+    if not cards:
         raise EndpointRejected(f"{http.address} lists no model: is it still loading?", 404)
-    if wanted is None and len(models) > 1:
+    if wanted is None and len(cards) > 1:
         raise ConfigError(
             f"{http.address} serves several models: {names}. Set {flag} to one of these."
         )
-    model = models[wanted or next(iter(models))]
-    length = (model.model_extra or {}).get("max_model_len")
-    return ServedModel(
-        name=model.id,
-        owner=getattr(model, "owned_by", None),
-        max_model_len=length if isinstance(length, int) else None,
-    )
+    card = cards[wanted or next(iter(cards))]
+    return ServedModel(name=card.id, owner=card.owned_by, max_model_len=card.max_model_len)
 
 
 def is_refusal_of_form(error: EndpointError) -> bool:

@@ -354,6 +354,18 @@ async def test_labels_that_are_not_among_the_likely_tokens_are_unknown(
             await score(client, "a")
 
 
+@pytest.mark.parametrize("answer", [{}, [], {"choices": 3}, {"choices": []}, {"choices": [{}]}])
+@pytest.mark.parametrize(("dialect", "path"), [("completions", COMPLETIONS), ("chat", CHAT)])
+async def test_an_answer_of_another_form_is_unknown(dialect: str, path: str, answer: Any) -> None:
+    good = {COMPLETIONS: completion({"identical": -0.1}), CHAT: chat({"identical": -0.1})}
+    settings = {"dialect": dialect, "max_attempts": 1}
+    async with vllm_like(**good) as server, judge(server, **settings) as client:
+        await client.probe()
+        server.answers[path] = answer_json(answer)
+        with pytest.raises(JudgeError):
+            await score(client, "a")
+
+
 async def test_one_failed_batch_makes_the_whole_call_unknown() -> None:
     settings = {"batch": 1, "max_attempts": 1}
     async with vllm_like() as server, judge(server, **settings) as client:

@@ -11,6 +11,7 @@ from aiohttp import web
 from fake_server import FakeServer, answer_json, answer_stream, event
 
 from orchestrator.capabilities import ServerCapabilities
+from orchestrator.client.http import HttpClient, parse_address
 from orchestrator.client.reasoner import Chunk, Prompt, ReasonerClient
 from orchestrator.config import EndpointSettings, SamplingSettings
 from orchestrator.errors import (
@@ -181,6 +182,22 @@ async def test_a_web_server_that_is_no_model_server_is_rejected() -> None:
             await probe(server)
 
 
+async def test_a_web_page_is_no_list_of_models() -> None:
+    async def page(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        return web.Response(text="<html>Welcome</html>", content_type="text/html")
+
+    async with FakeServer({"/v1/models": page}) as server:
+        with pytest.raises((EndpointRejected, StreamBroken)):
+            await probe(server)
+
+
+@pytest.mark.parametrize("body", [[], {"models": []}, {"data": None}, {"data": [{"name": "m"}]}])
+async def test_a_list_in_another_form_names_no_model(body: Any) -> None:
+    async with FakeServer({"/v1/models": answer_json(body)}) as server:
+        with pytest.raises((EndpointRejected, StreamBroken)):
+            await probe(server)
+
+
 # --- requests -------------------------------------------------------------------------------------
 
 
@@ -330,6 +347,31 @@ async def test_a_busy_server_tells_how_long_to_wait() -> None:
         with pytest.raises(EndpointBusy) as caught:
             await chunks(reasoner)
     assert caught.value.retry_after == 7.0
+
+
+async def test_a_server_that_speaks_no_tls_is_unreachable() -> None:
+    async with vllm_like() as server:
+        http = HttpClient(
+            parse_address(server.url.replace("http:", "https:")),
+            api_key=None,
+            key_name="KEY",
+            connect_seconds=5,
+            read_seconds=5,
+        )
+        await http.open()
+        try:
+            with pytest.raises(EndpointUnreachable, match="TLS"):
+                await http.text(f"{http.address.root}/metrics")
+        finally:
+            await http.close()
+
+
+async def test_a_redirect_is_not_followed_but_told() -> None:
+    async with vllm_like() as server, client(server) as reasoner:
+        await reasoner.probe()
+        server.answers[COMPLETIONS] = answer_json({}, 307, {"Location": "/elsewhere"})
+        with pytest.raises(EndpointRejected, match="redirects"):
+            await chunks(reasoner)
 
 
 async def test_a_refusal_keeps_the_servers_words() -> None:
