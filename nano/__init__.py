@@ -1,0 +1,1 @@
+"""Models small enough to ship: a reasoning task, its tokenizer, its training and its weights."""

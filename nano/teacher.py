@@ -1,0 +1,305 @@
+"""Traces that read like a small reasoning model thinking: the reasoner learns to write like this.
+
+A trace is a quick first pass, dense in reasoning words, up to a tentative answer; then rounds of
+checking that mostly repeat it. Slips happen in the first pass, in ways that people repeat (a misread
+step, a forgotten carry), so that wrong answers come in groups; a check finds only a few of them. Rule:
+a slip changes the calculations from its step on, and what is written is always what was calculated.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from random import Random
+
+from nano.task import Operation, Problem, Reading, Step, run_plan
+
+__all__ = ["Line", "Trace", "slip_chance", "solve", "write_trace"]
+
+CARE = 1.0
+"""Scales every chance of a slip; 0 gives only right traces."""
+
+SLIP_CHANCES = {
+    "gain": 0.03, "lose": 0.04, "gift": 0.07, "give": 0.05, "containers": 0.10, "daily": 0.12,
+    "doubles": 0.03, "triples": 0.06, "half": 0.06, "share": 0.16, "total more": 0.14,
+    "total fewer": 0.15, "total twice": 0.14, "difference": 0.09, "money": 0.09,
+}  # fmt: skip
+"""Chance of a slip per kind of step, before carrying is counted."""
+CARRY_CHANCE = 0.05
+"""Added where a sum or difference carries."""
+CATCH_CHANCE = 0.12
+"""Chance that the first full check finds a slip; later checks find it four times less often."""
+ENDLESS_CHANCE = 0.003
+"""Chance, at each round of checking, to start going around in circles for ever."""
+ENDLESS_ROUNDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One step as the solver did it; a skipped step has no operations."""
+
+    step: Step
+    reading: Reading
+    operations: tuple[Operation, ...]
+    before: int
+    slipped: bool = False
+
+    @property
+    def value(self) -> int:
+        """The running value after the line."""
+        return self.operations[-1].result if self.operations else self.before
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What the assistant writes, and the answer it ends in (None if it never ends)."""
+
+    text: str
+    answer: int | None
+
+
+Check = Callable[[Problem, list[Line], Random], str]
+"""Writes one round of checking."""
+
+
+def carries(operation: Operation) -> bool:
+    """Whether a written sum or difference carries or borrows between its last two digits."""
+    units = (operation.left % 10, operation.right % 10)
+    if operation.symbol == "+":
+        return sum(units) >= 10
+    return operation.symbol == "-" and units[0] < units[1] and operation.left > operation.right
+
+
+def slip_chance(step: Step, value: int) -> float:
+    """Chance that a first pass gets this step wrong when it starts from `value`."""
+    carry = any(carries(operation) for operation in run_plan(step.reading.plan, value))
+    return SLIP_CHANCES[step.kind] + (CARRY_CHANCE if carry else 0.0)
+
+
+def solve(problem: Problem, rng: Random, care: float = CARE) -> list[Line]:
+    """A first pass over the steps; each slips with its chance times `care`."""
+    lines: list[Line] = []
+    value = problem.start
+    for index, step in enumerate(problem.steps):
+        if rng.random() < care * slip_chance(step, value):
+            is_last = index == len(problem.steps) - 1
+            line = _slip(step, value, rng, can_skip=not is_last)
+        else:
+            line = _work(step, value)
+        lines.append(line)
+        value = line.value
+    return lines
+
+
+def _work(step: Step, value: int) -> Line:
+    return Line(step, step.reading, tuple(run_plan(step.reading.plan, value)), value)
+
+
+def _slip(step: Step, value: int, rng: Random, can_skip: bool) -> Line:
+    right = _work(step, value)
+    last = right.operations[-1]
+    chances = {
+        "misread": 5.0 if step.misreading else 0.0,
+        "carry": 3.0 if carries(last) else 0.0,
+        "near": 2.0,
+        "skip": 1.5 if can_skip else 0.0,
+    }
+    kind = rng.choices(list(chances), list(chances.values()))[0]
+    if kind == "misread" and step.misreading:
+        operations = tuple(run_plan(step.misreading.plan, value))
+        return Line(step, step.misreading, operations, value, slipped=True)
+    if kind == "skip":
+        return Line(step, step.reading, (), value, slipped=True)
+    if kind == "carry":
+        wrong = last.result + (-10 if last.symbol == "+" else 10)
+    else:
+        wrong = max(0, last.result + rng.choice((-1, 1)))
+    operations = (*right.operations[:-1], replace(last, result=wrong))
+    return replace(right, operations=operations, slipped=True)
+
+
+def write_trace(problem: Problem, rng: Random, care: float = CARE) -> Trace:
+    """One trace for the problem, slips and checks included."""
+    lines = solve(problem, rng, care)
+    parts = [_first_pass(problem, lines, rng)]
+    catch = CATCH_CHANCE
+    check: Check = _one_step
+    for round_number in range(ENDLESS_ROUNDS):
+        if _is_satisfied(lines, round_number, rng):
+            break
+        if rng.random() < ENDLESS_CHANCE:
+            parts.append(_go_in_circles(problem, lines, rng))
+            return Trace("<think>\n" + "\n".join(parts), None)
+        check = _next_check(round_number, check, rng)
+        if check is _full_check:
+            text, lines = _check_and_correct(problem, lines, rng, catch)
+            catch = CATCH_CHANCE / 4
+        else:
+            text = check(problem, lines, rng)
+        parts.append(text)
+    answer = _answer(lines)
+    parts.append(_conclude(answer, rng))
+    closing = problem.closing.format(rf"\boxed{{{answer}}}")
+    return Trace("<think>\n" + "\n".join(parts) + f"\n</think>\n{closing}", answer)
+
+
+def _answer(lines: list[Line]) -> int:
+    return lines[-1].value
+
+
+def _is_satisfied(lines: list[Line], rounds: int, rng: Random) -> bool:
+    if rounds == 0:
+        return rng.random() < (0.20 if len(lines) <= 2 else 0.01)
+    if rounds < 3:
+        return rng.random() < 0.07
+    if rounds >= 8:
+        return rng.random() < 0.6
+    return rng.random() < (0.22 if any(line.slipped for line in lines) else 0.30)
+
+
+def _next_check(rounds: int, previous: Check, rng: Random) -> Check:
+    """A full check first, and never the same kind twice in a row."""
+    if rounds == 0:
+        return _full_check
+    check = previous
+    while check is previous:
+        check = rng.choices(CHECKS, CHECK_WEIGHTS)[0]
+    return check
+
+
+def _first_pass(problem: Problem, lines: list[Line], rng: Random) -> str:
+    opening = rng.choice(
+        (
+            "Hmm, so {} starts with {}.",
+            "So first, since {} starts with {}, maybe go step by step.",
+            "So {} has {} at first, hmm.",
+        )
+    ).format(problem.owner, problem.start)
+    sentences = [opening]
+    slow = 0.9 if len(lines) <= 3 else 0.6 if len(lines) == 4 else 0.3
+    sentences += [_think(line, slow, rng) for line in lines if line.operations]
+    sentences.append(
+        rng.choice(
+            (
+                "So maybe the answer is {}. Hmm, wait, but check.",
+                "Thus perhaps the answer is {}. But wait, maybe check again.",
+                "Therefore maybe the answer is {}. Hmm, but actually, wait.",
+                "Hence the answer is {}, so maybe done. However, wait, check.",
+            )
+        ).format(_answer(lines))
+    )
+    return " ".join(sentences)
+
+
+QUICK_THOUGHTS = (
+    "So since {clause}, thus {sums}.",
+    "Thus {sums}, since {clause}, so {value}.",
+    "But then {clause}, so {sums}, hence {value}.",
+    "However, since {clause}, thus {sums}.",
+    "Since {clause}, so {sums}, hmm.",
+)
+SLOW_THOUGHTS = (
+    "Hmm, so since {clause}, thus maybe {sums}.",
+    "So maybe {sums}, because {clause}, so perhaps {value}.",
+    "But wait, since {clause}, so maybe {sums}.",
+    "Therefore maybe {sums}, because {clause}, so hmm, {value}.",
+    "Actually, hmm, since {clause}, so perhaps {sums}.",
+)
+REFLECTIONS = (
+    "Hmm, so {value}, but maybe that was quick, so check, since perhaps it is wrong, hmm.",
+    "So {value}, but wait, maybe not, so perhaps check, because hmm, it was quick.",
+    "Actually, maybe {value}, but hmm, since it was quick, so wait, perhaps check.",
+)
+
+
+def _think(line: Line, slow: float, rng: Random) -> str:
+    sums = ", so ".join(str(operation) for operation in line.operations)
+    thoughts = SLOW_THOUGHTS if rng.random() < slow else QUICK_THOUGHTS
+    return rng.choice(thoughts).format(clause=line.reading.clause, sums=sums, value=line.value)
+
+
+def _recount(line: Line) -> str:
+    clause = line.reading.clause
+    sums = ", ".join(str(operation) for operation in line.operations)
+    return f"{clause[0].upper()}{clause[1:]}: {sums}."
+
+
+def _check_and_correct(
+    problem: Problem, lines: list[Line], rng: Random, catch: float
+) -> tuple[str, list[Line]]:
+    """A full check that finds each slip with chance `catch` and goes on from the right value."""
+    for index, line in enumerate(lines):
+        if line.slipped and rng.random() < catch:
+            return _correct(problem, lines, index, rng)
+    return _full_check(problem, lines, rng), lines
+
+
+def _full_check(problem: Problem, lines: list[Line], rng: Random) -> str:
+    opening = rng.choice(
+        (
+            "Wait, let me check again, because maybe it is wrong.",
+            "But wait, since it was quick, check each step.",
+            "Actually, maybe check once more, so wait.",
+        )
+    )
+    recounts = " ".join(_recount(line) for line in lines if line.operations)
+    start = f"{opening} {problem.owner} has {problem.start}."
+    return " ".join(part for part in (start, recounts, _again(lines, rng)) if part)
+
+
+def _again(lines: list[Line], rng: Random) -> str:
+    value = lines[-1].value
+    return rng.choice(("So {} again.", "Thus it is still {}.", "Hmm, so {} again.")).format(value)
+
+
+def _correct(
+    problem: Problem, lines: list[Line], index: int, rng: Random
+) -> tuple[str, list[Line]]:
+    wrong = lines[index]
+    fixed = [*lines[:index]]
+    value = wrong.before
+    for line in lines[index:]:
+        fixed.append(_work(line.step, value))
+        value = fixed[-1].value
+    before = " ".join(_recount(line) for line in lines[:index] if line.operations)
+    noticed = _recount(wrong) if wrong.operations else "Hmm, I left something out."
+    after = " ".join(_recount(line) for line in fixed[index:])
+    opening = f"Wait, let me check again. {problem.owner} has {problem.start}."
+    turn = rng.choice(("No, wait, that is wrong.", "Actually no, that is a mistake."))
+    ending = f"So the answer is {value}, not {_answer(lines)}."
+    return " ".join(part for part in (opening, before, noticed, turn, after, ending) if part), fixed
+
+
+def _numbers(problem: Problem, lines: list[Line], rng: Random) -> str:
+    values = [problem.start, *(line.value for line in lines if line.operations)]
+    listed = ", ".join(str(value) for value in values)
+    opening = rng.choice(("Alternatively, just the numbers:", "So the numbers in a row are"))
+    return f"{opening} {listed}. Yes, {values[-1]}."
+
+
+def _reread(problem: Problem, lines: list[Line], rng: Random) -> str:
+    opening = rng.choice(("Did I read it right?", "Hmm, let me read it again."))
+    return f"{opening} The question is {problem.asked}. That is {_answer(lines)}."
+
+
+def _one_step(problem: Problem, lines: list[Line], rng: Random) -> str:
+    written = [line for line in lines if line.operations]
+    if not written:
+        return _reread(problem, lines, rng)
+    opening = rng.choice(("Let me look at one step.", "Maybe one step is hard."))
+    return f"{opening} {_recount(rng.choice(written))} That is fine."
+
+
+def _go_in_circles(problem: Problem, lines: list[Line], rng: Random) -> str:
+    rounds = []
+    for _ in range(ENDLESS_ROUNDS):
+        again = rng.choice((_full_check, _numbers, _reread))(problem, lines, rng)
+        rounds.append(f"I am still not sure. {again}")
+    return "\n".join(rounds)
+
+
+def _conclude(answer: int, rng: Random) -> str:
+    sentences = ("So the answer is {}.", "Good, the answer is {}.", "I am done, it is {}.")
+    return rng.choice(sentences).format(answer)
+
+
+CHECKS: tuple[Check, ...] = (_full_check, _numbers, _reread, _one_step)
+CHECK_WEIGHTS = (40, 22, 18, 20)

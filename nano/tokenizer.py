@@ -1,0 +1,70 @@
+"""The tokenizer of the nano models: byte-level BPE, so any text goes in and comes out unchanged."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+from transformers import PreTrainedTokenizerFast
+
+__all__ = [
+    "CHAT_TEMPLATE",
+    "END",
+    "JUDGE_WORDS",
+    "PADDING",
+    "VOCABULARY_SIZE",
+    "save_tokenizer",
+    "train_tokenizer",
+]
+
+VOCABULARY_SIZE = 1024
+PADDING, START, END = SPECIAL_TOKENS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
+THINK_TOKENS = ("<think>", "</think>")
+"""Tokens of their own, yet part of the visible text: they are not skipped when decoding."""
+
+JUDGE_WORDS = (
+    "Do these two unfinished solutions end in the same answer? Reply identical or not identical.\n"
+    "identical\nnot identical\nSolution A:\nSolution B:\nQuestion:\nFirst Second Trace 1 2\n"
+    "system user assistant\n"
+)
+"""What a judge that shares this tokenizer reads and writes beside questions and traces."""
+
+CHAT_TEMPLATE = (
+    "{% for message in messages %}"
+    "{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}"
+    "{% endfor %}"
+    "{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+)
+
+
+def train_tokenizer(texts: Iterable[str]) -> Tokenizer:
+    """A tokenizer whose common words are one token and whose digits stand alone."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Digits(individual_digits=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False),
+        ]
+    )
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=VOCABULARY_SIZE - len(THINK_TOKENS),
+        special_tokens=list(SPECIAL_TOKENS),
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.add_tokens(list(THINK_TOKENS))
+    return tokenizer
+
+
+def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
+    """Writes tokenizer.json and tokenizer_config.json, chat template included."""
+    wrapped = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=tokenizer,
+        eos_token=END,
+        pad_token=PADDING,
+        model_max_length=2048,
+        clean_up_tokenization_spaces=False,
+    )
+    wrapped.chat_template = CHAT_TEMPLATE
+    wrapped.save_pretrained(str(folder), save_jinja_files=False)

@@ -1,0 +1,30 @@
+"""The fixed questions, and that nothing else is one of them."""
+
+import itertools
+from random import Random
+
+from nano.questions import FIXED_SEED, fixed_question_texts, fresh_questions, read_questions
+from nano.task import problems
+
+
+def test_the_file_holds_two_hundred_different_questions_with_whole_answers() -> None:
+    questions = read_questions()
+    assert len(questions) == 200
+    assert len({question.id for question in questions}) == 200
+    assert len({question.question for question in questions}) == 200
+    assert all(0 < int(question.answer) < 200 for question in questions)
+    assert all(question.answer == str(int(question.answer)) for question in questions)
+
+
+def test_the_file_is_what_the_generator_makes() -> None:
+    drawn = itertools.islice(problems(Random(FIXED_SEED)), 200)
+    expected = [(problem.text, str(problem.answer)) for problem in drawn]
+    assert [(q.question, q.answer) for q in read_questions()] == expected
+
+
+def test_fresh_questions_are_never_fixed_ones_even_from_the_fixed_seed() -> None:
+    fixed = fixed_question_texts()
+    for seed in (1, 7, FIXED_SEED):
+        fresh = fresh_questions(300, seed)
+        assert len({question.id for question in fresh}) == 300
+        assert not fixed & {question.question for question in fresh}

@@ -1,0 +1,76 @@
+"""The training script's data: what is learned, and never a fixed question."""
+
+import itertools
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from nano.questions import FIXED_SEED, fixed_question_texts
+
+torch = pytest.importorskip("torch")
+train = pytest.importorskip("nano.train")
+from nano.tokenizer import train_tokenizer  # noqa: E402
+
+SMALL = train.Settings(traces=60, tokens_per_step=4_000)
+
+
+@pytest.fixture(scope="module")
+def tokenizer() -> object:
+    texts = (
+        f"{question}\n{trace}" for question, trace in itertools.islice(train.draw_texts(1), 200)
+    )
+    return train_tokenizer(texts)
+
+
+def test_training_never_sees_a_fixed_question_even_from_its_seed() -> None:
+    drawn = {question for question, _ in itertools.islice(train.draw_texts(FIXED_SEED), 500)}
+    assert not drawn & fixed_question_texts()
+
+
+def test_only_the_assistants_part_is_learned_and_it_ends_with_the_end_token(
+    tokenizer: object,
+) -> None:
+    for example in train.make_examples(SMALL, tokenizer):
+        prompt = tokenizer.decode(example.ids[: example.prompt_tokens], skip_special_tokens=False)
+        trace = tokenizer.decode(example.ids[example.prompt_tokens :], skip_special_tokens=False)
+        assert prompt.endswith("?<|im_end|>\n<|im_start|>assistant\n")
+        assert trace.startswith("<think>\n")
+        assert trace.endswith("}.<|im_end|>") or "\\boxed" in trace or "</think>" not in trace
+
+
+def test_batches_hold_every_example_once_and_keep_to_their_size(tokenizer: object) -> None:
+    examples = train.make_examples(SMALL, tokenizer)
+    batches = train.make_batches(examples, SMALL, Random(1))
+    assert sorted(map(id, examples)) == sorted(id(e) for batch in batches for e in batch)
+    for batch in batches:
+        assert max(len(e.ids) for e in batch) * len(batch) <= SMALL.tokens_per_step
+
+
+def test_the_same_seed_gives_the_same_data_hash(tokenizer: object) -> None:
+    first, again = (train.hash_examples(train.make_examples(SMALL, tokenizer)) for _ in range(2))
+    other = train.hash_examples(train.make_examples(train.Settings(seed=8, traces=60), tokenizer))
+    assert first == again != other
+
+
+def test_the_rate_warms_up_and_falls_to_its_end() -> None:
+    rates = [train.learning_rate(step, 1_000, SMALL) for step in range(1, 1_001)]
+    assert max(rates) == pytest.approx(SMALL.learning_rate)
+    assert rates[0] < rates[SMALL.warmup_steps - 1]
+    assert rates[-1] == pytest.approx(SMALL.final_learning_rate)
+
+
+def test_a_few_steps_lower_the_loss_and_the_saved_folder_loads(
+    tokenizer: object, tmp_path: Path
+) -> None:
+    torch.manual_seed(0)
+    model = train.make_model(SMALL.size, tokenizer)
+    optimiser = torch.optim.AdamW(model.parameters(), 3e-3)
+    batch = train.make_batches(train.make_examples(SMALL, tokenizer), SMALL, Random(1))[0]
+    losses = [train.train_step(model, model.model, optimiser, batch, SMALL) for _ in range(8)]
+    assert losses[-1] < losses[0]
+    train.save(model, tmp_path)
+    loaded = train.Qwen3ForCausalLM.from_pretrained(tmp_path)
+    ids = torch.tensor([batch[0].ids])
+    with torch.no_grad():
+        assert torch.allclose(loaded(ids).logits, model(ids).logits, atol=1e-4)
