@@ -27,7 +27,7 @@ import aiohttp
 from orchestrator.client import watchdog
 from orchestrator.errors import LocalServerError
 
-__all__ = ["LocalModel", "nano_model", "serve_vllm", "vllm_missing"]
+__all__ = ["LocalModel", "nano_model", "serve_vllm", "unfit_torch_companions", "vllm_missing"]
 
 START_SECONDS = 600.0
 """A server that is not healthy by then is given up; a large model on a slow disk may need minutes."""
@@ -124,7 +124,7 @@ def _environment(folder: Path) -> dict[str, str]:
     environment["TMPDIR"] = str(folder)
     if _runs_on_cpu():
         environment["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"  # two servers share the cores
-    if unfit := _unfit_packages():
+    if unfit := unfit_torch_companions():
         hiding = "".join(f"sys.modules[{name!r}] = None\n" for name in unfit)
         (folder / "sitecustomize.py").write_text("import sys\n" + hiding)
         environment["PYTHONPATH"] = os.pathsep.join(
@@ -133,7 +133,7 @@ def _environment(folder: Path) -> dict[str, str]:
     return environment
 
 
-def _unfit_packages() -> list[str]:
+def unfit_torch_companions() -> list[str]:
     """Companions of a CPU torch that were built for CUDA: importing one of them stops vLLM.
 
     Pip picks them beside `torch+cpu` wherever only the general index is known; a language model needs none.

@@ -1,0 +1,145 @@
+"""Pairs as token ids: many members behind one new trace, as the server's prefix cache would share it.
+
+The rule: a pack shows each pair the token ids, the positions and the context that it would have alone
+(query + item, tokenised separately as `orchestrator.core.judging` says), so packing changes the price of a
+score and never the score.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from random import Random
+
+import torch
+from torch import Tensor
+
+from judge_server.pairs import Pair
+from orchestrator.core.judging import JudgeSpec, pair_prompt
+
+__all__ = ["Batch", "Encode", "Pack", "collate", "make_batches", "make_packs"]
+
+Encode = Callable[[str], list[int]]
+QUERY, PADDING = 0, -1
+"""Owners of a token beside the items, which count from 1."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pack:
+    """One query and the items compared with it; `pairs` are (number of the pair, place of its item).
+
+    A pair that is shown twice is computed once and counted twice.
+    """
+
+    query: list[int]
+    items: list[list[int]]
+    pairs: list[tuple[int, int]]
+
+    @property
+    def tokens(self) -> int:
+        """Length of the pack."""
+        return len(self.query) + sum(len(item) for item in self.items)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Padded packs as tensors.
+
+    ids and positions: (packs, seq). mask: (packs, 1, seq, seq), True where a token may look. rows and ends:
+    (pairs,), where each pair's score is read. pairs: (pairs,), the pairs' numbers.
+    """
+
+    ids: Tensor
+    positions: Tensor
+    mask: Tensor
+    rows: Tensor
+    ends: Tensor
+    pairs: Tensor
+
+
+def make_packs(
+    pairs: Sequence[Pair], spec: JudgeSpec, encode: Encode, *, longest: int
+) -> list[Pack]:
+    """The pairs grouped by what the judge reads first; no pack is longer than `longest` tokens.
+
+    Raises ValueError if a single pair is longer than that.
+    """
+    encoded: dict[str, list[int]] = {}
+
+    def ids_of(text: str) -> list[int]:
+        if text not in encoded:
+            encoded[text] = encode(text)
+        return encoded[text]
+
+    open_packs: dict[str, Pack] = {}
+    packs: list[Pack] = []
+    for number, pair in enumerate(pairs):
+        prompt = pair_prompt(spec, question=pair.question, new=pair.new, member=pair.member)
+        query, item = ids_of(prompt.query), ids_of(prompt.item)
+        if len(query) + len(item) > longest:
+            raise ValueError(
+                f"a pair of question {pair.question_id} has {len(query) + len(item)} tokens; "
+                f"the judge reads at most {longest}: lower max_segment_chars"
+            )
+        pack = open_packs.get(prompt.query)
+        is_there = pack is not None and item in pack.items
+        if pack is None or (not is_there and pack.tokens + len(item) > longest):
+            pack = open_packs[prompt.query] = Pack(query, [], [])
+            packs.append(pack)
+        if not is_there:
+            pack.items.append(item)
+        pack.pairs.append((number, pack.items.index(item)))
+    return packs
+
+
+def make_batches(packs: Sequence[Pack], *, tokens: int, rng: Random | None) -> list[list[Pack]]:
+    """Batches of at most `tokens` padded tokens (or one pack), of like length, shuffled if `rng` is given."""
+    batches: list[list[Pack]] = []
+    jitter = rng.random if rng else (lambda: 0.0)
+    longest = 0
+    for pack in sorted(packs, key=lambda pack: pack.tokens * (1.0 + 0.2 * jitter())):
+        longest = max(longest, pack.tokens)
+        if not batches or longest * (len(batches[-1]) + 1) > tokens:
+            batches.append([])
+            longest = pack.tokens
+        batches[-1].append(pack)
+    if rng:
+        rng.shuffle(batches)
+    return batches
+
+
+def collate(packs: Sequence[Pack], *, padding_id: int) -> Batch:
+    """The packs as one padded batch."""
+    length = max(pack.tokens for pack in packs)
+    ids = torch.full((len(packs), length), padding_id)  # (packs, seq)
+    positions = torch.zeros((len(packs), length), dtype=torch.long)  # (packs, seq)
+    owner = torch.full((len(packs), length), PADDING)  # (packs, seq)
+    rows: list[int] = []
+    ends: list[int] = []
+    numbers: list[int] = []
+    for row, pack in enumerate(packs):
+        item_ends = []
+        for start, tokens, first_position, who in _parts(pack):
+            end = start + len(tokens)
+            ids[row, start:end] = torch.tensor(tokens)
+            positions[row, start:end] = torch.arange(first_position, first_position + len(tokens))
+            owner[row, start:end] = who
+            if who != QUERY:
+                item_ends.append(end - 1)
+        rows += [row] * len(pack.pairs)
+        ends += [item_ends[place] for _, place in pack.pairs]
+        numbers += [number for number, _ in pack.pairs]
+    is_past = torch.ones((length, length), dtype=torch.bool).tril()  # (seq, seq)
+    is_own = owner[:, :, None] == owner[:, None, :]  # (packs, seq, seq)
+    is_shared = (owner == QUERY)[:, None, :]  # (packs, 1, seq)
+    mask = (is_past & (is_own | is_shared))[:, None]  # (packs, 1, seq, seq)
+    return Batch(
+        ids, positions, mask, torch.tensor(rows), torch.tensor(ends), torch.tensor(numbers)
+    )
+
+
+def _parts(pack: Pack) -> Iterable[tuple[int, list[int], int, int]]:
+    """(place in the pack, token ids, first position, owner) of the query and of each item."""
+    yield 0, pack.query, 0, QUERY
+    start = len(pack.query)
+    for who, item in enumerate(pack.items, start=1):
+        yield start, item, len(pack.query), who
+        start += len(item)

@@ -1,0 +1,77 @@
+"""A judge too small to know anything, and traces from which one can be learned."""
+
+import json
+from pathlib import Path
+
+import pytest
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+import judge_server.model as judges  # before transformers: it hides what transformers cannot load
+from orchestrator.config import judge_spec
+from orchestrator.core.judging import JudgeSpec
+
+import torch  # isort: skip
+from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM  # isort: skip
+
+
+@pytest.fixture(scope="session")
+def spec() -> JudgeSpec:
+    return judge_spec("nano")
+
+
+@pytest.fixture(scope="session")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained model of a few thousand parameters with a tokenizer of bytes and a few words."""
+    folder = tmp_path_factory.mktemp("model")
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=300,
+        special_tokens=["<|endoftext|>", "<|im_start|>", "<|im_end|>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(["identical not identical Solution A: B: Question:"] * 5, trainer)
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, eos_token="<|im_end|>", pad_token="<|endoftext|>"
+    ).save_pretrained(str(folder))
+    torch.manual_seed(0)
+    config = Qwen3Config(
+        vocab_size=tokenizer.get_vocab_size(),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        num_key_value_heads=1,
+        head_dim=16,
+        max_position_embeddings=1024,
+        tie_word_embeddings=True,
+    )
+    Qwen3ForCausalLM(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def judge(folder: Path, spec: JudgeSpec) -> judges.LocalJudge:
+    return judges.load_judge(folder, spec)
+
+
+@pytest.fixture
+def traces(tmp_path: Path) -> Path:
+    """40 questions x 4 traces: those that say "maybe" end in 1, the others in 2."""
+    file = tmp_path / "traces.jsonl"
+    with file.open("w") as lines:
+        for question in range(40):
+            for number in range(4):
+                word = "maybe" if (question + number) % 3 else "so"
+                text = f"{word} {number}. " * 30
+                row = {
+                    "question_id": f"q{question}",
+                    "question": f"How many are {question}?",
+                    "text": text,
+                    "answer": "1" if word == "maybe" else "2",
+                    "model": "made up",
+                }
+                lines.write(json.dumps(row) + "\n")
+    return file

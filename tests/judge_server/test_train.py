@@ -1,0 +1,119 @@
+"""Training and evaluating, whole, on a model of a few thousand parameters."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from judge_server import evaluate, train
+from judge_server.model import load_judge
+from judge_server.settings import TrainSettings, read_train_settings
+from judge_server.train import set_learning_rate
+from orchestrator.config import configs_folder
+from orchestrator.errors import ConfigError
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """The nano judge's YAML with a training of a few seconds beside it."""
+    shipped = configs_folder() / "judges" / "nano.yaml"
+    (tmp_path / "tiny.yaml").write_text(shipped.read_text())
+    (tmp_path / "tiny-train.yaml").write_text(
+        "epochs: 6\nlearning_rate: 0.01\nbf16: false\nbatch_tokens: 6000\ntest_share: 0.3\nvalidation_share: 0.2\n"
+    )
+    return tmp_path / "tiny.yaml"
+
+
+def run(monkeypatch: pytest.MonkeyPatch, module, **flags: object) -> None:
+    words = [word for name, value in flags.items() for word in (f"--{name}", str(value))]
+    monkeypatch.setattr(sys, "argv", [module.__name__, *words])
+    module.main()
+
+
+def test_a_judge_learns_and_is_evaluated_on_questions_it_never_saw(
+    monkeypatch, capsys, config, traces, folder, tmp_path
+):
+    out = tmp_path / "judge"
+    run(monkeypatch, train, config=config, traces=traces, init=folder, out=out)
+    record = json.loads((out / "training.json").read_text())
+    assert record["settings"]["epochs"] == 6
+    assert len(record["epochs"]) == 6
+    assert len(record["traces_sha256"]) == 64
+    assert record["judge"]["name"] == "nano"
+    assert (out / "tokenizer.json").read_bytes() == (folder / "tokenizer.json").read_bytes()
+    assert "ETA" in capsys.readouterr().out
+
+    run(monkeypatch, evaluate, config=config, traces=traces, judge=out)
+    result = json.loads(capsys.readouterr().out)
+    assert result["auroc"] > 0.9
+    assert result["auroc_low"] <= result["auroc"] <= result["auroc_high"]
+    assert 0 < result["questions"] < 20
+    assert result["pairs"] == 6 * result["questions"]
+
+
+def test_the_same_seed_gives_the_same_weights(monkeypatch, config, traces, folder, tmp_path):
+    for name in ("one", "two"):
+        run(monkeypatch, train, config=config, traces=traces, init=folder, out=tmp_path / name)
+    one, two = (tmp_path / name / "model.safetensors" for name in ("one", "two"))
+    assert one.read_bytes() == two.read_bytes()
+
+
+def test_traces_of_a_single_answer_are_refused_before_training(
+    monkeypatch, capsys, config, folder, tmp_path
+):
+    file = tmp_path / "same.jsonl"
+    line = {"question": "?", "text": "so", "answer": "1"}
+    file.write_text(
+        "".join(json.dumps(line | {"question_id": f"q{n // 2}"}) + "\n" for n in range(40))
+    )
+    with pytest.raises(SystemExit, match="2"):
+        run(monkeypatch, train, config=config, traces=file, init=folder, out=tmp_path / "none")
+    assert "are not of both classes" in capsys.readouterr().err
+    assert not (tmp_path / "none").exists()
+
+
+def test_evaluation_of_a_foreign_judge_asks_for_the_split(
+    monkeypatch, capsys, config, traces, folder
+):
+    with pytest.raises(SystemExit, match="2"):
+        run(monkeypatch, evaluate, config=config, traces=traces, judge=folder)
+    assert "add --split all" in capsys.readouterr().err
+    run(monkeypatch, evaluate, config=config, traces=traces, judge=folder, split="all")
+    assert json.loads(capsys.readouterr().out)["questions"] == 40
+
+
+def test_labels_that_start_alike_are_refused(folder, spec):
+    alike = spec.model_copy(update={"labels": ("same", "sad")})
+    with pytest.raises(ConfigError, match="choose labels that differ in their first token"):
+        load_judge(folder, alike)
+
+
+def test_a_folder_without_a_model_is_refused(tmp_path, spec):
+    with pytest.raises(ConfigError, match="holds no model"):
+        load_judge(tmp_path, spec)
+
+
+def test_the_shipped_training_settings_are_valid():
+    settings = read_train_settings(configs_folder() / "judges" / "nano.yaml")
+    assert (settings.gamma, settings.alpha, settings.oversample) == (2.0, 0.5, 2)
+
+
+def test_a_mistyped_training_setting_is_named(config):
+    config.with_name("tiny-train.yaml").write_text("epoch: 3\n")
+    with pytest.raises(ConfigError, match="epoch"):
+        read_train_settings(config)
+
+
+def test_the_learning_rate_warms_up_and_falls_to_nothing():
+    optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)])
+    settings = TrainSettings(learning_rate=1.0, warmup_share=0.1)
+    rates = []
+    for done in range(100):
+        set_learning_rate(optimiser, done, 100, settings)
+        rates.append(optimiser.param_groups[0]["lr"])
+    assert rates[:10] == pytest.approx([0.1 * (n + 1) for n in range(10)])
+    assert max(rates) == 1.0
+    assert rates[55] == pytest.approx(0.5)
+    assert rates[-1] < 1e-3
