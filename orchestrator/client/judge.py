@@ -19,9 +19,6 @@ from tenacity import (
 from orchestrator.capabilities import JudgeCapabilities
 from orchestrator.client.breaker import Breaker
 from orchestrator.client.dialects import (
-    ChatLogprobs,
-    ChatLogprobsWithoutThinking,
-    CompletionsLogprobs,
     Dialect,
     GenerativeScoring,
     JudgeServer,
@@ -29,6 +26,11 @@ from orchestrator.client.dialects import (
     all_of,
 )
 from orchestrator.client.http import HttpClient, parse_address
+from orchestrator.client.logprobs import (
+    ChatLogprobs,
+    ChatLogprobsWithoutThinking,
+    CompletionsLogprobs,
+)
 from orchestrator.client.metrics import ServerCounters, read_counters
 from orchestrator.client.sdk import find_model, open_sdk
 from orchestrator.client.tokenizing import ServerTokenizer
@@ -125,11 +127,14 @@ class JudgeClient:
             model=server.model,
             dialect=dialect.name,
             label_token_ids=server.label_token_ids,
-            metrics=await read_counters(self._http) is not None,
+            metrics=await self.counters() is not None,
         )
 
     async def counters(self) -> ServerCounters | None:
-        """The server's own counters now; None where it shows none."""
+        """The server's own counters now; None where it shows none.
+
+        /generative_scoring does not tell its cached prompt tokens: their sum is found here.
+        """
         return await read_counters(self._http)
 
     async def score(self, *, question: str, new: str, members: Sequence[str]) -> JudgeScores:

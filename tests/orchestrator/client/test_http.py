@@ -1,16 +1,27 @@
 """Addresses, the translation of refusals, and what servers say in them."""
 
+import errno
 from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any, cast
 
+import aiohttp
 import pytest
 
 from orchestrator.client.http import (
+    HttpClient,
     error_for_status,
     parse_address,
     retry_after_seconds,
     server_message,
 )
-from orchestrator.errors import ConfigError, EndpointBusy, EndpointRejected, StreamBroken
+from orchestrator.errors import (
+    ConfigError,
+    EndpointBusy,
+    EndpointRejected,
+    EndpointUnreachable,
+    StreamBroken,
+)
 
 NOW = datetime(2026, 7, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -110,3 +121,36 @@ def test_a_refusal_names_the_remedy(status: int, remedy: str) -> None:
     assert error.status == status
     assert "no way" in str(error)
     assert remedy in str(error)
+
+
+@pytest.mark.parametrize(
+    ("kind", "number", "sentence"),
+    [
+        (aiohttp.ClientConnectorError, errno.ECONNREFUSED, "refused"),
+        (aiohttp.ClientConnectorError, errno.EMFILE, "ulimit -n"),
+        (aiohttp.ClientConnectorError, errno.EHOSTUNREACH, "the connection failed"),
+        (aiohttp.ClientConnectorDNSError, errno.ENOENT, "host name"),
+    ],
+)
+def test_a_connection_that_cannot_be_made_says_what_to_check(
+    kind: type[aiohttp.ClientConnectorError], number: int, sentence: str
+) -> None:
+    key = cast(Any, SimpleNamespace(host="gpu", port=1, is_ssl=False, ssl=True))
+    error = client().translate(kind(key, OSError(number, "x")))
+    assert isinstance(error, EndpointUnreachable)
+    assert sentence in str(error)
+
+
+def test_a_connection_that_is_not_accepted_in_time_is_unreachable() -> None:
+    assert isinstance(client().translate(aiohttp.ConnectionTimeoutError()), EndpointUnreachable)
+
+
+def client() -> HttpClient:
+    return HttpClient(
+        parse_address("http://gpu"), api_key=None, key_name="KEY", connect_seconds=1, read_seconds=1
+    )
+
+
+async def test_a_client_outside_its_block_is_a_mistake_of_ours() -> None:
+    with pytest.raises(RuntimeError, match="async with"):
+        await client().text("http://gpu/metrics")

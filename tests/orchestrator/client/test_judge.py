@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from fake_server import FakeServer, answer_json
+from fake_server import FakeServer, answer_json, answer_stream
 
-from orchestrator.client.dialects import label_logprobs
 from orchestrator.client.judge import JudgeClient, JudgeScores
+from orchestrator.client.logprobs import label_logprobs
 from orchestrator.config import JudgeSettings
 from orchestrator.core.judging import JudgeSpec
 from orchestrator.errors import (
@@ -19,6 +19,7 @@ from orchestrator.errors import (
     EndpointRejected,
     EndpointUnreachable,
     JudgeError,
+    StreamBroken,
 )
 
 SCORING = "/generative_scoring"
@@ -162,6 +163,27 @@ async def test_nobody_at_the_address_is_unreachable(unused_tcp_port: int) -> Non
     async with JudgeClient(settings, SPEC, None) as client:
         with pytest.raises(EndpointUnreachable):
             await client.probe()
+
+
+async def test_a_judge_that_hangs_up_is_broken() -> None:
+    reset = answer_stream(end="reset")
+    async with vllm_like(**{"/v1/models": reset}) as server, judge(server) as client:
+        with pytest.raises(StreamBroken):
+            await client.probe()
+
+
+async def test_a_judge_that_never_answers_is_broken_after_the_timeout() -> None:
+    hang = answer_stream(end="hang")
+    answers = {"/v1/models": hang}
+    async with vllm_like(**answers) as server, judge(server, timeout_seconds=0.3) as client:
+        with pytest.raises(StreamBroken, match="in time"):
+            await client.probe()
+
+
+async def test_scores_need_a_probe_first() -> None:
+    async with vllm_like() as server, judge(server) as client:
+        with pytest.raises(RuntimeError, match="probe"):
+            await score(client, "a")
 
 
 async def test_a_busy_judge_is_told_at_once() -> None:

@@ -266,6 +266,32 @@ async def test_chat_takes_the_question_as_a_message() -> None:
         assert "max_tokens" not in body
 
 
+async def test_everything_needs_a_probe_first() -> None:
+    async with vllm_like() as server, client(server) as reasoner:
+        with pytest.raises(RuntimeError, match="probe"):
+            await reasoner.render("Why?")
+
+
+async def test_a_chat_stream_cannot_be_resumed_by_ids() -> None:
+    async with FakeServer({CHAT: ONE_TOKEN}) as server, client(server) as reasoner:
+        await reasoner.probe()
+        with pytest.raises(ValueError, match="resumed"):
+            await chunks(reasoner, await reasoner.render("Why?"), 7)
+
+
+async def test_chat_can_be_chosen_where_completions_would_do() -> None:
+    async with vllm_like(**{CHAT: ONE_TOKEN}) as server:
+        assert (await probe(server, endpoint=EndpointSettings(api="chat"))).api == "chat"
+        assert not server.bodies("/tokenize")
+
+
+async def test_completions_can_be_forced() -> None:
+    answers = {COMPLETIONS: answer_json({"error": "no"}, 400), CHAT: ONE_TOKEN}
+    async with vllm_like(**answers) as server:
+        with pytest.raises(EndpointRejected):
+            await probe(server, endpoint=EndpointSettings(api="completions"))
+
+
 # --- what can happen to a stream ------------------------------------------------------------------
 
 
@@ -338,6 +364,18 @@ async def test_what_follows_the_finish_reason_cannot_break_the_trace() -> None:
             event("a", generated=1, finish_reason="stop") + b"data: {oops\n\n"
         )
         assert (await chunks(reasoner))[-1].finish_reason == "stop"
+
+
+async def test_a_server_that_forgets_to_hang_up_after_the_end_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("orchestrator.client.reasoner.DRAIN_SECONDS", 0.1)
+    async with vllm_like() as server, client(server) as reasoner:
+        await reasoner.probe()
+        end = event("a", generated=1, finish_reason="stop")
+        server.answers[COMPLETIONS] = answer_stream(end, end="hang")
+        assert (await chunks(reasoner))[-1].finish_reason == "stop"
+        await server.until_live(0)
 
 
 async def test_a_busy_server_tells_how_long_to_wait() -> None:
