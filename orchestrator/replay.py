@@ -69,8 +69,6 @@ def decisions(entries: Iterable[Fact | Order]) -> Iterator[Fact | Order]:
 
 
 def _first_difference(entries: Sequence[Fact | Order]) -> str | None:
-    if not entries:
-        return "The journal is empty."
     again = list(decisions(entries))
     for number, (then, now) in enumerate(zip(entries, again, strict=False), start=1):
         if then != now:

@@ -51,9 +51,9 @@ async def orchestrate(*arguments: object, cwd: Path, **environment: str) -> Ende
 
 async def metric(url: str, name: str) -> float:
     """The sum of a server's Prometheus metric over its label sets."""
-    async with aiohttp.ClientSession() as session:
-        async with session.get(url.removesuffix("/v1") + "/metrics") as response:
-            text = await response.text()
+    page = url.removesuffix("/v1") + "/metrics"
+    async with aiohttp.ClientSession() as session, session.get(page) as response:
+        text = await response.text()
     return sum(
         sample.value
         for family in text_string_to_metric_families(text)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from orchestrator.config import Settings
 from orchestrator.core.engine import Engine, Outcome
@@ -31,7 +32,9 @@ Chooser = Callable[[int], int]
 """Picks one of n possible next events: `choose(n)` is in 0..n-1."""
 
 
-def run_started(settings: Settings, *, resumable: bool = True) -> RunStarted:
+def run_started(
+    settings: Settings, *, resumable: bool = True, capabilities: dict[str, Any] | None = None
+) -> RunStarted:
     return RunStarted(
         at=0.0,
         question_id="q",
@@ -39,7 +42,7 @@ def run_started(settings: Settings, *, resumable: bool = True) -> RunStarted:
         gold=None,
         planned=settings.policy.traces,
         settings=settings.model_dump(mode="json"),
-        capabilities={"resumable": resumable},
+        capabilities=capabilities or {"resumable": resumable},
     )
 
 
@@ -62,6 +65,7 @@ class World:
     choose: Chooser
     resumable: bool = True
     interrupt_after: int | None = None
+    capabilities: dict[str, Any] | None = None
     facts: list[Fact] = field(default_factory=list)
     orders: list[Order] = field(default_factory=list)
 
@@ -75,7 +79,9 @@ class World:
         self.over = False
 
     def play(self) -> "World":
-        started = run_started(self.settings, resumable=self.resumable)
+        started = run_started(
+            self.settings, resumable=self.resumable, capabilities=self.capabilities
+        )
         self.engine = Engine(started)
         self._feed(started)
         steps = 0
