@@ -1,5 +1,6 @@
 """The tokenizer of the nano models: byte-level BPE, so any text goes in and comes out unchanged."""
 
+import json
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -27,6 +28,9 @@ JUDGE_WORDS = (
     "system user assistant\n"
 )
 """What a judge that shares this tokenizer reads and writes beside questions and traces."""
+
+TOKENIZER_CLASS = "PreTrainedTokenizerFast"
+"""A name that transformers 4 knows as well as 5; 5 would write one that 4 refuses."""
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
@@ -68,3 +72,6 @@ def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
     )
     wrapped.chat_template = CHAT_TEMPLATE
     wrapped.save_pretrained(str(folder), save_jinja_files=False)
+    config_file = folder / "tokenizer_config.json"
+    config = json.loads(config_file.read_text()) | {"tokenizer_class": TOKENIZER_CLASS}
+    config_file.write_text(json.dumps(config, indent=2) + "\n")

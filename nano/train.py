@@ -2,6 +2,10 @@
 
 Fresh problems and teacher traces (slips included) are drawn from one seed, so nothing is downloaded
 and nothing is seen twice. The fixed questions never occur among them.
+
+Two stages, one pass each. The first learns to read, to calculate and to check from a careless teacher, who
+shows many slips and corrections. The second goes on with a more careful one, and so sets how often the
+finished model errs. `--refine FOLDER` does the second stage alone, on the weights in FOLDER.
 """
 
 import argparse
@@ -18,6 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
 from nano.model import ModelSize, Qwen3ForCausalLM, make_model
@@ -33,16 +38,37 @@ IGNORED = -100
 
 
 @dataclass(frozen=True, slots=True)
+class Stage:
+    """One pass over fresh traces; `care` scales the teacher's chance of a slip.
+
+    `cut_share` of the traces are cut after `cut_tokens`: thinking is learned on the first pass while
+    checking is mostly copying, so the same time teaches more problems. A cut changes no probability.
+    """
+
+    name: str
+    seed: int
+    traces: int
+    care: float
+    learning_rate: float
+    warmup_steps: int
+    cut_share: float = 0.0
+    cut_tokens: int = 150
+
+
+LEARN = Stage("learn", seed=7, traces=66_000, care=1.0, learning_rate=3e-3, warmup_steps=150)
+REFINE = Stage(
+    "refine", seed=9, traces=20_000, care=0.45, learning_rate=1e-3, warmup_steps=30, cut_share=0.65
+)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
-    """Everything that decides the weights, saved beside them."""
+    """Everything that decides the weights besides the stages, saved beside them."""
 
     seed: int = 7
-    traces: int = 66_000
     tokens_per_step: int = 9_000
     longest_trace_tokens: int = 1_150
-    learning_rate: float = 3e-3
     final_learning_rate: float = 3e-5
-    warmup_steps: int = 150
     weight_decay: float = 0.05
     gradient_clip: float = 1.0
     size: ModelSize = field(default_factory=ModelSize)
@@ -59,7 +85,12 @@ class Example:
 
 def main() -> None:
     """Trains the reasoner and writes a folder that transformers and vLLM load."""
-    settings, folder = parse_arguments()
+    parser = argparse.ArgumentParser(prog="python -m nano.train", description=__doc__)
+    parser.add_argument("--out", type=Path, default=WEIGHTS)
+    parser.add_argument("--refine", type=Path, help="a folder that holds the first stage's weights")
+    arguments = parser.parse_args()
+    settings, folder = Settings(), arguments.out
+    folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(settings.seed)
     torch.set_num_threads(2)
 
@@ -67,37 +98,55 @@ def main() -> None:
     texts = (
         f"{question}\n{trace}"
         for question, trace in itertools.islice(
-            draw_texts(settings.seed + 1), settings.tokenizer_texts
+            draw_texts(LEARN.seed + 1, LEARN.care), settings.tokenizer_texts
         )
     )
     judge_texts = itertools.repeat(JUDGE_WORDS, settings.tokenizer_texts // 4)
     tokenizer = train_tokenizer(itertools.chain(texts, judge_texts))
     save_tokenizer(tokenizer, folder)
 
-    # 2. The examples, and batches of traces of like length.
-    examples = make_examples(settings, tokenizer)
-    batches = make_batches(examples, settings, Random(settings.seed))
-    print(
-        f"{len(examples):,} traces, {sum(len(e.ids) for e in examples):,} tokens, {len(batches):,} steps"
-    )
-
-    # 3. The model and its optimiser.
+    # 2. The model, fresh or as the first stage left it.
     model = make_model(settings.size, tokenizer)
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters")
+    stages = [LEARN, REFINE]
+    if arguments.refine is not None:
+        load_weights(model, arguments.refine)
+        stages = [REFINE]
+
+    # 3. The stages; each one's record stays beside the weights.
+    record_file = folder / "training.json"
+    records = json.loads(record_file.read_text())["stages"][:1] if arguments.refine else []
+    for stage in stages:
+        records.append(run_stage(stage, model, tokenizer, settings))
+        save(model, folder)
+        record = {
+            "settings": asdict(settings),
+            "stages": records,
+            "torch": torch.__version__,
+        }
+        record_file.write_text(json.dumps(record, indent=2) + "\n")
+
+
+def run_stage(
+    stage: Stage, model: Qwen3ForCausalLM, tokenizer: Tokenizer, settings: Settings
+) -> dict[str, Any]:
+    """One pass over the stage's traces, in batches of like length; returns what is worth keeping."""
+    examples = make_examples(stage, settings, tokenizer)
+    batches = make_batches(examples, settings, Random(stage.seed))
+    tokens = sum(len(example.ids) for example in examples)
+    print(f"{stage.name}: {len(examples):,} traces, {tokens:,} tokens, {len(batches):,} steps")
     optimiser = torch.optim.AdamW(
         model.parameters(),
-        settings.learning_rate,
+        stage.learning_rate,
         betas=(0.9, 0.98),
         weight_decay=settings.weight_decay,
         fused=True,
     )
     body = torch.compile(model.model, dynamic=True)
-
-    # 4. One pass over the batches.
     started = time.monotonic()
     recent_loss = math.nan
     for number, batch in enumerate(batches, start=1):
-        rate = learning_rate(number, len(batches), settings)
+        rate = learning_rate(number, len(batches), stage, settings)
         for group in optimiser.param_groups:
             group["lr"] = rate
         loss = train_step(model, body, optimiser, batch, settings)
@@ -109,48 +158,27 @@ def main() -> None:
                 f"step {number}/{len(batches)} loss {recent_loss:.4f} ETA {left / 60:.1f} min",
                 flush=True,
             )
-        if number % 500 == 0:
-            save(model, folder)
-
-    # 5. The folder.
-    save(model, folder)
-    record = {
-        "settings": asdict(settings),
+    return {
+        "stage": asdict(stage),
         "data_sha256": hash_examples(examples),
         "steps": len(batches),
         "final_loss": round(recent_loss, 5),
         "minutes": round((time.monotonic() - started) / 60, 1),
-        "torch": torch.__version__,
     }
-    (folder / "training.json").write_text(json.dumps(record, indent=2) + "\n")
 
 
-def parse_arguments() -> tuple[Settings, Path]:
-    """The settings and the folder to write to."""
-    defaults = Settings()
-    parser = argparse.ArgumentParser(prog="python -m nano.train", description=__doc__)
-    parser.add_argument("--out", type=Path, default=WEIGHTS)
-    parser.add_argument("--seed", type=int, default=defaults.seed)
-    parser.add_argument("--traces", type=int, default=defaults.traces)
-    parser.add_argument("--learning-rate", type=float, default=defaults.learning_rate)
-    parser.add_argument("--tokens-per-step", type=int, default=defaults.tokens_per_step)
-    given = vars(parser.parse_args())
-    folder: Path = given.pop("out")
-    folder.mkdir(parents=True, exist_ok=True)
-    return Settings(**given), folder
-
-
-def draw_texts(seed: int) -> Iterator[tuple[str, str]]:
+def draw_texts(seed: int, care: float) -> Iterator[tuple[str, str]]:
     """Endless (question, trace) texts; never one of the fixed questions."""
     rng = Random(seed)
     for problem in problems(rng, exclude=fixed_question_texts()):
-        trace = write_trace(problem, rng)
+        trace = write_trace(problem, rng, care)
         yield problem.text, trace.text + ("" if trace.answer is None else "<|im_end|>")
 
 
-def make_examples(settings: Settings, tokenizer: Tokenizer) -> list[Example]:
+def make_examples(stage: Stage, settings: Settings, tokenizer: Tokenizer) -> list[Example]:
     """Tokenised traces; one that never ends is cut at the longest length, without an end token."""
-    texts = itertools.islice(draw_texts(settings.seed), settings.traces)
+    texts = itertools.islice(draw_texts(stage.seed, stage.care), stage.traces)
+    cuts = Random(stage.seed)
     examples = []
     while chunk := list(itertools.islice(texts, 2_000)):
         prompts = tokenizer.encode_batch(
@@ -161,8 +189,9 @@ def make_examples(settings: Settings, tokenizer: Tokenizer) -> list[Example]:
         )
         traces = tokenizer.encode_batch([trace for _, trace in chunk])
         for prompt, trace in zip(prompts, traces, strict=True):
-            ids = prompt.ids + trace.ids[: settings.longest_trace_tokens]
-            examples.append(Example(ids, len(prompt.ids)))
+            is_cut = cuts.random() < stage.cut_share
+            most = stage.cut_tokens if is_cut else settings.longest_trace_tokens
+            examples.append(Example(prompt.ids + trace.ids[:most], len(prompt.ids)))
     return examples
 
 
@@ -184,12 +213,12 @@ def make_batches(examples: list[Example], settings: Settings, rng: Random) -> li
     return batches
 
 
-def learning_rate(step: int, steps: int, settings: Settings) -> float:
+def learning_rate(step: int, steps: int, stage: Stage, settings: Settings) -> float:
     """Linear warm-up, then a cosine down to the final rate."""
-    if step <= settings.warmup_steps:
-        return settings.learning_rate * step / settings.warmup_steps
-    progress = (step - settings.warmup_steps) / max(1, steps - settings.warmup_steps)
-    span = settings.learning_rate - settings.final_learning_rate
+    if step <= stage.warmup_steps:
+        return stage.learning_rate * step / stage.warmup_steps
+    progress = (step - stage.warmup_steps) / max(1, steps - stage.warmup_steps)
+    span = stage.learning_rate - settings.final_learning_rate
     return settings.final_learning_rate + span * (1 + math.cos(math.pi * progress)) / 2
 
 
@@ -221,6 +250,12 @@ def train_step(
     torch.nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_clip)
     optimiser.step()
     return loss.item()
+
+
+def load_weights(model: Qwen3ForCausalLM, folder: Path) -> None:
+    """Puts saved weights into the model; the shared embedding is in the file once."""
+    model.load_state_dict(load_file(folder / "model.safetensors"), strict=False)
+    model.tie_weights()
 
 
 def save(model: Qwen3ForCausalLM, folder: Path) -> None:

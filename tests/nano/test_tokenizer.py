@@ -1,5 +1,8 @@
 """The shipped tokenizer: any text, readable tokens, a chat template with roles."""
 
+import json
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +10,7 @@ from tokenizers import Tokenizer
 
 from nano.measure import WEIGHTS
 from nano.questions import read_questions
-from nano.tokenizer import VOCABULARY_SIZE
+from nano.tokenizer import CHAT_TEMPLATE, VOCABULARY_SIZE, save_tokenizer, train_tokenizer
 
 TOKENIZER = Tokenizer.from_file(str(WEIGHTS / "tokenizer.json"))
 CONTROL = ("<|im_start|>", "<|im_end|>", "<|endoftext|>")
@@ -70,3 +73,12 @@ def test_the_chat_template_renders_roles_and_the_turn_to_write() -> None:
     continued = chat.apply_chat_template(begun, tokenize=False, continue_final_message=True)
     assert continued == rendered + "<think>\nSo"
     assert chat.eos_token == "<|im_end|>"
+
+
+def test_a_saved_tokenizer_is_one_that_old_and_new_transformers_load(tmp_path: Path) -> None:
+    save_tokenizer(train_tokenizer(["So 12+7=19."] * 10), tmp_path)
+    config = json.loads((tmp_path / "tokenizer_config.json").read_text())
+    assert config["tokenizer_class"] == "PreTrainedTokenizerFast"
+    assert config["chat_template"] == CHAT_TEMPLATE
+    shipped = json.loads((WEIGHTS / "tokenizer_config.json").read_text())
+    assert config == shipped

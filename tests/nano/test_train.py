@@ -1,46 +1,55 @@
 """The training script's data: what is learned, and never a fixed question."""
 
+import dataclasses
 import itertools
 from pathlib import Path
 from random import Random
 
 import pytest
+import torch
 
+from nano import train
 from nano.questions import FIXED_SEED, fixed_question_texts
+from nano.tokenizer import train_tokenizer
 
-torch = pytest.importorskip("torch")
-train = pytest.importorskip("nano.train")
-from nano.tokenizer import train_tokenizer  # noqa: E402
-
-SMALL = train.Settings(traces=60, tokens_per_step=4_000)
+SMALL = train.Settings(tokens_per_step=4_000)
+STAGE = dataclasses.replace(train.REFINE, traces=60)
 
 
 @pytest.fixture(scope="module")
 def tokenizer() -> object:
     texts = (
-        f"{question}\n{trace}" for question, trace in itertools.islice(train.draw_texts(1), 200)
+        f"{question}\n{trace}"
+        for question, trace in itertools.islice(train.draw_texts(1, 1.0), 200)
     )
     return train_tokenizer(texts)
 
 
 def test_training_never_sees_a_fixed_question_even_from_its_seed() -> None:
-    drawn = {question for question, _ in itertools.islice(train.draw_texts(FIXED_SEED), 500)}
+    drawn = {question for question, _ in itertools.islice(train.draw_texts(FIXED_SEED, 1.0), 500)}
     assert not drawn & fixed_question_texts()
 
 
-def test_only_the_assistants_part_is_learned_and_it_ends_with_the_end_token(
-    tokenizer: object,
-) -> None:
-    for example in train.make_examples(SMALL, tokenizer):
+def test_only_the_assistants_part_is_learned(tokenizer: object) -> None:
+    for example in train.make_examples(STAGE, SMALL, tokenizer):
         prompt = tokenizer.decode(example.ids[: example.prompt_tokens], skip_special_tokens=False)
         trace = tokenizer.decode(example.ids[example.prompt_tokens :], skip_special_tokens=False)
         assert prompt.endswith("?<|im_end|>\n<|im_start|>assistant\n")
         assert trace.startswith("<think>\n")
-        assert trace.endswith("}.<|im_end|>") or "\\boxed" in trace or "</think>" not in trace
+
+
+def test_a_trace_is_cut_or_ends_with_the_end_token(tokenizer: object) -> None:
+    end = tokenizer.token_to_id("<|im_end|>")
+    cuts = {STAGE.cut_tokens, SMALL.longest_trace_tokens}
+    examples = train.make_examples(STAGE, SMALL, tokenizer)
+    for example in examples:
+        assert example.ids[-1] == end or len(example.ids) - example.prompt_tokens in cuts
+    cut_share = sum(example.ids[-1] != end for example in examples) / len(examples)
+    assert 0.4 < cut_share < 0.9
 
 
 def test_batches_hold_every_example_once_and_keep_to_their_size(tokenizer: object) -> None:
-    examples = train.make_examples(SMALL, tokenizer)
+    examples = train.make_examples(STAGE, SMALL, tokenizer)
     batches = train.make_batches(examples, SMALL, Random(1))
     assert sorted(map(id, examples)) == sorted(id(e) for batch in batches for e in batch)
     for batch in batches:
@@ -48,15 +57,19 @@ def test_batches_hold_every_example_once_and_keep_to_their_size(tokenizer: objec
 
 
 def test_the_same_seed_gives_the_same_data_hash(tokenizer: object) -> None:
-    first, again = (train.hash_examples(train.make_examples(SMALL, tokenizer)) for _ in range(2))
-    other = train.hash_examples(train.make_examples(train.Settings(seed=8, traces=60), tokenizer))
+    first, again = (
+        train.hash_examples(train.make_examples(STAGE, SMALL, tokenizer)) for _ in range(2)
+    )
+    other = train.hash_examples(
+        train.make_examples(dataclasses.replace(STAGE, seed=8), SMALL, tokenizer)
+    )
     assert first == again != other
 
 
 def test_the_rate_warms_up_and_falls_to_its_end() -> None:
-    rates = [train.learning_rate(step, 1_000, SMALL) for step in range(1, 1_001)]
-    assert max(rates) == pytest.approx(SMALL.learning_rate)
-    assert rates[0] < rates[SMALL.warmup_steps - 1]
+    rates = [train.learning_rate(step, 1_000, STAGE, SMALL) for step in range(1, 1_001)]
+    assert max(rates) == pytest.approx(STAGE.learning_rate)
+    assert rates[0] < rates[STAGE.warmup_steps - 1]
     assert rates[-1] == pytest.approx(SMALL.final_learning_rate)
 
 
@@ -66,7 +79,7 @@ def test_a_few_steps_lower_the_loss_and_the_saved_folder_loads(
     torch.manual_seed(0)
     model = train.make_model(SMALL.size, tokenizer)
     optimiser = torch.optim.AdamW(model.parameters(), 3e-3)
-    batch = train.make_batches(train.make_examples(SMALL, tokenizer), SMALL, Random(1))[0]
+    batch = train.make_batches(train.make_examples(STAGE, SMALL, tokenizer), SMALL, Random(1))[0]
     losses = [train.train_step(model, model.model, optimiser, batch, SMALL) for _ in range(8)]
     assert losses[-1] < losses[0]
     train.save(model, tmp_path)
