@@ -1,27 +1,17 @@
 """The architecture of the reasoner: a small Qwen3, which vLLM and transformers know."""
 
-import importlib
-import sys
 from dataclasses import dataclass
 
 import torch
 from tokenizers import Tokenizer
-
-for package in ("torchvision", "torchaudio"):
-    # transformers imports both if they are installed, and stops if they do not fit this torch.
-    try:
-        importlib.import_module(package)
-    except (ImportError, OSError, RuntimeError):
-        sys.modules[package] = None  # type: ignore[assignment]
-
-from transformers import (  # noqa: E402
+from transformers import (
     AttentionInterface,
     GenerationConfig,
     Qwen3Config,
     Qwen3ForCausalLM,
 )
 
-from nano.tokenizer import END, PADDING  # noqa: E402
+from nano.tokenizer import END, PADDING
 
 __all__ = ["ModelSize", "Qwen3ForCausalLM", "make_model"]
 
