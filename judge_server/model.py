@@ -41,15 +41,19 @@ class LocalJudge:
         """What fills a row; it is never looked at."""
         return int(self.tokenizer.pad_token_id or 0)
 
-    def label_logits(self, batch: Batch, body: Callable[..., Any] | None = None) -> Tensor:
-        """Logits of the two labels for every pair of the batch: (pairs, 2). `body` may be a compiled model."""
+    def hidden(self, batch: Batch, body: Callable[..., Any] | None = None) -> Tensor:
+        """The last layer at every token: (packs, seq, hidden). `body` may be a compiled model."""
         body = self.model.model if body is None else body
-        hidden = body(
+        hidden: Tensor = body(
             input_ids=batch.ids, position_ids=batch.positions, attention_mask=batch.mask
-        ).last_hidden_state  # (packs, seq, hidden)
+        ).last_hidden_state
+        return hidden
+
+    def label_logits(self, hidden: Tensor, batch: Batch) -> Tensor:
+        """Logits of the two labels for every pair of the batch: (pairs, 2)."""
         last = hidden[batch.rows, batch.ends]  # (pairs, hidden)
         labels = self.model.lm_head.weight[list(self.label_ids)]  # (2, hidden)
-        logits: Tensor = last @ labels.T.to(last.dtype)  # (pairs, 2)
+        logits: Tensor = last @ labels.T.to(last.dtype)
         return logits
 
     @torch.inference_mode()
@@ -60,7 +64,9 @@ class LocalJudge:
         scores = torch.zeros(len(pairs))
         for packs_of_batch in make_batches(packs, tokens=tokens_per_batch, rng=None):
             batch = collate(packs_of_batch, padding_id=self.padding_id)
-            scores[batch.pairs] = self.label_logits(batch).float().softmax(-1)[:, 0]
+            scores[batch.pairs] = (
+                self.label_logits(self.hidden(batch), batch).float().softmax(-1)[:, 0]
+            )
         return scores.tolist()
 
 

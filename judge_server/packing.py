@@ -15,9 +15,10 @@ from torch import Tensor
 from judge_server.pairs import Pair
 from orchestrator.core.judging import JudgeSpec, pair_prompt
 
-__all__ = ["Batch", "Encode", "Pack", "collate", "make_batches", "make_packs"]
+__all__ = ["IGNORED", "Batch", "Encode", "Pack", "collate", "make_batches", "make_packs"]
 
 Encode = Callable[[str], list[int]]
+IGNORED = -100
 QUERY, PADDING = 0, -1
 """Owners of a token beside the items, which count from 1."""
 
@@ -44,7 +45,8 @@ class Batch:
     """Padded packs as tensors.
 
     ids and positions: (packs, seq). mask: (packs, 1, seq, seq), True where a token may look. rows and ends:
-    (pairs,), where each pair's score is read. pairs: (pairs,), the pairs' numbers.
+    (pairs,), where each pair's score is read. pairs: (pairs,), the pairs' numbers. next_ids: (packs, seq), the
+    token that follows within an item, or IGNORED.
     """
 
     ids: Tensor
@@ -53,6 +55,7 @@ class Batch:
     rows: Tensor
     ends: Tensor
     pairs: Tensor
+    next_ids: Tensor
 
 
 def make_packs(
@@ -112,6 +115,7 @@ def collate(packs: Sequence[Pack], *, padding_id: int) -> Batch:
     ids = torch.full((len(packs), length), padding_id)  # (packs, seq)
     positions = torch.zeros((len(packs), length), dtype=torch.long)  # (packs, seq)
     owner = torch.full((len(packs), length), PADDING)  # (packs, seq)
+    next_ids = torch.full((len(packs), length), IGNORED)  # (packs, seq)
     rows: list[int] = []
     ends: list[int] = []
     numbers: list[int] = []
@@ -124,6 +128,7 @@ def collate(packs: Sequence[Pack], *, padding_id: int) -> Batch:
             owner[row, start:end] = who
             if who != QUERY:
                 item_ends.append(end - 1)
+                next_ids[row, start : end - 1] = ids[row, start + 1 : end]
         rows += [row] * len(pack.pairs)
         ends += [item_ends[place] for _, place in pack.pairs]
         numbers += [number for number, _ in pack.pairs]
@@ -132,7 +137,13 @@ def collate(packs: Sequence[Pack], *, padding_id: int) -> Batch:
     is_shared = (owner == QUERY)[:, None, :]  # (packs, 1, seq)
     mask = (is_past & (is_own | is_shared))[:, None]  # (packs, 1, seq, seq)
     return Batch(
-        ids, positions, mask, torch.tensor(rows), torch.tensor(ends), torch.tensor(numbers)
+        ids=ids,
+        positions=positions,
+        mask=mask,
+        rows=torch.tensor(rows),
+        ends=torch.tensor(ends),
+        pairs=torch.tensor(numbers),
+        next_ids=next_ids,
     )
 
 

@@ -28,6 +28,11 @@ class TrainSettings(BaseModel):
     oversample: int = Field(2, ge=1, description="times that a pair of the rarer class is shown")
     gamma: float = Field(2.0, ge=0.0)
     alpha: Share = 0.5
+    reading_weight: float = Field(
+        0.0,
+        ge=0.0,
+        description="weight of the language-model loss on members, beside the focal loss",
+    )
     epochs: int = Field(3, ge=1)
     learning_rate: float = Field(1e-3, gt=0.0)
     warmup_share: Share = 0.1

@@ -23,11 +23,12 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn.functional import cross_entropy
 
 from judge_server.loss import focal_loss
 from judge_server.metrics import ScoredPairs, auroc
 from judge_server.model import LocalJudge, load_judge
-from judge_server.packing import Pack, collate, make_batches, make_packs
+from judge_server.packing import IGNORED, Batch, Pack, collate, make_batches, make_packs
 from judge_server.pairs import (
     Pair,
     PairCounts,
@@ -223,13 +224,26 @@ def train_step(
     judge.model.train()
     batch = collate(packs, padding_id=judge.padding_id)
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=settings.bf16):
-        logits = judge.label_logits(batch, body)  # (pairs, 2)
+        hidden = judge.hidden(batch, body)  # (packs, seq, hidden)
+        logits = judge.label_logits(hidden, batch)  # (pairs, 2)
+        reading = reading_loss(judge, hidden, batch) if settings.reading_weight else 0.0
     loss = focal_loss(logits, same[batch.pairs], gamma=settings.gamma, alpha=settings.alpha)
     optimiser.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    (loss + settings.reading_weight * reading).backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(judge.model.parameters(), settings.gradient_clip)
     optimiser.step()
     return float(loss.detach())
+
+
+def reading_loss(judge: LocalJudge, hidden: Tensor, batch: Batch) -> Tensor:
+    """Cross entropy of each member's next token, given the new trace and the member so far.
+
+    A model that foretells what the member writes from what the new trace wrote has found the matching
+    places; the mean over tokens in nats.
+    """
+    learned = batch.next_ids != IGNORED  # (packs, seq)
+    logits = judge.model.lm_head(hidden[learned])  # (learned, vocabulary)
+    return cross_entropy(logits.float(), batch.next_ids[learned])
 
 
 def validation_auroc(judge: LocalJudge, pairs: Sequence[Pair]) -> float:

@@ -44,14 +44,14 @@ def test_a_packed_pair_scores_what_it_scores_alone(judge: LocalJudge):
 def test_gradients_flow_to_each_pair_as_if_alone(judge: LocalJudge):
     packs = make_packs(PAIRS, judge.spec, judge.encode, longest=judge.context)
     batch = collate(packs, padding_id=judge.padding_id)
-    judge.label_logits(batch)[:, 0].sum().backward()
+    judge.label_logits(judge.hidden(batch), batch)[:, 0].sum().backward()
     packed = judge.model.lm_head.weight.grad.clone()
     judge.model.zero_grad()
     for one in PAIRS:
         single = collate(
             make_packs([one], judge.spec, judge.encode, longest=judge.context), padding_id=0
         )
-        judge.label_logits(single)[:, 0].sum().backward()
+        judge.label_logits(judge.hidden(single), single)[:, 0].sum().backward()
     assert torch.allclose(packed, judge.model.lm_head.weight.grad, atol=1e-4)
 
 
@@ -95,6 +95,7 @@ def test_an_item_sees_the_query_and_itself_only():
     assert batch.rows.tolist() == [0, 0, 1]
     assert batch.ends.tolist() == [3, 4, 1]
     assert batch.pairs.tolist() == [0, 1, 2]
+    assert batch.next_ids[0].tolist() == [-100, -100, 4, -100, -100]
     assert batch.mask.any(-1).all()  # no token is without anything to see
 
 

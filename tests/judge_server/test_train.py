@@ -6,11 +6,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.nn.functional import cross_entropy
 
 from judge_server import evaluate, train
 from judge_server.model import load_judge
+from judge_server.packing import collate, make_packs
+from judge_server.pairs import Pair
 from judge_server.settings import TrainSettings, read_train_settings
-from judge_server.train import set_learning_rate
+from judge_server.train import reading_loss, set_learning_rate
 from orchestrator.config import configs_folder
 from orchestrator.errors import ConfigError
 
@@ -21,7 +24,7 @@ def config(tmp_path: Path) -> Path:
     shipped = configs_folder() / "judges" / "nano.yaml"
     (tmp_path / "tiny.yaml").write_text(shipped.read_text())
     (tmp_path / "tiny-train.yaml").write_text(
-        "epochs: 6\nlearning_rate: 0.01\nbf16: false\nbatch_tokens: 6000\ntest_share: 0.3\nvalidation_share: 0.2\n"
+        "epochs: 6\nlearning_rate: 0.01\nbf16: false\nbatch_tokens: 6000\nreading_weight: 0.05\ntest_share: 0.3\nvalidation_share: 0.2\n"
     )
     return tmp_path / "tiny.yaml"
 
@@ -82,6 +85,18 @@ def test_evaluation_of_a_foreign_judge_asks_for_the_split(
     assert "add --split all" in capsys.readouterr().err
     run(monkeypatch, evaluate, config=config, traces=traces, judge=folder, split="all")
     assert json.loads(capsys.readouterr().out)["questions"] == 40
+
+
+def test_the_reading_loss_is_the_language_models_on_the_member(judge):
+    pair = Pair("q", "How many?", "so 4", "thus 4, so 5", True)
+    packs = make_packs([pair], judge.spec, judge.encode, longest=judge.context)
+    batch = collate(packs, padding_id=judge.padding_id)
+    query, item = packs[0].query, packs[0].items[0]
+    with torch.inference_mode():
+        loss = reading_loss(judge, judge.hidden(batch), batch)
+        logits = judge.model(input_ids=torch.tensor([query + item])).logits[0]
+    expected = cross_entropy(logits[len(query) : -1], torch.tensor(item[1:]))
+    assert float(loss) == pytest.approx(float(expected), abs=1e-4)
 
 
 def test_labels_that_start_alike_are_refused(folder, spec):
