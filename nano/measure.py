@@ -94,7 +94,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--max-tokens", type=int, default=1024)
     parser.add_argument("--temperature", type=float, default=1.0)
     parser.add_argument("--streams", type=int, default=64, help="requests at a time")
-    parser.add_argument("--out", type=Path, help="write the traces here, one JSON object per line")
+    parser.add_argument("--out", type=Path, help="add the traces to this file of JSON lines")
     parser.add_argument("--table", type=Path, help="only print the table of a traces file")
     return parser.parse_args()
 
@@ -107,12 +107,16 @@ def pick_questions(arguments: argparse.Namespace) -> list[Question]:
 
 
 async def sample(questions: list[Question], arguments: argparse.Namespace) -> list[SampledTrace]:
-    """All traces in the order in which they ended, each also written as soon as it ends."""
+    """All traces in the order in which they ended, each also written as soon as it ends.
+
+    Traces that the file holds already are kept and not asked for again.
+    """
     run = f"seed-{arguments.seed}" if arguments.train_questions else arguments.questions.stem
     slots = asyncio.Semaphore(arguments.streams)
     timeout = aiohttp.ClientTimeout(total=None, sock_read=REQUEST_SECONDS)
     connector = aiohttp.TCPConnector(limit=0)
-    traces: list[SampledTrace] = []
+    traces = kept_traces(arguments.out)
+    done = {(trace.question_id, trace.trace) for trace in traces}
     async with (
         served(arguments) as endpoint,
         aiohttp.ClientSession(timeout=timeout, connector=connector) as session,
@@ -129,15 +133,17 @@ async def sample(questions: list[Question], arguments: argparse.Namespace) -> li
                 asyncio.create_task(one(question, number))
                 for question in questions
                 for number in range(arguments.traces)
+                if (question.id, number) not in done
             ]
+            total = len(traces) + len(tasks)
             for finished in asyncio.as_completed(tasks):
                 traces.append(await finished)
                 if file:
                     file.write(json.dumps(asdict(traces[-1]), ensure_ascii=False) + "\n")
                 if len(traces) % 500 == 0:
                     seconds = time.monotonic() - started
-                    left = seconds / len(traces) * (len(tasks) - len(traces))
-                    print(f"{len(traces)}/{len(tasks)} traces, ETA {left:.0f} s", file=sys.stderr)
+                    left = seconds / (len(traces) - len(done)) * (total - len(traces))
+                    print(f"{len(traces)}/{total} traces, ETA {left:.0f} s", file=sys.stderr)
     return traces
 
 
@@ -153,13 +159,24 @@ async def served(arguments: argparse.Namespace) -> AsyncIterator[str]:
 
 @contextmanager
 def opened(path: Path | None) -> Iterator[IO[str] | None]:
-    """The file to write to, if there is one; its folder is made."""
+    """The file to append to, if there is one; its folder is made."""
     if path is None:
         yield None
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w", encoding="utf-8") as file:
+    with path.open("a", encoding="utf-8", buffering=1) as file:
         yield file
+
+
+def kept_traces(path: Path | None) -> list[SampledTrace]:
+    """The traces of an earlier run that stopped before its end; a torn last line is cut off."""
+    if path is None or not path.exists():
+        return []
+    text = path.read_text(encoding="utf-8")
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:
+        path.write_text(whole, encoding="utf-8")
+    return read_traces(path)
 
 
 async def ask(

@@ -11,6 +11,7 @@ from nano.measure import (
     WEIGHTS,
     SampledTrace,
     checkpoint_prefix,
+    kept_traces,
     measure,
     pair_share,
     read_traces,
@@ -78,3 +79,13 @@ def test_the_weights_folder_is_complete_and_small() -> None:
         "Qwen3ForCausalLM"
     ]
     assert "chat_template" in json.loads((WEIGHTS / "tokenizer_config.json").read_text())
+
+
+def test_a_measurement_that_stopped_goes_on_after_its_last_whole_line(tmp_path: Path) -> None:
+    file = tmp_path / "traces.jsonl"
+    line = json.dumps(asdict(TRACE)) + "\n"
+    file.write_text(line + line[:20])
+    assert kept_traces(file) == [TRACE]
+    assert file.read_text() == line
+    assert kept_traces(tmp_path / "absent.jsonl") == []
+    assert kept_traces(None) == []
