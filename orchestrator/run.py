@@ -32,7 +32,7 @@ from orchestrator.core.facts import (
 )
 from orchestrator.core.policies import planned_traces
 from orchestrator.equivalence import AnswerBook
-from orchestrator.errors import DeepPruneError, JudgeError
+from orchestrator.errors import JudgeError, first_error
 from orchestrator.fleet import Fleet
 from orchestrator.journal import JournalWriter
 from orchestrator.meter import Meter
@@ -114,7 +114,7 @@ class _QuestionLoop:
                 start(self._forward_interrupt(interrupted))
                 await self._consume(shared, start)
         except BaseExceptionGroup as group:
-            raise _first_error(group) from None
+            raise first_error(group) from None
         reasoner_counted, judge_counted = await reasoner_meter.stop(), await judge_meter.stop()
         self._record(
             RunFinished(
@@ -232,19 +232,6 @@ async def _cancelled_at_exit() -> AsyncIterator[StartTask]:
         yield lambda work: tasks.append(group.create_task(work))
         for task in tasks:
             task.cancel()
-
-
-def _first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """The error to show for a group: one of ours if there is one, else the first."""
-    leaves = list(_leaves(group))
-    return next((leaf for leaf in leaves if isinstance(leaf, DeepPruneError)), leaves[0])
-
-
-def _leaves(group: BaseExceptionGroup[BaseException]) -> list[BaseException]:
-    found: list[BaseException] = []
-    for error in group.exceptions:
-        found.extend(_leaves(error) if isinstance(error, BaseExceptionGroup) else [error])
-    return found
 
 
 def _stopwatch() -> Callable[[], float]:

@@ -8,7 +8,8 @@ import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, settings
 
-from orchestrator.client.local import LocalModel, nano_model, serve_vllm
+from orchestrator.client.local import serve_vllm
+from orchestrator.fleet import nano_models
 
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("default")
@@ -26,10 +27,7 @@ def _no_settings_from_outside(monkeypatch):
 async def vllm_servers(tmp_path_factory):
     """Base URLs of a reasoner and a judge, started side by side once for all tests."""
     logs = tmp_path_factory.mktemp("vllm")
-    models = {
-        "reasoner": LocalModel(nano_model("reasoner"), "nano-reasoner", max_model_len=1280),
-        "judge": LocalModel(nano_model("judge"), "nano-judge"),
-    }
+    models = nano_models(with_judge=True)
     async with contextlib.AsyncExitStack() as stack:
         urls = await asyncio.gather(
             *(

@@ -34,6 +34,8 @@ START_SECONDS = 600.0
 STOP_SECONDS = 10.0
 """From the polite signal to the one that cannot be refused."""
 POLL_SECONDS = 0.2
+CPU_BLOCK_SIZE = 32
+"""Tokens; the default of 128 is longer than a nano prompt, whose prefix would then never be cached."""
 LOG_LINES = 5
 """Lines of the server's log that an error message quotes if none of them names an error."""
 ERROR_LINE = re.compile(r"(?:\(.*?\) )?(?:ERROR \S+ \S+ \[\S+\] )?([\w.]*(?:Error|Exception): .+)")
@@ -42,13 +44,18 @@ ERROR_LINE = re.compile(r"(?:\(.*?\) )?(?:ERROR \S+ \S+ \[\S+\] )?([\w.]*(?:Erro
 
 @dataclass(frozen=True, slots=True)
 class LocalModel:
-    """A model folder and how it is served; lengths are in tokens."""
+    """A model folder and how it is served; lengths are in tokens.
+
+    `threads` limits the processor threads of a server on CPU: two servers that both take all cores spend
+    their time waiting for each other.
+    """
 
     folder: Path
     name: str
     max_model_len: int = 2048
     max_num_seqs: int = 256
     kv_cache_gib: int = 2
+    threads: int | None = None
 
 
 def nano_model(role: Literal["reasoner", "judge"]) -> Path:
@@ -87,7 +94,7 @@ async def serve_vllm(model: LocalModel, *, log: Path | None = None) -> AsyncIter
     with tempfile.TemporaryDirectory(prefix="deepprune-vllm-") as temporary:
         folder, port = Path(temporary), _free_port()
         log = log or folder / "server.log"
-        async with _process(_command(model, port), folder, log) as server:
+        async with _process(_command(model, port), folder, log, model.threads) as server:
             await _ready(server, model, f"http://127.0.0.1:{port}", log)
             yield f"http://127.0.0.1:{port}/v1"
 
@@ -106,6 +113,7 @@ def _command(model: LocalModel, port: int) -> list[str]:
     switches = ["--enable-prompt-tokens-details", "--disable-uvicorn-access-log"]
     if _runs_on_cpu():
         flags["--dtype"] = "float32"  # bfloat16 stops some CPUs with an illegal instruction
+        flags["--block-size"] = CPU_BLOCK_SIZE
         switches.append("--enforce-eager")
     else:
         flags["--gpu-memory-utilization"] = 0.4  # two servers share one GPU
@@ -113,7 +121,7 @@ def _command(model: LocalModel, port: int) -> list[str]:
     return [sys.executable, "-m", "vllm.entrypoints.openai.api_server", *pairs, *switches]
 
 
-def _environment(folder: Path) -> dict[str, str]:
+def _environment(folder: Path, threads: int | None = None) -> dict[str, str]:
     """Ours, offline and without telemetry; a VLLM_API_KEY would lock the server that we start.
 
     `folder` takes the files and sockets that it would leave behind and, where torch's companion packages
@@ -124,6 +132,8 @@ def _environment(folder: Path) -> dict[str, str]:
     environment["TMPDIR"] = str(folder)
     if _runs_on_cpu():
         environment["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"  # two servers share the cores
+        if threads is not None:
+            environment["OMP_NUM_THREADS"] = str(threads)
     if unfit := unfit_torch_companions():
         hiding = "".join(f"sys.modules[{name!r}] = None\n" for name in unfit)
         (folder / "sitecustomize.py").write_text("import sys\n" + hiding)
@@ -172,7 +182,7 @@ def _free_port() -> int:
 
 @asynccontextmanager
 async def _process(
-    command: list[str], folder: Path, log: Path
+    command: list[str], folder: Path, log: Path, threads: int | None
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """The watchdog with the server under it, in a process group of their own (so Ctrl-C passes them by)."""
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -190,7 +200,7 @@ async def _process(
             stdout=output,
             stderr=output,
             cwd=folder,
-            env=_environment(folder),
+            env=_environment(folder, threads),
             start_new_session=True,
         )
     try:

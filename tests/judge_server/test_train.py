@@ -112,14 +112,14 @@ def test_a_folder_without_a_model_is_refused(tmp_path, spec):
 
 
 def test_the_shipped_training_settings_are_valid():
-    settings = read_train_settings(configs_folder() / "judges" / "nano.yaml")
+    settings = read_train_settings(configs_folder() / "judges" / "nano-train.yaml")
     assert (settings.gamma, settings.alpha, settings.oversample) == (2.0, 0.5, 2)
 
 
 def test_a_mistyped_training_setting_is_named(config):
     config.with_name("tiny-train.yaml").write_text("epoch: 3\n")
     with pytest.raises(ConfigError, match="epoch"):
-        read_train_settings(config)
+        read_train_settings(config.with_name("tiny-train.yaml"))
 
 
 def test_the_learning_rate_warms_up_and_falls_to_nothing():
