@@ -3,12 +3,15 @@ import json
 import numpy as np
 import pytest
 
-from bench import table, traces, votes
+from bench import pairs, table, traces, votes
 from orchestrator.core.facts import (
+    ClusterOpened,
+    PairsJudged,
     RunFinished,
     RunStarted,
     TokensArrived,
     TraceFinished,
+    TraceJoined,
     TraceStopped,
 )
 from orchestrator.errors import DatasetError
@@ -129,3 +132,38 @@ def test_a_run_without_a_summary_or_gold_answers_is_refused(tmp_path, capsys):
     (tmp_path / "summary.json").write_text('{"summary": {"accuracy": null}}')
     assert table.main([f"x={tmp_path}"]) == 2
     assert "no accuracy" in capsys.readouterr().err
+
+
+def test_the_exhaustive_bill_follows_from_the_assignment(tmp_path, capsys):
+    settings = {"policy": {"sample_members": 2}}
+    started = RunStarted(
+        at=0.0,
+        question_id="q",
+        question="?",
+        gold=None,
+        planned=5,
+        settings=settings,
+        capabilities={},
+    )
+    judged = PairsJudged(
+        at=1.0,
+        trace=1,
+        members=(0,),
+        probabilities=(0.9,),
+        prompt_tokens=1,
+        cached_prompt_tokens=0,
+        completion_tokens=0,
+        seconds=0.0,
+    )
+    with JournalWriter.create(tmp_path) as journal:
+        journal.write(started)
+        journal.write(ClusterOpened(at=1.0, trace=0, cluster=0, similarity=None))  # 0 pairs
+        journal.write(judged)
+        journal.write(TraceJoined(at=1.0, trace=1, cluster=0, similarity=0.9))  # 1
+        journal.write(TraceJoined(at=1.0, trace=2, cluster=0, similarity=0.9))  # 2
+        journal.write(ClusterOpened(at=1.0, trace=3, cluster=1, similarity=0.1))  # 2 of 3
+        journal.write(TraceJoined(at=1.0, trace=4, cluster=1, similarity=0.9))  # 2 + 1
+    assert pairs.count_pairs(tmp_path / "journal.jsonl") == (1, 8)
+    assert pairs.main([str(tmp_path)]) == 0
+    assert "1 pairs asked, 8 by the exhaustive rule" in capsys.readouterr().out
+    assert pairs.main([str(tmp_path / "none")]) == 2

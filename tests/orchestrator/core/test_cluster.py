@@ -144,7 +144,7 @@ def test_every_cluster_is_asked_for_one_member_first_and_then_the_most_promising
 
 def test_a_lone_cluster_is_asked_only_until_its_mean_must_pass_tau():
     each = clustering(12, lookahead=1)
-    _, pairs = play(each, range(11), lambda trace, member: 0.9)
+    _, _pairs = play(each, range(11), lambda trace, member: 0.9)
     each.arrive(11)
     asked = 0
     while each.waiting:

@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +18,7 @@ def cut_of(text, cuts=(), **settings):
     """The segment when `text` arrives in pieces, cut at the given places."""
     segmenter = Segmenter(**settings)
     places = sorted({0, len(text), *(place for place in cuts if place <= len(text))})
-    for start, end in zip(places, places[1:], strict=False):
+    for start, end in itertools.pairwise(places):
         segmenter.feed(text[start:end], end)
     return segmenter.finish()
 
