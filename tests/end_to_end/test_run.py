@@ -52,19 +52,18 @@ async def run(tmp_path, reasoner, judge, *more, question=None):
     )
 
 
-async def test_prunes_most_traces_and_bills_every_token(tmp_path, reasoner_url, judge_url):
+async def test_prunes_most_traces_and_bills_every_token_received(tmp_path, reasoner_url, judge_url):
     before = await metric(reasoner_url, "vllm:generation_tokens")
     ended = await run(tmp_path, reasoner_url, judge_url)
     assert ended.code == 0, ended.err
     (report,) = ended.reports
     assert await idle_within(reasoner_url, 2.0)
     generated = report["ledger"]["reasoner"]["generated_tokens"]
-    counted = await metric(reasoner_url, "vllm:generation_tokens") - before
-    # one token more: the probe's; the rest was on its way when a stream was closed
-    assert abs(counted - 1 - generated) <= 0.01 * counted
-    assert (
-        abs(report["ledger"]["reasoner"]["server_generated_tokens"] - generated) <= 0.01 * counted
-    )
+    ids = [e.token_ids for e in journal_of(report, tmp_path) if isinstance(e, TokensArrived)]
+    assert generated == sum(map(len, ids))
+    # The server may count more: what was on its way when a stream was closed (docs/experiments.md).
+    assert generated <= report["ledger"]["reasoner"]["server_generated_tokens"]
+    assert generated < await metric(reasoner_url, "vllm:generation_tokens") - before
     traces = report["traces"]
     assert traces["started"] == TRACES
     assert traces["pruned"] > 0
@@ -105,10 +104,15 @@ async def test_what_is_sent_on_resume_is_what_was_received(tmp_path, reasoner_ur
         assert text_of(entries, resume.trace) == text
 
 
-async def test_consensus_lets_every_trace_finish(tmp_path, reasoner_url, judge_url):
+async def test_consensus_lets_every_trace_finish_and_agrees_with_the_servers_own_count(
+    tmp_path, reasoner_url, judge_url
+):
     ended = await run(tmp_path, reasoner_url, judge_url, "--policy", "consensus")
     (report,) = ended.reports
     assert report["traces"]["finished"] == TRACES
+    reasoner = report["ledger"]["reasoner"]
+    counted = reasoner["server_generated_tokens"]
+    assert abs(counted - reasoner["generated_tokens"]) <= 0.01 * counted
     assert report["ledger"]["counterfactual"]["method"] == "observed"
     assert report["saved"] == report["net_saved"] == 0
     assert report["ledger"]["judge"]["calls"] == 0
