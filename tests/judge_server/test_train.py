@@ -50,7 +50,7 @@ def test_a_judge_learns_and_is_evaluated_on_questions_it_never_saw(
 
     run(monkeypatch, evaluate, config=config, traces=traces, judge=out)
     result = json.loads(capsys.readouterr().out)
-    assert result["auroc"] > 0.8
+    assert result["auroc_low"] > 0.5  # better than chance, beyond the noise of a few questions
     assert result["auroc_low"] <= result["auroc"] <= result["auroc_high"]
     assert 0 < result["questions"] < 20
     assert result["pairs"] == 6 * result["questions"]
