@@ -62,11 +62,11 @@ nano-reasoner: $(READY)  ## remake the nano reasoner's weights
 nano-judge: $(READY)  ## remake the nano judge's weights from the reasoner's traces
 	mkdir -p $(WORK)
 	$(BIN)/python -m nano.teacher_traces --out $(WORK)/teacher.jsonl
-	$(BIN)/python -m judge_server.train --config configs/judges/nano.yaml \
+	$(BIN)/deepprune-judge train --config configs/judges/nano.yaml \
 	  --settings configs/judges/nano-first-train.yaml \
 	  --traces $(WORK)/teacher.jsonl --init nano/weights/reasoner --out $(WORK)/first-stage
 	$(BIN)/python -m nano.measure --train-questions 600 --seed 1000 --traces 8 --out $(WORK)/traces.jsonl
-	$(BIN)/python -m judge_server.train --config configs/judges/nano.yaml \
+	$(BIN)/deepprune-judge train --config configs/judges/nano.yaml \
 	  --traces $(WORK)/traces.jsonl --init $(WORK)/first-stage --out nano/weights/judge
-	$(BIN)/python -m judge_server.evaluate --config configs/judges/nano.yaml \
+	$(BIN)/deepprune-judge evaluate --config configs/judges/nano.yaml \
 	  --traces $(WORK)/traces.jsonl --judge nano/weights/judge

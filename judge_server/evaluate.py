@@ -1,15 +1,10 @@
-"""How well a judge tells same-answer pairs from the others: `python -m judge_server.evaluate`.
+"""How well a judge tells same-answer pairs from the others.
 
-    python -m judge_server.evaluate --config configs/judges/nano.yaml --traces traces.jsonl \
-        --judge nano/weights/judge
-
-Prints one JSON line. With a judge that was trained here, only questions that training never saw are used
-(its training.json tells the split), unless --split says otherwise.
+The rule: with a judge that was trained here, only questions that training never saw are used (its
+training.json tells the split), unless the caller says otherwise.
 """
 
-import argparse
 import json
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -21,9 +16,9 @@ from judge_server.pairs import Pair, PairCounts, PairRules, make_pairs, same_tex
 from judge_server.traces import group_by_question, read_traces
 from orchestrator.config import judge_spec
 from orchestrator.core.judging import JudgeSpec
-from orchestrator.errors import ConfigError, DatasetError, DeepPruneError
+from orchestrator.errors import ConfigError, DatasetError
 
-__all__ = ["main"]
+__all__ = ["Arguments", "evaluate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,15 +33,6 @@ class Arguments:
     pairs_per_question: int
     seed: int
     keep_trivial: bool
-
-
-def main() -> None:
-    """Evaluates and prints; exits 2 on the user's mistakes."""
-    try:
-        print(json.dumps(evaluate(parse_arguments())))
-    except DeepPruneError as error:
-        print(error, file=sys.stderr)
-        sys.exit(error.exit_code)
 
 
 def evaluate(arguments: Arguments) -> dict[str, Any]:
@@ -72,26 +58,6 @@ def evaluate(arguments: Arguments) -> dict[str, Any]:
         "questions": len(set(scored.questions)),
         **counts.as_dict(),
     }
-
-
-def parse_arguments() -> Arguments:
-    """The command line, parsed."""
-    parser = argparse.ArgumentParser(prog="python -m judge_server.evaluate", description=__doc__)
-    parser.add_argument("--config", type=Path, required=True, help="the judge's YAML")
-    parser.add_argument("--traces", type=Path, required=True, help="JSON lines of finished traces")
-    parser.add_argument("--judge", type=Path, required=True, help="the judge's model folder")
-    parser.add_argument("--split", choices=("validation", "test", "all"), default="test")
-    parser.add_argument(
-        "--words", type=int, help="reasoning words before the cut (default: the judge's)"
-    )
-    parser.add_argument("--pairs-per-question", type=int, default=300)
-    parser.add_argument(
-        "--seed", type=int, default=0, help="for the order of pairs and the bootstrap"
-    )
-    parser.add_argument(
-        "--keep-trivial", action="store_true", help="also pairs that both show the answer"
-    )
-    return Arguments(**vars(parser.parse_args()))
 
 
 def held_out_pairs(arguments: Arguments, spec: JudgeSpec) -> tuple[list[Pair], PairCounts]:
@@ -126,7 +92,3 @@ def _is_wanted(question_id: str, arguments: Arguments) -> bool:
         seed=settings["seed"],
     )
     return split == arguments.split
-
-
-if __name__ == "__main__":
-    main()

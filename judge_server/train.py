@@ -1,19 +1,14 @@
-"""Makes a judge from a language model and traces: `python -m judge_server.train`. Read it from top to bottom.
-
-    python -m judge_server.train --config configs/judges/nano.yaml --traces traces.jsonl \
-        --init nano/weights/reasoner --out nano/weights/judge
+"""Makes a judge from a language model and traces: `deepprune-judge train`. Read it from top to bottom.
 
 The recipe is that of arXiv 2510.08483: pairs of truncated traces, labels by answer equality, focal loss on
-the label tokens, the rarer class twice. Test questions are not touched here; `judge_server.evaluate`
-finds them from the settings saved beside the weights.
+the label tokens, the rarer class twice. Test questions are not touched here; `deepprune-judge
+evaluate` finds them from the settings saved beside the weights.
 """
 
-import argparse
 import hashlib
 import json
 import math
 import shutil
-import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
@@ -44,9 +39,9 @@ from judge_server.settings import TrainSettings, read_train_settings
 from judge_server.traces import TraceRow, group_by_question, read_traces
 from orchestrator.config import judge_spec
 from orchestrator.core.judging import JudgeSpec
-from orchestrator.errors import DatasetError, DeepPruneError
+from orchestrator.errors import DatasetError
 
-__all__ = ["main"]
+__all__ = ["Arguments", "train"]
 
 TOKENIZER_FILES = (
     "tokenizer*",
@@ -76,15 +71,6 @@ class Arguments:
     traces: Path
     init: Path
     out: Path
-
-
-def main() -> None:
-    """Trains the judge and writes a folder that transformers and vLLM load; exits 2 on the user's mistakes."""
-    try:
-        train(parse_arguments())
-    except DeepPruneError as error:
-        print(error, file=sys.stderr)
-        sys.exit(error.exit_code)
 
 
 def train(arguments: Arguments) -> None:
@@ -151,28 +137,6 @@ def train(arguments: Arguments) -> None:
         "torch": torch.__version__,
     }
     (arguments.out / "training.json").write_text(json.dumps(record, indent=2) + "\n")
-
-
-def parse_arguments() -> Arguments:
-    """The command line, parsed."""
-    parser = argparse.ArgumentParser(prog="python -m judge_server.train", description=__doc__)
-    parser.add_argument(
-        "--config",
-        type=Path,
-        required=True,
-        help="the judge's YAML; NAME-train.yaml lies beside it",
-    )
-    parser.add_argument(
-        "--settings",
-        type=Path,
-        help="training settings; default: NAME-train.yaml beside the judge's",
-    )
-    parser.add_argument("--traces", type=Path, required=True, help="JSON lines of finished traces")
-    parser.add_argument(
-        "--init", type=Path, required=True, help="folder of the model to start from"
-    )
-    parser.add_argument("--out", type=Path, required=True, help="folder for the judge")
-    return Arguments(**vars(parser.parse_args()))
 
 
 def pairs_of_split(
@@ -304,7 +268,3 @@ def hash_file(path: Path) -> str:
     """The SHA-256 of a file, so that a reader can tell which data made the weights."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-if __name__ == "__main__":
-    main()

@@ -160,7 +160,7 @@ class JudgeClient:
             self._breaker.abandoned()
             raise
         self._breaker.succeeded()
-        return _sum(verdicts, time.monotonic() - began)
+        return self._sum(verdicts, time.monotonic() - began)
 
     async def _verdicts(
         self, dialect: Dialect, question: str, new: str, members: Sequence[str]
@@ -253,13 +253,14 @@ class JudgeClient:
             f"The judge at {self.address} cannot be asked. {' '.join(reasons)}", 404
         )
 
-
-def _sum(verdicts: Sequence[Verdicts], seconds: float) -> JudgeScores:
-    return JudgeScores(
-        probabilities=tuple(p for verdict in verdicts for p in verdict.probabilities),
-        prompt_tokens=sum(verdict.prompt_tokens for verdict in verdicts),
-        cached_prompt_tokens=sum(verdict.cached_prompt_tokens for verdict in verdicts),
-        completion_tokens=sum(verdict.completion_tokens for verdict in verdicts),
-        seconds=seconds,
-        requests=len(verdicts),
-    )
+    def _sum(self, verdicts: Sequence[Verdicts], seconds: float) -> JudgeScores:
+        return JudgeScores(
+            probabilities=tuple(
+                self._spec.calibrated(p) for verdict in verdicts for p in verdict.probabilities
+            ),
+            prompt_tokens=sum(verdict.prompt_tokens for verdict in verdicts),
+            cached_prompt_tokens=sum(verdict.cached_prompt_tokens for verdict in verdicts),
+            completion_tokens=sum(verdict.completion_tokens for verdict in verdicts),
+            seconds=seconds,
+            requests=len(verdicts),
+        )

@@ -12,8 +12,11 @@ in training as in serving, so that every dialect shows the model the same token 
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from orchestrator.core.calibration import Calibration
 
 __all__ = ["JudgeSpec", "PairPrompt", "pair_prompt", "probability_identical"]
 
@@ -29,6 +32,10 @@ class JudgeSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str
+    kind: Literal["generative", "classification"] = Field(
+        "generative",
+        description="a language model that writes a label, or a classifier of text pairs",
+    )
     model: str = Field(description="model name or folder that a judge server loads")
     instruction: str
     query: str
@@ -39,9 +46,19 @@ class JudgeSpec(BaseModel):
     segment_words: int = Field(
         25, ge=1, description="reasoning words before the cut it was trained on"
     )
+    segment_tokens: int | None = Field(
+        None, ge=1, description="tokens before the cut; takes the place of segment_words"
+    )
     max_segment_chars: int = Field(
         8000, ge=1, description="a longer segment keeps its last characters (the newest reasoning)"
     )
+    calibration: Calibration | None = Field(
+        None, description="fitted by `deepprune-judge evaluate --calibrate`; applied to every score"
+    )
+
+    def calibrated(self, p: float) -> float:
+        """p(identical) of a raw score, both in 0..1."""
+        return p if self.calibration is None else self.calibration.apply(p)
 
     @model_validator(mode="after")
     def _has_both_traces(self) -> "JudgeSpec":

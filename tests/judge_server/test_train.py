@@ -1,14 +1,13 @@
 """Training and evaluating, whole, on a model of a few thousand parameters."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from judge_server import evaluate, train
+from judge_server.cli import main
 from judge_server.model import load_judge
 from judge_server.packing import collate, make_packs
 from judge_server.pairs import Pair
@@ -29,17 +28,16 @@ def config(tmp_path: Path) -> Path:
     return tmp_path / "tiny.yaml"
 
 
-def run(monkeypatch: pytest.MonkeyPatch, module, **flags: object) -> None:
+def run(command: str, **flags: object) -> int:
     words = [word for name, value in flags.items() for word in (f"--{name}", str(value))]
-    monkeypatch.setattr(sys, "argv", [module.__name__, *words])
-    module.main()
+    return main([command, *words])
 
 
 def test_a_judge_learns_and_is_evaluated_on_questions_it_never_saw(
-    monkeypatch, capsys, config, traces, folder, tmp_path
+    capsys, config, traces, folder, tmp_path
 ):
     out = tmp_path / "judge"
-    run(monkeypatch, train, config=config, traces=traces, init=folder, out=out)
+    run("train", config=config, traces=traces, init=folder, out=out)
     record = json.loads((out / "training.json").read_text())
     assert record["settings"]["epochs"] == 12
     assert len(record["epochs"]) == 12
@@ -48,7 +46,7 @@ def test_a_judge_learns_and_is_evaluated_on_questions_it_never_saw(
     assert (out / "tokenizer.json").read_bytes() == (folder / "tokenizer.json").read_bytes()
     assert "ETA" in capsys.readouterr().out
 
-    run(monkeypatch, evaluate, config=config, traces=traces, judge=out)
+    run("evaluate", config=config, traces=traces, judge=out)
     result = json.loads(capsys.readouterr().out)
     assert result["auroc_low"] > 0.5  # better than chance, beyond the noise of a few questions
     assert result["auroc_low"] <= result["auroc"] <= result["auroc_high"]
@@ -56,35 +54,29 @@ def test_a_judge_learns_and_is_evaluated_on_questions_it_never_saw(
     assert result["pairs"] == 6 * result["questions"]
 
 
-def test_the_same_seed_gives_the_same_weights(monkeypatch, config, traces, folder, tmp_path):
+def test_the_same_seed_gives_the_same_weights(config, traces, folder, tmp_path):
     config.with_name("tiny-train.yaml").write_text("epochs: 1\nbf16: false\n")
     for name in ("one", "two"):
-        run(monkeypatch, train, config=config, traces=traces, init=folder, out=tmp_path / name)
+        run("train", config=config, traces=traces, init=folder, out=tmp_path / name)
     one, two = (tmp_path / name / "model.safetensors" for name in ("one", "two"))
     assert one.read_bytes() == two.read_bytes()
 
 
-def test_traces_of_a_single_answer_are_refused_before_training(
-    monkeypatch, capsys, config, folder, tmp_path
-):
+def test_traces_of_a_single_answer_are_refused_before_training(capsys, config, folder, tmp_path):
     file = tmp_path / "same.jsonl"
     line = {"question": "?", "text": "so", "answer": "1"}
     file.write_text(
         "".join(json.dumps(line | {"question_id": f"q{n // 2}"}) + "\n" for n in range(40))
     )
-    with pytest.raises(SystemExit, match="2"):
-        run(monkeypatch, train, config=config, traces=file, init=folder, out=tmp_path / "none")
+    assert run("train", config=config, traces=file, init=folder, out=tmp_path / "none") == 2
     assert "are not of both classes" in capsys.readouterr().err
     assert not (tmp_path / "none").exists()
 
 
-def test_evaluation_of_a_foreign_judge_asks_for_the_split(
-    monkeypatch, capsys, config, traces, folder
-):
-    with pytest.raises(SystemExit, match="2"):
-        run(monkeypatch, evaluate, config=config, traces=traces, judge=folder)
+def test_evaluation_of_a_foreign_judge_asks_for_the_split(capsys, config, traces, folder):
+    assert run("evaluate", config=config, traces=traces, judge=folder) == 2
     assert "add --split all" in capsys.readouterr().err
-    run(monkeypatch, evaluate, config=config, traces=traces, judge=folder, split="all")
+    run("evaluate", config=config, traces=traces, judge=folder, split="all")
     assert json.loads(capsys.readouterr().out)["questions"] == 40
 
 
