@@ -1,8 +1,4 @@
-"""Train a judge from a model and traces.
-
-deepprune-judge train --config configs/judges/nano.yaml --traces traces.jsonl \\
-        --init nano/weights/reasoner --out nano/weights/judge
-"""
+"""Train a judge from a model and traces."""
 
 import argparse
 from pathlib import Path
