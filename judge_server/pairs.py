@@ -46,9 +46,10 @@ TokenEnds = Callable[[str], Sequence[int]]
 class PairRules:
     """How traces become pairs.
 
-    A trace is cut after `words` reasoning words or, with `tokens` and `token_ends`, after so many tokens; of a longer segment the last `max_segment_chars` are kept, as the judge is shown them.
-    `short` says what to do with traces that ended before the cut. `pairs_per_question` is a cap on the
-    C(n, 2) of one question and model. A pair is trivial if one of its segments already shows an answer.
+    A trace is cut after `words` reasoning words or, with `tokens` and `token_ends`, after so many tokens; of a
+    longer segment the last `max_segment_chars` are kept, as the judge is shown them. `short` says what to do with
+    traces that ended before the cut. `pairs_per_question` is a cap on the C(n, 2) of one question and model. A
+    pair is trivial if one of its segments already shows an answer.
     """
 
     words: int = 25
