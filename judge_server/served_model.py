@@ -16,7 +16,7 @@ from orchestrator.config import configs_folder, judge_spec
 from orchestrator.core.judging import JudgeSpec
 from orchestrator.errors import ConfigError
 
-__all__ = ["Arguments", "find_judge", "judge_model"]
+__all__ = ["Arguments", "find_judge", "judge_model", "spec_source"]
 
 SPEC_FILE = "judge.yaml"
 """What training writes beside the weights."""
@@ -74,37 +74,49 @@ def judge_model(
 
 
 def find_judge(judge: str, spec_name: str | None) -> tuple[JudgeSpec, Path | str]:
-    """A judge's spec, and its model as a folder or as a name on the hub.
+    """A judge's spec, and its model as a folder or as a name on the hub; see `spec_source`."""
+    spec = judge_spec(spec_source(judge, spec_name))
+    is_model = spec_name is not None or _holds_model(Path(judge))
+    return spec, _find_model(judge if is_model else spec.model)
 
-    A folder has its spec in judge.yaml, unless one is named; without a folder, `judge` names a shipped spec
-    or a YAML file, whose model is taken.
+
+def spec_source(judge: str, spec_name: str | None) -> str:
+    """What `judge.spec` must be for this judge: a shipped name, or a YAML file.
+
+    A model folder has its spec in judge.yaml, unless one is named; without a folder, `judge` itself is a
+    shipped name or a YAML file, whose model is taken. Raises ConfigError where that leaves nothing.
     """
-    folder = Path(judge)
+    path = Path(judge)
     if spec_name is not None:
-        return judge_spec(spec_name), _find_model(judge)
-    if folder.is_dir():
-        if not (folder / SPEC_FILE).is_file():
+        return spec_name
+    if _holds_model(path):
+        if not (path / SPEC_FILE).is_file():
             raise ConfigError(
-                f"{folder} has no {SPEC_FILE}, so nobody knows how to ask this judge: add --spec NAME."
+                f"{judge} has no {SPEC_FILE}, so nobody knows how to ask this judge: add --spec NAME."
             )
-        return judge_spec(str(folder / SPEC_FILE)), folder
-    if folder.suffix not in (".yaml", ".yml") and folder.parent.name:
-        raise ConfigError(f"{judge} is no folder here; for a name on the hub, add --spec NAME.")
-    spec = judge_spec(judge)
-    return spec, _find_model(spec.model)
+        return str(path / SPEC_FILE)
+    if path.parent.name and path.suffix not in (".yaml", ".yml"):
+        raise ConfigError(
+            f"{judge} is no model folder (config.json is missing); for a name on the hub, add --spec NAME."
+        )
+    return judge
 
 
 def _find_model(name: str) -> Path | str:
     """A folder seen from here or from where deepprune is installed, else a name on the hub."""
     for folder in (Path(name), _installation() / name):
-        if folder.is_dir():
+        if _holds_model(folder):
             return folder
-    if re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", name):
+    if re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", name) and not Path(name).exists():
         return name
     raise ConfigError(
-        f"There is no model folder {name} here, and a name on the hub has the form org/name: "
-        "give the judge's folder, as in deepprune-judge serve DIR --spec NAME."
+        f"{name} is no model folder (config.json is missing) and no name on the hub (org/name): give the "
+        "judge's folder, as in deepprune-judge serve DIR --spec NAME."
     )
+
+
+def _holds_model(folder: Path) -> bool:
+    return (folder / "config.json").is_file()
 
 
 def _installation() -> Path:
@@ -115,9 +127,9 @@ def _installation() -> Path:
 
 def _model_config(source: Path | str) -> dict[str, Any]:
     """The model's config.json, or nothing for a model that is not here."""
-    file = Path(source) / "config.json"
-    if not isinstance(source, Path) or not file.is_file():
+    if not isinstance(source, Path):
         return {}
+    file = source / "config.json"
     try:
         config: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
     except ValueError:

@@ -4,10 +4,11 @@ The rule: the server is said to be ready only after the orchestrator's own clien
 it; stdout carries its address and nothing else.
 """
 
+import shlex
 import sys
 from pathlib import Path
 
-from judge_server.served_model import Arguments, judge_model
+from judge_server.served_model import Arguments, judge_model, spec_source
 from orchestrator.client.hardware import Hardware, count_gpus, find_hardware
 from orchestrator.client.judge import JudgeClient
 from orchestrator.client.local import run_vllm
@@ -36,7 +37,8 @@ async def serve(arguments: Arguments, api_key: str | None) -> None:
             model, log=arguments.log, announce=_announce, start_seconds=arguments.start_seconds
         ) as server:
             _note(await first_verdict(server.url, spec, api_key))
-            _note(f"--judge-endpoint {server.url}")
+            asked_as = spec_source(arguments.judge, arguments.spec)
+            _note(f"--judge-endpoint {server.url} --set judge.spec={shlex.quote(asked_as)}")
             print(server.url, flush=True)
             await server.watch()
 

@@ -94,8 +94,22 @@ def test_a_judge_that_does_not_exist_is_refused(judge):
 
 @pytest.mark.parametrize("judge", ["nowhere", "a/b/c", "../up"])
 def test_a_model_that_is_no_folder_and_no_hub_name_is_refused(judge):
-    with pytest.raises(ConfigError, match="There is no model folder"):
+    with pytest.raises(ConfigError, match="is no model folder"):
         find_judge(judge, "nano")
+
+
+def test_a_folder_without_a_model_is_refused_with_or_without_a_spec(monkeypatch, tmp_path):
+    (tmp_path / "runs" / "unfinished").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    for spec_name in (None, "nano"):
+        with pytest.raises(ConfigError, match="runs/unfinished is no model folder"):
+            find_judge("runs/unfinished", spec_name)
+
+
+def test_another_folder_of_a_judges_name_is_not_mistaken_for_it(monkeypatch, tmp_path):
+    (tmp_path / "nano").mkdir()
+    monkeypatch.chdir(tmp_path)
+    assert find_judge("nano", None)[1] == nano_model("judge")
 
 
 def test_a_broken_config_is_refused(trained):

@@ -102,7 +102,7 @@ def test_an_interrupt_stops_the_server_and_leaves_nothing(folder, tmp_path, numb
     assert rest == ""
     assert url.startswith("http://127.0.0.1:")
     assert url.endswith("/v1")
-    assert f"--judge-endpoint {url}\n" in said
+    assert f"--judge-endpoint {url} --set judge.spec={folder / 'judge.yaml'}\n" in said
     assert "asked by classify: p(identical) = 0.750" in said
     assert f"{tmp_path / 'stand_in.py'}" in said  # the exact command
     assert not runs(server)
