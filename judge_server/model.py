@@ -10,6 +10,7 @@ from transformers import (
     AutoModelForSequenceClassification,
     AutoTokenizer,
 )
+from transformers.utils import logging
 
 from judge_server.causal import CausalJudge
 from judge_server.classifier import ClassifierJudge
@@ -18,6 +19,8 @@ from orchestrator.core.judging import JudgeSpec
 from orchestrator.errors import ConfigError
 
 __all__ = ["LocalJudge", "load_judge"]
+
+logging.disable_progress_bar()  # whoever loads a judge shows its own progress
 
 
 def load_judge(

@@ -68,8 +68,10 @@ def train(job: Job) -> None:
 
     # 4. Epochs; the weights with the best validation AUROC are kept.
     with make_progress(accelerator, plan.steps, state) as progress:
-        progress.say(f"{data.summary()}")
-        progress.say(f"{len(shown):,} pairs and {learner.tokens:,} tokens an epoch")
+        progress.say(
+            f"{len(data.learned):,} pairs to learn from, {len(data.validation):,} to choose by; "
+            f"{len(shown):,} shown an epoch, {learner.tokens:,} tokens"
+        )
         for epoch in range(len(state.epochs), job.settings.epochs):
             for number, batches in plan.left(epoch, done=state.steps):
                 began = time.monotonic()
@@ -160,10 +162,12 @@ def judge_epoch(learner: Learner, pairs: Sequence[Pair], loss: float) -> EpochRe
 def report_epoch(accelerator: Accelerator, progress: TrainingProgress, state: TrainState) -> None:
     """The last epoch's result, on stderr and in the logs."""
     result = state.epochs[-1]
-    progress.say(f"epoch {len(state.epochs)}: {result}")
-    aurocs = {"validation/auroc": result.auroc, "validation/auroc_within": result.auroc_within}
+    aurocs = {"auroc": result.auroc, "auroc_within": result.auroc_within}
     known = {name: value for name, value in aurocs.items() if value is not None}
-    accelerator.log(known, step=state.steps)
+    figures = {"loss": result.loss, **known}
+    shown = " ".join(f"{name} {value:.5f}" for name, value in figures.items())
+    progress.say(f"epoch {len(state.epochs)}: {shown}")
+    accelerator.log({f"validation/{name}": v for name, v in known.items()}, step=state.steps)
 
 
 def finish(job: Job, data: TrainingData, checkpoints: Checkpoints, state: TrainState) -> None:
