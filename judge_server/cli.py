@@ -5,13 +5,14 @@ import os
 import sys
 from collections.abc import Sequence
 
-from judge_server.commands import evaluate, train
+from judge_server.commands import evaluate, pairs, train
 from orchestrator import __version__
 from orchestrator.errors import DeepPruneError
 
 __all__ = ["main"]
 
 _COMMANDS = {
+    "pairs": pairs,
     "train": train,
     "evaluate": evaluate,
 }
