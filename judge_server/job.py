@@ -41,6 +41,9 @@ class Job:
             "judge": self.spec.model_dump(mode="json"),
             "settings": self.settings.model_dump(mode="json"),
             "fold": None if self.fold is None else asdict(self.fold),
+            "tokenizer": None
+            if self.source.tokenizer is None
+            else self.source.tokenizer.as_posix(),
             "data_sha256": [_hash_file(file) for file in self.source.files],
             "init_version": _weights_version(self.init),
         }

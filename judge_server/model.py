@@ -1,5 +1,7 @@
 """A judge from a model folder or a model's name: the right kind for its spec, ready to score."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -50,9 +52,10 @@ def load_judge(
         tokenizer = AutoTokenizer.from_pretrained(**places)
         if spec.kind == "classification":
             head = _head(places, spec, new_head, source)
-            model = AutoModelForSequenceClassification.from_pretrained(
-                **places, **head, dtype=dtype
-            )
+            with _expecting_a_new_head(new_head):
+                model = AutoModelForSequenceClassification.from_pretrained(
+                    **places, **head, dtype=dtype
+                )
         else:
             model = AutoModelForCausalLM.from_pretrained(
                 **places, dtype=dtype, attn_implementation="sdpa"
@@ -84,6 +87,16 @@ def _head(
         )
     labels = dict(enumerate(spec.labels))
     return {"id2label": labels, "label2id": {label: number for number, label in labels.items()}}
+
+
+@contextmanager
+def _expecting_a_new_head(expected: bool) -> Iterator[None]:
+    """Then transformers' warning of it is no news."""
+    level = logging.get_verbosity()
+    if expected:
+        logging.set_verbosity_error()
+    yield
+    logging.set_verbosity(level)
 
 
 def _accelerator() -> torch.device:

@@ -9,6 +9,7 @@ The rule: the weights depend on the settings, the pairs and the first weights, n
 """
 
 import json
+import logging
 import math
 import sys
 import time
@@ -35,6 +36,8 @@ from judge_server.training_data import TrainingData, read_training_data
 from orchestrator.errors import ConfigError
 
 __all__ = ["train"]
+
+logging.getLogger("accelerate.utils.other").setLevel(logging.ERROR)  # tied weights are kept once
 
 
 def train(job: Job) -> None:

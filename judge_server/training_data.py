@@ -10,6 +10,9 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+from judge_server.alpaca import read_pairs
+from judge_server.cutting import token_ends
+from judge_server.equality import AnswerEquality
 from judge_server.pairs import (
     Pair,
     PairCounts,
@@ -18,13 +21,12 @@ from judge_server.pairs import (
     both_orders,
     make_pairs,
     oversample_minority,
-    same_text,
     split_of,
 )
 from judge_server.settings import TrainSettings
-from judge_server.traces import group_by_question, read_traces
+from judge_server.traces import group_by_question, read_traces, source_files
 from orchestrator.core.judging import JudgeSpec
-from orchestrator.errors import DatasetError
+from orchestrator.errors import ConfigError, DatasetError
 
 __all__ = ["Fold", "Source", "TrainingData", "read_training_data", "sides"]
 
@@ -39,18 +41,21 @@ class Fold:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where the pairs come from: finished traces, or a file of pairs with perhaps one more for validation."""
+    """Where the pairs come from: finished traces, or a file of pairs with perhaps one more for validation.
+
+    `tokenizer` is the folder of the one that counts tokens where traces are cut by tokens.
+    """
 
     traces: Path | None = None
     pairs: Path | None = None
     validation_pairs: Path | None = None
+    tokenizer: Path | None = None
 
     @property
     def files(self) -> list[Path]:
-        """The files that were given."""
-        return [
-            file for file in (self.traces, self.pairs, self.validation_pairs) if file is not None
-        ]
+        """The files that are read; of a folder of runs, their journals."""
+        given = [path for path in (self.traces, self.pairs, self.validation_pairs) if path]
+        return [file for path in given for file in source_files(path)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +93,7 @@ def read_training_data(
     if source.pairs is not None:
         data = _from_pairs(source.pairs, source.validation_pairs, settings, fold)
     elif source.traces is not None:
-        data = _from_traces(source.traces, spec, settings, fold)
+        data = _from_traces(source.traces, source.tokenizer, spec, settings, fold)
     else:
         raise DatasetError("There is nothing to learn from; give --traces FILE or --pairs FILE.")
     _check_both_classes("training", data.learned)
@@ -120,11 +125,14 @@ def sides(questions: Iterable[str], settings: TrainSettings, fold: Fold | None) 
 
 
 def _from_traces(
-    file: Path, spec: JudgeSpec, settings: TrainSettings, fold: Fold | None
+    file: Path, tokenizer: Path | None, spec: JudgeSpec, settings: TrainSettings, fold: Fold | None
 ) -> TrainingData:
     """Pairs of the traces, cut as the judge will see them online."""
     rules = PairRules(
         words=spec.segment_words,
+        tokens=spec.segment_tokens,
+        token_ends=token_ends(tokenizer) if spec.segment_tokens and tokenizer else None,
+        max_segment_chars=spec.max_segment_chars,
         pairs_per_question=settings.pairs_per_question,
         keep_trivial=settings.keep_trivial,
     )
@@ -133,7 +141,8 @@ def _from_traces(
 
     def of_side(wanted: Split) -> tuple[list[Pair], PairCounts]:
         rows = [rows for name, rows in groups.items() if side[name] == wanted]
-        return make_pairs(rows, rules, equal=same_text, rng=Random(settings.seed))
+        with AnswerEquality() as equal:
+            return make_pairs(rows, rules, equal=equal, rng=Random(settings.seed))
 
     learned, counts = of_side("train")
     test = [name for name in groups if side[name] == "test"]
@@ -144,19 +153,31 @@ def _from_pairs(
     file: Path, validation_file: Path | None, settings: TrainSettings, fold: Fold | None
 ) -> TrainingData:
     """Pairs as they stand in the file; with a file for validation, all of the first one is learned."""
-    from judge_server.alpaca import read_pairs
-
     pairs = list(read_pairs(file))
-    test: list[str] = []
-    if validation_file is not None:
-        learned, validation = pairs, list(read_pairs(validation_file))
-    else:
-        side = sides((pair.question_id for pair in pairs), settings, fold)
+    side = sides((pair.question_id for pair in pairs), settings, fold)
+    test = [name for name, of in side.items() if of == "test"]
+    if validation_file is None:
         learned = [pair for pair in pairs if side[pair.question_id] == "train"]
         validation = [pair for pair in pairs if side[pair.question_id] == "validation"]
-        test = [name for name, of in side.items() if of == "test"]
+    else:
+        learned, validation = pairs, list(read_pairs(validation_file))
+        _check_sides(test, side, validation)
     same = sum(pair.same for pair in learned)
     return TrainingData(learned, validation, test, {"pairs": len(learned), "same": same})
+
+
+def _check_sides(test: Sequence[str], side: Iterable[str], validation: Iterable[Pair]) -> None:
+    """Raises ConfigError where files of pairs and settings do not agree on a question's side."""
+    if test:
+        raise ConfigError(
+            f"Question {test[0]} is in --pairs and is a test question by the training's test_share and seed; "
+            "give it those that the pairs were made with, by --set."
+        )
+    shared = {pair.question_id for pair in validation} & set(side)
+    if shared:
+        raise ConfigError(
+            f"Question {min(shared)} is in --pairs and in --validation-pairs; it must be in one of them."
+        )
 
 
 def _check_both_classes(split: str, pairs: Sequence[Pair]) -> None:

@@ -15,7 +15,7 @@ from orchestrator.errors import ConfigError
 
 if TYPE_CHECKING:
     from judge_server.job import Job
-    from judge_server.training_data import Fold
+    from judge_server.training_data import Fold, Source
     from orchestrator.core.judging import JudgeSpec
 
 __all__ = ["add_arguments", "run"]
@@ -84,18 +84,14 @@ def run(arguments: argparse.Namespace) -> None:
 def _job(arguments: argparse.Namespace) -> "Job":
     from judge_server.job import Job
     from judge_server.settings import read_train_settings
-    from judge_server.training_data import Source
 
+    spec = _spec(arguments)
     return Job(
-        spec=_spec(arguments),
+        spec=spec,
         settings=read_train_settings(
             arguments.settings or _settings_file(arguments.config), arguments.set
         ),
-        source=Source(
-            traces=arguments.traces,
-            pairs=arguments.pairs,
-            validation_pairs=arguments.validation_pairs,
-        ),
+        source=_source(arguments, spec),
         fold=_fold(arguments),
         init=arguments.init,
         out=arguments.out,
@@ -115,6 +111,22 @@ def _spec(arguments: argparse.Namespace) -> "JudgeSpec":
     if arguments.tokens is not None:
         return spec.model_copy(update={"segment_tokens": arguments.tokens})
     return spec
+
+
+def _source(arguments: argparse.Namespace, spec: "JudgeSpec") -> "Source":
+    from judge_server.training_data import Source
+
+    if arguments.validation_pairs and (arguments.traces or arguments.folds):
+        raise ConfigError("--validation-pairs goes with --pairs, and without --folds.")
+    is_cut_by_tokens = arguments.traces is not None and spec.segment_tokens is not None
+    if arguments.tokenizer and not is_cut_by_tokens:
+        raise ConfigError("--tokenizer is for --traces that are cut by --tokens.")
+    return Source(
+        traces=arguments.traces,
+        pairs=arguments.pairs,
+        validation_pairs=arguments.validation_pairs,
+        tokenizer=arguments.tokenizer or Path(arguments.init) if is_cut_by_tokens else None,
+    )
 
 
 def _settings_file(config: str) -> Path:

@@ -76,7 +76,7 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "maybe", "so"]
     vocabulary = folder / "vocab.txt"
     vocabulary.write_text("\n".join([*words, *letters, *(f"##{letter}" for letter in letters)]))
-    BertTokenizer(str(vocabulary), model_max_length=256).save_pretrained(folder)
+    BertTokenizer(str(vocabulary), model_max_length=128).save_pretrained(folder)
     torch.manual_seed(0)
     config = BertConfig(
         vocab_size=len(words) + 2 * len(letters),
@@ -84,7 +84,7 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
         intermediate_size=64,
         num_hidden_layers=2,
         num_attention_heads=2,
-        max_position_embeddings=256,
+        max_position_embeddings=128,
     )
     BertModel(config).save_pretrained(folder)
     return folder

@@ -10,7 +10,7 @@ from torch.nn.functional import cross_entropy
 from judge_server.cli import main
 from judge_server.model import load_judge
 from judge_server.pairs import Pair
-from judge_server.settings import TrainSettings, read_train_settings
+from judge_server.settings import read_train_settings
 from orchestrator.config import configs_folder
 from orchestrator.errors import ConfigError
 
