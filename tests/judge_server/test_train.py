@@ -9,10 +9,8 @@ from torch.nn.functional import cross_entropy
 
 from judge_server.cli import main
 from judge_server.model import load_judge
-from judge_server.packing import collate, make_packs
 from judge_server.pairs import Pair
-from judge_server.settings import TrainSettings, read_train_settings
-from judge_server.train import reading_loss, set_learning_rate
+from judge_server.settings import read_train_settings
 from orchestrator.config import configs_folder
 from orchestrator.errors import ConfigError
 
@@ -41,10 +39,10 @@ def test_a_judge_learns_and_is_evaluated_on_questions_it_never_saw(
     record = json.loads((out / "training.json").read_text())
     assert record["settings"]["epochs"] == 12
     assert len(record["epochs"]) == 12
-    assert len(record["traces_sha256"]) == 64
+    assert len(record["data_sha256"][0]) == 64
     assert record["judge"]["name"] == "nano"
     assert (out / "tokenizer.json").read_bytes() == (folder / "tokenizer.json").read_bytes()
-    assert "ETA" in capsys.readouterr().out
+    assert "ETA" in capsys.readouterr().err
 
     run("evaluate", config=config, traces=traces, judge=out)
     result = json.loads(capsys.readouterr().out)
@@ -82,11 +80,10 @@ def test_evaluation_of_a_foreign_judge_asks_for_the_split(capsys, config, traces
 
 def test_the_reading_loss_is_the_language_models_on_the_member(judge):
     pair = Pair("q", "How many?", "so 4", "thus 4, so 5", True)
-    packs = make_packs([pair], judge.spec, judge.encode, longest=judge.context)
-    batch = collate(packs, padding_id=judge.padding_id)
+    packs = judge.packs([pair], longest=None)
     query, item = packs[0].query, packs[0].items[0]
     with torch.inference_mode():
-        loss = reading_loss(judge, judge.hidden(batch), batch)
+        loss = judge.network(judge.collate(packs), reading=True).reading
         logits = judge.model(input_ids=torch.tensor([query + item])).logits[0]
     expected = cross_entropy(logits[len(query) : -1], torch.tensor(item[1:]))
     assert float(loss) == pytest.approx(float(expected), abs=1e-4)
@@ -112,16 +109,3 @@ def test_a_mistyped_training_setting_is_named(config):
     config.with_name("tiny-train.yaml").write_text("epoch: 3\n")
     with pytest.raises(ConfigError, match="epoch"):
         read_train_settings(config.with_name("tiny-train.yaml"))
-
-
-def test_the_learning_rate_warms_up_and_falls_to_nothing():
-    optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)])
-    settings = TrainSettings(learning_rate=1.0, warmup_share=0.1)
-    rates = []
-    for done in range(100):
-        set_learning_rate(optimiser, done, 100, settings)
-        rates.append(optimiser.param_groups[0]["lr"])
-    assert rates[:10] == pytest.approx([0.1 * (n + 1) for n in range(10)])
-    assert max(rates) == 1.0
-    assert rates[55] == pytest.approx(0.5)
-    assert rates[-1] < 1e-3
