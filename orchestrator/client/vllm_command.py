@@ -26,7 +26,7 @@ class LocalModel:
 
     `source` is a model folder, or a name on the hub that vLLM downloads from. `threads` limits the processor
     threads of a server on CPU: two servers that both take all cores spend their time waiting for each other.
-    `pooling` serves a classifier. `flags` are vLLM's own and come last, so that they win over ours.
+    `pooling` serves a classifier. `flags` are vLLM's own; they take the place of ours.
     """
 
     source: Path | str
@@ -66,12 +66,15 @@ def vllm_command(model: LocalModel, port: int, hardware: Hardware) -> list[str]:
         switches.append("--enforce-eager")
     else:
         flags["--gpu-memory-utilization"] = model.gpu_memory_utilization
-    given = [(name, str(value)) for name, value in flags.items() if value is not None]
+    theirs = {flag.partition("=")[0] for flag in model.flags}
+    ours = [
+        *((name, str(value)) for name, value in flags.items() if value is not None),
+        *((name,) for name in switches),
+    ]
     source = model.source.resolve() if isinstance(model.source, Path) else model.source
     return [
         *(*_launcher(), str(source)),
-        *(word for flag in given for word in flag),
-        *switches,
+        *(word for flag in ours if flag[0] not in theirs for word in flag),
         *model.flags,
     ]
 

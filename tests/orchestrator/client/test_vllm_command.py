@@ -52,9 +52,12 @@ def test_a_classifier_is_served_by_the_pooling_runner() -> None:
     assert "--runner" not in command_of(NANO, CPU)
 
 
-def test_vllms_own_flags_come_last() -> None:
-    command = command_of(LocalModel(Path("weights"), "nano", flags=("--seed", "1")), CPU)
-    assert command[-2:] == ["--seed", "1"]
+def test_vllms_own_flags_take_the_place_of_ours() -> None:
+    flags = ("--max-num-seqs=5", "--dtype", "float16", "--enforce-eager")
+    command = command_of(LocalModel(Path("weights"), "nano", flags=flags), CPU)
+    assert tuple(command[-4:]) == flags
+    assert "--max-num-seqs" not in command
+    assert command.count("--dtype") == command.count("--enforce-eager") == 1
 
 
 def test_the_official_vllm_is_started_by_its_command(
