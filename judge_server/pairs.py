@@ -46,10 +46,10 @@ TokenEnds = Callable[[str], Sequence[int]]
 class PairRules:
     """How traces become pairs.
 
-    A trace is cut after `words` reasoning words or, if both `tokens` and `token_ends` are given, after so many
-    tokens; of a longer segment the last `max_segment_chars` are kept, as the judge is shown them.
-    `short` says what to do with traces that ended before the cut. `pairs_per_question` is a cap on the
-    C(n, 2) of one question and model. A pair is trivial if one of its segments already shows an answer.
+    A trace is cut after `words` reasoning words or, with `tokens` and `token_ends`, after so many tokens; of a
+    longer segment the last `max_segment_chars` are kept, as the judge is shown them. `short` says what to do with
+    traces that ended before the cut. `pairs_per_question` is a cap on the C(n, 2) of one question and model. A
+    pair is trivial if one of its segments already shows an answer.
     """
 
     words: int = 25
@@ -62,6 +62,10 @@ class PairRules:
     short: Literal["keep", "drop"] = "keep"
     answer_regex: str | None = None
     trust_answer_class: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.tokens is None) != (self.token_ends is None):
+            raise ValueError("tokens and token_ends go together")
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,7 +151,7 @@ def _parquet_lines(path: Path) -> Iterator[_Line]:
                 for columns in batch.to_pylist():
                     number += 1
                     yield _converted(columns, f"{path} row {number}")
-    except (OSError, ArrowException) as error:
+    except (OSError, UnicodeDecodeError, ArrowException) as error:
         raise _unreadable(path, error) from None
 
 

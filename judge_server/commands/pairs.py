@@ -6,14 +6,14 @@ deepprune-judge pairs --traces runs/2026-11-22T05-02-57-a527b9 traces.jsonl.gz -
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of this command."""
-    add = parser.add_argument
-    add(
+    parser.add_argument(
         "--traces",
         type=Path,
         nargs="+",
@@ -22,70 +22,98 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         help="JSON lines (also .gz), Parquet, or folders of runs; as many as you like",
     )
-    add("--out", type=Path, required=True, help="new folder for the pairs and their card")
-    add("--judge", default="nano", help="a name in configs/judges, or a YAML file")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="new folder for the pairs and their card"
+    )
+    parser.add_argument(
+        "--judge", default="nano", metavar="NAME|FILE", help="one of configs/judges, or a YAML file"
+    )
+    _add_cutting(
+        parser.add_argument_group("where traces are cut (default: as the judge's YAML says)")
+    )
+    _add_labels(parser.add_argument_group("labels"))
+    _add_splits(parser.add_argument_group("splits, by question"))
+    _add_numbers(parser.add_argument_group("how many"))
 
-    cut = parser.add_argument_group("where traces are cut (default: where the judge's YAML says)")
-    cut.add_argument("--words", type=_count, metavar="K", help="after K reasoning words")
-    cut.add_argument(
+
+def _add_cutting(group: Any) -> None:
+    group.add_argument("--words", type=_count, metavar="K", help="after K reasoning words")
+    group.add_argument(
         "--word-list",
         metavar="NAME|FILE",
-        help="a name in configs/words, or a YAML file with checkpoint.word_list",
+        help="one of configs/words, or a YAML file with checkpoint.word_list",
     )
-    cut.add_argument("--tokens", type=_count, metavar="K", help="after K tokens")
-    cut.add_argument("--tokenizer", type=Path, metavar="DIR", help="the reasoner's model folder")
-    cut.add_argument(
+    group.add_argument("--tokens", type=_count, metavar="K", help="after K tokens")
+    group.add_argument("--tokenizer", type=Path, metavar="DIR", help="the reasoner's model folder")
+    group.add_argument(
         "--max-segment-chars", type=_count, metavar="N", help="keep the last N of a longer segment"
     )
-    cut.add_argument(
+    group.add_argument(
         "--short",
         choices=("keep", "drop"),
         default="keep",
-        help="traces that end before the cut (default: keep those that show no answer)",
+        help="traces that end before the cut (default: keep)",
     )
-    cut.add_argument(
+    group.add_argument(
         "--keep-trivial",
         action="store_true",
         help="also pairs in which a segment already shows an answer",
     )
 
-    label = parser.add_argument_group("labels")
-    label.add_argument(
-        "--answer-regex", help="finds the answer in traces that come without one; tried first"
+
+def _add_labels(group: Any) -> None:
+    group.add_argument(
+        "--answer-regex",
+        metavar="REGEX",
+        help="finds the answer in traces that come without one; tried first",
     )
-    label.add_argument(
+    group.add_argument(
         "--trust-answer-class",
         action="store_true",
         help="same answer_class means same answer, with no check",
     )
-    label.add_argument(
-        "--workers", type=_count, default=1, help="processes that compare answers (default: 1)"
+    group.add_argument(
+        "--workers",
+        type=_count,
+        default=1,
+        metavar="N",
+        help="processes that compare answers (default: 1)",
     )
 
-    split = parser.add_argument_group("splits, by question")
-    split.add_argument("--validation-share", type=_share, default=0.07, help="(default: 0.07)")
-    split.add_argument("--test-share", type=_share, default=0.18, help="(default: 0.18)")
-    split.add_argument(
+
+def _add_splits(group: Any) -> None:
+    for name, share in (("validation", 0.07), ("test", 0.18)):
+        group.add_argument(
+            f"--{name}-share",
+            type=_share,
+            default=share,
+            metavar="SHARE",
+            help=f"of the questions (default: {share})",
+        )
+    group.add_argument(
         "--test-model",
         action="append",
         default=[],
         metavar="NAME",
         help="a model whose traces are for testing only; may be repeated",
     )
-    split.add_argument("--seed", type=int, default=0, help="for splits and draws (default: 0)")
+    group.add_argument(
+        "--seed", type=int, default=0, metavar="N", help="for splits and draws (default: 0)"
+    )
 
-    number = parser.add_argument_group("how many")
-    number.add_argument(
+
+def _add_numbers(group: Any) -> None:
+    group.add_argument(
         "--pairs-per-question",
         type=_count,
         default=300,
         metavar="N",
         help="cap for each question and model (default: 300)",
     )
-    number.add_argument(
+    group.add_argument(
         "--both-orders", action="store_true", help="training pairs also the other way round"
     )
-    number.add_argument(
+    group.add_argument(
         "--oversample",
         type=_count,
         default=1,

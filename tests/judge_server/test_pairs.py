@@ -184,6 +184,11 @@ def test_a_trace_is_cut_after_so_many_tokens():
     assert (short.segment, short.ended_before) == ("one two", True)
 
 
+def test_tokens_cannot_be_counted_without_a_tokenizer():
+    with pytest.raises(ValueError, match="go together"):
+        PairRules(tokens=3)
+
+
 def test_a_long_segment_keeps_its_end():
     cut = cut_trace(row("first " + "so one. " * 30), PairRules(max_segment_chars=10))
     assert cut

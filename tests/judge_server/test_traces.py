@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import sys
 from pathlib import Path
 
 import pyarrow
@@ -10,7 +11,7 @@ from pyarrow import parquet
 
 from judge_server.traces import group_by_question, read_traces, source_files
 from orchestrator.core.facts import RunStarted, TokensArrived, TraceFinished, TraceStopped
-from orchestrator.errors import DatasetError
+from orchestrator.errors import ConfigError, DatasetError
 from orchestrator.journal import JournalWriter
 
 LINE = {"question_id": "q1", "question": "How many?", "trace": 3, "text": "So 4.", "answer": "4"}
@@ -125,6 +126,12 @@ def test_a_parquet_file_that_holds_no_traces_is_refused(tmp_path: Path, rows, me
         parquet.write_table(pyarrow.Table.from_pylist(rows), file)
     with pytest.raises(DatasetError, match=message):
         list(read_traces(file))
+
+
+def test_without_pyarrow_a_parquet_file_is_answered_with_the_remedy(tmp_path: Path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ConfigError, match=r"install deepprune\[judge\]"):
+        list(read_traces(tmp_path / "traces.parquet"))
 
 
 def recorded(folder: Path, *answers: str | None) -> Path:
