@@ -22,7 +22,8 @@ from orchestrator.errors import ConfigError
 
 __all__ = ["LocalJudge", "hub_commit", "load_judge"]
 
-logging.disable_progress_bar()  # whoever loads a judge shows its own progress
+# Whoever loads a judge shows its own progress.
+logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def load_judge(
@@ -107,7 +108,7 @@ def _expecting_a_new_head(expected: bool) -> Iterator[None]:
     """Then transformers' warning of it is no news."""
     level = logging.get_verbosity()
     if expected:
-        logging.set_verbosity_error()
+        logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     yield
     logging.set_verbosity(level)
 
