@@ -59,6 +59,8 @@ class CausalJudge(LocalJudge):
     after the last layer in a way that is not followed here.
     """
 
+    network: CausalNetwork
+
     def __init__(self, spec: JudgeSpec, model: Any, tokenizer: Any) -> None:
         config = model.config.get_text_config()
         _check_plain_logits(config)

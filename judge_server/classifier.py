@@ -37,6 +37,8 @@ class ClassifierNetwork(nn.Module):
 class ClassifierJudge(LocalJudge):
     """A sequence-classification model with its tokenizer."""
 
+    network: ClassifierNetwork
+
     def __init__(self, spec: JudgeSpec, model: Any, tokenizer: Any) -> None:
         model.config.pad_token_id = tokenizer.pad_token_id
         self.spec = spec

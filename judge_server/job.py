@@ -5,8 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from transformers import AutoConfig
-
+from judge_server.model import hub_commit
 from judge_server.settings import TrainSettings
 from judge_server.training_data import Fold, Source
 from orchestrator.core.judging import JudgeSpec
@@ -53,8 +52,7 @@ def _weights_version(init: str) -> str | None:
     """The SHA-256 of a folder's weights (of several files: over theirs), or the hub's commit."""
     folder = Path(init)
     if not folder.is_dir():
-        commit: str | None = AutoConfig.from_pretrained(init)._commit_hash  # noqa: SLF001
-        return commit
+        return hub_commit(init)
     hashes = [_hash_file(file) for file in sorted(folder.glob("*.safetensors"))]
     return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
 

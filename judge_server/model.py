@@ -20,9 +20,10 @@ from judge_server.local_judge import LocalJudge
 from orchestrator.core.judging import JudgeSpec
 from orchestrator.errors import ConfigError
 
-__all__ = ["LocalJudge", "load_judge"]
+__all__ = ["LocalJudge", "hub_commit", "load_judge"]
 
-logging.disable_progress_bar()  # whoever loads a judge shows its own progress
+# Whoever loads a judge shows its own progress.
+logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def load_judge(
@@ -48,7 +49,7 @@ def load_judge(
         "pretrained_model_name_or_path": source,
         "local_files_only": is_local,
     }
-    try:
+    with _as_config_error(source):
         tokenizer = AutoTokenizer.from_pretrained(**places)
         if spec.kind == "classification":
             head = _head(places, spec, new_head, source)
@@ -60,16 +61,29 @@ def load_judge(
             model = AutoModelForCausalLM.from_pretrained(
                 **places, dtype=dtype, attn_implementation="sdpa"
             )
-    except (OSError, ValueError) as error:
-        reason = str(error).strip().splitlines()[0]
-        raise ConfigError(
-            f"{source} cannot be loaded as the model of a {spec.kind} judge ({reason}); "
-            "name a model folder, or a model on the hub that this machine can reach."
-        ) from None
     model.to(device or _accelerator())
     if spec.kind == "classification":
         return ClassifierJudge(spec, model, tokenizer)
     return CausalJudge(spec, model, tokenizer)
+
+
+def hub_commit(name: str) -> str | None:
+    """The version of a model on the hub, where one is told. Raises ConfigError if there is no such model."""
+    with _as_config_error(name):
+        commit: str | None = AutoConfig.from_pretrained(name)._commit_hash  # noqa: SLF001
+        return commit
+
+
+@contextmanager
+def _as_config_error(source: Path | str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().partition("\n")[0].rstrip(".")
+        raise ConfigError(
+            f"{source} cannot be loaded as a model ({reason}); name a model folder, or a model on the hub "
+            "that this machine can reach."
+        ) from None
 
 
 def _head(
@@ -94,7 +108,7 @@ def _expecting_a_new_head(expected: bool) -> Iterator[None]:
     """Then transformers' warning of it is no news."""
     level = logging.get_verbosity()
     if expected:
-        logging.set_verbosity_error()
+        logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     yield
     logging.set_verbosity(level)
 

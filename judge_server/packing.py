@@ -8,6 +8,7 @@ score and never the score. A pair that shares nothing is a pack with one item.
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
 from random import Random
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -71,10 +72,11 @@ class Batch:
 
     def to(self, device: torch.device) -> "Batch":
         """The same on a device."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
-        return Batch(
-            **{name: value if value is None else value.to(device) for name, value in values.items()}
-        )
+
+        def moved(value: Any) -> Any:
+            return None if value is None else value.to(device)
+
+        return Batch(**{field.name: moved(getattr(self, field.name)) for field in fields(self)})
 
 
 def check_length(pair: Pair, tokens: int, context: int) -> None:

@@ -69,7 +69,7 @@ class TrainSettings(BaseModel):
     batches_per_step: int = Field(1, ge=1, description="over all devices together")
 
     lora_rank: int = Field(0, ge=0, description="0 trains all weights")
-    lora_alpha: float = Field(32.0, gt=0.0)
+    lora_alpha: int = Field(32, ge=1)
     lora_targets: tuple[str, ...] = Field(
         (), description="names of the layers that get an adapter; empty: all linear ones"
     )

@@ -11,9 +11,7 @@ from judge_server.cli import main
 from judge_server.progress import TrainingProgress
 from orchestrator.config import configs_folder
 
-SETTINGS = (
-    "epochs: 3\nlearning_rate: 0.01\nbf16: false\nbatch_tokens: 800\nvalidation_share: 0.2\n"
-)
+SETTINGS = "epochs: 3\nlearning_rate: 0.01\nbf16: false\nbatch_tokens: 800\nvalidation_share: 0.2\n"
 
 
 class Killed(BaseException):
