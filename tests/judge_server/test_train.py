@@ -49,7 +49,7 @@ def test_a_judge_learns_and_is_evaluated_on_questions_it_never_saw(
     assert (out / "tokenizer.json").read_bytes() == (folder / "tokenizer.json").read_bytes()
     assert "ETA" in capsys.readouterr().err
 
-    run("evaluate", config=config, traces=traces, judge=out)
+    main(["evaluate", "--traces", str(traces), "--judge", str(out), "--json"])
     result = json.loads(capsys.readouterr().out)
     assert result["auroc_low"] > 0.5  # better than chance, beyond the noise of a few questions
     assert result["auroc_low"] <= result["auroc"] <= result["auroc_high"]
@@ -74,13 +74,6 @@ def test_traces_of_a_single_answer_are_refused_before_training(capsys, config, f
     assert run("train", config=config, traces=file, init=folder, out=tmp_path / "none") == 2
     assert "are not of both classes" in capsys.readouterr().err
     assert not (tmp_path / "none").exists()
-
-
-def test_evaluation_of_a_foreign_judge_asks_for_the_split(capsys, config, traces, folder):
-    assert run("evaluate", config=config, traces=traces, judge=folder) == 2
-    assert "add --split all" in capsys.readouterr().err
-    run("evaluate", config=config, traces=traces, judge=folder, split="all")
-    assert json.loads(capsys.readouterr().out)["questions"] == 40
 
 
 def test_the_reading_loss_is_the_language_models_on_the_member(judge):
