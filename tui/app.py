@@ -59,7 +59,7 @@ class DeepPruneApp(App[None]):
         """Opens the first screen and starts the timer."""
         if self._source.planned > 1:
             self.push_screen(QuestionsScreen(self._source))
-        if self._source.planned <= 1 or self._source.steerable:
+        else:
             self.push_screen(LiveScreen(self._source))
         self.set_interval(_TICK_SECONDS, self.tick)
 
@@ -77,8 +77,15 @@ class DeepPruneApp(App[None]):
         now = time.monotonic()
         self._source.tick(now - self._ticked_at)
         self._ticked_at = now
+        if self._source.closing:
+            self.exit()
         if isinstance(self.screen, RunScreen):
             self.screen.redraw()
+
+    def give_terminal_back(self) -> None:
+        """Leaves the terminal as it was, for a program that ends at once."""
+        if self._driver is not None:
+            self._driver.stop_application_mode()
 
     def action_help(self) -> None:
         """Lists the keys."""

@@ -17,7 +17,7 @@ __all__ = ["DARK", "LIGHT", "THEMES", "Palette", "palette_for"]
 
 @dataclass(frozen=True, slots=True)
 class Palette:
-    """Styles by what they mean. None sets a background: the panel's own shows through."""
+    """Styles by what they mean. All but `chosen` leave the panel's ground."""
 
     text: Style
     strong: Style
@@ -28,13 +28,16 @@ class Palette:
     good: Style
     warn: Style
     bad: Style
+    chosen: Style
+    """The ground of the row under a cursor, the one style that sets a ground."""
     states: Mapping[Shown, Style]
 
 
-def _palette(colours: Mapping[str, str], states: Mapping[Shown, str]) -> Palette:
+def _palette(ground: str, colours: Mapping[str, str], states: Mapping[Shown, str]) -> Palette:
     styles = {name: Style(color=colour) for name, colour in colours.items()}
     return Palette(
         **styles,
+        chosen=Style(bgcolor=ground),
         strong=Style(color=colours["text"], bold=True),
         states={
             state: Style(color=colour, bold=state in ("finishing", "failed", "judging"))
@@ -44,6 +47,7 @@ def _palette(colours: Mapping[str, str], states: Mapping[Shown, str]) -> Palette
 
 
 DARK = _palette(
+    "#22303d",
     {
         "text": "#d3dae1",
         "dim": "#8b98a5",
@@ -69,6 +73,7 @@ DARK = _palette(
 )
 
 LIGHT = _palette(
+    "#d5e3f0",
     {
         "text": "#1f262d",
         "dim": "#56626e",

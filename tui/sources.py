@@ -33,8 +33,14 @@ class Source(Protocol):
     entries: list[Entry]
     current: int
     """The entry that goes on now, or that was opened last."""
-    notice: str
-    """What the whole invocation has to say, e.g. that servers are being started; empty: nothing."""
+
+    @property
+    def notice(self) -> str:
+        """What the whole invocation has to say, e.g. that servers are being started; empty: nothing."""
+
+    @property
+    def closing(self) -> bool:
+        """Whether the screen has to go."""
 
     @property
     def planned(self) -> int:
@@ -75,6 +81,7 @@ class Recording:
     """A run that is over, or a part of one: plays each question from its journal."""
 
     steerable = False
+    closing = False
     notice = ""
 
     def __init__(self, run: Path, *, playing: bool = True) -> None:
@@ -126,6 +133,7 @@ class Following:
     """A run that another process writes: shows what its journals say, as they grow."""
 
     steerable = False
+    closing = False
     notice = ""
     player = None
 

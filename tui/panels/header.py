@@ -16,7 +16,7 @@ def draw_header(frame: Frame, notice: str = "") -> list[Strip]:
     question: list[Part] = [(" ", palette.text), (inert(view.question), palette.strong)]
     return [
         spread(frame.width, question, [*_time(frame), (" ", palette.text)]),
-        spread(frame.width, [(f" {_setup(view, notice)}", palette.dim)], _outcome(frame)),
+        spread(frame.width, [(f" {_setup(view, notice)}", palette.dim)], _outcome(frame, notice)),
     ]
 
 
@@ -59,14 +59,16 @@ def _model(found: dict[str, object]) -> str:
     return f"{inert(str(found.get('model', '?')), limit=40)} @ {inert(address, limit=40)}"
 
 
-def _outcome(frame: Frame) -> list[Part]:
+def _outcome(frame: Frame, notice: str) -> list[Part]:
     view, palette = frame.watch.view, frame.palette
     if view.vote is None:
         state = "stopping " if view.interrupted else "launching paused " if view.held else ""
         return [(state, palette.warn)] if state else []
+    leave: list[Part] = [(f"{notice}  ", palette.dim)] if notice else []
     if view.vote.answer is None:
-        return [("no answer ", palette.warn)]
+        return [*leave, ("no answer ", palette.warn)]
     parts: list[Part] = [
+        *leave,
         ("answer ", palette.dim),
         (inert(view.vote.answer, limit=40), palette.good),
     ]

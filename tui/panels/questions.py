@@ -2,7 +2,6 @@
 
 from typing import Any, ClassVar
 
-from rich.style import Style
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
@@ -73,18 +72,15 @@ def draw_table(
         line(frame.width, [(" ", palette.dim), *names, ("question", palette.dim)]),
     ]
     for index, entry in enumerate(entries[top : top + max(0, frame.height - 2)], start=top):
-        row = line(frame.width, _row(palette, index, entry))
-        chosen = index == cursor
-        lines.append(
-            row.apply_style(Style(reverse=True) if focused else Style(bold=True)) if chosen else row
-        )
+        marker: Part = ("▸" if index == cursor else " ", palette.accent)
+        row = line(frame.width, [marker, *_row(palette, index, entry)])
+        lines.append(row.apply_style(palette.chosen) if index == cursor and focused else row)
     return lines
 
 
 def _row(palette: Palette, index: int, entry: Entry) -> list[Part]:
     cells = _reported(palette, entry.report) if entry.report else _running(palette, entry.watch)
     parts: list[Part] = [
-        (" ", palette.text),
         (pad(str(index + 1), 5) + " ", palette.dim),
         (pad(inert(entry.name, limit=40), 14) + " ", palette.text),
     ]

@@ -48,6 +48,7 @@ class RunScreen(Screen[None]):
     def __init__(self, source: Source) -> None:
         super().__init__()
         self.source = source
+        self._was_steerable = source.steerable
         self._vote_asked_at = float("-inf")
 
     @property
@@ -64,6 +65,9 @@ class RunScreen(Screen[None]):
 
     def redraw(self) -> None:
         """Repaints what has changed."""
+        if self._was_steerable != self.source.steerable:
+            self._was_steerable = self.source.steerable
+            self.refresh_bindings()
         watch, palette = self.shown, palette_for(self.app.current_theme)
         watch.update()
         for panel in self.query(Panel):
