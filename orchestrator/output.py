@@ -53,13 +53,14 @@ class Output:
         self._json = json
         self._quiet = quiet
         self._show = show
+        self._out, self._err = sys.stdout, sys.stderr  # a screen puts its own in their place
         self._held: list[tuple[str, TextIO]] | None = None  # None: no screen has the terminal
 
     def note(self, text: str) -> None:
         """Says something on stderr, unless the user wants quiet."""
         self._board.notices.append(text)
         if not self._quiet:
-            self._print(text, sys.stderr)
+            self._print(text, self._err)
 
     def _print(self, text: str, stream: TextIO) -> None:
         if self._held is None:
@@ -93,6 +94,8 @@ class Output:
     async def _screen(self, show: Show, interrupts: Interrupts) -> None:
         try:
             await show(self._board, interrupts)
+        except Exception as error:
+            self.note(f"The screen broke ({error}); the run goes on without it.")
         finally:
             held, self._held = self._held or [], None
             for text, stream in held:
@@ -116,7 +119,7 @@ class Output:
     @contextlib.asynccontextmanager
     async def progress(self, view: RunView, number: int) -> AsyncIterator[None]:
         """Shows the `number`-th question's progress while the block runs."""
-        lines = ProgressLines(sys.stderr, time.monotonic, quiet=self._quiet)
+        lines = ProgressLines(self._err, time.monotonic, quiet=self._quiet)
         poll = asyncio.create_task(self._poll(lines, view, number))
         try:
             yield
@@ -135,17 +138,17 @@ class Output:
     def result(self, report: dict[str, Any]) -> None:
         """One line on stdout for the question, and its bill on stderr if it is the only one."""
         if self._json:
-            self._print(to_json_line(report), sys.stdout)
+            self._print(to_json_line(report), self._out)
         else:
             answer = plain(report["answer"] or "").replace("\n", " ")
             identity = plain(report["question_id"]).replace("\n", " ")
-            self._print(f"{identity}\t{answer}" if self._questions > 1 else answer, sys.stdout)
+            self._print(f"{identity}\t{answer}" if self._questions > 1 else answer, self._out)
         if self._questions == 1:
-            self._explain(render_report(report, _console()))
+            self._explain(render_report(report, self._console()))
 
     def _explain(self, text: str) -> None:
         if not self._quiet:
-            self._print(text, sys.stderr)
+            self._print(text, self._err)
 
     def conclude(
         self, reports: Sequence[dict[str, Any]], run_dir: Path, *, interrupted: bool
@@ -155,14 +158,13 @@ class Output:
             summary = summarise(reports)
             write_run_file(run_dir, SUMMARY_FILE, to_json_line(summary) + "\n")
             if self._json:
-                self._print(to_json_line(summary), sys.stdout)
-            self._explain(render_summary(summary, _console()))
+                self._print(to_json_line(summary), self._out)
+            self._explain(render_summary(summary, self._console()))
         if interrupted:
             return EXIT_INTERRUPTED
         return EXIT_NO_ANSWER if any(report["answer"] is None for report in reports) else 0
 
+    def _console(self) -> "Console":
+        from rich.console import Console
 
-def _console() -> "Console":
-    from rich.console import Console
-
-    return Console(file=sys.stderr)
+        return Console(file=self._err)
