@@ -7,6 +7,7 @@ screen on top repaint what has changed.
 import time
 from collections.abc import Callable
 from datetime import datetime
+from io import StringIO
 from pathlib import Path
 from typing import ClassVar, Literal
 
@@ -92,8 +93,11 @@ class DeepPruneApp(App[None]):
         self.push_screen(HelpScreen())
 
     def action_save_svg(self) -> None:
-        """Saves what is on the screen in the current folder."""
+        """Saves what is on the screen: in the current folder, or where the browser puts it."""
         path = Path(f"deepprune-{datetime.now().astimezone():%Y-%m-%dT%H-%M-%S}.svg")
+        if self.is_web:
+            self.deliver_text(StringIO(svg_of(self)), save_filename=path.name)
+            return
         try:
             path.write_text(svg_of(self), encoding="utf-8")
         except OSError as error:

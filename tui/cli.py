@@ -4,6 +4,7 @@ The rule: nothing heavy is imported before the flags are read, so `--help` answe
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -34,13 +35,30 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(arguments: argparse.Namespace) -> int:
     source = _source(arguments)
+    if arguments.web:
+        return _serve(arguments)
     if arguments.svg is not None:
         return _save_svg(source, arguments)
-    if not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise ConfigError("This is no terminal; save the screen with --svg FILE instead.")
+    served = "TEXTUAL_DRIVER" in os.environ  # --web runs us behind a page
+    if not served and not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise ConfigError("This is no terminal; save the screen with --svg FILE, or use --web.")
     from tui.app import DeepPruneApp
 
     DeepPruneApp(source, theme=f"deepprune-{arguments.theme}").run()
+    return 0
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    from tui.web import serve
+
+    command = [sys.executable, "-m", "tui.cli", str(_run_folder(arguments).resolve())]
+    command += ["--theme", arguments.theme, *(["--follow"] if arguments.follow else [])]
+    try:
+        serve(command, arguments.host, arguments.port)
+    except OSError as error:
+        raise ConfigError(
+            f"{arguments.host}:{arguments.port} cannot be used ({error.strerror}): give another --port."
+        ) from error
     return 0
 
 
@@ -105,6 +123,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--follow", action="store_true", help="watch a run that goes on elsewhere")
     parser.add_argument("--theme", choices=("dark", "light"), default="dark")
+    page = parser.add_argument_group("a browser instead of a terminal")
+    page.add_argument("--web", action="store_true", help="serve the screens as a page")
+    page.add_argument("--host", default="127.0.0.1", help="default: this machine only")
+    page.add_argument("--port", type=int, default=8021)
     shot = parser.add_argument_group("a picture instead of a terminal")
     shot.add_argument("--svg", type=Path, metavar="FILE", help="save the screen and leave")
     shot.add_argument(
