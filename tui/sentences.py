@@ -142,7 +142,7 @@ def fate(view: RunView, trace: TraceView) -> str:
         case "checkpoint":
             return "At its checkpoint, waiting for the judge."
         case "paused":
-            return f"Paused until the clusters are known; {_place(view, trace)}"
+            return f"Paused until the clusters are known; {_place(view, trace)}."
         case "running":
             return "Running to its end." if trace.checkpoint is not None else "Running."
         case "queued":

@@ -38,13 +38,16 @@ class TraceScreen(RunScreen):
         super().__init__(source)
         self.trace = trace
         self._compare: bool | None = None
+        self._other = TextPanel(
+            lambda: self.representative, "its representative, trace", id="other"
+        )
 
     def compose(self) -> ComposeResult:
         """The panels; the style sheet says where they go."""
         yield Panel(lambda frame: draw_summary(frame, self.trace), id="summary")
         with Container(id="texts"):
             yield TextPanel(lambda: self.trace, "trace", id="text")
-            yield TextPanel(lambda: self.representative, "its representative, trace", id="other")
+            yield self._other
         yield Panel(lambda frame: draw_verdicts(frame, self.trace), id="verdicts")
         yield SeekBar(lambda: self.source.player, id="seek")
         yield Footer(compact=True, show_command_palette=False)
@@ -73,7 +76,7 @@ class TraceScreen(RunScreen):
     def redraw(self) -> None:
         """Shows the representative where there is one and room for it."""
         wide = self._compare if self._compare is not None else self.size.width >= 100
-        self.query_one("#other").display = wide and self.representative is not None
+        self._other.display = wide and self.representative is not None
         super().redraw()
 
     def action_other(self, step: int) -> None:
@@ -86,7 +89,7 @@ class TraceScreen(RunScreen):
 
     def action_compare(self) -> None:
         """Shows or hides the representative."""
-        self._compare = not self.query_one("#other").display
+        self._compare = not self._other.display
 
     def action_scroll_text(self, rows: int) -> None:
         """Scrolls both texts."""
