@@ -49,14 +49,11 @@ class TraceScreen(RunScreen):
             yield TextPanel(lambda: self.trace, "trace", id="text")
             yield self._other
         yield Panel(lambda frame: draw_verdicts(frame, self.trace), id="verdicts")
-        yield SeekBar(lambda: self.source.player, id="seek")
-        yield Footer(compact=True, show_command_palette=False)
-
-    def on_mount(self) -> None:
-        """The keys act on the trace; a recording's bar can still be clicked."""
-        bar = self.query_one("#seek")
+        bar = SeekBar(lambda: self.source.player, id="seek")
         bar.display = self.source.player is not None
-        bar.can_focus = False
+        bar.can_focus = False  # the keys act on the trace; the bar can still be clicked
+        yield bar
+        yield Footer(compact=True, show_command_palette=False)
 
     @property
     def target(self) -> int | None:
