@@ -49,7 +49,7 @@ class Story:
             gold=gold,
             planned=planned,
             settings=Settings.model_validate(settings or {}).model_dump(mode="json"),
-            capabilities={**server, **can, "judge": None},
+            capabilities={"judge": None, **server, **can},
         )
 
     def _add(self, kind: Callable[..., Fact], **fields: Any) -> "Story":

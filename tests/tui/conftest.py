@@ -27,8 +27,3 @@ def frame():
         return Frame(watch, DARK, width, height)
 
     return make
-
-
-def texts(strips):
-    """The lines of a panel as plain text."""
-    return [strip.text.rstrip() for strip in strips]

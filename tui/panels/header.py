@@ -12,7 +12,7 @@ __all__ = ["draw_header", "draw_states"]
 
 def draw_header(frame: Frame, notice: str = "") -> list[Strip]:
     """The question and the time; below it models, endpoints and policy; `notice` goes before what is known."""
-    view, palette = frame.watch.view, frame.palette
+    view, palette, notice = frame.watch.view, frame.palette, inert(notice)
     question: list[Part] = [(" ", palette.text), (inert(view.question), palette.strong)]
     return [
         spread(frame.width, question, [*_time(frame), (" ", palette.text)]),
