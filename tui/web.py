@@ -13,7 +13,10 @@ from typing import Any
 from aiohttp import web
 from textual_serve.server import Server
 
-__all__ = ["PageServer", "serve"]
+__all__ = ["PAGE", "PageServer", "serve"]
+
+PAGE = Path(__file__).parent / "page"
+"""The folder of the page's template."""
 
 
 class PageServer(Server):
@@ -50,6 +53,6 @@ def serve(command: Sequence[str], host: str, port: int) -> None:
         host=host,
         port=port,
         title="deepprune",
-        templates_path=Path(__file__).parent / "page",
+        templates_path=PAGE,
     )
     server.serve()
