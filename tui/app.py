@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import datetime
 from io import StringIO
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from textual.app import App
 from textual.binding import Binding, BindingType
@@ -82,6 +82,13 @@ class DeepPruneApp(App[None]):
             self.exit()
         if isinstance(self.screen, RunScreen):
             self.screen.redraw()
+
+    async def run_action(self, *arguments: Any, **options: Any) -> bool:
+        """What a key is bound to; the screen answers at once, not at the next tick."""
+        done = await super().run_action(*arguments, **options)
+        if isinstance(self.screen, RunScreen):
+            self.call_next(self.screen.redraw)
+        return done
 
     def give_terminal_back(self) -> None:
         """Leaves the terminal as it was, for a program that ends at once."""
