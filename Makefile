@@ -68,5 +68,5 @@ nano-judge: $(READY)  ## remake the nano judge's weights from the reasoner's tra
 	$(BIN)/python -m nano.measure --train-questions 600 --seed 1000 --traces 8 --out $(WORK)/traces.jsonl
 	$(BIN)/deepprune-judge train --config configs/judges/nano.yaml \
 	  --traces $(WORK)/traces.jsonl --init $(WORK)/first-stage --out nano/weights/judge
-	$(BIN)/deepprune-judge evaluate --config configs/judges/nano.yaml \
+	$(BIN)/deepprune-judge evaluate \
 	  --traces $(WORK)/traces.jsonl --judge nano/weights/judge

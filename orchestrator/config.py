@@ -220,6 +220,9 @@ class PriceSettings(_Section):
     judge_cached_token: float = Field(
         default=0.0, ge=0.0, description="one judge prompt token from the cache"
     )
+    million_tokens: float | None = Field(
+        default=None, ge=0.0, description="money for a million generated reasoner tokens"
+    )
 
 
 class RunSettings(_Section):

@@ -57,6 +57,8 @@ class TraceSettings:
     prompt: Prompt
     resumable: bool
     slots: Slots
+    launching: asyncio.Event
+    """Set while first streams may be opened."""
     max_attempts: int
     answer_regex: str | None
     book: AnswerBook
@@ -158,9 +160,17 @@ class TraceRunner:
         )
         async for attempt in attempts:
             with attempt:
-                async with self._shared.slots.one():
-                    return await self._stream_once(attempt.retry_state.attempt_number - 1)
+                return await self._stream_in_turn(attempt.retry_state.attempt_number - 1)
         raise AssertionError("the retries end in a result or an error")
+
+    async def _stream_in_turn(self, attempt: int) -> str | None:
+        """One stream as soon as there is room; a first one waits while launching is held."""
+        while True:
+            if not self._opened:
+                await self._shared.launching.wait()
+            async with self._shared.slots.one():
+                if self._opened or self._shared.launching.is_set():
+                    return await self._stream_once(attempt)
 
     async def _stream_once(self, attempt: int) -> str | None:
         try:

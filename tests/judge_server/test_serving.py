@@ -136,7 +136,7 @@ def test_flags_after_two_dashes_go_to_vllm(capsys, monkeypatch, folder):
 
 
 def test_no_other_command_takes_flags_after_two_dashes(capsys):
-    words = ["evaluate", "--config", "c", "--traces", "t", "--judge", "j", "--", "--seed"]
+    words = ["evaluate", "--traces", "t", "--judge", "j", "--", "--seed"]
     with pytest.raises(SystemExit):
         main(words)
     assert "evaluate takes no flags after --" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """Failure paths of one trace, with a reasoner that misbehaves on order."""
 
 import asyncio
+import contextlib
 import itertools
 
 import pytest
@@ -79,6 +80,8 @@ class Harness:
         self.facts = []
         self.channel = asyncio.Queue(channel)
         self.slots = Slots(4)
+        self.launching = asyncio.Event()
+        self.launching.set()
         counter = itertools.count()
         self.runner = TraceRunner(
             0,
@@ -88,6 +91,7 @@ class Harness:
                 prompt=Prompt((1, 2, 3, 4, 5), ()),
                 resumable=resumable,
                 slots=self.slots,
+                launching=self.launching,
                 max_attempts=max_attempts,
                 answer_regex=None,
                 book=AnswerBook(AnswerChecker()),
@@ -312,3 +316,45 @@ async def test_cancelling_the_runner_closes_its_stream():
 async def test_a_trace_cut_by_its_limit_has_no_ballot():
     facts = await Harness(Reasoner([chunk("<think> so \\boxed{4}", (7,), 1, "length")])).run()
     assert (facts[-1].answer, facts[-1].finish_reason) == (None, "length")
+
+
+async def test_a_trace_that_has_not_started_waits_while_launching_is_held():
+    reasoner = Reasoner([END])
+    harness = Harness(reasoner)
+    harness.launching.clear()
+    run = asyncio.create_task(harness.run())
+    await asyncio.sleep(0.05)
+    assert reasoner.asked == []
+    harness.launching.set()
+    assert isinstance((await run)[-1], TraceFinished)
+
+
+async def test_a_trace_in_the_queue_gives_its_turn_away_while_launching_is_held():
+    reasoner = Reasoner([END])
+    harness = Harness(reasoner)
+    harness.slots = harness.runner._shared.slots
+    async with contextlib.AsyncExitStack() as taken:
+        for _ in range(4):
+            await taken.enter_async_context(harness.slots.one())
+        run = asyncio.create_task(harness.run())
+        await asyncio.sleep(0.01)
+        harness.launching.clear()
+    await asyncio.sleep(0.05)
+    assert reasoner.asked == []
+    async with harness.slots.one():  # its turn was given away
+        harness.launching.set()
+        assert isinstance((await run)[-1], TraceFinished)
+
+
+async def test_a_resumed_trace_goes_on_while_launching_is_held():
+    hold = asyncio.Event()
+    reasoner = Reasoner([chunk("so ", (7,), 1), hold], [END])
+    harness = Harness(reasoner)
+    run = asyncio.create_task(harness.runner.run())
+    await harness.until(TokensArrived)
+    harness.runner.pause()
+    await harness.until(TracePaused)
+    harness.launching.clear()
+    harness.runner.resume()
+    await harness.until(TraceFinished)
+    await run
