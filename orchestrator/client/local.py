@@ -14,8 +14,8 @@ import signal
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NoReturn
@@ -111,33 +111,38 @@ async def run_vllm(
         )
     hardware = find_hardware()
     with tempfile.TemporaryDirectory(prefix="deepprune-vllm-") as temporary:
-        folder, port = Path(temporary), _free_port(model)
+        folder = Path(temporary)
         log = log or folder / "server.log"
-        command = vllm_command(model, port, hardware)
         environment = vllm_environment(model, folder, hardware)
-        if announce is not None:
-            announce(shown_command(command, environment), log)
-        async with _process(command, environment, log) as process:
-            address = f"http://{_reachable(model.host)}:{port}"
-            server = VllmServer(f"{address}/v1", model, log, process)
-            await _ready(server, address, start_seconds or START_SECONDS)
-            yield server
+        with _reserved_port(model) as port:
+            command = vllm_command(model, port, hardware)
+            if announce is not None:
+                announce(shown_command(command, environment), log)
+            async with _process(command, environment, log) as process:
+                address = f"http://{_reachable(model.host)}:{port}"
+                server = VllmServer(f"{address}/v1", model, log, process)
+                await _ready(server, address, start_seconds or START_SECONDS)
+                yield server
 
 
-def _free_port(model: LocalModel) -> int:
-    """The model's own port, or one that the system picks. Raises LocalServerError for one that is taken."""
+@contextmanager
+def _reserved_port(model: LocalModel) -> Iterator[int]:
+    """The model's own port, or one that the system picks.
+
+    A socket that is bound and never listens keeps the system from giving the port to others while the server
+    starts; the server can bind beside it. Raises LocalServerError for a port that is taken.
+    """
     family = socket.AF_INET6 if ":" in model.host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with socket.socket(family) as reserved:
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((model.host, model.port))
+            reserved.bind((model.host, model.port))
         except OSError as error:
             raise LocalServerError(
                 f"A server cannot listen on {model.host}:{model.port} ({error.strerror}); "
                 "choose another host or port."
             ) from None
-        port: int = probe.getsockname()[1]
-        return port
+        yield reserved.getsockname()[1]
 
 
 def _reachable(host: str) -> str:
