@@ -1,11 +1,13 @@
 """Majority vote over the answers of finished traces (self-consistency, cons@N)."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+
+from scipy.special import betainc
 
 from orchestrator.core.facts import Ballots, VoteCast
 
-__all__ = ["majority"]
+__all__ = ["leader_posterior", "majority"]
 
 
 def majority(answers: Iterable[str | None], *, min_ballots: int, at: float) -> VoteCast:
@@ -24,3 +26,18 @@ def majority(answers: Iterable[str | None], *, min_ballots: int, at: float) -> V
         votes=tuple(Ballots(answer=a, ballots=n, weight=float(n)) for a, n in ranked),
         margin=(ranked[0][1] - runner_up) / total if total else 0.0,
     )
+
+
+def leader_posterior(ballots: Sequence[int]) -> float | None:
+    """Probability that the leading answer stays ahead of the second; None without ballots.
+
+    Args:
+        ballots: counts of equal answers, largest first.
+
+    The first two counts are taken as draws from a Beta(1, 1) prior, as in Adaptive-Consistency
+    (arXiv 2305.11860, section 3.2); a single answer has a second one without a ballot against it.
+    """
+    if not ballots:
+        return None
+    second = ballots[1] if len(ballots) > 1 else 0
+    return 1.0 - float(betainc(ballots[0] + 1, second + 1, 0.5))

@@ -1,4 +1,6 @@
-from orchestrator.core.vote import majority
+import pytest
+
+from orchestrator.core.vote import leader_posterior, majority
 
 
 def vote(*answers, min_ballots=1):
@@ -27,3 +29,10 @@ def test_no_ballots_give_no_answer():
 def test_the_floor_counts_ballots_not_traces():
     assert vote("1", None, None, min_ballots=2).answer is None
     assert vote("1", "1", min_ballots=2).answer == "1"
+
+
+def test_the_posterior_of_the_leader_is_the_mass_beyond_a_half():
+    assert leader_posterior([]) is None
+    assert leader_posterior([3, 3]) == pytest.approx(0.5)
+    assert leader_posterior([1]) == pytest.approx(0.75)  # Beta(2, 1): 1 - 0.5**2
+    assert leader_posterior([9, 1]) > 0.99
