@@ -29,7 +29,7 @@ __all__ = ["EFFORT_PRICES", "Auto"]
 EFFORT_PRICES: dict[Literal["low", "medium", "high"], float] = {
     "low": 0.01,
     "medium": 0.005,
-    "high": 0.0005,
+    "high": 0.001,
 }
 """What one more trace must bring, as expected share of the traces that agree with the winner."""
 
