@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from bench.commands import run
+from bench.commands import compare, run, sweep
 from orchestrator import __version__
 from orchestrator.errors import DeepPruneError
 
@@ -13,6 +13,8 @@ __all__ = ["main"]
 
 _COMMANDS = {
     "run": run,
+    "sweep": sweep,
+    "compare": compare,
 }
 
 _EPILOG = """\

@@ -39,8 +39,3 @@ class RecordedQuestion:
     def has_text(self) -> bool:
         """Whether every trace can be cut at a reasoning word."""
         return all(trace.text is not None for trace in self.traces)
-
-    @cached_property
-    def mean_tokens(self) -> float:
-        """Length of a trace on average, in tokens."""
-        return sum(trace.tokens for trace in self.traces) / len(self.traces)

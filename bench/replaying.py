@@ -10,6 +10,7 @@ from bench.baselines.parallel_probe import play_parallel_probe
 from bench.checkpoints import Lump, checkpoint_lump
 from bench.draws import draw
 from bench.judges import Judge, RecordedJudge, Scores, SimulatedJudge
+from bench.outcomes import Outcome
 from bench.player import Cast, Played, play
 from bench.policies import PolicySpec
 from bench.recorded import RecordedQuestion
@@ -17,26 +18,7 @@ from bench.server_model import ServerModel
 from orchestrator.config import Settings
 from orchestrator.core.policies import make_policy
 
-__all__ = ["Outcome", "ReplayPlan", "replay_policy"]
-
-
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """How one run of one question ended; a line of an outcomes file.
-
-    `seconds` and `sequential_tokens` are times, the latter in tokens of one stream; `resample` is 0 in a live run.
-    """
-
-    file: str
-    policy: str
-    question_id: str
-    resample: int
-    answer: str | None
-    correct: bool
-    tokens: int
-    sequential_tokens: float | None
-    judge_tokens: int
-    seconds: float
-    traces: int
+__all__ = ["DEFAULT_CHECKPOINT_TOKENS", "ReplayPlan", "replay_policy"]
 
 
 class ReplayPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -80,10 +62,12 @@ def replay_policy(
                 answer=played.answer,
                 correct=_correct(spec, question, played),
                 tokens=played.tokens,
+                cut_tokens=played.tokens - played.finished_tokens,
                 sequential_tokens=round(played.sequential_tokens, 3),
                 judge_tokens=played.judge_tokens,
                 seconds=round(played.seconds, 3),
                 traces=played.started,
+                clusters=played.clusters,
             )
             advance()
 

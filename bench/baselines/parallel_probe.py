@@ -82,6 +82,7 @@ def play_parallel_probe(
             _prune(branches, majority)
         if probe > _WARM_UP_PROBES and stable >= _STABLE_PROBES:
             break
+    finished = [branch.recorded for branch in branches if branch.finished]
     return Played(
         answer=majority,
         tokens=sum(branch.tokens for branch in branches),
@@ -89,7 +90,8 @@ def play_parallel_probe(
         judge_tokens=0,
         seconds=seconds,
         started=len(branches),
-        finished=tuple(branch.recorded.answer for branch in branches if branch.finished),
+        finished=tuple(trace.answer for trace in finished),
+        finished_tokens=sum(trace.tokens for trace in finished),
     )
 
 
