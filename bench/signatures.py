@@ -17,7 +17,7 @@ _ALL_ALONE = 0.95
 
 def findings(rows: Sequence[PolicyRow]) -> list[str]:
     """One sentence per finding, in the order of the rows."""
-    found = []
+    found: list[str] = []
     for row in rows:
         found.extend(f"{row.policy}: {text}" for text in _of(row, _best_vote(row, rows)))
     return found
