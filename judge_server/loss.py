@@ -1,10 +1,10 @@
-"""Focal loss on the two label tokens, where the judge's score is read."""
+"""The losses on a judge's two label logits: focal loss, and ranking within a question."""
 
 import torch
 from torch import Tensor
-from torch.nn.functional import log_softmax
+from torch.nn.functional import log_softmax, softplus
 
-__all__ = ["focal_loss"]
+__all__ = ["focal_loss", "ranking_loss"]
 
 
 def focal_loss(label_logits: Tensor, same: Tensor, *, gamma: float, alpha: float) -> Tensor:
@@ -24,3 +24,20 @@ def focal_loss(label_logits: Tensor, same: Tensor, *, gamma: float, alpha: float
     weight = torch.where(same, alpha, 1.0 - alpha)  # (pairs,)
     easy = (-torch.expm1(log_p_true)).clamp(min=0.0) if gamma else torch.ones_like(log_p_true)
     return (-weight * easy**gamma * log_p_true).mean()
+
+
+def ranking_loss(label_logits: Tensor, same: Tensor, questions: Tensor) -> Tensor:
+    """Mean of log(1 + exp(s_d - s_s)) over a same-answer pair s and a different one d of one question.
+
+    s is the log-odds of "identical". Half a cluster's decision is which pair of one question scores higher
+    (the AUROC within a question), and this is its smooth form; 0 where no question has both classes.
+
+    Args:
+        label_logits: (pairs, 2), the logits of "identical" and "not identical".
+        same: (pairs,), True where the answers are the same.
+        questions: (pairs,), the number of each pair's question.
+    """
+    log_odds = (label_logits[:, 0] - label_logits[:, 1]).float()  # (pairs,)
+    margins = log_odds[:, None] - log_odds[None, :]  # (pairs, pairs)
+    is_ranked = same[:, None] & ~same[None, :] & (questions[:, None] == questions[None, :])
+    return (softplus(-margins) * is_ranked).sum() / is_ranked.sum().clamp(min=1)

@@ -1,13 +1,33 @@
-"""How well scores tell same-answer pairs from the others: pure functions over arrays."""
+"""How well scores tell same-answer pairs from the others: pure functions over arrays.
+
+The rule: a pair is *merged* when its score is above tau, as the client joins a trace to a cluster, and a figure
+that the pairs cannot give is nan.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score, roc_curve
 
-__all__ = ["ScoredPairs", "auroc", "auroc_interval", "auroc_within", "tnr_at_fnr"]
+__all__ = [
+    "AtTau",
+    "Bin",
+    "ScoredPairs",
+    "Swapping",
+    "at_tau",
+    "auroc",
+    "auroc_within",
+    "by_question",
+    "expected_calibration_error",
+    "reliability",
+    "swapping",
+    "tnr_at_fnr",
+]
+
+BINS = 15
 
 
 @dataclass(frozen=True)
@@ -25,17 +45,71 @@ class ScoredPairs:
         """The arrays of three sequences."""
         return cls(np.array(questions), np.array(same, bool), np.array(scores, np.float64))
 
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    @property
+    def has_both_classes(self) -> bool:
+        """Whether there are same-answer pairs and others."""
+        return bool(self.same.any() and not self.same.all())
+
+    def where(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> "ScoredPairs":
+        """The chosen pairs, by a mask (pairs,) or by their numbers."""
+        return ScoredPairs(self.questions[chosen], self.same[chosen], self.scores[chosen])
+
+    def with_scores(self, scores: Sequence[float] | NDArray[np.float64]) -> "ScoredPairs":
+        """The same pairs with other scores."""
+        return ScoredPairs(self.questions, self.same, np.asarray(scores, np.float64))
+
+
+class AtTau(NamedTuple):
+    """What a threshold does to the pairs; all are shares in 0..1.
+
+    tpr: of the same-answer pairs, those merged. tnr: of the others, those kept apart. precision: of the merged
+    pairs, those with the same answer. merged: of all pairs, those merged, which is what merging can save.
+    """
+
+    tau: float
+    tpr: float
+    tnr: float
+    precision: float
+    merged: float
+
+
+class Bin(NamedTuple):
+    """The pairs with a score in low..high: how many, their mean score, and the share with the same answer."""
+
+    low: float
+    high: float
+    pairs: int
+    mean_score: float
+    same_share: float
+
+
+class Swapping(NamedTuple):
+    """How much a judge cares which trace it reads first.
+
+    mean_difference: mean of |p(a, b) - p(b, a)|. flips: share of pairs whose verdict at tau depends on the order.
+    """
+
+    mean_difference: float
+    flips: float
+    mean_score: float
+    mean_score_swapped: float
+    auroc: float
+    auroc_swapped: float
+
 
 def auroc(pairs: ScoredPairs) -> float:
     """Chance that a same-answer pair outscores another pair, over all questions; nan with one class."""
-    if pairs.same.all() or not pairs.same.any():
+    if not pairs.has_both_classes:
         return float("nan")
     return float(roc_auc_score(pairs.same, pairs.scores))
 
 
 def auroc_within(pairs: ScoredPairs) -> float:
     """Mean of the AUROCs within each question that has both classes; nan if none has."""
-    values = [auroc(part) for part in _by_question(pairs)]
+    values = [auroc(part) for part in by_question(pairs)]
     known = [value for value in values if not np.isnan(value)]
     return float(np.mean(known)) if known else float("nan")
 
@@ -45,40 +119,69 @@ def tnr_at_fnr(pairs: ScoredPairs, fnr: float = 0.2) -> float:
 
     arXiv 2510.08483 reports it at 0.2; nan with one class.
     """
-    if pairs.same.all() or not pairs.same.any():
+    if not pairs.has_both_classes:
         return float("nan")
     false_same, true_same, _ = roc_curve(pairs.same, pairs.scores, drop_intermediate=False)
     allowed = true_same >= 1.0 - fnr - 1e-12
     return float(1.0 - false_same[allowed].min())
 
 
-def auroc_interval(
-    pairs: ScoredPairs, *, seed: int, samples: int = 1_000, level: float = 0.95
-) -> tuple[float, float]:
-    """Bootstrap interval of the pooled AUROC; questions are drawn whole, because their pairs hang together."""
-    parts = _by_question(pairs)
-    rng = np.random.default_rng(seed)
-    values = []
-    for _ in range(samples):
-        drawn = [parts[index] for index in rng.integers(len(parts), size=len(parts))]
-        values.append(auroc(_joined(drawn)))
-    tail = (1.0 - level) / 2.0
-    low, high = np.nanquantile(values, [tail, 1.0 - tail])
-    return float(low), float(high)
+def at_tau(pairs: ScoredPairs, tau: float) -> AtTau:
+    """The shares at one threshold; a share of nothing is nan."""
+    merged = pairs.scores > tau
+    return AtTau(
+        tau=tau,
+        tpr=_share(merged[pairs.same]),
+        tnr=_share(~merged[~pairs.same]),
+        precision=_share(pairs.same[merged]),
+        merged=_share(merged),
+    )
 
 
-def _by_question(pairs: ScoredPairs) -> list[ScoredPairs]:
-    order = np.argsort(pairs.questions, kind="stable")
-    starts = np.unique(pairs.questions[order], return_index=True)[1][1:]
+def reliability(pairs: ScoredPairs, bins: int = BINS) -> list[Bin]:
+    """The pairs in bins of equal width over 0..1, without the empty ones: does p mean what it says?
+
+    A bin holds its lower edge; the last holds 1 too.
+    """
+    edges = np.linspace(0.0, 1.0, bins + 1)
+    places = np.clip(np.searchsorted(edges, pairs.scores, side="right") - 1, 0, bins - 1)
     return [
-        ScoredPairs(pairs.questions[part], pairs.same[part], pairs.scores[part])
-        for part in np.split(order, starts)
+        Bin(
+            low=float(edges[place]),
+            high=float(edges[place + 1]),
+            pairs=int((places == place).sum()),
+            mean_score=float(pairs.scores[places == place].mean()),
+            same_share=float(pairs.same[places == place].mean()),
+        )
+        for place in np.unique(places)
     ]
 
 
-def _joined(parts: Sequence[ScoredPairs]) -> ScoredPairs:
-    return ScoredPairs(
-        np.concatenate([part.questions for part in parts]),
-        np.concatenate([part.same for part in parts]),
-        np.concatenate([part.scores for part in parts]),
+def expected_calibration_error(pairs: ScoredPairs, bins: int = BINS) -> float:
+    """ECE: mean over the pairs of |share of same answers - mean score| in their bin (arXiv 1706.04599)."""
+    filled = reliability(pairs, bins)
+    gaps = [part.pairs * abs(part.same_share - part.mean_score) for part in filled]
+    return float(sum(gaps) / len(pairs)) if len(pairs) else float("nan")
+
+
+def swapping(pairs: ScoredPairs, swapped: NDArray[np.float64], tau: float) -> Swapping:
+    """The scores beside those of the same pairs the other way round, (pairs,)."""
+    return Swapping(
+        mean_difference=float(np.abs(pairs.scores - swapped).mean()),
+        flips=float(((pairs.scores > tau) != (swapped > tau)).mean()),
+        mean_score=float(pairs.scores.mean()),
+        mean_score_swapped=float(swapped.mean()),
+        auroc=auroc(pairs),
+        auroc_swapped=auroc(pairs.with_scores(swapped)),
     )
+
+
+def by_question(pairs: ScoredPairs) -> list[ScoredPairs]:
+    """The pairs of each question, in the order of the questions' names."""
+    order = np.argsort(pairs.questions, kind="stable")
+    starts = np.unique(pairs.questions[order], return_index=True)[1][1:]
+    return [pairs.where(part) for part in np.split(order, starts)]
+
+
+def _share(chosen: NDArray[np.bool_]) -> float:
+    return float(chosen.mean()) if len(chosen) else float("nan")

@@ -1,96 +1,117 @@
-"""A judge on this machine: a causal language model with its tokenizer, and p(identical) for pairs."""
+"""A judge from a model folder or a model's name: the right kind for its spec, ready to score."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
-from transformers import AutoModelForCausalLM, AutoTokenizer
+from transformers import (
+    AutoConfig,
+    AutoModelForCausalLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+)
+from transformers.utils import logging
 
-from judge_server.packing import Batch, collate, make_batches, make_packs
-from judge_server.pairs import Pair
+from judge_server.causal import CausalJudge
+from judge_server.classifier import ClassifierJudge
+from judge_server.local_judge import LocalJudge
 from orchestrator.core.judging import JudgeSpec
 from orchestrator.errors import ConfigError
 
-__all__ = ["LocalJudge", "load_judge"]
+__all__ = ["LocalJudge", "hub_commit", "load_judge"]
+
+# Whoever loads a judge shows its own progress.
+logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
-@dataclass(frozen=True)
-class LocalJudge:
-    """Weights, tokenizer and how they are asked; `label_ids` are the labels' first tokens."""
+def load_judge(
+    source: Path | str,
+    spec: JudgeSpec,
+    *,
+    new_head: bool = False,
+    dtype: torch.dtype = torch.float32,
+    device: torch.device | None = None,
+) -> LocalJudge:
+    """The judge in a model folder, or (for a text that is no folder) of that name on the model hub.
 
-    spec: JudgeSpec
-    model: Any
-    tokenizer: Any
-    label_ids: tuple[int, int]
+    Nothing is downloaded for a folder. With `new_head` an encoder without a head of two labels gets one,
+    drawn from torch's generator; without, it is refused. `device` is the accelerator if there is one.
 
-    def encode(self, text: str) -> list[int]:
-        """Token ids of a part of a prompt, with nothing added."""
-        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
-        return ids
-
-    @property
-    def context(self) -> int:
-        """The longest prompt in tokens; one more is kept for the label."""
-        return int(self.model.config.max_position_embeddings) - 1
-
-    @property
-    def padding_id(self) -> int:
-        """What fills a row; it is never looked at."""
-        return int(self.tokenizer.pad_token_id or 0)
-
-    def hidden(self, batch: Batch, body: Callable[..., Any] | None = None) -> Tensor:
-        """The last layer at every token: (packs, seq, hidden). `body` may be a compiled model."""
-        body = self.model.model if body is None else body
-        hidden: Tensor = body(
-            input_ids=batch.ids, position_ids=batch.positions, attention_mask=batch.mask
-        ).last_hidden_state
-        return hidden
-
-    def label_logits(self, hidden: Tensor, batch: Batch) -> Tensor:
-        """Logits of the two labels for every pair of the batch: (pairs, 2)."""
-        last = hidden[batch.rows, batch.ends]  # (pairs, hidden)
-        labels = self.model.lm_head.weight[list(self.label_ids)]  # (2, hidden)
-        logits: Tensor = last @ labels.T.to(last.dtype)
-        return logits
-
-    @torch.inference_mode()
-    def scores(self, pairs: Sequence[Pair], *, tokens_per_batch: int = 8_192) -> list[float]:
-        """p(identical) for each pair, in order."""
-        self.model.eval()
-        packs = make_packs(pairs, self.spec, self.encode, longest=self.context)
-        scores = torch.zeros(len(pairs))
-        for packs_of_batch in make_batches(packs, tokens=tokens_per_batch, rng=None):
-            batch = collate(packs_of_batch, padding_id=self.padding_id)
-            scores[batch.pairs] = (
-                self.label_logits(self.hidden(batch), batch).float().softmax(-1)[:, 0]
-            )
-        return scores.tolist()
-
-
-def load_judge(folder: Path, spec: JudgeSpec) -> LocalJudge:
-    """The judge in a model folder, in float32; nothing is downloaded.
-
-    Raises ConfigError if there is no model, or if its tokenizer cannot tell the labels apart.
+    Raises ConfigError if there is no model, if it is none for this kind of judge, or if its tokenizer
+    cannot tell the labels apart.
     """
-    if not (folder / "config.json").is_file():
-        raise ConfigError(f"{folder} holds no model (config.json is missing); name a model folder.")
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    model = AutoModelForCausalLM.from_pretrained(
-        folder, local_files_only=True, dtype=torch.float32, attn_implementation="sdpa"
-    )
-    return LocalJudge(spec, model, tokenizer, _label_ids(tokenizer, spec))
+    is_local = isinstance(source, Path) or Path(source).is_dir()
+    if is_local and not (Path(source) / "config.json").is_file():
+        raise ConfigError(f"{source} holds no model (config.json is missing); name a model folder.")
+    places: dict[str, Any] = {
+        "pretrained_model_name_or_path": source,
+        "local_files_only": is_local,
+    }
+    with _as_config_error(source):
+        tokenizer = AutoTokenizer.from_pretrained(**places)
+        if spec.kind == "classification":
+            head = _head(places, spec, new_head, source)
+            with _expecting_a_new_head(new_head):
+                model = AutoModelForSequenceClassification.from_pretrained(
+                    **places, **head, dtype=dtype
+                )
+        else:
+            model = AutoModelForCausalLM.from_pretrained(
+                **places, dtype=dtype, attn_implementation="sdpa"
+            )
+    model.to(device or _accelerator())
+    if spec.kind == "classification":
+        return ClassifierJudge(spec, model, tokenizer)
+    return CausalJudge(spec, model, tokenizer)
 
 
-def _label_ids(tokenizer: Any, spec: JudgeSpec) -> tuple[int, int]:
-    identical, different = (
-        tokenizer.encode(label, add_special_tokens=False)[:1] for label in spec.labels
-    )
-    if not identical or not different or identical == different:
+def hub_commit(name: str) -> str | None:
+    """The version of a model on the hub, where one is told. Raises ConfigError if there is no such model."""
+    with _as_config_error(name):
+        commit: str | None = AutoConfig.from_pretrained(name)._commit_hash  # noqa: SLF001
+        return commit
+
+
+@contextmanager
+def _as_config_error(source: Path | str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        reason = str(error).strip().partition("\n")[0].rstrip(".")
         raise ConfigError(
-            f"This tokenizer starts the labels of judge {spec.name}, {spec.labels[0]!r} and "
-            f"{spec.labels[1]!r}, alike; choose labels that differ in their first token."
+            f"{source} cannot be loaded as a model ({reason}); name a model folder, or a model on the hub "
+            "that this machine can reach."
+        ) from None
+
+
+def _head(
+    places: dict[str, Any], spec: JudgeSpec, new_head: bool, source: Path | str
+) -> dict[str, Any]:
+    """The two labels for the model's configuration. Raises ConfigError where a head is needed."""
+    config = AutoConfig.from_pretrained(**places)
+    has_head = config.num_labels == 2 and any(
+        name.endswith("ForSequenceClassification") for name in config.architectures or ()
+    )
+    if not (has_head or new_head):
+        raise ConfigError(
+            f"{source} has no head of two labels, so it is no classification judge yet; train it with "
+            "deepprune-judge train."
         )
-    return identical[0], different[0]
+    labels = dict(enumerate(spec.labels))
+    return {"id2label": labels, "label2id": {label: number for number, label in labels.items()}}
+
+
+@contextmanager
+def _expecting_a_new_head(expected: bool) -> Iterator[None]:
+    """Then transformers' warning of it is no news."""
+    level = logging.get_verbosity()
+    if expected:
+        logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    yield
+    logging.set_verbosity(level)
+
+
+def _accelerator() -> torch.device:
+    return torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")

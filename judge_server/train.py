@@ -1,270 +1,198 @@
-"""Makes a judge from a language model and traces: `deepprune-judge train`. Read it from top to bottom.
+"""Makes a judge from a model and pairs of traces: `deepprune-judge train`. Read it from top to bottom.
 
 The recipe is that of arXiv 2510.08483: pairs of truncated traces, labels by answer equality, focal loss on
-the label tokens, the rarer class twice. Test questions are not touched here; `deepprune-judge
-evaluate` finds them from the settings saved beside the weights.
+the label tokens, the rarer class twice. Test questions are not touched here; `deepprune-judge evaluate` finds
+them from what is saved beside the weights.
+
+The rule: the weights depend on the settings, the pairs and the first weights, not on the number of processes
+(up to rounding) and not on how often the training was stopped and resumed.
 """
 
-import hashlib
 import json
+import logging
 import math
-import shutil
+import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from random import Random
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import asdict
 
 import torch
-from torch import Tensor
-from torch.nn.functional import cross_entropy
+import transformers
+from accelerate import Accelerator
+from accelerate.utils import is_bf16_available
 
-from judge_server.loss import focal_loss
-from judge_server.metrics import ScoredPairs, auroc
-from judge_server.model import LocalJudge, load_judge
-from judge_server.packing import IGNORED, Batch, Pack, collate, make_batches, make_packs
-from judge_server.pairs import (
-    Pair,
-    PairCounts,
-    PairRules,
-    Split,
-    both_orders,
-    make_pairs,
-    oversample_minority,
-    same_text,
-    split_of,
-)
-from judge_server.settings import TrainSettings, read_train_settings
-from judge_server.traces import TraceRow, group_by_question, read_traces
-from orchestrator.config import judge_spec
-from orchestrator.core.judging import JudgeSpec
-from orchestrator.errors import DatasetError
+from judge_server.checkpoints import Checkpoints, EpochResult, TrainState
+from judge_server.job import Job
+from judge_server.learner import Learner
+from judge_server.local_judge import LocalJudge
+from judge_server.lora import add_adapters
+from judge_server.metrics import ScoredPairs, auroc, auroc_within
+from judge_server.model import load_judge
+from judge_server.model_card import model_card
+from judge_server.pairs import Pair
+from judge_server.progress import TrainingProgress
+from judge_server.publishing import publish, write_weights
+from judge_server.training_data import TrainingData, read_training_data
+from orchestrator.errors import ConfigError
 
-__all__ = ["Arguments", "train"]
+__all__ = ["train"]
 
-TOKENIZER_FILES = (
-    "tokenizer*",
-    "vocab*",
-    "merges*",
-    "special_tokens*",
-    "chat_template*",
-    "generation_config*",
-)
-REPORT_SECONDS = 10.0
+logging.getLogger("accelerate.utils.other").setLevel(logging.ERROR)  # tied weights are kept once
 
 
-@dataclass(frozen=True, slots=True)
-class EpochResult:
-    """The smoothed training loss at an epoch's end, and the AUROC on validation questions."""
+def train(job: Job) -> None:
+    """The stages in order; every process of a training goes through them.
 
-    loss: float
-    auroc: float
-
-
-@dataclass(frozen=True, slots=True)
-class Arguments:
-    """The command line."""
-
-    config: Path
-    settings: Path | None
-    traces: Path
-    init: Path
-    out: Path
-
-
-def train(arguments: Arguments) -> None:
-    """The stages in order."""
-    spec = judge_spec(str(arguments.config))
-    settings = read_train_settings(
-        arguments.settings or arguments.config.with_name(f"{arguments.config.stem}-train.yaml")
-    )
-    torch.manual_seed(settings.seed)
+    Raises:
+        ConfigError: a setting, the model or the folder does not fit.
+        DatasetError: the data cannot be used.
+    """
+    if job.resume and is_finished(job):
+        print(f"{job.out} holds a finished judge; there is nothing to resume.", file=sys.stderr)
+        return
 
     # 1. Pairs: one set to learn from, one that chooses the best epoch.
-    groups = group_by_question(read_traces(arguments.traces))
-    learned, counts = pairs_of_split(groups, "train", spec, settings)
-    chosen_by, _ = pairs_of_split(groups, "validation", spec, settings)
-    for split, pairs in (("training", learned), ("validation", chosen_by)):
-        check_both_classes(split, pairs)
-    print(
-        f"{len(groups):,} questions; training {counts.as_dict()}; {len(chosen_by):,} validation pairs"
+    data = read_training_data(job.source, job.spec, job.settings, job.fold)
+    shown = data.shown(job.settings)
+    checkpoints = Checkpoints(job.out, job.identity())
+    checkpoints.check(resume=job.resume)
+
+    # 2. The judge and how it learns. Nothing has been written when all that can be wrong has been found.
+    accelerator = make_accelerator(job)
+    judge = load_first_weights(job)
+    judge.packs(data.validation, longest=None)  # none of them is too long
+    learner = Learner(accelerator, judge, job.settings, shown)
+    plan = learner.plan
+
+    # 3. The beginning, or where the training was stopped.
+    state = TrainState()
+    accelerator.register_for_checkpointing(learner.schedule, state)
+    start_or_resume(accelerator, checkpoints, state)
+
+    # 4. Epochs; the weights with the best validation AUROC are kept.
+    with make_progress(accelerator, plan.steps, state) as progress:
+        progress.say(
+            f"{len(data.learned):,} pairs to learn from, {len(data.validation):,} to choose by; "
+            f"{len(shown):,} shown an epoch, {learner.tokens:,} tokens"
+        )
+        for epoch in range(len(state.epochs), job.settings.epochs):
+            for number, batches in plan.left(epoch, done=state.steps):
+                began = time.monotonic()
+                rate, loss = learner.learning_rate, learner.step(number, batches)
+                progress.step(loss)
+                accelerator.log({"loss": loss, "learning_rate": rate}, step=number)
+                state.count(progress.loss, time.monotonic() - began)
+                is_due = job.checkpoint_steps and number % job.checkpoint_steps == 0
+                if is_due and number != plan.end(epoch):
+                    checkpoints.save(accelerator, number)
+            state.epochs.append(judge_epoch(learner, data.validation, state.loss))
+            report_epoch(accelerator, progress, state)
+            weights = learner.weights()
+            if accelerator.is_main_process and state.best_epoch == epoch + 1:
+                checkpoints.save_best(weights)
+            checkpoints.save(accelerator, state.steps)
+
+    # 5. The finished judge, with what made it beside it.
+    accelerator.end_training()
+    if accelerator.is_main_process:
+        finish(job, data, checkpoints, state)
+
+
+def is_finished(job: Job) -> bool:
+    """Whether a training has ended in this folder."""
+    return (job.out / "training.json").is_file() and not (job.out / "checkpoint").is_dir()
+
+
+def make_accelerator(job: Job) -> Accelerator:
+    """Device, processes and precision, as `accelerate launch` or this machine has them."""
+    if job.settings.bf16 and not is_bf16_available():
+        raise ConfigError("This device has no bfloat16; add --set bf16=false.")
+    return Accelerator(
+        mixed_precision="bf16" if job.settings.bf16 else "no",
+        log_with="tensorboard",
+        project_dir=job.out,
     )
 
-    # 2. The model, and the pairs as token ids.
-    judge = load_judge(arguments.init, spec)
-    ordered = both_orders(learned) if settings.both_orders else learned
-    shown = oversample_minority(ordered, settings.oversample)
-    packs = make_packs(shown, spec, judge.encode, longest=min(settings.pack_tokens, judge.context))
-    tokens = sum(pack.tokens for pack in packs)
-    print(f"{len(shown):,} pairs shown an epoch, {tokens:,} tokens in {len(packs):,} packs")
 
-    # 3. Epochs; the weights with the best validation AUROC are kept.
-    optimiser = torch.optim.AdamW(
-        judge.model.parameters(),
-        lr=settings.learning_rate,
-        betas=(0.9, 0.98),
-        weight_decay=settings.weight_decay,
-        fused=True,
+def load_first_weights(job: Job) -> LocalJudge:
+    """The judge to begin with, on the CPU: all of it learns, or its adapters do and the rest is read only."""
+    settings = job.settings
+    torch.manual_seed(settings.seed)
+    is_frozen = settings.lora_rank > 0
+    dtype = torch.bfloat16 if is_frozen and settings.bf16 else torch.float32
+    cpu = torch.device("cpu")
+    judge = load_judge(job.init, job.spec, new_head=True, dtype=dtype, device=cpu)
+    if is_frozen:
+        add_adapters(judge, settings)
+    if settings.gradient_checkpointing:
+        judge.model.gradient_checkpointing_enable({"use_reentrant": False})
+    if settings.compile:
+        judge.compile()
+    return judge
+
+
+def start_or_resume(accelerator: Accelerator, checkpoints: Checkpoints, state: TrainState) -> None:
+    """Makes the folder or brings back the state in it, and opens the logs where that state stands."""
+    accelerator.wait_for_everyone()  # all have seen that the folder is free
+    if accelerator.is_main_process:
+        checkpoints.begin()
+    accelerator.wait_for_everyone()
+    checkpoints.load(accelerator)
+    accelerator.init_trackers("logs", init_kwargs={"tensorboard": {"purge_step": state.steps + 1}})
+
+
+def make_progress(accelerator: Accelerator, steps: int, state: TrainState) -> TrainingProgress:
+    """Shown by the first process only."""
+    is_shown = accelerator.is_main_process
+    return TrainingProgress(
+        sys.stderr, steps=steps, done=state.steps, loss=state.loss, quiet=not is_shown
     )
-    body = torch.compile(judge.model.model, dynamic=True) if settings.compile else judge.model.model
-    rng = Random(settings.seed)
-    epochs = [
-        make_batches(packs, tokens=settings.batch_tokens, rng=rng) for _ in range(settings.epochs)
-    ]
-    progress = Progress(steps=sum(len(batches) for batches in epochs))
-    same = torch.tensor([pair.same for pair in shown])
-    results: list[EpochResult] = []
-    for batches in epochs:
-        for batch in batches:
-            set_learning_rate(optimiser, progress.done, progress.steps, settings)
-            loss = train_step(judge, body, optimiser, batch, same, settings)
-            progress.step(loss)
-        results.append(EpochResult(progress.loss, validation_auroc(judge, chosen_by)))
-        print(f"epoch {len(results)}: {results[-1]}", flush=True)
-        if results[-1].auroc == max(result.auroc for result in results):
-            save(judge, arguments)
 
-    # 4. What made the weights, beside them.
-    record = {
-        "judge": spec.model_dump(),
-        "settings": settings.model_dump(),
-        "traces_sha256": hash_file(arguments.traces),
-        "init_sha256": hash_file(arguments.init / "model.safetensors"),
-        "training_pairs": counts.as_dict(),
-        "epochs": [asdict(result) for result in results],
-        "minutes": round(progress.seconds / 60, 1),
+
+def judge_epoch(learner: Learner, pairs: Sequence[Pair], loss: float) -> EpochResult:
+    """The loss at an epoch's end, and the AUROCs on the validation pairs if there are any."""
+    if not pairs:
+        return EpochResult(loss)
+    scored = ScoredPairs.of(
+        [pair.question_id for pair in pairs],
+        [pair.same for pair in pairs],
+        learner.scores(pairs),
+    )
+    within = auroc_within(scored)
+    return EpochResult(loss, auroc(scored), None if math.isnan(within) else within)
+
+
+def report_epoch(accelerator: Accelerator, progress: TrainingProgress, state: TrainState) -> None:
+    """The last epoch's result, on stderr and in the logs."""
+    result = state.epochs[-1]
+    aurocs = {"auroc": result.auroc, "auroc_within": result.auroc_within}
+    known = {name: value for name, value in aurocs.items() if value is not None}
+    figures = {"loss": result.loss, **known}
+    shown = " ".join(f"{name} {value:.5f}" for name, value in figures.items())
+    progress.say(f"epoch {len(state.epochs)}: {shown}")
+    accelerator.log({f"validation/{name}": v for name, v in known.items()}, step=state.steps)
+
+
+def finish(job: Job, data: TrainingData, checkpoints: Checkpoints, state: TrainState) -> None:
+    """Writes the judge with its record and its card, and takes the checkpoint away."""
+    spec = job.spec.model_copy(update={"model": job.out.as_posix()})
+    record = job.identity() | {
+        "judge": spec.model_dump(mode="json"),
+        "init": job.init,
+        "data": {"files": [file.name for file in job.source.files]} | data.summary(),
+        "epochs": [asdict(epoch) for epoch in state.epochs],
+        "best_epoch": state.best_epoch,
+        "steps": state.steps,
+        "minutes": round(state.seconds / 60, 1),
+        "command": job.command,
         "torch": torch.__version__,
+        "transformers": transformers.__version__,
     }
-    (arguments.out / "training.json").write_text(json.dumps(record, indent=2) + "\n")
-
-
-def pairs_of_split(
-    groups: dict[str, list[TraceRow]], split: Split, spec: JudgeSpec, settings: TrainSettings
-) -> tuple[list[Pair], PairCounts]:
-    """The pairs of one side of the split, cut as the judge will see them online."""
-    rules = PairRules(
-        words=spec.segment_words,
-        pairs_per_question=settings.pairs_per_question,
-        keep_trivial=settings.keep_trivial,
-    )
-    wanted = [
-        rows
-        for question_id, rows in groups.items()
-        if split_of(
-            question_id,
-            validation=settings.validation_share,
-            test=settings.test_share,
-            seed=settings.seed,
-        )
-        == split
-    ]
-    return make_pairs(wanted, rules, equal=same_text, rng=Random(settings.seed))
-
-
-def check_both_classes(split: str, pairs: Sequence[Pair]) -> None:
-    """Raises DatasetError unless there are pairs of both classes."""
-    if len({pair.same for pair in pairs}) < 2:
-        raise DatasetError(
-            f"The {split} pairs ({len(pairs)}) are not of both classes; give traces of more questions, "
-            "several of each, with answers."
-        )
-
-
-def set_learning_rate(
-    optimiser: torch.optim.Optimizer, done: int, steps: int, settings: TrainSettings
-) -> None:
-    """Warm-up over the first share of the steps, then a cosine down to nothing."""
-    warmup = max(1, round(settings.warmup_share * steps))
-    if done < warmup:
-        factor = (done + 1) / warmup
-    else:
-        factor = 0.5 * (1.0 + math.cos(math.pi * (done - warmup) / max(1, steps - warmup)))
-    for group in optimiser.param_groups:
-        group["lr"] = settings.learning_rate * factor
-
-
-def train_step(
-    judge: LocalJudge,
-    body: Callable[..., Any],
-    optimiser: torch.optim.Optimizer,
-    packs: Sequence[Pack],
-    same: Tensor,
-    settings: TrainSettings,
-) -> float:
-    """The loss of one step, taken. `same` holds the labels of all pairs: (all pairs,)."""
-    judge.model.train()
-    batch = collate(packs, padding_id=judge.padding_id)
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=settings.bf16):
-        hidden = judge.hidden(batch, body)  # (packs, seq, hidden)
-        logits = judge.label_logits(hidden, batch)  # (pairs, 2)
-        reading = reading_loss(judge, hidden, batch) if settings.reading_weight else 0.0
-    loss = focal_loss(logits, same[batch.pairs], gamma=settings.gamma, alpha=settings.alpha)
-    optimiser.zero_grad(set_to_none=True)
-    (loss + settings.reading_weight * reading).backward()  # type: ignore[no-untyped-call]
-    torch.nn.utils.clip_grad_norm_(judge.model.parameters(), settings.gradient_clip)
-    optimiser.step()
-    return float(loss.detach())
-
-
-def reading_loss(judge: LocalJudge, hidden: Tensor, batch: Batch) -> Tensor:
-    """Cross entropy of each member's next token, given the new trace and the member so far.
-
-    A model that foretells what the member writes from what the new trace wrote has found the matching
-    places; the mean over tokens in nats.
-    """
-    learned = batch.next_ids != IGNORED  # (packs, seq)
-    logits = judge.model.lm_head(hidden[learned])  # (learned, vocabulary)
-    return cross_entropy(logits.float(), batch.next_ids[learned])
-
-
-def validation_auroc(judge: LocalJudge, pairs: Sequence[Pair]) -> float:
-    """The AUROC pooled over the validation questions."""
-    return auroc(
-        ScoredPairs.of(
-            [pair.question_id for pair in pairs], [pair.same for pair in pairs], judge.scores(pairs)
-        )
-    )
-
-
-@dataclass
-class Progress:
-    """A line on the way: steps, smoothed loss and the time left."""
-
-    steps: int
-    done: int = 0
-    loss: float = math.nan
-    started: float = field(default_factory=time.monotonic)
-    reported: float = -math.inf
-
-    @property
-    def seconds(self) -> float:
-        """Since the first step."""
-        return time.monotonic() - self.started
-
-    def step(self, loss: float) -> None:
-        """Counts a step, and says so every few seconds."""
-        self.done += 1
-        self.loss = loss if math.isnan(self.loss) else 0.98 * self.loss + 0.02 * loss
-        if self.seconds - self.reported >= REPORT_SECONDS or self.done == self.steps:
-            self.reported = self.seconds
-            left = self.seconds / self.done * (self.steps - self.done)
-            print(
-                f"step {self.done}/{self.steps} loss {self.loss:.5f} ETA {left / 60:.1f} min",
-                flush=True,
-            )
-
-
-def save(judge: LocalJudge, arguments: Arguments) -> None:
-    """The weights, and the tokenizer's files as they were."""
-    arguments.out.mkdir(parents=True, exist_ok=True)
-    judge.model.save_pretrained(arguments.out)
-    for pattern in TOKENIZER_FILES:
-        for file in arguments.init.glob(pattern):
-            shutil.copyfile(file, arguments.out / file.name)
-
-
-def hash_file(path: Path) -> str:
-    """The SHA-256 of a file, so that a reader can tell which data made the weights."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    if job.fold is not None:
+        record["test_questions"] = data.test_questions
+    folder = checkpoints.room_for_result()
+    write_weights(folder, job.init, spec, job.settings, checkpoints.load_best())
+    (folder / "training.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    (folder / "README.md").write_text(model_card(record), encoding="utf-8")
+    publish(folder, job.out)
+    checkpoints.remove()

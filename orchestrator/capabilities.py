@@ -25,7 +25,10 @@ class ServerCapabilities(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JudgeCapabilities(msgspec.Struct, frozen=True, kw_only=True):
-    """The judge endpoint: `dialect` is "generative_scoring", "completions" or "chat"."""
+    """The judge endpoint: `dialect` is "generative_scoring", "completions", "chat" or "classify".
+
+    `label_token_ids` is None for a classifier, and where the server does not tokenise.
+    """
 
     endpoint: str
     model: str

@@ -14,6 +14,7 @@ from orchestrator import __version__
 from orchestrator.errors import ConfigError, DeepPruneError
 
 if TYPE_CHECKING:
+    from orchestrator.board import Show
     from orchestrator.orchestrate import Job
     from orchestrator.questions import Question
 
@@ -47,11 +48,14 @@ _FLAGS = {
 """Each flag is a short name for one setting."""
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns the exit code and never shows a traceback for a foreseen error."""
+def main(argv: Sequence[str] | None = None, *, show: "Show | None" = None) -> int:
+    """Runs the command; returns the exit code and never shows a traceback for a foreseen error.
+
+    `show` takes the whole terminal to show the run, where there is one and the user wants it.
+    """
     arguments = _parser().parse_args(argv)
     try:
-        return _run(arguments)
+        return _run(arguments, show if _wants_screen(arguments) else None)
     except DeepPruneError as error:
         print(f"deepprune-orchestrate: {error}", file=sys.stderr)
         return error.exit_code
@@ -62,12 +66,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _run(arguments: argparse.Namespace) -> int:
+def _run(arguments: argparse.Namespace, show: "Show | None") -> int:
     import asyncio
 
     from orchestrator.orchestrate import orchestrate
 
-    return asyncio.run(orchestrate(_job(arguments)))
+    return asyncio.run(orchestrate(_job(arguments), show))
+
+
+def _wants_screen(arguments: argparse.Namespace) -> bool:
+    """Whether a person sits at a terminal that can be drawn on, and has not asked for plain lines."""
+    if arguments.no_tui or arguments.quiet or os.environ.get("TERM", "") in ("", "dumb"):
+        return False
+    if os.environ.get("CI", "").lower() not in ("", "0", "false"):
+        return False
+    return all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
 
 
 def _job(arguments: argparse.Namespace) -> "Job":

@@ -163,9 +163,11 @@ class JudgeSettings(_Section):
         default=None, description="found from /v1/models when there is only one"
     )
     spec: str = Field(default="nano", description="a name in configs/judges, or a YAML file")
-    dialect: Literal["auto", "generative_scoring", "completions", "chat"] = "auto"
+    dialect: Literal["auto", "generative_scoring", "completions", "chat", "classify"] = "auto"
     concurrency: int = Field(default=8, ge=1, description="requests to the judge at once")
-    batch: int = Field(default=64, ge=1, description="members in one generative_scoring request")
+    batch: int = Field(
+        default=64, ge=1, description="members in one generative_scoring or classify request"
+    )
     timeout_seconds: float = Field(default=60.0, gt=0)
     max_attempts: int = Field(default=3, ge=1)
     breaker_failures: int = Field(
@@ -246,6 +248,9 @@ class PriceSettings(_Section):
     )
     judge_cached_token: float = Field(
         default=0.0, ge=0.0, description="one judge prompt token from the cache"
+    )
+    million_tokens: float | None = Field(
+        default=None, ge=0.0, description="money for a million generated reasoner tokens"
     )
 
 

@@ -28,7 +28,7 @@ from scipy.stats import CensoredData, ecdf
 
 from orchestrator.view import RunView
 
-__all__ = ["Counterfactual", "Method", "estimate_cost", "of_run", "saved_so_far"]
+__all__ = ["Counterfactual", "Method", "estimate_cost", "of_run", "saved_if", "saved_so_far"]
 
 Method = Literal["observed", "kaplan-meier", "none"]
 
@@ -107,11 +107,15 @@ def saved_so_far(view: RunView) -> float | None:
 
     Unlike the final figure it does not count what running traces have yet to write.
     """
-    mean = of_run(view).mean_length
-    if mean is None:
-        return None
+    cost = of_run(view).tokens
+    return saved_if(view, cost) if cost else None
+
+
+def saved_if(view: RunView, cost: float) -> float:
+    """The same share, 0..1, if cons@N costs `cost` tokens (more than 0)."""
+    mean = cost / view.planned
     cut = [t.tokens for t in view.traces.values() if t.ending in ("pruned", "stopped")]
-    return sum(max(0.0, mean - tokens) for tokens in cut) / (mean * view.planned)
+    return sum(max(0.0, mean - tokens) for tokens in cut) / cost
 
 
 class _Curve(NamedTuple):

@@ -20,17 +20,20 @@ class Interrupts:
 
     def __init__(self, announce: Callable[[str], None]) -> None:
         self.requested = asyncio.Event()
+        self.before_leaving: Callable[[], None] = lambda: None
+        """Called before the program ends at once, e.g. to give the terminal back."""
         self._announce = announce
         self._graceful = False
+        self._task: asyncio.Task[object] | None = None
 
     @contextlib.contextmanager
     def listening(self) -> Iterator[None]:
         """Handles the signals until the block is left."""
         loop = asyncio.get_running_loop()
-        task = asyncio.current_task()
+        self._task = asyncio.current_task()
         signals = (signal.SIGINT, signal.SIGTERM)
         for number in signals:
-            loop.add_signal_handler(number, self._interrupt, task)
+            loop.add_signal_handler(number, self.interrupt)
         try:
             yield
         finally:
@@ -46,13 +49,15 @@ class Interrupts:
         finally:
             self._graceful = False
 
-    def _interrupt(self, task: "asyncio.Task[object] | None") -> None:
+    def interrupt(self) -> None:
+        """What a signal does; a screen that takes Ctrl-C as a key calls it too."""
         if self.requested.is_set():
+            self.before_leaving()
             os._exit(
                 EXIT_INTERRUPTED
             )  # the kernel closes the streams; the watchdog stops local servers
         self.requested.set()
         if self._graceful:
             self._announce("Stopping the streams; press Ctrl-C again to leave at once.")
-        elif task is not None:
-            task.cancel()
+        elif self._task is not None:
+            self._task.cancel()

@@ -22,6 +22,7 @@ __all__ = [
     "JOURNAL_FILE",
     "REPORT_FILE",
     "SETTINGS_FILE",
+    "JournalTail",
     "JournalWriter",
     "new_run_dir",
     "read_journal",
@@ -35,6 +36,8 @@ REPORT_FILE = "report.json"
 _BUFFER_BYTES = 1 << 16
 _PROBE_BYTES = 1 << 16
 """Written and taken back at the start, to find a full disk before any token is spent."""
+
+_TAIL_BYTES = 1 << 23
 
 _FLUSH_SECONDS = 0.5
 """Streamed text lies in memory no longer than this, in seconds of the run's own time."""
@@ -163,10 +166,40 @@ def read_journal(path: Path) -> Iterator[Fact | Order]:
                     raise _damaged(file_path, number, error) from error
                 yield entry
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise JournalError(
-            f"The journal {file_path} cannot be read ({reason}): give the folder of a run."
-        ) from error
+        raise _unreadable(file_path, error) from error
+
+
+class JournalTail:
+    """Reads a journal that is still being written; `poll` gives what has been added since the last call."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path / JOURNAL_FILE if path.is_dir() else path
+        self._decoder: msgspec.json.Decoder[Fact | Order] = msgspec.json.Decoder(Fact | Order)
+        self._offset = 0
+        self._lines = 0
+
+    def poll(self) -> list[Fact | Order]:
+        """The whole lines added since the last call, some megabytes at most; a torn line waits.
+
+        Raises:
+            JournalError: the file cannot be read; or a line, named by its number, is damaged.
+        """
+        try:
+            with self._path.open("rb") as file:
+                file.seek(self._offset)
+                data = file.read(_TAIL_BYTES) + file.readline()
+        except OSError as error:
+            raise _unreadable(self._path, error) from error
+        whole = data[: data.rfind(b"\n") + 1]
+        self._offset += len(whole)
+        return [self._decode(line) for line in whole.splitlines()]
+
+    def _decode(self, line: bytes) -> Fact | Order:
+        self._lines += 1
+        try:
+            return self._decoder.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise _damaged(self._path, self._lines, error) from error
 
 
 def _probe(path: Path) -> None:
@@ -175,6 +208,11 @@ def _probe(path: Path) -> None:
         file.write(b"\n" * _PROBE_BYTES)
         os.fsync(file.fileno())
         file.truncate(0)
+
+
+def _unreadable(path: Path, error: OSError) -> JournalError:
+    reason = error.strerror or str(error)
+    return JournalError(f"The journal {path} cannot be read ({reason}): give the folder of a run.")
 
 
 def _unwritable(path: Path, error: OSError | UnicodeEncodeError) -> JournalError:

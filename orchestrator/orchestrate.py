@@ -15,6 +15,7 @@ from typing import Any
 
 import yaml
 
+from orchestrator.board import Board, Show
 from orchestrator.config import Settings
 from orchestrator.core.policies import needs_judge
 from orchestrator.errors import ConfigError, DeepPruneError
@@ -49,18 +50,20 @@ class Job:
     keys: tuple[str | None, str | None]
 
 
-async def orchestrate(job: Job) -> int:
-    """Carries the job out, writes results to stdout, and returns the exit code.
+async def orchestrate(job: Job, show: Show | None = None) -> int:
+    """Carries the job out, writes results to stdout, and returns the exit code; `show` has the terminal.
 
     Raises:
         DeepPruneError: the job cannot start or go on; the message is one sentence with the remedy.
     """
     _check(job)
-    output = Output(questions=len(job.questions), json=job.json, quiet=job.quiet)
+    board = Board(job.questions)
+    output = Output(board, json=job.json, quiet=job.quiet, show=show)
     interrupts = Interrupts(output.note)
     try:
         with interrupts.listening():
-            return await _carry_out(job, output, interrupts)
+            async with output.on_screen(interrupts):
+                return await _carry_out(job, board, output, interrupts)
     except asyncio.CancelledError:
         if interrupts.requested.is_set():
             return EXIT_INTERRUPTED
@@ -92,7 +95,7 @@ def _check(job: Job) -> None:
         )
 
 
-async def _carry_out(job: Job, output: Output, interrupts: Interrupts) -> int:
+async def _carry_out(job: Job, board: Board, output: Output, interrupts: Interrupts) -> int:
     out = Path(job.settings.run.out)
     run_dir = new_run_dir(out, datetime.now().astimezone(), secrets.token_hex(3))
     async with contextlib.AsyncExitStack() as stack:
@@ -109,7 +112,9 @@ async def _carry_out(job: Job, output: Output, interrupts: Interrupts) -> int:
                 run_dir if len(job.questions) == 1 else _question_dir(run_dir, number, question)
             )
             reports.append(
-                await _one_question(question, number, folder, settings, fleet, output, interrupts)
+                await _one_question(
+                    question, number, folder, settings, fleet, board, output, interrupts
+                )
             )
             if interrupts.requested.is_set():
                 break
@@ -122,10 +127,12 @@ async def _one_question(
     folder: Path,
     settings: Settings,
     fleet: Fleet,
+    board: Board,
     output: Output,
     interrupts: Interrupts,
 ) -> dict[str, Any]:
     view = RunView()
+    run = board.begin(question, folder, view)
     with JournalWriter.create(folder) as journal, interrupts.graceful():
         async with output.progress(view, number):
             await run_question(
@@ -135,8 +142,9 @@ async def _one_question(
                 journal=journal,
                 view=view,
                 interrupted=interrupts.requested,
+                acts=run.acts,
             )
-    report = build_report(view, run_dir=str(folder))
+    report = run.report = build_report(view, run_dir=str(folder))
     write_run_file(folder, REPORT_FILE, to_json_line(report) + "\n")
     output.result(report)
     _refuse_total_failure(view)

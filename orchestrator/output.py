@@ -1,4 +1,7 @@
-"""What the user sees: results on stdout; notes, progress and summaries on stderr."""
+"""What the user sees: results on stdout; notes, progress and summaries on stderr.
+
+While a screen has the terminal, everything else waits and is written when it closes, in order.
+"""
 
 import asyncio
 import contextlib
@@ -6,12 +9,13 @@ import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
+from orchestrator.board import Board, Show
 from orchestrator.config import Settings
 from orchestrator.core.policies import needs_judge
 from orchestrator.fleet import Fleet
-from orchestrator.interrupts import EXIT_INTERRUPTED
+from orchestrator.interrupts import EXIT_INTERRUPTED, Interrupts
 from orchestrator.journal import write_run_file
 from orchestrator.progress import ProgressLines
 from orchestrator.render import render_report, render_summary
@@ -30,22 +34,72 @@ EXIT_NO_ANSWER = 3
 
 SUMMARY_FILE = "summary.json"
 _PROGRESS_SECONDS = 0.2
+_CLOSING_SECONDS = 3.0
 
 
 class Output:
-    """Where everything that a user reads is written, and which exit code it amounts to."""
+    """Where everything that a user reads is written, and which exit code it amounts to.
 
-    """What the user sees: results on stdout; notes, progress and summaries on stderr."""
+    Args:
+        board: what the invocation is doing; notes go there too.
+        json: results are JSON lines.
+        quiet: nothing goes to stderr but errors.
+        show: takes the whole terminal to show the board; without it there are progress lines.
+    """
 
-    def __init__(self, *, questions: int, json: bool, quiet: bool) -> None:
-        self._questions = questions
+    def __init__(self, board: Board, *, json: bool, quiet: bool, show: Show | None = None) -> None:
+        self._board = board
+        self._questions = len(board.questions)
         self._json = json
         self._quiet = quiet
+        self._show = show
+        self._out, self._err = sys.stdout, sys.stderr  # a screen puts its own in their place
+        self._held: list[tuple[str, TextIO]] | None = None  # None: no screen has the terminal
 
     def note(self, text: str) -> None:
         """Says something on stderr, unless the user wants quiet."""
+        self._board.notices.append(text)
         if not self._quiet:
-            print(text, file=sys.stderr, flush=True)
+            self._print(text, self._err)
+
+    def _print(self, text: str, stream: TextIO) -> None:
+        if self._held is None:
+            print(text, file=stream, flush=True)
+        else:
+            self._held.append((text, stream))
+
+    @contextlib.asynccontextmanager
+    async def on_screen(self, interrupts: Interrupts) -> AsyncIterator[None]:
+        """Shows the board while the block runs and, if it ends in order, until the user has left.
+
+        A user who leaves earlier, or a screen that breaks, does not end the run: progress lines go on.
+        """
+        if self._show is None:
+            yield
+            return
+        self._held = []
+        screen = asyncio.create_task(self._screen(self._show, interrupts), name="screen")
+        try:
+            yield
+            self._board.over = True
+            if not interrupts.requested.is_set():
+                await asyncio.wait({screen})
+        finally:
+            self._board.closing = True
+            await asyncio.wait({screen}, timeout=_CLOSING_SECONDS)
+            screen.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await screen
+
+    async def _screen(self, show: Show, interrupts: Interrupts) -> None:
+        try:
+            await show(self._board, interrupts)
+        except Exception as error:
+            self.note(f"The screen broke ({error}); the run goes on without it.")
+        finally:
+            held, self._held = self._held or [], None
+            for text, stream in held:
+                print(text, file=stream, flush=True)
 
     def describe(self, fleet: Fleet, settings: Settings) -> None:
         """Which servers were found, and what they cannot do."""
@@ -65,7 +119,7 @@ class Output:
     @contextlib.asynccontextmanager
     async def progress(self, view: RunView, number: int) -> AsyncIterator[None]:
         """Shows the `number`-th question's progress while the block runs."""
-        lines = ProgressLines(sys.stderr, time.monotonic, quiet=self._quiet)
+        lines = ProgressLines(self._err, time.monotonic, quiet=self._quiet)
         poll = asyncio.create_task(self._poll(lines, view, number))
         try:
             yield
@@ -77,19 +131,24 @@ class Output:
 
     async def _poll(self, lines: ProgressLines, view: RunView, number: int) -> None:
         while True:
-            lines.show(view, question=number, questions=self._questions)
+            if self._held is None:
+                lines.show(view, question=number, questions=self._questions)
             await asyncio.sleep(_PROGRESS_SECONDS)
 
     def result(self, report: dict[str, Any]) -> None:
         """One line on stdout for the question, and its bill on stderr if it is the only one."""
         if self._json:
-            print(to_json_line(report), flush=True)
+            self._print(to_json_line(report), self._out)
         else:
             answer = plain(report["answer"] or "").replace("\n", " ")
             identity = plain(report["question_id"]).replace("\n", " ")
-            print(f"{identity}\t{answer}" if self._questions > 1 else answer, flush=True)
+            self._print(f"{identity}\t{answer}" if self._questions > 1 else answer, self._out)
         if self._questions == 1:
-            self.note(render_report(report, _console()))
+            self._explain(render_report(report, self._console()))
+
+    def _explain(self, text: str) -> None:
+        if not self._quiet:
+            self._print(text, self._err)
 
     def conclude(
         self, reports: Sequence[dict[str, Any]], run_dir: Path, *, interrupted: bool
@@ -99,14 +158,13 @@ class Output:
             summary = summarise(reports)
             write_run_file(run_dir, SUMMARY_FILE, to_json_line(summary) + "\n")
             if self._json:
-                print(to_json_line(summary), flush=True)
-            self.note(render_summary(summary, _console()))
+                self._print(to_json_line(summary), self._out)
+            self._explain(render_summary(summary, self._console()))
         if interrupted:
             return EXIT_INTERRUPTED
         return EXIT_NO_ANSWER if any(report["answer"] is None for report in reports) else 0
 
+    def _console(self) -> "Console":
+        from rich.console import Console
 
-def _console() -> "Console":
-    from rich.console import Console
-
-    return Console(file=sys.stderr)
+        return Console(file=self._err)

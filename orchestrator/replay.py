@@ -5,7 +5,6 @@ people. Exit 1 if the core decides otherwise than recorded, or if the report dif
 """
 
 import argparse
-import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -22,10 +21,10 @@ from orchestrator.core.facts import (
     TraceUnjudged,
     VoteCast,
 )
-from orchestrator.errors import DeepPruneError, JournalError
+from orchestrator.errors import DeepPruneError
 from orchestrator.journal import JOURNAL_FILE, REPORT_FILE, read_journal
 from orchestrator.render import render_report
-from orchestrator.report import build_report, to_json_line
+from orchestrator.report import build_report, read_report, to_json_line
 from orchestrator.view import RunView
 
 __all__ = ["Replay", "decisions", "replay"]
@@ -87,7 +86,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         again = replay(arguments.run)
-        recorded = _recorded_report(arguments.run)
+        recorded = read_report(arguments.run / REPORT_FILE)
     except DeepPruneError as error:
         print(f"replay: {error}", file=sys.stderr)
         return error.exit_code
@@ -97,17 +96,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"replay: {problem}", file=sys.stderr)
         return 1
     return 0
-
-
-def _recorded_report(run_dir: Path) -> dict[str, Any] | None:
-    path = run_dir / REPORT_FILE
-    if not path.exists():
-        return None
-    try:
-        report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise JournalError(f"{path} cannot be read ({error}); restore it or delete it.") from error
-    return report
 
 
 def _report_difference(then: dict[str, Any] | None, now: dict[str, Any]) -> str | None:

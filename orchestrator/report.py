@@ -9,6 +9,7 @@ stopped. Figures are shares (0..1), tokens and seconds.
 
 import json
 from collections import Counter
+from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
@@ -17,7 +18,7 @@ from orchestrator.counterfactual import Counterfactual, of_run
 from orchestrator.errors import JournalError
 from orchestrator.view import ClusterView, Ending, RunView, TraceView
 
-__all__ = ["Report", "build_report", "to_json_line"]
+__all__ = ["Report", "build_report", "read_report", "to_json_line", "weighed_judge_tokens"]
 
 Source = Literal["server_usage", "tokenizer", "chunks"]
 
@@ -147,7 +148,7 @@ def build_report(view: RunView, *, run_dir: str) -> dict[str, Any]:
     if view.run is None:
         raise JournalError("This journal holds no run: it broke off before its first line.")
     cost = of_run(view)
-    weighed = _weighed_judge_tokens(view)
+    weighed = weighed_judge_tokens(view)
     report = Report(
         schema=1,
         question_id=view.run.question_id,
@@ -171,6 +172,21 @@ def build_report(view: RunView, *, run_dir: str) -> dict[str, Any]:
     )
     plain: dict[str, Any] = msgspec.to_builtins(report)
     return plain
+
+
+def read_report(path: Path) -> dict[str, Any] | None:
+    """A report that was written to a file; None if there is no such file.
+
+    Raises:
+        JournalError: the file is no report.
+    """
+    if not path.exists():
+        return None
+    try:
+        report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise JournalError(f"{path} cannot be read ({error}); restore it or delete it.") from error
+    return report
 
 
 def to_json_line(result: dict[str, Any]) -> str:
@@ -265,8 +281,8 @@ def _judge(view: RunView, weighed: float) -> JudgePart:
     )
 
 
-def _weighed_judge_tokens(view: RunView) -> float:
-    """The judge's bill in generated reasoner tokens."""
+def weighed_judge_tokens(view: RunView) -> float:
+    """The judge's bill in generated reasoner tokens, by the prices in the run's settings."""
     judge = view.judge
     computed = judge.prompt_tokens - judge.cached_prompt_tokens + judge.completion_tokens
     price = float(_setting(view, "prices", "judge_token", 1.0))

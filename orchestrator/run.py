@@ -19,16 +19,19 @@ from orchestrator.core.facts import (
     AskJudge,
     Fact,
     FinishRun,
+    HoldLaunches,
     JudgeFailed,
     Order,
     PairsJudged,
     PauseTrace,
+    ReleaseLaunches,
     ResumeTrace,
     RunFinished,
     RunInterrupted,
     RunStarted,
     StartTrace,
     StopTrace,
+    UserActed,
 )
 from orchestrator.core.policies import planned_traces
 from orchestrator.equivalence import AnswerBook
@@ -41,8 +44,9 @@ from orchestrator.slots import Slots
 from orchestrator.traces import TraceRunner, TraceSettings
 from orchestrator.view import RunView
 
-__all__ = ["run_question"]
+__all__ = ["Acts", "run_question"]
 
+Acts = asyncio.Queue[UserActed]
 StartTask = Callable[[Coroutine[Any, Any, None]], None]
 
 _CHANNEL_SIZE = 1024  # facts; a full channel slows the streams down instead of filling the memory
@@ -56,18 +60,20 @@ async def run_question(
     journal: JournalWriter,
     view: RunView,
     interrupted: asyncio.Event,
+    acts: Acts | None = None,
 ) -> None:
     """Carries one question from its first stream to `RunFinished`, recording every fact.
 
     `view` is empty at the start and holds the whole run at the end; whoever displays the run reads it
-    meanwhile. Setting `interrupted` ends the run early, with a vote over what has finished.
+    meanwhile. Setting `interrupted` ends the run early, with a vote over what has finished. What is put
+    into `acts` is what the user does to the run meanwhile; its time is set when it is taken.
 
     Raises:
         EndpointRejected: the server refuses the requests.
         JournalError: a fact could not be recorded; the streams are closed.
     """
     loop = _QuestionLoop(question, settings, fleet, journal, view)
-    await loop.run(interrupted)
+    await loop.run(interrupted, acts if acts is not None else asyncio.Queue())
 
 
 class _QuestionLoop:
@@ -92,7 +98,7 @@ class _QuestionLoop:
         self._runners: dict[int, TraceRunner] = {}
         self._finish = False
 
-    async def run(self, interrupted: asyncio.Event) -> None:
+    async def run(self, interrupted: asyncio.Event, acts: Acts) -> None:
         prompt = await self._fleet.reasoner.render(self._question.question)
         reasoner_meter, judge_meter = Meter(self._fleet.reasoner), Meter(self._fleet.judge)
         await reasoner_meter.start()
@@ -103,6 +109,7 @@ class _QuestionLoop:
             prompt=prompt,
             resumable=self._fleet.capabilities.resumable,
             slots=Slots(self._settings.run.concurrency),
+            launching=_opened_gate(),
             max_attempts=self._settings.endpoint.max_attempts,
             answer_regex=self._settings.answers.regex,
             book=self._book,
@@ -112,6 +119,7 @@ class _QuestionLoop:
         try:
             async with _cancelled_at_exit() as start:
                 start(self._forward_interrupt(interrupted))
+                start(self._forward_acts(acts))
                 await self._consume(shared, start)
         except BaseExceptionGroup as group:
             raise first_error(group) from None
@@ -138,7 +146,7 @@ class _QuestionLoop:
             for decided in outcome.facts:
                 self._record(decided)
             for order in outcome.orders:
-                self._journal.write(order)
+                self._record(order)
                 self._perform(order, shared, start)
             if self._finish:
                 return
@@ -156,9 +164,9 @@ class _QuestionLoop:
             capabilities={**capabilities, "judge": self._fleet.judge_capabilities},
         )
 
-    def _record(self, fact: Fact) -> None:
-        self._journal.write(fact)
-        self._view.apply(fact)
+    def _record(self, entry: Fact | Order) -> None:
+        self._journal.write(entry)
+        self._view.apply(entry)
 
     def _perform(self, order: Order, shared: TraceSettings, start: StartTask) -> None:
         """Starts what the order asks for; its results come back as facts."""
@@ -174,6 +182,10 @@ class _QuestionLoop:
                 self._runners[trace].stop(reason)
             case AskJudge():
                 start(self._ask_judge(order))
+            case HoldLaunches():
+                shared.launching.clear()
+            case ReleaseLaunches():
+                shared.launching.set()
             case FinishRun():
                 self._finish = True
 
@@ -218,6 +230,11 @@ class _QuestionLoop:
         await interrupted.wait()
         await self._channel.put(RunInterrupted(at=self._clock()))
 
+    async def _forward_acts(self, acts: Acts) -> None:
+        while True:
+            act = await acts.get()
+            await self._channel.put(msgspec.structs.replace(act, at=self._clock()))
+
     async def _correct_answers(self) -> tuple[str, ...]:
         if self._question.gold is None:
             return ()
@@ -232,6 +249,12 @@ async def _cancelled_at_exit() -> AsyncIterator[StartTask]:
         yield lambda work: tasks.append(group.create_task(work))
         for task in tasks:
             task.cancel()
+
+
+def _opened_gate() -> asyncio.Event:
+    gate = asyncio.Event()
+    gate.set()
+    return gate
 
 
 def _stopwatch() -> Callable[[], float]:

@@ -1,7 +1,7 @@
 """One trace on the servers: opens its streams, obeys pause, resume and stop, and emits its facts.
 
-The rules: every trace ends in exactly one terminal fact; nothing that was received is lost (a cancelled
-stream's last chunk is still emitted, and a resume sends exactly the ids received); a failed trace is a
+The rules: every trace ends in exactly one terminal fact; nothing that was received is lost (a stream that is
+hung up is read to its end, and a resume sends exactly the ids received); a failed trace is a
 fact, so its siblings live on. Only a server that rejects the very first request ends the whole run.
 """
 
@@ -18,6 +18,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from orchestrator.client.line import Line
 from orchestrator.client.reasoner import Chunk, Prompt, ReasonerClient
 from orchestrator.core.answer import extract_answer
 from orchestrator.core.facts import (
@@ -56,6 +57,8 @@ class TraceSettings:
     prompt: Prompt
     resumable: bool
     slots: Slots
+    launching: asyncio.Event
+    """Set while first streams may be opened."""
     max_attempts: int
     answer_regex: str | None
     book: AnswerBook
@@ -72,7 +75,8 @@ class TraceRunner:
         self._wanted: Literal["run", "pause", "stop"] = "run"
         self._stop_reason = ""
         self._changed = asyncio.Event()
-        self._streaming: asyncio.Task[str] | None = None
+        self._streaming: asyncio.Task[str | None] | None = None
+        self._line = Line()
         self._text: list[str] = []
         self._token_ids: list[int] = []
         self._tokens = 0
@@ -143,8 +147,11 @@ class TraceRunner:
         await self._flush()
         return None if self._streaming.cancelled() else self._streaming.result()
 
-    async def _stream(self) -> str:
-        """Streams to the end, through retries; each retry goes on from the tokens received."""
+    async def _stream(self) -> str | None:
+        """Streams to the end, through retries; each retry goes on from the tokens received.
+
+        The finish reason, or None when an order ended the stream.
+        """
         attempts = AsyncRetrying(
             retry=retry_if_exception_type(_RETRIED),
             stop=self._given_up,
@@ -153,11 +160,19 @@ class TraceRunner:
         )
         async for attempt in attempts:
             with attempt:
-                async with self._shared.slots.one():
-                    return await self._stream_once(attempt.retry_state.attempt_number - 1)
+                return await self._stream_in_turn(attempt.retry_state.attempt_number - 1)
         raise AssertionError("the retries end in a result or an error")
 
-    async def _stream_once(self, attempt: int) -> str:
+    async def _stream_in_turn(self, attempt: int) -> str | None:
+        """One stream as soon as there is room; a first one waits while launching is held."""
+        while True:
+            if not self._opened:
+                await self._shared.launching.wait()
+            async with self._shared.slots.one():
+                if self._opened or self._shared.launching.is_set():
+                    return await self._stream_once(attempt)
+
+    async def _stream_once(self, attempt: int) -> str | None:
         try:
             finish_reason = await self._read_stream(attempt)
         except EndpointBusy:
@@ -166,22 +181,28 @@ class TraceRunner:
         self._shared.slots.grow()
         return finish_reason
 
-    async def _read_stream(self, attempt: int) -> str:
+    async def _read_stream(self, attempt: int) -> str | None:
         self._fruitless += 1
         before = self._tokens
+        line = self._line = Line()
         stream = self._shared.reasoner.stream(
-            self._shared.prompt, self._token_ids, generated_tokens=before
+            self._shared.prompt, self._token_ids, generated_tokens=before, line=line
         )
-        async with contextlib.aclosing(stream):
-            first = True
-            async for chunk in stream:
-                if first:
-                    self._unsent.append(self._opening(chunk, attempt))
-                    first = False
-                self._absorb(chunk, before)
-                await self._flush()
-                if chunk.finish_reason is not None:
-                    return chunk.finish_reason
+        try:
+            async with contextlib.aclosing(stream):
+                first = True
+                async for chunk in stream:
+                    if first:
+                        self._unsent.append(self._opening(chunk, attempt))
+                        first = False
+                    self._absorb(chunk, before)
+                    await self._flush()
+                    if chunk.finish_reason is not None:
+                        return chunk.finish_reason
+        finally:
+            self._line = Line()
+        if line.hung_up:
+            return None
         raise StreamBroken("the server closed the stream before its end")
 
     def _opening(self, chunk: Chunk, attempt: int) -> Fact:
@@ -256,8 +277,8 @@ class TraceRunner:
             return
         self._wanted = wanted
         self._changed.set()
-        if wanted != "run" and self._streaming is not None:
-            self._streaming.cancel()
+        if wanted != "run" and self._streaming is not None and not self._line.hang_up():
+            self._streaming.cancel()  # it waits for a slot, or to try again
 
     def _given_up(self, state: RetryCallState) -> bool:
         """No further try: too many without a token, or a stream that cannot be continued."""

@@ -1,8 +1,8 @@
 """What a run looks like now: a pure fold over its facts, which every display and report reads.
 
-The rule: `apply` is the only way in, and the same facts always give the same view. Orders are ignored. A
-fold must stay cheap (a dictionary lookup and a few additions), since one process carries thousands of
-streams.
+The rule: `apply` is the only way in, and the same entries always give the same view. Of the orders only
+`AskJudge` leaves a trace, so that a display can tell who is before the judge. A fold must stay cheap (a
+dictionary lookup and a few additions), since one process carries thousands of streams.
 """
 
 from collections import Counter
@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
 from orchestrator.core.facts import (
+    AskJudge,
     Ballots,
     CheckpointReached,
     ClusterOpened,
@@ -30,10 +31,21 @@ from orchestrator.core.facts import (
     TraceStarted,
     TraceStopped,
     TraceUnjudged,
+    UserActed,
     VoteCast,
 )
 
-__all__ = ["ClusterView", "Ending", "JudgeTotals", "RunView", "TraceState", "TraceView"]
+__all__ = [
+    "TICK_SECONDS",
+    "ClusterView",
+    "Ending",
+    "JudgeTotals",
+    "RunView",
+    "TraceState",
+    "TraceView",
+]
+
+TICK_SECONDS = 0.25
 
 Ending = Literal["finished", "pruned", "stopped", "failed"]
 """A trace's fate: exactly one for each trace of a run that ended properly."""
@@ -43,6 +55,7 @@ TraceState = Literal[
 ]
 """`checkpoint` waits for the judge's verdict (its stream may be open); `paused` has one and may resume."""
 
+_TAIL = 400
 _BLOCK = 256  # chunks joined at a time: text costs its own size, not 60 bytes for every token
 
 
@@ -57,6 +70,10 @@ class TraceView:
     paused: bool = False
     waiting: bool = False
     """At its checkpoint, without a verdict yet."""
+    asked: bool = False
+    """A judge call about it is out."""
+    pinned: bool = False
+    """The user wants it never to be pruned."""
     checkpoint: CheckpointReached | None = None
     cluster: int | None = None
     similarity: float | None = None
@@ -95,6 +112,11 @@ class TraceView:
             self._blocks = ["".join([*self._blocks, *self._chunks])]
             self._chunks.clear()
         return self._blocks[0]
+
+    @property
+    def tail(self) -> str:
+        """The last 400 characters or so (untrusted), without joining all text."""
+        return "".join([*(block[-_TAIL:] for block in self._blocks[-1:]), *self._chunks])[-_TAIL:]
 
     @property
     def segment(self) -> str:
@@ -157,7 +179,13 @@ class RunView:
         """Facts folded so far: a display repaints when this has moved."""
         self.elapsed = 0.0
         """Seconds from the start to the latest fact."""
+        self.events: list[Fact] = []
+        """Every fact but the streamed text, in order."""
+        self.tokens_per_tick: list[int] = []
+        """Tokens generated in each `TICK_SECONDS` of the run's time."""
         self.run: RunStarted | None = None
+        self.tau: float | None = None
+        """The similarity above which a trace joins a cluster; None for policies that ask no judge."""
         self.traces: dict[int, TraceView] = {}
         self.clusters: dict[int, ClusterView] = {}
         self.judge = JudgeTotals()
@@ -168,6 +196,8 @@ class RunView:
         self.vote: VoteCast | None = None
         self.finished: RunFinished | None = None
         self.interrupted = False
+        self.held = False
+        """The user lets no further trace be launched."""
         self._keep_text = keep_text
 
     @property
@@ -216,12 +246,16 @@ class RunView:
         return self.traces[trace].segment
 
     def apply(self, fact: Fact | Order) -> None:
-        """Takes one fact in; an order changes nothing."""
+        """Takes one fact or order in."""
         fold = self._FOLDS.get(type(fact))
         if fold is not None:
-            fold(self, fact)
             self.changes += 1
             self.elapsed = max(self.elapsed, fact.at)  # type: ignore[union-attr]  # orders have no fold
+            fold(self, fact)
+            if type(fact) is not TokensArrived:
+                self.events.append(fact)  # type: ignore[arg-type]
+        elif type(fact) is AskJudge:
+            self._trace(fact.trace).asked = True
 
     def _trace(self, number: int) -> TraceView:
         trace = self.traces.get(number)
@@ -230,8 +264,14 @@ class RunView:
         return trace
 
     def _count(self, trace: TraceView, tokens: int) -> None:
-        self.generated_tokens += tokens - trace.tokens
+        new = tokens - trace.tokens
         trace.tokens = tokens
+        self.generated_tokens += new
+        ticks = self.tokens_per_tick
+        missing = int(self.elapsed / TICK_SECONDS) + 1 - len(ticks)
+        if missing > 0:
+            ticks.extend([0] * missing)
+        ticks[-1] += new
 
     def _end(self, fact: TraceFinished | TraceStopped | TraceFailed, ending: Ending) -> TraceView:
         trace = self._trace(fact.trace)
@@ -242,6 +282,8 @@ class RunView:
 
     def _run_started(self, fact: RunStarted) -> None:
         self.run = fact
+        if fact.capabilities.get("judge"):
+            self.tau = fact.settings.get("policy", {}).get("tau")
         for number in range(fact.planned):
             self._trace(number)
 
@@ -296,6 +338,7 @@ class RunView:
         self._end(fact, "failed").reason = f"{fact.boundary}: {fact.message}"
 
     def _pairs_judged(self, fact: PairsJudged) -> None:
+        self._trace(fact.trace).asked = False
         judge = self.judge
         judge.calls += 1
         judge.requests += fact.requests
@@ -307,6 +350,7 @@ class RunView:
         judge.pruning_off_since = None
 
     def _judge_failed(self, fact: JudgeFailed) -> None:
+        self._trace(fact.trace).asked = False
         self.judge.failures += 1
         if self.judge.pruning_off_since is None:
             self.judge.pruning_off_since = fact.at
@@ -337,6 +381,17 @@ class RunView:
     def _run_interrupted(self, _fact: RunInterrupted) -> None:
         self.interrupted = True
 
+    def _user_acted(self, fact: UserActed) -> None:
+        match fact.act:
+            case "tau":
+                self.tau = fact.tau
+            case "hold" | "release":
+                self.held = fact.act == "hold"
+            case "pin" | "finish" | "unpin" if fact.trace is not None:
+                self._trace(fact.trace).pinned = fact.act != "unpin"
+            case _:
+                pass
+
     def _run_finished(self, fact: RunFinished) -> None:
         self.finished = fact
         self.interrupted = self.interrupted or fact.interrupted
@@ -361,6 +416,7 @@ class RunView:
         PairsJudged: _pairs_judged,
         JudgeFailed: _judge_failed,
         RunInterrupted: _run_interrupted,
+        UserActed: _user_acted,
         RunFinished: _run_finished,
         CheckpointReached: _checkpoint_reached,
         ClusterOpened: _cluster_opened,

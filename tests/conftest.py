@@ -7,6 +7,7 @@ import os
 import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, settings
+from story import Story
 
 from orchestrator.client.local import serve_vllm
 from orchestrator.fleet import nano_models
@@ -46,3 +47,23 @@ def reasoner_url(vllm_servers):
 @pytest.fixture
 def judge_url(vllm_servers):
     return vllm_servers["judge"]
+
+
+@pytest.fixture
+def story() -> type[Story]:
+    """`story(planned, ...)` begins the facts of a run."""
+    return Story
+
+
+@pytest.fixture
+def pruned_story() -> Story:
+    """Four traces: two alike, of which one is pruned; one of another cluster is stopped; one fails."""
+    told = Story(4, gold="42", settings={"prices": {"judge_token": 0.5}})
+    told.start(0, 1, 2, 3, cached=16)
+    for trace in range(4):
+        told.tokens(trace, 30)
+    told.checkpoint(0, 30).pause(0, 30).open_cluster(0, 0)
+    told.checkpoint(1, 30).judged(1, 0).join(1, 0).stop(1, 36)
+    told.checkpoint(2, 30).judged(2, 0, p=0.1).open_cluster(2, 1).stop(2, 30, "straggler")
+    told.fail(3, 34).resume(0).tokens(0, 100).finish(0, 100)
+    return told.vote("42", a42=1).end("42", counted=200)

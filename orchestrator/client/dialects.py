@@ -1,7 +1,7 @@
 """A way to ask a judge for p(identical) turns some pairs into one HTTP request; vLLM's own is here.
 
-The rule: where the server has /tokenize, query and item are tokenised separately and sent as ids, so the
-model reads what it was trained on.
+The rule: where the server has /tokenize, query and item of a generative judge are tokenised separately and
+sent as ids, so the model reads what it was trained on.
 """
 
 import asyncio
@@ -26,10 +26,12 @@ __all__ = [
     "Verdicts",
     "all_of",
     "check_length",
+    "in_order",
     "verdicts",
 ]
 
 T = TypeVar("T")
+Indexed = TypeVar("Indexed", bound="_Indexed")
 
 
 class Verdicts(msgspec.Struct, frozen=True, kw_only=True):
@@ -45,7 +47,7 @@ class JudgeServer(msgspec.Struct, frozen=True, kw_only=True):
     """What every dialect needs to know of the server.
 
     `tokenizer` and `label_token_ids` (first tokens of identical, not identical) are None where the server
-    does not tokenise; `max_model_len` is in tokens.
+    does not tokenise, and for a classifier; `max_model_len` is in tokens.
     """
 
     http: HttpClient
@@ -69,6 +71,10 @@ class Dialect(Protocol):
         Raises EndpointError when the server fails or refuses, JudgeError when its answer is no verdict.
         """
         ...
+
+
+class _Indexed(Protocol):
+    index: int
 
 
 class _Score(msgspec.Struct):
@@ -112,7 +118,8 @@ class GenerativeScoring:
         }
         url = f"{self._server.http.address.root}/generative_scoring"
         answer = await self._server.http.json("POST", url, _Scores, body)
-        return verdicts(_in_order(answer.data, len(items)), answer.usage)
+        scores = in_order(answer.data, len(items))
+        return verdicts([score.score for score in scores], answer.usage)
 
 
 async def all_of(calls: Iterable[Awaitable[T]]) -> list[T]:
@@ -136,11 +143,12 @@ def check_length(server: JudgeServer, tokens: int) -> None:
         )
 
 
-def _in_order(scores: Sequence[_Score], count: int) -> list[float]:
-    ordered = sorted(scores, key=lambda score: score.index)
-    if [score.index for score in ordered] != list(range(count)):
-        raise JudgeError(f"The judge answered {len(scores)} scores to {count} pairs.")
-    return [score.score for score in ordered]
+def in_order(answers: Sequence[Indexed], count: int) -> list[Indexed]:
+    """The answers in the order of the pairs. Raises JudgeError unless there is one for each."""
+    ordered = sorted(answers, key=lambda answer: answer.index)
+    if [answer.index for answer in ordered] != list(range(count)):
+        raise JudgeError(f"The judge answered {len(answers)} scores to {count} pairs.")
+    return ordered
 
 
 def verdicts(probabilities: Sequence[float], usage: Usage | None) -> Verdicts:

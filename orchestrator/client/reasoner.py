@@ -1,6 +1,6 @@
 """The reasoner's server: prompts rendered once, one closable stream per trace, exact token counts.
 
-The rule: closing a stream closes its connection, because that is what stops the generation on the server.
+The rule: a stream ends with its connection, because that is what stops the generation on the server.
 """
 
 import asyncio
@@ -15,6 +15,7 @@ import msgspec
 from orchestrator.capabilities import ServerCapabilities
 from orchestrator.client.chunks import Chunk, ChunkFold
 from orchestrator.client.http import HttpClient, parse_address
+from orchestrator.client.line import Line
 from orchestrator.client.metrics import ServerCounters, read_counters
 from orchestrator.client.sdk import ServedModel, find_model, is_refusal_of_form, open_sdk
 from orchestrator.client.sse import SseSplitter
@@ -137,13 +138,20 @@ class ReasonerClient:
         return Prompt(rendered.tokens, messages)
 
     async def stream(
-        self, prompt: Prompt, generated_ids: Sequence[int] = (), *, generated_tokens: int
+        self,
+        prompt: Prompt,
+        generated_ids: Sequence[int] = (),
+        *,
+        generated_tokens: int,
+        line: Line | None = None,
     ) -> AsyncGenerator[Chunk, None]:
         """A trace's text as it is generated, one chunk per network read, the last with a finish reason.
 
         `generated_ids` are the tokens that the trace has already: the stream goes on exactly behind them.
         `generated_tokens` is their number, taken off the trace's token limit; a trace that has reached its
-        limit gets its last chunk without a request. `aclose` stops the generation on the server.
+        limit gets its last chunk without a request. `line.hang_up()` stops the generation on the server: the
+        stream then ends, without a finish reason, behind the last tokens that the server sent. `aclose` stops it
+        too, and gives those up.
 
         Raises EndpointBusy, EndpointRejected, EndpointUnreachable, or StreamBroken when the server fails,
         stalls, sends nonsense or ends without a finish reason; chunks given out before stay valid.
@@ -155,20 +163,23 @@ class ReasonerClient:
             yield Chunk("", (), 0, prompt_tokens, 0, "length")
             return
         fold = ChunkFold(prompt_tokens)
+        line = line or Line()
         body = self._body(mode, prompt, generated_ids, limit)
         async with self._http.response("POST", self._stream_url(mode), body) as response:
+            line.attach(response)
             splitter = SseSplitter()
             broken: StreamBroken | None = None
-            while broken is None and (data := await _read(response.content, draining=fold.ended)):
+            while broken is None and (data := await _read_on(response.content, fold, line)):
                 try:
                     fold.feed(splitter.feed(data))
                 except StreamBroken as error:
                     broken = error
                 if fold.finish_reason is None and (chunk := fold.take()) is not None:
                     yield chunk
-            if broken is not None and fold.finish_reason is None:
+            if broken is not None and fold.finish_reason is None and not line.hung_up:
                 raise broken
-        yield fold.last()
+        if fold.finish_reason is not None or not line.hung_up:
+            yield fold.last()
 
     async def counters(self) -> ServerCounters | None:
         """The server's own counters now; None where it shows none."""
@@ -224,7 +235,7 @@ class ReasonerClient:
         fold, splitter = ChunkFold(), SseSplitter()
         body = self._body(mode, prompt, (), 1)
         async with self._http.response("POST", self._stream_url(mode), body) as response:
-            while data := await _read(response.content, draining=fold.ended):
+            while data := await _read_on(response.content, fold, Line()):
                 fold.feed(splitter.feed(data))
         fold.last()
         return fold
@@ -280,12 +291,16 @@ def _messages(question: str) -> tuple[dict[str, str], ...]:
     return ({"role": "user", "content": question},)
 
 
-async def _read(content: aiohttp.StreamReader, *, draining: bool) -> bytes:
-    """The next bytes, b"" at the end; while draining also when they are late or the server hangs up."""
-    if not draining:
-        return await content.readany()
+async def _read_on(content: aiohttp.StreamReader, fold: ChunkFold, line: Line) -> bytes:
+    """The next bytes, b"" at the end.
+
+    Once the finish reason is there, also b"" when the rest is late; then, and once we have hung up, also when
+    the server ends the connection without ceremony.
+    """
     try:
-        async with asyncio.timeout(DRAIN_SECONDS):
+        async with asyncio.timeout(DRAIN_SECONDS if fold.ended else None):
             return await content.readany()
     except (aiohttp.ClientError, TimeoutError, OSError):
-        return b""
+        if fold.ended or line.hung_up:
+            return b""
+        raise

@@ -95,7 +95,8 @@ class Clustering:
         seed: int,
     ) -> None:
         self.clusters: list[list[int]] = []
-        self._tau = tau
+        self.tau = tau
+        """May be changed while traces wait; those already assigned stay where they are."""
         self._max_clusters = max_clusters
         self._sample_members = sample_members
         self._when_full = when_full
@@ -176,10 +177,10 @@ class Clustering:
             return Open(trace, 0, None)
         if self._incomplete(similarities):
             return None
-        if all(similarity.high <= self._tau for similarity in similarities):
+        if all(similarity.high <= self.tau for similarity in similarities):
             return self._unmatched(trace, similarities)
         winner = _winner(similarities)
-        if winner is None or winner.low <= self._tau:
+        if winner is None or winner.low <= self.tau:
             return None
         return Join(trace, winner.cluster, _mean(winner.known))
 
@@ -221,11 +222,11 @@ class Clustering:
         typical = _mean(best.known)
         if typical is None:
             return 1
-        if typical > self._tau:
+        if typical > self.tau:
             rivals = (each.high for each in similarities if each is not best)
-            wanted = math.floor(size * max(self._tau, *rivals, 0.0) / typical) + 1
+            wanted = math.floor(size * max(self.tau, *rivals, 0.0) / typical) + 1
         else:
-            wanted = math.ceil(size * (1.0 - self._tau) / (1.0 - typical)) if typical < 1 else size
+            wanted = math.ceil(size * (1.0 - self.tau) / (1.0 - typical)) if typical < 1 else size
         return max(1, wanted - known)
 
     def _incomplete(self, similarities: list[_Similarity]) -> bool:

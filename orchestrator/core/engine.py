@@ -4,7 +4,10 @@ The rule: synchronous and sans-io. Time is on the facts, randomness comes from t
 the same facts always give the same decisions; a journal replayed through a fresh engine proves it.
 
 The engine does what all policies share: it finds checkpoints, counts the traces that are still open,
-honours an interrupt, and casts the vote when nothing is left to wait for. The policy does the rest.
+honours an interrupt and the user's acts, and casts the vote when nothing is left to wait for. The policy
+does the rest.
+
+What the user wants of a trace goes before what the policy wants: `Wishes` amends its orders on the way out.
 """
 
 from typing import NamedTuple
@@ -14,7 +17,9 @@ from orchestrator.core.facts import (
     CheckpointReached,
     Fact,
     FinishRun,
+    HoldLaunches,
     Order,
+    ReleaseLaunches,
     RunInterrupted,
     RunStarted,
     StartTrace,
@@ -23,10 +28,12 @@ from orchestrator.core.facts import (
     TraceFailed,
     TraceFinished,
     TraceStopped,
+    UserActed,
 )
 from orchestrator.core.policies import Step, make_policy
 from orchestrator.core.segment import Cut, Segmenter
 from orchestrator.core.vote import majority
+from orchestrator.core.wishes import Wishes
 
 __all__ = ["Engine", "Outcome"]
 
@@ -49,7 +56,8 @@ class Engine:
         self._segmenters: dict[int, Segmenter] = {}
         self._open: set[int] = set()
         self._answers: dict[int, str | None] = {}
-        self._interrupted = False
+        self._wishes = Wishes()
+        self._closing = False  # no more decisions: what is open is being stopped
         self._over = False
 
     def feed(self, fact: Fact) -> Outcome:
@@ -67,14 +75,31 @@ class Engine:
             case RunStarted():
                 self._follow(self._policy.start(), outcome)
             case RunInterrupted():
-                self._interrupted = True
-                outcome.orders.extend(
-                    StopTrace(trace=trace, reason="interrupted") for trace in sorted(self._open)
-                )
+                self._stop_all("interrupted", outcome)
+            case UserActed():
+                self._obey(fact, outcome)
             case TraceFinished() | TraceStopped() | TraceFailed():
                 self._end_trace(fact, outcome)
             case _:
                 self._consult(fact, outcome)
+
+    def _obey(self, fact: UserActed, outcome: Outcome) -> None:
+        """What the user wants, as far as it can still be had."""
+        match fact.act:
+            case "tau":
+                self._consult(fact, outcome)
+            case "vote":
+                self._stop_all("voted", outcome)
+            case "hold":
+                outcome.orders.append(HoldLaunches())
+            case "release":
+                outcome.orders.append(ReleaseLaunches())
+            case _ if fact.trace in self._open and not self._closing:
+                outcome.orders.extend(self._wishes.take(fact.act, fact.trace))
+
+    def _stop_all(self, reason: str, outcome: Outcome) -> None:
+        self._closing = True
+        outcome.orders.extend(StopTrace(trace=trace, reason=reason) for trace in sorted(self._open))
 
     def _watch_for_checkpoint(self, fact: TokensArrived, outcome: Outcome) -> None:
         if not self._policy.uses_checkpoints:
@@ -121,19 +146,20 @@ class Engine:
         self._consult(reached, outcome)
 
     def _consult(self, fact: Fact, outcome: Outcome) -> None:
-        if not self._interrupted:
+        if not self._closing:
             self._follow(self._policy.on(fact), outcome)
 
     def _follow(self, step: Step, outcome: Outcome) -> None:
         self._open.update(order.trace for order in step.orders if isinstance(order, StartTrace))
         outcome.facts.extend(step.facts)
-        outcome.orders.extend(step.orders)
+        for order in step.orders:
+            outcome.orders.extend(self._wishes.amend(order))
 
     def _close_if_done(self, at: float, outcome: Outcome) -> None:
-        if self._open or not (self._policy.at_rest or self._interrupted):
+        if self._open or not (self._policy.at_rest or self._closing):
             return
         self._over = True
-        ballots = self._policy.ballots(tuple(self._answers))
-        answers = [self._answers[trace] for trace in ballots]
+        chosen = set(self._policy.ballots(tuple(self._answers))) | self._wishes.kept
+        answers = [answer for trace, answer in self._answers.items() if trace in chosen]
         outcome.facts.append(majority(answers, min_ballots=self._min_ballots, at=at))
         outcome.orders.append(FinishRun())

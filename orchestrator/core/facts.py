@@ -12,16 +12,19 @@ from typing import Any, Literal
 import msgspec
 
 __all__ = [
+    "Act",
     "AskJudge",
     "Ballots",
     "CheckpointReached",
     "ClusterOpened",
     "Fact",
     "FinishRun",
+    "HoldLaunches",
     "JudgeFailed",
     "Order",
     "PairsJudged",
     "PauseTrace",
+    "ReleaseLaunches",
     "ResumeTrace",
     "RunFinished",
     "RunInterrupted",
@@ -37,11 +40,20 @@ __all__ = [
     "TraceStarted",
     "TraceStopped",
     "TraceUnjudged",
+    "UserActed",
     "VoteCast",
 ]
 
 Boundary = Literal["server", "decode", "judge", "answer"]
 """Where a failure crossed into our program."""
+
+Act = Literal["tau", "pin", "unpin", "finish", "stop", "vote", "hold", "release"]
+"""What a user can do to a run while it goes on.
+
+`tau` sets the similarity above which traces join. `pin` keeps a trace from being pruned, `unpin` takes that
+back, `finish` also lets it run on at once, without waiting for the judge; what is kept so has a ballot. `stop`
+ends a trace, `vote` ends all and counts. `hold` opens no further traces until `release`.
+"""
 
 
 class _Fact(msgspec.Struct, frozen=True, kw_only=True, tag=True):
@@ -160,6 +172,14 @@ class RunInterrupted(_Fact, frozen=True, kw_only=True):
     """The user asked the run to end now."""
 
 
+class UserActed(_Fact, frozen=True, kw_only=True):
+    """The user steered the run. `trace` goes with pin, unpin, finish and stop; `tau` (0..1) with tau alone."""
+
+    act: Act
+    trace: int | None = None
+    tau: float | None = None
+
+
 class RunFinished(_Fact, frozen=True, kw_only=True):
     """The last fact. `correct_answers` are the answer classes equal to the gold answer.
 
@@ -246,6 +266,7 @@ Fact = (
     | PairsJudged
     | JudgeFailed
     | RunInterrupted
+    | UserActed
     | RunFinished
     | CheckpointReached
     | ClusterOpened
@@ -294,8 +315,25 @@ class AskJudge(_Order, frozen=True, kw_only=True):
     members: tuple[int, ...]
 
 
+class HoldLaunches(_Order, frozen=True, kw_only=True):
+    """Open the first stream of no further trace; open ones go on, and so do resumed ones."""
+
+
+class ReleaseLaunches(_Order, frozen=True, kw_only=True):
+    """Open first streams again."""
+
+
 class FinishRun(_Order, frozen=True, kw_only=True):
     """Nothing is left to do: close the run."""
 
 
-Order = StartTrace | PauseTrace | ResumeTrace | StopTrace | AskJudge | FinishRun
+Order = (
+    StartTrace
+    | PauseTrace
+    | ResumeTrace
+    | StopTrace
+    | AskJudge
+    | HoldLaunches
+    | ReleaseLaunches
+    | FinishRun
+)

@@ -6,8 +6,16 @@ loaded from `configs/judges/*.yaml`.
 
 A prompt has two parts, so that one new trace can be compared with many members at the price of one
 shared prefix: `query` (everything up to and including the new trace) and `item` (the member and what
-follows). The full prompt is `query + item`, and the parts are tokenised **separately** and concatenated,
-in training as in serving, so that every dialect shows the model the same token ids.
+follows). The full prompt is `query + item`. How it becomes tokens depends on the kind of judge, in training
+as in serving, so that every dialect shows the model the same token ids:
+
+- **generative**: the parts are tokenised **separately**, with no special tokens added, and concatenated;
+  p(identical) is the softmax over the first tokens of the two labels.
+- **classification**: `query + item` is **one** text, tokenised in one go with the special tokens that the
+  model's tokenizer adds (`tokenizer(query + item)`: no sentence pair, every token of type 0; a template may
+  hold "[SEP]" as text). The head has two labels, label 0 = `labels[0]` = identical, label 1 = `labels[1]`, and
+  p(identical) is its softmax at label 0. A pair longer than the model's context is refused, never cut:
+  `max_segment_chars` keeps it short enough.
 """
 
 import math

@@ -11,7 +11,23 @@ from orchestrator.config import judge_spec
 from orchestrator.core.judging import JudgeSpec
 
 import torch  # isort: skip
-from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM  # isort: skip
+from accelerate.state import AcceleratorState, GradientState  # isort: skip
+from transformers import (  # isort: skip
+    BertConfig,
+    BertModel,
+    BertTokenizer,
+    PreTrainedTokenizerFast,
+    Qwen3Config,
+    Qwen3ForCausalLM,
+)
+
+
+@pytest.fixture(autouse=True)
+def _each_test_is_a_process_of_its_own():
+    """accelerate keeps device and precision for as long as the process lives."""
+    yield
+    AcceleratorState._reset_state(reset_partial_state=True)
+    GradientState._reset_state()
 
 
 @pytest.fixture(scope="session")
@@ -50,6 +66,43 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     Qwen3ForCausalLM(config).save_pretrained(folder)
     return folder
+
+
+@pytest.fixture(scope="session")
+def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained encoder of a few thousand parameters, without a head, and a tokenizer of letters."""
+    folder = tmp_path_factory.mktemp("encoder")
+    letters = [chr(code) for code in range(ord("!"), ord("~") + 1)]
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "maybe", "so"]
+    vocabulary = folder / "vocab.txt"
+    vocabulary.write_text("\n".join([*words, *letters, *(f"##{letter}" for letter in letters)]))
+    BertTokenizer(str(vocabulary), model_max_length=128).save_pretrained(folder)
+    torch.manual_seed(0)
+    config = BertConfig(
+        vocab_size=len(words) + 2 * len(letters),
+        hidden_size=32,
+        intermediate_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        max_position_embeddings=128,
+    )
+    BertModel(config).save_pretrained(folder)
+    return folder
+
+
+@pytest.fixture
+def classification(spec: JudgeSpec) -> JudgeSpec:
+    """A judge's spec for that encoder."""
+    return spec.model_copy(
+        update={
+            "name": "tiny-classifier",
+            "kind": "classification",
+            "query": "{new} [SEP] ",
+            "item": "{member}",
+            "markup_before": "",
+            "markup_after": "",
+        }
+    )
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch.nn.functional import cross_entropy
 
-from judge_server.loss import focal_loss
+from judge_server.loss import focal_loss, ranking_loss
 
 LOGITS = torch.tensor([[2.0, -1.0], [0.3, 0.9], [-4.0, 4.0], [0.0, 0.0]])
 SAME = torch.tensor([True, True, False, False])
@@ -50,3 +50,29 @@ def test_a_certain_pair_gives_finite_gradients():
     focal_loss(logits, torch.tensor([True]), gamma=2.0, alpha=0.5).backward()
     assert logits.grad is not None
     assert torch.isfinite(logits.grad).all()
+
+
+def log_odds(*values: float) -> torch.Tensor:
+    return torch.tensor([[value, 0.0] for value in values])
+
+
+def test_ranking_compares_each_same_answer_pair_with_each_other_pair_of_its_question():
+    logits = log_odds(2.0, -1.0, 0.5, 9.0)
+    same = torch.tensor([True, False, False, True])
+    questions = torch.tensor([0, 0, 0, 1])
+    expected = (math.log1p(math.exp(-3.0)) + math.log1p(math.exp(-1.5))) / 2
+    assert float(ranking_loss(logits, same, questions)) == pytest.approx(expected)
+
+
+def test_ranking_of_questions_with_one_class_is_nothing_and_teaches_nothing():
+    logits = log_odds(2.0, -1.0).requires_grad_()
+    loss = ranking_loss(logits, torch.tensor([True, False]), torch.tensor([0, 1]))
+    loss.backward()
+    assert loss.item() == 0.0
+    assert not logits.grad.any()
+
+
+def test_ranking_lifts_the_same_answer_pair_over_the_other():
+    logits = log_odds(0.0, 0.0).requires_grad_()
+    ranking_loss(logits, torch.tensor([True, False]), torch.tensor([3, 3])).backward()
+    assert logits.grad[0, 0] < 0 < logits.grad[1, 0]  # a step goes against the gradient

@@ -1,9 +1,11 @@
 """From traces to labelled pairs: cutting, labels, caps, splits, orders, oversampling."""
 
+import re
 from random import Random
 
+import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from judge_server.pairs import (
@@ -18,7 +20,8 @@ from judge_server.pairs import (
     same_text,
     split_of,
 )
-from judge_server.traces import TraceRow
+from judge_server.traces import TraceRow, traces_of_facts
+from orchestrator.core.facts import Fact, Order, RunStarted, TokensArrived, TraceFinished
 from orchestrator.core.segment import Segmenter
 
 LONG = "So one. " * 30 + r"The end is \boxed{7}."
@@ -97,14 +100,154 @@ def test_the_cap_holds_per_question():
     assert counts.traces == 16
 
 
-def test_a_pair_that_shows_both_answers_is_left_out_unless_asked():
-    short = r"So the answer is \boxed{7}"
-    pairs, counts = of_question([row(short), row(short), row()])
-    assert len(pairs) == 2
-    assert counts.trivial_dropped == 1
+SHORT = r"So the answer is \boxed{7}"
+
+
+def test_a_pair_of_which_one_segment_shows_an_answer_is_left_out_unless_asked():
+    pairs, counts = of_question([row(SHORT), row(SHORT), row(), row()])
+    assert [(p.new, p.member) for p in pairs] == [("So one. " * 24 + "So",) * 2]
+    assert (counts.trivial_dropped, counts.shows_answer) == (5, 2)
     assert counts.ended_before_checkpoint == 2
-    kept, _ = of_question([row(short), row(short), row()], PairRules(keep_trivial=True))
-    assert len(kept) == 3
+    kept, counts = of_question([row(SHORT), row(SHORT), row(), row()], PairRules(keep_trivial=True))
+    assert len(kept) == 6
+    assert counts.trivial_dropped == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "answer", "shows"),
+    [
+        (r"\boxed{7} " + "so one. " * 30, "8", True),  # given before the cut, then doubted
+        ("The answer is 7. " + "so one. " * 30, "7", True),
+        ("so 7, so 7, " * 30, "7", False),
+        ("so #### 7", "7", True),  # over before the cut, with the answer in a form of its own
+        ("so I give up", "7", False),
+    ],
+)
+def test_a_segment_shows_an_answer_that_can_be_read_in_it(text: str, answer: str, shows: bool):
+    cut = cut_trace(row(text, answer), PairRules())
+    assert cut
+    assert cut.shows_answer is shows
+
+
+def test_an_answer_before_the_part_that_is_shown_counts_as_shown():
+    cut = cut_trace(row(r"\boxed{7} " + "so one. " * 30), PairRules(max_segment_chars=12))
+    assert cut
+    assert cut.segment == "e. so one. so"[-12:]
+    assert cut.shows_answer
+
+
+def test_traces_that_end_before_the_cut_can_be_dropped():
+    rows = [row("so it goes on"), row("so it goes"), row()]
+    kept, counts = of_question(rows)
+    assert (len(kept), counts.short_dropped) == (3, 0)
+    kept, counts = of_question([*rows, row()], PairRules(short="drop"))
+    assert (len(kept), counts.short_dropped, counts.ended_before_checkpoint) == (1, 2, 2)
+
+
+def test_only_traces_of_one_model_are_paired():
+    rows = [msgspec.structs.replace(row(), model=name) for name in ("a", "b", "a", "b", "b")]
+    pairs, _ = of_question(rows)
+    assert sorted(pair.model for pair in pairs) == ["a", "b", "b", "b"]
+
+
+def test_all_pairs_are_different_ones_and_so_are_the_drawn():
+    rows = [row(f"start {n} " + LONG) for n in range(12)]
+    every, counts = of_question(rows)
+    assert len({frozenset((p.new, p.member)) for p in every}) == len(every) == 66
+    assert counts.capped == 0
+    some, counts = of_question(rows, PairRules(pairs_per_question=20))
+    assert len({frozenset((p.new, p.member)) for p in some}) == len(some) == 20
+    assert counts.capped == 46
+
+
+def test_an_answer_class_is_taken_for_equality_only_when_trusted():
+    rows = [
+        msgspec.structs.replace(row(answer=answer), answer_class=label)
+        for answer, label in (("1/2", 0), ("0.5", 0), ("7", 1))
+    ]
+    assert sum(pair.same for pair in of_question(rows)[0]) == 0
+    trusted, _ = of_question(rows, PairRules(trust_answer_class=True))
+    assert sum(pair.same for pair in trusted) == 1
+
+
+def ends_of_words(text: str) -> list[int]:
+    """A tokenizer whose tokens are words."""
+    return [match.end() for match in re.finditer(r"\S+", text)]
+
+
+def test_a_trace_is_cut_after_so_many_tokens():
+    rules = PairRules(tokens=3, token_ends=ends_of_words)
+    cut, short = cut_trace(row("one two three four"), rules), cut_trace(row("one two"), rules)
+    assert cut
+    assert short
+    assert (cut.segment, cut.ended_before) == ("one two three", False)
+    assert (short.segment, short.ended_before) == ("one two", True)
+
+
+def test_tokens_cannot_be_counted_without_a_tokenizer():
+    with pytest.raises(ValueError, match="go together"):
+        PairRules(tokens=3)
+
+
+def test_a_long_segment_keeps_its_end():
+    cut = cut_trace(row("first " + "so one. " * 30), PairRules(max_segment_chars=10))
+    assert cut
+    assert cut.segment == "so one. so"
+    assert not cut.ended_before
+
+
+chunks = st.lists(st.sampled_from(["so", "So ", "wait", " ", ".", "\n", "é", "also"]), max_size=40)
+
+
+@settings(max_examples=50)
+@given(st.lists(chunks, min_size=2, max_size=4), st.integers(1, 9))
+def test_a_recorded_run_gives_the_same_pairs_however_its_streams_were_cut(
+    traces: list[list[str]], size: int
+):
+    texts = ["".join(words) for words in traces]
+    recorded = list(traces_of_facts(facts_of(traces)))
+    rechunked = [
+        [text[start : start + size] for start in range(0, len(text), size)] for text in texts
+    ]
+    rules = PairRules(words=3)
+    expected = of_question(recorded, rules)
+    assert of_question(list(traces_of_facts(facts_of(rechunked))), rules) == expected
+    online = set()
+    for parts in rechunked:
+        segmenter = Segmenter(words=3)
+        for part in parts:
+            segmenter.feed(part, 0)
+        online.add("".join(parts)[: segmenter.finish().chars])
+    assert {segment for pair in expected[0] for segment in (pair.new, pair.member)} <= online
+
+
+def facts_of(traces: list[list[str]]) -> list[Fact | Order]:
+    """A run whose traces arrive in these chunks, each ending in an answer of its own."""
+    facts: list[Fact | Order] = [
+        RunStarted(
+            at=0.0,
+            question_id="q1",
+            question="How many?",
+            gold=None,
+            planned=len(traces),
+            settings={},
+            capabilities={"model": "m"},
+        )
+    ]
+    for number, parts in enumerate(traces):
+        facts += [TokensArrived(at=1.0, trace=number, text=part, tokens=1) for part in parts]
+        answer = f"A{number % 2}"
+        facts.append(
+            TraceFinished(
+                at=2.0,
+                trace=number,
+                answer=answer,
+                raw_answer=answer,
+                finish_reason="stop",
+                tokens=1,
+            )
+        )
+    return facts
 
 
 def test_the_same_seed_gives_the_same_pairs():

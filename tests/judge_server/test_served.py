@@ -1,8 +1,17 @@
-"""The served nano judge says what the local one says, in every dialect that the client speaks."""
+"""A served judge says what the local one says: both kinds of judge, in every dialect that the client speaks."""
 
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
 from random import Random
 
 import pytest
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
 from judge_server.model import load_judge
 from judge_server.pairs import Pair, PairRules, cut_trace
@@ -12,6 +21,28 @@ from nano.teacher import write_trace
 from orchestrator.client.judge import JudgeClient
 from orchestrator.client.local import nano_model
 from orchestrator.config import JudgeSettings, judge_spec
+from orchestrator.core.judging import pair_prompt
+
+import torch  # isort: skip
+from transformers import (  # isort: skip
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    BertConfig,
+    BertForSequenceClassification,
+    PreTrainedTokenizerFast,
+)
+
+ROOT = Path(__file__).parents[2]
+LABELS = {"identical": 0, "not identical": 1}
+CLASSIFIER = """
+name: tiny
+kind: classification
+model: tiny
+instruction: ""
+query: "{question} Solution A: {new} [SEP] "
+item: "Solution B: {member}"
+max_segment_chars: 200
+"""
 
 
 def segments(seed: int, count: int) -> tuple[str, list[str]]:
@@ -43,3 +74,177 @@ async def test_served_probabilities_are_the_local_ones_to_a_thousandth(vllm_serv
             assert served == pytest.approx(expected, abs=1e-3)
             spread += expected
     assert max(spread) - min(spread) > 0.3  # the pairs are not all alike to it
+
+
+# --- deepprune-judge serve ------------------------------------------------------------------------
+
+
+def encoder(folder: Path) -> Path:
+    """A BERT with random weights, so large that its verdicts differ, and a WordPiece tokenizer."""
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer(lowercase=True)
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]"]
+    trainer = trainers.WordPieceTrainer(vocab_size=400, special_tokens=special, show_progress=False)
+    tokenizer.train_from_iterator(
+        [text for seed in range(4) for text in segments(seed, 2)[1]], trainer
+    )
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        pad_token="[PAD]",
+        unk_token="[UNK]",
+        cls_token="[CLS]",
+        sep_token="[SEP]",
+    ).save_pretrained(str(folder))
+    config = BertConfig(
+        vocab_size=tokenizer.get_vocab_size(),
+        hidden_size=64,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=128,
+        label2id=LABELS,
+        id2label={number: label for label, number in LABELS.items()},
+        initializer_range=0.5,
+    )
+    BertForSequenceClassification(config).save_pretrained(folder)
+    return folder
+
+
+def decoder(folder: Path) -> Path:
+    """The nano judge with a random head of two labels on its last token."""
+    source = nano_model("judge")
+    model = AutoModelForSequenceClassification.from_pretrained(
+        source,
+        label2id=LABELS,
+        id2label={number: label for label, number in LABELS.items()},
+        dtype=torch.float32,
+    )
+    torch.nn.init.normal_(model.score.weight, std=0.3)
+    model.save_pretrained(folder)
+    AutoTokenizer.from_pretrained(source).save_pretrained(folder)
+    return folder
+
+
+def generative(folder: Path) -> Path:
+    """The nano judge as it is."""
+    return nano_model("judge")
+
+
+def generative_scores(folder: Path, spec, pairs: list[Pair]) -> list[float]:
+    return load_judge(folder, spec).scores(pairs)
+
+
+@torch.inference_mode()
+def classifier_scores(folder: Path, spec, pairs: list[Pair]) -> list[float]:
+    """The rule of `orchestrator.core.judging`, written out with transformers."""
+    model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32).eval()
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    scores = []
+    for pair in pairs:
+        prompt = pair_prompt(spec, question=pair.question, new=pair.new, member=pair.member)
+        tokens = tokenizer(prompt.query + prompt.item, return_tensors="pt")  # (1, seq)
+        scores.append(float(model(**tokens).logits.softmax(-1)[0, 0]))
+    return scores
+
+
+def children_of(pid: int) -> set[int]:
+    """A process's children that run."""
+    return {child for child, (_, parent, _) in running().items() if parent == pid}
+
+
+def in_sessions(leaders: set[int]) -> list[int]:
+    """The processes of the sessions that `leaders` began: a server with all of its workers."""
+    return [one for one, (_, _, session) in running().items() if session in leaders]
+
+
+def all_gone(leaders: set[int], within: float = 10.0) -> bool:
+    """Whether nothing is left of the sessions; a killed process needs a moment."""
+    deadline = time.monotonic() + within
+    while in_sessions(leaders):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def running() -> dict[int, tuple[str, int, int]]:
+    """State, parent and session of every process; one that has ended and was not collected is none."""
+    found = {}
+    for file in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            state, parent, _, session = file.read_text().rpartition(")")[2].split()[:4]
+        except (FileNotFoundError, ProcessLookupError):
+            continue
+        if state != "Z":
+            found[int(file.parent.name)] = (state, int(parent), int(session))
+    return found
+
+
+@asynccontextmanager
+async def served(*words: object, cwd: Path) -> AsyncIterator[asyncio.subprocess.Process]:
+    """`deepprune-judge serve` as a user starts it."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "judge_server.cli", "serve", *map(str, words)),
+        cwd=cwd,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()  # the watchdog ends the server
+            await process.communicate()
+
+
+@pytest.mark.vllm
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize(
+    ("make", "dialect", "score"),
+    [
+        (generative, "generative_scoring", generative_scores),
+        (encoder, "classify", classifier_scores),
+        (decoder, "classify", classifier_scores),
+    ],
+)
+async def test_serve_gives_the_local_probabilities_and_leaves_nothing(
+    tmp_path: Path, make: Callable[[Path], Path], dialect: str, score: Callable[..., list[float]]
+):
+    torch.manual_seed(0)
+    folder = make(tmp_path / "judge")
+    (tmp_path / "tiny.yaml").write_text(CLASSIFIER)
+    spec_name = "nano" if make is generative else "tiny.yaml"
+    spec = judge_spec("nano" if make is generative else str(tmp_path / spec_name))
+    small = ("--", "--kv-cache-memory-bytes", 2**28)
+    async with served(folder, "--spec", spec_name, "--threads", 1, *small, cwd=tmp_path) as process:
+        url = (await process.stdout.readline()).decode().strip()
+        leaders = children_of(process.pid)
+        assert len(in_sessions(leaders)) > 1
+        pairs, probabilities = await ask(url, spec, dialect)
+        process.send_signal(signal.SIGINT)
+        out, err = (text.decode() for text in await process.communicate())
+    assert process.returncode == 130, err
+    assert out == ""
+    assert f"--judge-endpoint {url}" in err
+    assert f"asked by {dialect}" in err
+    assert await asyncio.to_thread(all_gone, leaders)
+    assert probabilities == pytest.approx(score(folder, spec, pairs), abs=1e-3)
+    assert max(probabilities) - min(probabilities) > 0.3  # the pairs are not all alike to it
+
+
+async def ask(url: str, spec, dialect: str) -> tuple[list[Pair], list[float]]:
+    """Some pairs, and what the judge at `url` says of them."""
+    pairs, probabilities = [], []
+    async with JudgeClient(JudgeSettings(url=url, timeout_seconds=300), spec, None) as client:
+        assert (await client.probe()).dialect == dialect
+        for seed in range(4):
+            question, (new, *members) = segments(seed, 5)
+            found = await client.score(question=question, new=new, members=members)
+            probabilities += found.probabilities
+            pairs += [Pair("q", question, new, member, True) for member in members]
+    return pairs, probabilities

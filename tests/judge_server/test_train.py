@@ -1,19 +1,22 @@
 """Training and evaluating, whole, on a model of a few thousand parameters."""
 
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 import torch
+import yaml
+from peft import PeftModel
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tokenizers import Tokenizer, models
 from torch.nn.functional import cross_entropy
+from transformers import PreTrainedTokenizerFast
 
 from judge_server.cli import main
 from judge_server.model import load_judge
-from judge_server.packing import collate, make_packs
 from judge_server.pairs import Pair
-from judge_server.settings import TrainSettings, read_train_settings
-from judge_server.train import reading_loss, set_learning_rate
-from orchestrator.config import configs_folder
+from orchestrator.config import configs_folder, judge_spec
 from orchestrator.errors import ConfigError
 
 
@@ -41,12 +44,12 @@ def test_a_judge_learns_and_is_evaluated_on_questions_it_never_saw(
     record = json.loads((out / "training.json").read_text())
     assert record["settings"]["epochs"] == 12
     assert len(record["epochs"]) == 12
-    assert len(record["traces_sha256"]) == 64
+    assert len(record["data_sha256"][0]) == 64
     assert record["judge"]["name"] == "nano"
     assert (out / "tokenizer.json").read_bytes() == (folder / "tokenizer.json").read_bytes()
-    assert "ETA" in capsys.readouterr().out
+    assert "ETA" in capsys.readouterr().err
 
-    run("evaluate", config=config, traces=traces, judge=out)
+    main(["evaluate", "--traces", str(traces), "--judge", str(out), "--json"])
     result = json.loads(capsys.readouterr().out)
     assert result["auroc_low"] > 0.5  # better than chance, beyond the noise of a few questions
     assert result["auroc_low"] <= result["auroc"] <= result["auroc_high"]
@@ -73,20 +76,12 @@ def test_traces_of_a_single_answer_are_refused_before_training(capsys, config, f
     assert not (tmp_path / "none").exists()
 
 
-def test_evaluation_of_a_foreign_judge_asks_for_the_split(capsys, config, traces, folder):
-    assert run("evaluate", config=config, traces=traces, judge=folder) == 2
-    assert "add --split all" in capsys.readouterr().err
-    run("evaluate", config=config, traces=traces, judge=folder, split="all")
-    assert json.loads(capsys.readouterr().out)["questions"] == 40
-
-
 def test_the_reading_loss_is_the_language_models_on_the_member(judge):
     pair = Pair("q", "How many?", "so 4", "thus 4, so 5", True)
-    packs = make_packs([pair], judge.spec, judge.encode, longest=judge.context)
-    batch = collate(packs, padding_id=judge.padding_id)
+    packs = judge.packs([pair], longest=None)
     query, item = packs[0].query, packs[0].items[0]
     with torch.inference_mode():
-        loss = reading_loss(judge, judge.hidden(batch), batch)
+        loss = judge.network(judge.collate(packs), reading=True).reading
         logits = judge.model(input_ids=torch.tensor([query + item])).logits[0]
     expected = cross_entropy(logits[len(query) : -1], torch.tensor(item[1:]))
     assert float(loss) == pytest.approx(float(expected), abs=1e-4)
@@ -103,25 +98,139 @@ def test_a_folder_without_a_model_is_refused(tmp_path, spec):
         load_judge(tmp_path, spec)
 
 
-def test_the_shipped_training_settings_are_valid():
-    settings = read_train_settings(configs_folder() / "judges" / "nano-train.yaml")
-    assert (settings.gamma, settings.alpha, settings.oversample) == (2.0, 0.5, 2)
+def refused(capsys: pytest.CaptureFixture[str], out: Path) -> str:
+    """The one sentence on stderr; nothing was written."""
+    assert not out.exists()
+    (sentence,) = capsys.readouterr().err.splitlines()
+    return sentence
 
 
-def test_a_mistyped_training_setting_is_named(config):
-    config.with_name("tiny-train.yaml").write_text("epoch: 3\n")
-    with pytest.raises(ConfigError, match="epoch"):
-        read_train_settings(config.with_name("tiny-train.yaml"))
+def test_labels_that_the_tokenizer_does_not_know_are_refused(
+    capsys, config, traces, folder, tmp_path
+):
+    shutil.copytree(folder, tmp_path / "model")
+    words = Tokenizer(models.WordLevel({"[UNK]": 0, "so": 1}, unk_token="[UNK]"))
+    PreTrainedTokenizerFast(tokenizer_object=words, unk_token="[UNK]").save_pretrained(
+        tmp_path / "model"
+    )
+    flags = {"config": config, "traces": traces, "init": tmp_path / "model"}
+    assert run("train", **flags, out=tmp_path / "none") == 2
+    assert "has no token for the label 'identical'" in refused(capsys, tmp_path / "none")
 
 
-def test_the_learning_rate_warms_up_and_falls_to_nothing():
-    optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)])
-    settings = TrainSettings(learning_rate=1.0, warmup_share=0.1)
-    rates = []
-    for done in range(100):
-        set_learning_rate(optimiser, done, 100, settings)
-        rates.append(optimiser.param_groups[0]["lr"])
-    assert rates[:10] == pytest.approx([0.1 * (n + 1) for n in range(10)])
-    assert max(rates) == 1.0
-    assert rates[55] == pytest.approx(0.5)
-    assert rates[-1] < 1e-3
+def test_a_pair_longer_than_the_context_is_refused(capsys, config, traces, folder, tmp_path):
+    config.write_text(
+        config.read_text().replace("max_segment_chars: 70", "max_segment_chars: 9000")
+    )
+    text = json.loads(traces.read_text().splitlines()[0]) | {
+        "text": "x" * 3000,
+        "question_id": "q1",
+    }
+    traces.write_text(traces.read_text() + json.dumps(text) + "\n")
+    assert run("train", config=config, traces=traces, init=folder, out=tmp_path / "none") == 2
+    assert "and this judge reads at most 1,023" in refused(capsys, tmp_path / "none")
+
+
+@pytest.mark.parametrize("init", ["nowhere", "no-such/model"])
+def test_a_model_that_is_not_there_is_refused(capsys, monkeypatch, config, traces, tmp_path, init):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    assert run("train", config=config, traces=traces, init=init, out=tmp_path / "none") == 2
+    assert f"{init} cannot be loaded" in refused(capsys, tmp_path / "none")
+
+
+@pytest.mark.parametrize("flags", [{"fold": 0}, {"fold": 3, "folds": 3}, {"fold": 0, "folds": 1}])
+def test_a_fold_that_does_not_exist_is_refused(capsys, config, traces, folder, tmp_path, flags):
+    given = {"config": config, "traces": traces, "init": folder, "out": tmp_path / "none"}
+    assert run("train", **given, **flags) == 2
+    assert "--fold I from 0 to K-1" in refused(capsys, tmp_path / "none")
+
+
+def test_a_fold_is_left_out_and_recorded(config, traces, folder, tmp_path):
+    config.with_name("tiny-train.yaml").write_text(
+        "epochs: 1\nbf16: false\nvalidation_share: 0.2\n"
+    )
+    given = {"config": config, "traces": traces, "init": folder, "out": tmp_path / "judge"}
+    run("train", **given, fold=1, folds=4)
+    record = json.loads((tmp_path / "judge" / "training.json").read_text())
+    assert record["fold"] == {"number": 1, "of": 4}
+    assert len(record["test_questions"]) == 10
+    counts = record["data"]
+    assert counts["questions"] + counts["validation_questions"] + 10 <= 40
+
+
+def test_the_cut_on_the_command_line_is_what_the_judge_is_asked_with(
+    config, traces, folder, tmp_path
+):
+    config.with_name("tiny-train.yaml").write_text(
+        "epochs: 1\nbf16: false\nvalidation_share: 0.2\n"
+    )
+    given = {"config": config, "traces": traces, "init": folder}
+    for name, cut in (("words", {"words": 7}), ("tokens", {"tokens": 9, "tokenizer": folder})):
+        run("train", **given, **cut, out=tmp_path / name)
+    words, tokens = (
+        judge_spec(str(tmp_path / name / "judge.yaml")) for name in ("words", "tokens")
+    )
+    assert (words.segment_words, words.segment_tokens) == (7, None)
+    assert tokens.segment_tokens == 9
+    assert words.model == (tmp_path / "words").as_posix()
+
+
+def test_adapters_are_merged_and_kept_beside(config, traces, folder, tmp_path, spec):
+    config.with_name("tiny-train.yaml").write_text(
+        "epochs: 1\nlearning_rate: 0.01\nvalidation_share: 0.2\nbatch_tokens: 3000\n"
+        "lora_rank: 4\nlora_targets: [q_proj, v_proj]\nbf16: true\n"
+    )
+    out = tmp_path / "judge"
+    run("train", config=config, traces=traces, init=folder, out=out)
+    pair = Pair("q", "How many?", "so 4", "thus 4, so 5", True)
+    plain = load_judge(folder, spec)
+    merged = load_judge(out, spec)
+    before, after = plain.model.state_dict(), merged.model.state_dict()
+    assert before.keys() == after.keys()
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    assert changed
+    assert all("q_proj" in name or "v_proj" in name for name in changed)
+    adapted = PeftModel.from_pretrained(plain.model, out / "adapter")
+    assert plain.scores([pair]) == pytest.approx(merged.scores([pair]), abs=1e-5)
+    assert adapted.peft_config["default"].r == 4
+
+
+def test_the_logs_can_be_read_by_tensorboard(config, traces, folder, tmp_path):
+    config.with_name("tiny-train.yaml").write_text(
+        "epochs: 2\nbf16: false\nvalidation_share: 0.2\n"
+    )
+    run("train", config=config, traces=traces, init=folder, out=tmp_path / "judge")
+    logs = EventAccumulator(str(tmp_path / "judge" / "logs")).Reload()
+    steps = json.loads((tmp_path / "judge" / "training.json").read_text())["steps"]
+    assert [event.step for event in logs.Scalars("loss")] == list(range(1, steps + 1))
+    assert len(logs.Scalars("validation/auroc")) == 2
+    assert "learning_rate" in logs.Tags()["scalars"]
+
+
+def test_the_card_says_what_made_the_judge(config, traces, folder, tmp_path):
+    config.with_name("tiny-train.yaml").write_text(
+        "epochs: 2\nbf16: false\nvalidation_share: 0.2\n"
+    )
+    out = tmp_path / "judge"
+    run("train", config=config, traces=traces, init=folder, out=out, set="gamma=1.5")
+    record = json.loads((out / "training.json").read_text())
+    _, front, body = (out / "README.md").read_text().split("---\n", 2)
+    assert yaml.safe_load(front)["tags"] == ["deepprune", "judge"]
+    assert f"| pairs | {record['data']['pairs']:,} |" in body
+    assert "| gamma | 1.5 |" in body
+    assert f"| {record['best_epoch']} (kept) |" in body
+    assert f"    {record['command']}\n" in body
+    assert "--set gamma=1.5" in record["command"]
+
+
+def test_without_validation_the_last_epoch_is_kept_and_the_card_says_so(
+    config, traces, folder, tmp_path
+):
+    config.with_name("tiny-train.yaml").write_text(
+        "epochs: 2\nbf16: false\nvalidation_share: 0.0\n"
+    )
+    run("train", config=config, traces=traces, init=folder, out=tmp_path / "judge")
+    record = json.loads((tmp_path / "judge" / "training.json").read_text())
+    assert record["best_epoch"] == 2
+    assert record["epochs"][1]["auroc"] is None
+    assert "no questions were kept for it" in (tmp_path / "judge" / "README.md").read_text()

@@ -15,7 +15,13 @@ from orchestrator.core.facts import (
     TracePaused,
 )
 from orchestrator.errors import JournalError
-from orchestrator.journal import JournalWriter, new_run_dir, read_journal, write_run_file
+from orchestrator.journal import (
+    JournalTail,
+    JournalWriter,
+    new_run_dir,
+    read_journal,
+    write_run_file,
+)
 
 ENTRIES: list[Fact | Order] = [
     StartTrace(trace=0),
@@ -172,3 +178,36 @@ def test_a_run_file_is_written_whole(tmp_path: Path) -> None:
     assert (tmp_path / "report.json").read_text() == "{1}\n"
     with pytest.raises(JournalError):
         write_run_file(tmp_path / "gone", "report.json", "{}")
+
+
+def test_a_tail_gives_what_was_added_and_waits_for_a_torn_line(tmp_path: Path) -> None:
+    path = write(tmp_path, ENTRIES)
+    whole = path.read_bytes()
+    lines = whole.splitlines(keepends=True)
+    path.write_bytes(lines[0] + lines[1][:10])
+    tail = JournalTail(tmp_path)
+    assert tail.poll() == ENTRIES[:1]
+    assert tail.poll() == []
+    path.write_bytes(whole)
+    assert tail.poll() == ENTRIES[1:]
+
+
+def test_a_tail_names_the_damaged_line_and_the_missing_file(tmp_path: Path) -> None:
+    path = write(tmp_path, ENTRIES)
+    path.write_bytes(path.read_bytes() + b"nonsense\n")
+    with pytest.raises(JournalError, match="Line 6"):
+        JournalTail(path).poll()
+    with pytest.raises(JournalError, match="cannot be read"):
+        JournalTail(tmp_path / "nowhere").poll()
+
+
+def test_a_tail_takes_a_line_longer_than_it_reads_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.journal._TAIL_BYTES", 16)
+    write(tmp_path, ENTRIES)
+    tail = JournalTail(tmp_path)
+    read: list[Fact | Order] = []
+    while more := tail.poll():
+        read += more
+    assert read == ENTRIES

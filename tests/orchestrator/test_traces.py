@@ -1,6 +1,7 @@
 """Failure paths of one trace, with a reasoner that misbehaves on order."""
 
 import asyncio
+import contextlib
 import itertools
 
 import pytest
@@ -33,15 +34,28 @@ def chunk(text, ids, generated, finish_reason=None):
 END = chunk("\\boxed{4}", (9,), 1, "stop")
 
 
+class HangUp:
+    """Holds a stream until its trace hangs up; then the server sends what it still held."""
+
+    connection = None  # as of a response that has been read to its end
+
+    def __init__(self, *last_chunks):
+        self.last_chunks = last_chunks
+        self.came = asyncio.Event()
+
+    def close(self):
+        self.came.set()
+
+
 class Reasoner:
-    """Plays one list of chunks, errors and events per stream; an event holds the stream until it is set."""
+    """Plays one list per stream: chunks, errors, events to wait for, and `HangUp`s."""
 
     def __init__(self, *streams):
         self.streams = list(streams)
         self.asked = []
         self.closed = 0
 
-    async def stream(self, prompt, generated_ids=(), *, generated_tokens):
+    async def stream(self, prompt, generated_ids=(), *, generated_tokens, line):
         self.asked.append((tuple(generated_ids), generated_tokens))
         script = self.streams.pop(0)
         try:
@@ -50,6 +64,11 @@ class Reasoner:
                     raise item
                 if isinstance(item, asyncio.Event):
                     await item.wait()
+                elif isinstance(item, HangUp):
+                    line.attach(item)
+                    await item.came.wait()
+                    for last in item.last_chunks:
+                        yield last
                 else:
                     yield item
         finally:
@@ -61,6 +80,8 @@ class Harness:
         self.facts = []
         self.channel = asyncio.Queue(channel)
         self.slots = Slots(4)
+        self.launching = asyncio.Event()
+        self.launching.set()
         counter = itertools.count()
         self.runner = TraceRunner(
             0,
@@ -70,6 +91,7 @@ class Harness:
                 prompt=Prompt((1, 2, 3, 4, 5), ()),
                 resumable=resumable,
                 slots=self.slots,
+                launching=self.launching,
                 max_attempts=max_attempts,
                 answer_regex=None,
                 book=AnswerBook(AnswerChecker()),
@@ -191,6 +213,41 @@ async def test_a_pause_closes_the_stream_and_a_resume_goes_on_exactly():
     assert reasoner.asked == [((), 0), ((7,), 1)]
 
 
+async def test_what_arrives_after_hanging_up_belongs_to_the_trace():
+    reasoner = Reasoner([chunk("so ", (7,), 1), HangUp(chunk("on ", (8,), 2))], [END])
+    harness = Harness(reasoner)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(harness.runner.run())
+        await harness.until(TokensArrived)
+        harness.runner.pause()
+        assert (await harness.until(TracePaused)).tokens == 2
+        harness.runner.resume()
+        await harness.until(TraceFinished)
+    assert reasoner.asked == [((), 0), ((7, 8), 2)]
+
+
+async def test_a_trace_that_ended_while_it_was_hung_up_has_finished():
+    harness = Harness(Reasoner([chunk("so ", (7,), 1), HangUp(END)]))
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(harness.runner.run())
+        await harness.until(TokensArrived)
+        harness.runner.stop("pruned")
+        assert (await harness.until(TraceFinished)).answer == "4"
+
+
+async def test_a_trace_stopped_while_it_waits_to_try_again_asks_no_more(monkeypatch):
+    monkeypatch.setattr("orchestrator.traces._backoff", lambda state: 3600.0)
+    reasoner = Reasoner([chunk("so ", (7,), 1), StreamBroken("reset")], [END])
+    harness = Harness(reasoner)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(harness.runner.run())
+        await harness.until(TokensArrived)
+        await asyncio.sleep(0)
+        harness.runner.stop("pruned")
+        await harness.until(TraceStopped)
+    assert len(reasoner.asked) == 1
+
+
 async def test_a_chunk_that_no_one_has_taken_yet_survives_the_pause():
     reasoner = Reasoner([chunk("so ", (7,), 1), chunk("on ", (8,), 2), asyncio.Event()], [END])
     harness = Harness(reasoner, channel=1)  # full after TraceStarted: the first chunk must wait
@@ -259,3 +316,45 @@ async def test_cancelling_the_runner_closes_its_stream():
 async def test_a_trace_cut_by_its_limit_has_no_ballot():
     facts = await Harness(Reasoner([chunk("<think> so \\boxed{4}", (7,), 1, "length")])).run()
     assert (facts[-1].answer, facts[-1].finish_reason) == (None, "length")
+
+
+async def test_a_trace_that_has_not_started_waits_while_launching_is_held():
+    reasoner = Reasoner([END])
+    harness = Harness(reasoner)
+    harness.launching.clear()
+    run = asyncio.create_task(harness.run())
+    await asyncio.sleep(0.05)
+    assert reasoner.asked == []
+    harness.launching.set()
+    assert isinstance((await run)[-1], TraceFinished)
+
+
+async def test_a_trace_in_the_queue_gives_its_turn_away_while_launching_is_held():
+    reasoner = Reasoner([END])
+    harness = Harness(reasoner)
+    harness.slots = harness.runner._shared.slots
+    async with contextlib.AsyncExitStack() as taken:
+        for _ in range(4):
+            await taken.enter_async_context(harness.slots.one())
+        run = asyncio.create_task(harness.run())
+        await asyncio.sleep(0.01)
+        harness.launching.clear()
+    await asyncio.sleep(0.05)
+    assert reasoner.asked == []
+    async with harness.slots.one():  # its turn was given away
+        harness.launching.set()
+        assert isinstance((await run)[-1], TraceFinished)
+
+
+async def test_a_resumed_trace_goes_on_while_launching_is_held():
+    hold = asyncio.Event()
+    reasoner = Reasoner([chunk("so ", (7,), 1), hold], [END])
+    harness = Harness(reasoner)
+    run = asyncio.create_task(harness.runner.run())
+    await harness.until(TokensArrived)
+    harness.runner.pause()
+    await harness.until(TracePaused)
+    harness.launching.clear()
+    harness.runner.resume()
+    await harness.until(TraceFinished)
+    await run

@@ -2,7 +2,14 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from orchestrator.core.facts import RunInterrupted, StartTrace, TokensArrived, TraceStarted
+from orchestrator.core.facts import (
+    AskJudge,
+    RunInterrupted,
+    StartTrace,
+    TokensArrived,
+    TraceStarted,
+    UserActed,
+)
 from orchestrator.view import RunView
 
 
@@ -165,6 +172,55 @@ def test_finds_the_servers_alone_or_in_a_list(story: Callable[..., Any]) -> None
     told.facts[0].capabilities.clear()
     told.facts[0].capabilities.update(endpoints=[alone, alone], judge={"dialect": "chat"})
     assert len(told.view().servers) == 2
+
+
+def test_events_are_all_facts_but_the_text(story: Callable[..., Any]) -> None:
+    told = story(1).start(0).tokens(0, 5).finish(0, 9)
+    assert told.view().events == [
+        fact for fact in told.facts if not isinstance(fact, TokensArrived)
+    ]
+
+
+def test_a_trace_is_asked_about_until_its_verdict_comes(story: Callable[..., Any]) -> None:
+    view = story(2).start(0, 1).view()
+    view.apply(AskJudge(trace=1, members=(0,)))
+    assert (view.traces[0].asked, view.traces[1].asked) == (False, True)
+    for fact in story(2).judged(1, 0).facts[1:]:
+        view.apply(fact)
+    assert not view.traces[1].asked
+    view.apply(AskJudge(trace=1, members=(0,)))
+    for fact in story(2).judge_failed(1, 0).facts[1:]:
+        view.apply(fact)
+    assert not view.traces[1].asked
+
+
+def test_tokens_are_counted_by_the_quarter_of_a_second(story: Callable[..., Any]) -> None:
+    told = story(1).start(0).tokens(0, 3).tokens(0, 5)  # at 0.1, 0.2 and 0.3 s
+    assert told.view().tokens_per_tick == [3, 2]
+
+
+def test_the_tail_is_the_end_of_the_text(story: Callable[..., Any]) -> None:
+    told = story(1).start(0)
+    for number in range(1000):
+        told.tokens(0, number, text=f"{number} ")
+    trace = told.view().traces[0]
+    assert trace.tail == trace.text[-400:] == trace.tail
+
+
+def test_acts_of_the_user_show_in_the_view(story: Callable[..., Any]) -> None:
+    view = story(2, judge={"endpoint": "j"}).view()
+    assert view.tau == 0.5
+    for act, trace, tau in (("tau", None, 0.7), ("pin", 0, None), ("hold", None, None)):
+        view.apply(UserActed(at=1.0, act=act, trace=trace, tau=tau))
+    assert (view.tau, view.traces[0].pinned, view.held) == (0.7, True, True)
+    view.apply(UserActed(at=2.0, act="unpin", trace=0))
+    view.apply(UserActed(at=2.0, act="release"))
+    view.apply(UserActed(at=2.0, act="stop", trace=1))
+    assert (view.traces[0].pinned, view.held) == (False, False)
+
+
+def test_a_policy_without_a_judge_has_no_tau(story: Callable[..., Any]) -> None:
+    assert story(1).view().tau is None
 
 
 def test_folds_text_about_as_fast_as_it_is_read(story: Callable[..., Any]) -> None:

@@ -4,16 +4,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
+
 from orchestrator.config import Settings
 from orchestrator.core.engine import Engine, Outcome
 from orchestrator.core.facts import (
     AskJudge,
     Fact,
     FinishRun,
+    HoldLaunches,
     JudgeFailed,
     Order,
     PairsJudged,
     PauseTrace,
+    ReleaseLaunches,
     ResumeTrace,
     RunInterrupted,
     RunStarted,
@@ -26,6 +30,7 @@ from orchestrator.core.facts import (
     TraceResumed,
     TraceStarted,
     TraceStopped,
+    UserActed,
 )
 
 Chooser = Callable[[int], int]
@@ -65,6 +70,8 @@ class World:
     choose: Chooser
     resumable: bool = True
     interrupt_after: int | None = None
+    acts: Sequence[tuple[int, UserActed]] = ()
+    """What the user does before which step; launching that is held is released when nothing else can happen."""
     capabilities: dict[str, Any] | None = None
     facts: list[Fact] = field(default_factory=list)
     orders: list[Order] = field(default_factory=list)
@@ -76,6 +83,7 @@ class World:
         self._want = dict.fromkeys(range(len(self.scripts)), "")
         self._reason: dict[int, str] = {}
         self._questions: list[AskJudge] = []
+        self._held = False
         self.over = False
 
     def play(self) -> "World":
@@ -86,7 +94,14 @@ class World:
         self._feed(started)
         steps = 0
         while not self.over:
+            for _step, act in (each for each in self.acts if each[0] == steps):
+                self._feed(msgspec.structs.replace(act, at=self._now()))
+            if self.over:
+                break
             events = self._possible()
+            if not events and self._held:
+                self._feed(UserActed(at=self._now(), act="release"))
+                events = self._possible()
             assert events, "the run hangs: nothing can happen and it is not over"
             if steps == self.interrupt_after:
                 self._feed(RunInterrupted(at=self._now()))
@@ -127,6 +142,8 @@ class World:
                 self._reason.setdefault(trace, reason)
             case AskJudge():
                 self._questions.append(order)
+            case HoldLaunches() | ReleaseLaunches():
+                self._held = isinstance(order, HoldLaunches)
             case FinishRun():
                 self.over = True
 
@@ -151,6 +168,8 @@ class World:
             return events
         if want == "pause" and state == "running":
             events.append(lambda: self._pause(trace))
+        if state == "queued" and self._held:
+            return events
         # an order takes time to arrive: the trace may also go on meanwhile
         events.append(lambda: self._advance(trace))
         return events

@@ -35,6 +35,7 @@ from orchestrator.core.facts import (
     TraceJoined,
     TraceStopped,
     TraceUnjudged,
+    UserActed,
 )
 from orchestrator.core.policies.policy import Step
 
@@ -108,6 +109,8 @@ class DeepPrune:
                 self._clustering.judged(fact.trace, fact.members, fact.probabilities)
             case JudgeFailed():
                 self._let_run(fact, step)
+            case UserActed(tau=float(tau)):
+                self._clustering.tau = tau
             case TraceFinished():
                 self._ended.add(fact.trace)
                 self._finished.add(fact.trace)

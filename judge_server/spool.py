@@ -1,0 +1,113 @@
+"""Cut traces on disk, found again by question and model: what is in memory is a number for each trace.
+
+The rule: a question is known by its id **and** its text. One text under two ids is one question, so that it
+cannot be in two splits; two texts under one id are refused.
+"""
+
+import hashlib
+from array import array
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryFile
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from judge_server.pairs import SegmentedTrace, TraceGroup
+from judge_server.traces import TraceRow
+from orchestrator.errors import DatasetError
+
+__all__ = ["Spool"]
+
+
+@dataclass(slots=True)
+class _Places:
+    """Where a question's text and its traces by each model lie in the file, in bytes from its start."""
+
+    question_id: str
+    question: int
+    models: dict[str, "array[int]"] = field(default_factory=dict)
+
+
+class Spool:
+    """A temporary file of cut traces in `folder`; a context manager that removes it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.traces = 0
+        self._file = TemporaryFile(dir=folder)  # noqa: SIM115 - closed on exit
+        self._questions: dict[bytes, _Places] = {}
+        self._digests: dict[str, bytes] = {}
+        self._encoder = msgspec.json.Encoder()
+        self._decoder = msgspec.json.Decoder(SegmentedTrace | None)
+
+    @property
+    def questions(self) -> int:
+        """Different questions so far."""
+        return len(self._questions)
+
+    @property
+    def models(self) -> set[str]:
+        """The models that wrote the traces."""
+        return {model for places in self._questions.values() for model in places.models}
+
+    @property
+    def repeated_questions(self) -> int:
+        """Ids whose text was there already under another id, which stands for both."""
+        return len(self._digests) - len(self._questions)
+
+    def add(self, row: TraceRow, cut: SegmentedTrace | None) -> None:
+        """Keeps what is needed of a trace. Raises DatasetError if its question's id stands for another text."""
+        digest = self._digest(row)
+        if digest not in self._questions:
+            self._questions[digest] = _Places(row.question_id, self._write(row.question))
+        offsets = self._questions[digest].models.setdefault(row.model, array("Q"))
+        offsets.append(self._write(cut))
+        self.traces += 1
+
+    def groups(self) -> Iterator[list[TraceGroup]]:
+        """For each question, in order of first appearance, its traces by model; one question is in memory."""
+        for places in self._questions.values():
+            question = msgspec.json.decode(self._line(places.question), type=str)
+            yield [
+                TraceGroup(
+                    question_id=places.question_id,
+                    question=question,
+                    model=model,
+                    traces=[self._decoder.decode(self._line(offset)) for offset in offsets],
+                )
+                for model, offsets in places.models.items()
+            ]
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._file.close()
+
+    def _digest(self, row: TraceRow) -> bytes:
+        """What stands for the question's text, however it is spaced; for its id if it has no text."""
+        text = " ".join(row.question.split())
+        digest = hashlib.blake2b((text or row.question_id).encode(), digest_size=16).digest()
+        known = self._digests.setdefault(row.question_id, digest)
+        if known != digest:
+            raise DatasetError(
+                f"The traces give two different questions the id '{row.question_id}'; "
+                "give each question its own."
+            )
+        return digest
+
+    def _write(self, value: SegmentedTrace | str | None) -> int:
+        offset = self._file.tell()
+        self._file.write(self._encoder.encode(value) + b"\n")
+        return offset
+
+    def _line(self, offset: int) -> bytes:
+        self._file.seek(offset)
+        return self._file.readline()

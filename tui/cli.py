@@ -1,0 +1,155 @@
+"""`deepprune-tui`: shows a recorded run, or follows one that goes on.
+
+The rule: nothing heavy is imported before the flags are read, so `--help` answers at once.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator import __version__
+from orchestrator.errors import ConfigError, DeepPruneError
+
+if TYPE_CHECKING:
+    from tui.sources import Source
+
+__all__ = ["main"]
+
+_SCREENS = ("live", "trace", "questions")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns the exit code and never shows a traceback for a foreseen error."""
+    arguments = _parser().parse_args(argv)
+    try:
+        return _run(arguments)
+    except DeepPruneError as error:
+        print(f"deepprune-tui: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    source = _source(arguments)
+    if arguments.web:
+        return _serve(arguments)
+    if arguments.svg is not None:
+        return _save_svg(source, arguments)
+    served = "TEXTUAL_DRIVER" in os.environ  # --web runs us behind a page
+    if not served and not (sys.stdin.isatty() and sys.stdout.isatty()):
+        raise ConfigError("This is no terminal; save the screen with --svg FILE, or use --web.")
+    from tui.app import DeepPruneApp
+
+    DeepPruneApp(source, theme=f"deepprune-{arguments.theme}").run()
+    return 0
+
+
+def _serve(arguments: argparse.Namespace) -> int:
+    from tui.web import serve
+
+    command = [sys.executable, "-m", "tui.cli", str(_run_folder(arguments).resolve())]
+    command += ["--theme", arguments.theme, *(["--follow"] if arguments.follow else [])]
+    try:
+        serve(command, arguments.host, arguments.port)
+    except OSError as error:
+        raise ConfigError(
+            f"{arguments.host}:{arguments.port} cannot be used ({error.strerror}): give another --port."
+        ) from error
+    return 0
+
+
+def _source(arguments: argparse.Namespace) -> "Source":
+    from tui.sources import Following, Recording
+
+    run = _run_folder(arguments)
+    if arguments.follow:
+        return Following(run)
+    recording = Recording(run, playing=arguments.svg is None)
+    recording.open(0)
+    return recording
+
+
+def _run_folder(arguments: argparse.Namespace) -> Path:
+    if arguments.demo == (arguments.run is not None):
+        raise ConfigError("Give the folder of a run, such as runs/2026-…, or --demo.")
+    if arguments.demo:
+        return demo_run()
+    run: Path = arguments.run
+    return run
+
+
+def demo_run() -> Path:
+    """The recorded run that comes with the package.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    folder = Path(__file__).parents[1] / "nano" / "demo-run"
+    if not folder.is_dir():
+        raise ConfigError(
+            "The recorded run is not installed; reinstall deepprune from a complete checkout or wheel."
+        )
+    return folder
+
+
+def _save_svg(source: "Source", arguments: argparse.Namespace) -> int:
+    from tui.screenshot import Shot, save_svg
+
+    shot = Shot(
+        screen=arguments.screen,
+        size=arguments.size,
+        at=arguments.at,
+        trace=arguments.trace,
+        theme=f"deepprune-{arguments.theme}",
+    )
+    save_svg(source, shot, arguments.svg)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="deepprune-tui",
+        description="Replay a recorded run, or follow one that goes on.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"deepprune {__version__}")
+    parser.add_argument("run", nargs="?", type=Path, metavar="RUN", help="a run's folder")
+    parser.add_argument(
+        "--demo", action="store_true", help="the recorded run that comes with deepprune"
+    )
+    parser.add_argument("--follow", action="store_true", help="watch a run that goes on elsewhere")
+    parser.add_argument("--theme", choices=("dark", "light"), default="dark")
+    page = parser.add_argument_group("a browser instead of a terminal")
+    page.add_argument("--web", action="store_true", help="serve the screens as a page")
+    page.add_argument("--host", default="127.0.0.1", help="default: this machine only")
+    page.add_argument("--port", type=int, default=8021)
+    shot = parser.add_argument_group("a picture instead of a terminal")
+    shot.add_argument("--svg", type=Path, metavar="FILE", help="save the screen and leave")
+    shot.add_argument(
+        "--size", type=_size, default=(120, 40), metavar="WxH", help="default: 120x40"
+    )
+    shot.add_argument("--screen", choices=_SCREENS, default="live")
+    shot.add_argument(
+        "--at", type=float, metavar="SECONDS", help="moment of the run; default: its end"
+    )
+    shot.add_argument("--trace", type=int, default=0, metavar="N", help="with --screen trace")
+    return parser
+
+
+def _size(text: str) -> tuple[int, int]:
+    width, _x, height = text.partition("x")
+    try:
+        size = int(width), int(height)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is no size; write it as 120x40") from None
+    if not (20 <= size[0] <= 1000 and 5 <= size[1] <= 500):
+        raise argparse.ArgumentTypeError(f"{text} is out of range: from 20x5 to 1000x500")
+    return size
+
+
+if __name__ == "__main__":
+    sys.exit(main())

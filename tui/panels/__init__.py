@@ -1,0 +1,1 @@
+"""What the screens are made of: each panel turns a frame (a run and a size) into lines."""

@@ -1,0 +1,112 @@
+"""The bill: what was generated, what cons@N would cost, what is saved, what the judge took."""
+
+from rich.style import Style
+from textual.strip import Strip
+
+from orchestrator.view import RunView
+from tui.cells import Part, line, sparkline
+from tui.figures import Figures, Share
+from tui.palette import Palette
+from tui.panels.panel import Frame, title
+
+__all__ = ["draw_bill"]
+
+_LABEL = 11
+_TICKS_SHOWN = 24
+
+
+def draw_bill(frame: Frame) -> list[Strip]:
+    """The rows that fit, the most telling first in line to stay."""
+    figures = frame.watch.figures
+    rows = [
+        ("generated", _generated(frame)),
+        (f"cons@{figures.cost.planned}", _projected(frame, figures)),
+        ("saved", _saved(frame, figures.saved)),
+        ("judge", _judge(frame, figures)),
+        ("net", _net(frame, figures)),
+        ("same cost", _equal(frame, figures)),
+    ]
+    if figures.money is not None:
+        spent, whole = figures.money
+        rows.append(
+            (
+                "money",
+                [(f"{spent:,.4f}", frame.palette.text), (f" of {whole:,.4f}", frame.palette.dim)],
+            )
+        )
+    lines = [title(frame, "bill", aside="tokens")]
+    for label, parts in rows[: max(0, frame.height - 1)]:
+        lines.append(line(frame.width, [(f" {label:<{_LABEL}}", frame.palette.dim), *parts]))
+    return lines
+
+
+def _generated(frame: Frame) -> list[Part]:
+    palette, view, rate = frame.palette, frame.watch.view, frame.watch.rate
+    parts: list[Part] = [(f"{view.generated_tokens:>10,}", palette.strong)]
+    if rate is not None and view.finished is None:
+        parts.append((f"  {rate:,.0f}/s ", palette.dim))
+    else:
+        parts.append(("  ", palette.dim))
+    room = frame.width - _LABEL - 1 - sum(len(text) for text, _style in parts) - 1
+    values = _per_cell(view, max(0, min(_TICKS_SHOWN, room)))
+    return [*parts, (sparkline(values, max(values, default=0.0)), palette.accent)]
+
+
+def _per_cell(view: RunView, cells: int) -> list[float]:
+    """The run's token rate from start to now, averaged into at most so many cells."""
+    ticks = view.tokens_per_tick
+    if not ticks or not cells:
+        return []
+    size = -(-len(ticks) // cells)
+    groups = [ticks[start : start + size] for start in range(0, len(ticks), size)]
+    return [sum(group) / len(group) for group in groups]
+
+
+def _projected(frame: Frame, figures: Figures) -> list[Part]:
+    cost, palette = figures.cost, frame.palette
+    if cost.tokens is None:
+        return [(f"{'–':>10}", palette.text), ("  until a trace has finished", palette.dim)]
+    high = "?" if cost.high is None else f"{cost.high:,.0f}"
+    between = "  exact" if cost.method == "observed" else f"  {cost.low:,.0f} to {high}"
+    return [(f"{cost.tokens:>10,.0f}", palette.text), (between, palette.dim)]
+
+
+def _saved(frame: Frame, saved: Share | None) -> list[Part]:
+    palette = frame.palette
+    if saved is None:
+        return [(f"{'–':>10}", palette.text)]
+    parts: list[Part] = [(f"{saved.estimate:>10.0%}", _tone(palette, saved.estimate))]
+    if saved.low is not None and saved.high is not None and saved.low != saved.high:
+        low, high = sorted((saved.low, saved.high))
+        parts.append((f"  {low:.0%} to {high:.0%}", palette.dim))
+    return parts
+
+
+def _tone(palette: Palette, share: float) -> Style:
+    rounded = round(share, 2)
+    return palette.good if rounded > 0 else palette.warn if rounded < 0 else palette.text
+
+
+def _judge(frame: Frame, figures: Figures) -> list[Part]:
+    judge, palette = frame.watch.view.judge, frame.palette
+    if not judge.calls and not judge.failures:
+        return [(f"{'–':>10}", palette.text)]
+    pairs = f"  {judge.pairs:,} pairs in {judge.calls:,} calls"
+    return [(f"{figures.judge_tokens:>10,.0f}", palette.text), (pairs, palette.dim)]
+
+
+def _net(frame: Frame, figures: Figures) -> list[Part]:
+    palette = frame.palette
+    if figures.net is None:
+        return [(f"{'–':>10}", palette.text)]
+    return [
+        (f"{figures.net:>10.0%}", _tone(palette, figures.net)),
+        ("  with the judge's bill", palette.dim),
+    ]
+
+
+def _equal(frame: Frame, figures: Figures) -> list[Part]:
+    palette = frame.palette
+    if figures.equal_cost_votes is None:
+        return [(f"{'–':>10}", palette.text)]
+    return [(f"{f'cons@{figures.equal_cost_votes:.1f}':>10}", palette.text)]

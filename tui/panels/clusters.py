@@ -1,0 +1,66 @@
+"""The clusters by size: who represents them, what their finished members answered, how alike the last one was."""
+
+from textual.strip import Strip
+
+from orchestrator.view import ClusterView, RunView
+from tui.cells import Part, bar, inert, line, spread
+from tui.panels.panel import Frame, title
+from tui.states import GLYPHS
+
+__all__ = ["draw_clusters"]
+
+
+def draw_clusters(frame: Frame) -> list[Strip]:
+    """A line for each cluster, with the representative's last line under it where there is room."""
+    view = frame.watch.view
+    ranked = sorted(view.clusters.values(), key=lambda each: (-len(each.members), each.cluster))
+    room = max(0, frame.height - 1)
+    hidden = len(ranked) - room
+    aside = f"{hidden + 1} more" if hidden > 0 else ""
+    lines = [title(frame, "clusters", str(len(ranked)) if ranked else "", aside)]
+    if not ranked:
+        return [*lines, line(frame.width, [(f" {_nothing(view)}", frame.palette.dim)])]
+    quoted = max(0, room - len(ranked))  # the largest get a second line first
+    for rank, cluster in enumerate(ranked[: room - 1 if hidden > 0 else room]):
+        lines.append(_row(frame, cluster, len(ranked[0].members)))
+        if rank < quoted:
+            lines.append(_quote(frame, cluster))
+    return lines
+
+
+def _nothing(view: RunView) -> str:
+    return (
+        "no trace has reached its checkpoint yet"
+        if view.tau is not None
+        else "this policy does not cluster"
+    )
+
+
+def _row(frame: Frame, cluster: ClusterView, largest: int) -> Strip:
+    palette, size = frame.palette, len(cluster.members)
+    name = f" {cluster.cluster:>2} "
+    who = f"{GLYPHS['representative']}{cluster.representative:<4}"
+    width = max(6, min(28, frame.width // 4))
+    left: list[Part] = [
+        (name, palette.text),
+        (who, palette.states["representative"]),
+        (f"{size:>4} ", palette.strong),
+        (bar(size / largest, width), palette.accent if size == largest else palette.dim),
+        (" " + _answers(cluster), palette.text),
+    ]
+    similarity = frame.watch.view.traces[cluster.members[-1]].similarity
+    right: list[Part] = [] if similarity is None else [(f"{similarity:.2f} ", palette.dim)]
+    return spread(frame.width, left, right)
+
+
+def _answers(cluster: ClusterView) -> str:
+    return "  ".join(
+        f"{inert(answer, limit=24)} ×{count}" for answer, count in cluster.answers.most_common(4)
+    )
+
+
+def _quote(frame: Frame, cluster: ClusterView) -> Strip:
+    """The last line that the representative has written so far."""
+    text = frame.watch.view.traces[cluster.representative].tail
+    last = next((row for row in reversed(text.splitlines()) if row.strip()), "")
+    return line(frame.width, [("      ", frame.palette.dim), (inert(last), frame.palette.dim)])

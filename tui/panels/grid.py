@@ -1,0 +1,225 @@
+"""The trace grid: one cell for each trace, as roomy as their number allows, with a cursor.
+
+The rule: cells stay where they are for the whole run; a state shows as glyph and colour, the length so far as
+a fill. What the grid looks like is a pure function of a frame and a `Layout`.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from rich.style import Style
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.strip import Strip
+
+from orchestrator.view import RunView, TraceView
+from tui.cells import Part, bar, inert, level, line, pad
+from tui.panels.panel import Frame, Panel, title
+from tui.states import GLYPHS, shown_state
+
+__all__ = ["Grid", "Layout", "draw_grid", "layout_for"]
+
+Kind = Literal["roomy", "named", "filled", "tight", "dots"]
+
+_ROOMY = 15  # cells of a trace that shows a bar and its tokens, beside its number
+_ROOMIEST = 44
+_NOTE = 8  # cells for the answer or the cluster
+_TELLING = 26  # with so many there is room for a note
+_CELLS: dict[Kind, int] = {"filled": 3, "tight": 2, "dots": 1}
+_REVERSE = Style(reverse=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """How a grid is laid out; sizes are in cells, `label` is the width of the row labels."""
+
+    kind: Kind
+    columns: int
+    cell: int
+    label: int
+
+    def at(self, x: int, row: int) -> int | None:
+        """The trace under column `x` of grid row `row`, which may be more than there are."""
+        column = (x - self.label) // self.cell
+        return (
+            row * self.columns + column if 0 <= column < self.columns and x >= self.label else None
+        )
+
+
+def layout_for(traces: int, width: int, rows: int) -> Layout:
+    """The roomiest layout that shows `traces` in `width` x `rows` cells; the smallest may need scrolling."""
+    needed = max(1, -(-traces // max(1, rows)))
+    digits = len(str(max(0, traces - 1)))
+    if width // needed >= _ROOMY + digits:
+        return Layout("roomy", needed, min(_ROOMIEST, width // needed), 0)
+    if width // needed >= digits + 4:
+        return Layout("named", width // (digits + 4), digits + 4, 0)
+    room = max(1, width - digits - 2)
+    kind: Kind = "filled" if room // 3 >= needed else "tight" if room // 2 >= needed else "dots"
+    cell = _CELLS[kind]
+    return Layout(kind, max(1, _round(room // cell)), cell, digits + 2)
+
+
+def _round(columns: int) -> int:
+    """A number of columns that is easy to count with, if that costs little."""
+    return columns - columns % 10 if columns >= 20 else columns
+
+
+def draw_grid(frame: Frame, layout: Layout, *, cursor: int, top: int, focused: bool) -> list[Strip]:
+    """The title and the rows from `top` on."""
+    view = frame.watch.view
+    scale = _scale(view)
+    head = title(frame, "traces", str(len(view.traces) or ""), f"full = {scale:,} tokens")
+    lines = [head]
+    for row in range(top, top + frame.height - 1):
+        numbers = range(row * layout.columns, (row + 1) * layout.columns)
+        parts = _label(frame, layout, numbers.start) if numbers.start < len(view.traces) else []
+        for number in numbers:
+            trace = view.traces.get(number)
+            if trace is not None:
+                chosen = number == cursor
+                parts += _cell(frame, layout, trace, scale, chosen=chosen, focused=focused)
+        lines.append(line(frame.width, parts))
+    return lines
+
+
+def _scale(view: RunView) -> int:
+    """The length of a full fill in tokens: a round number, so that it seldom changes."""
+    longest = max((trace.tokens for trace in view.traces.values()), default=0)
+    scale = 100
+    while True:
+        for step in (1, 1.5, 2, 3, 4, 5, 7):
+            if longest <= scale * step:
+                return round(scale * step)
+        scale *= 10
+
+
+def _label(frame: Frame, layout: Layout, first: int) -> list[Part]:
+    return [(f"{first:>{layout.label - 1}} ", frame.palette.dim)] if layout.label else []
+
+
+def _cell(
+    frame: Frame, layout: Layout, trace: TraceView, scale: int, *, chosen: bool, focused: bool
+) -> list[Part]:
+    palette = frame.palette
+    state = shown_state(frame.watch.view, trace)
+    style = palette.states[state]
+    glyph = GLYPHS[state]
+    marked = style + Style(underline=trace.pinned, bold=trace.pinned or None)
+    if chosen:
+        marked += _REVERSE if focused else Style(underline=True, bold=True)
+    share = trace.tokens / scale
+    if layout.kind == "roomy":
+        return _roomy(frame, layout, trace, share, glyph, style, marked)
+    if layout.kind == "dots":
+        return [(glyph, marked)]
+    fill = level(share) if trace.tokens else " "
+    if layout.kind == "named":
+        name = f"{glyph}{trace.trace:>{layout.cell - 4}}"
+        return [(" ", palette.text), (name, marked), (fill, style), (" ", palette.text)]
+    return [(glyph, marked), (fill, style), (" " * (layout.cell - 2), palette.text)]
+
+
+def _roomy(
+    frame: Frame,
+    layout: Layout,
+    trace: TraceView,
+    share: float,
+    glyph: str,
+    style: Style,
+    marked: Style,
+) -> list[Part]:
+    """Glyph, number, bar, tokens, and how it ended or where it belongs if there is room."""
+    digits = len(str(max(0, len(frame.watch.view.traces) - 1)))
+    tokens = f"{trace.tokens:,}" if trace.tokens else ""
+    telling = _NOTE if layout.cell >= _TELLING + digits else 0
+    quiet = frame.palette.dim
+    parts: list[Part] = [
+        (" ", quiet),
+        (f"{glyph} {trace.trace:>{digits}}", marked),
+        (f" {bar(share, layout.cell - digits - 11 - telling)}", style),
+        (f"{tokens:>6} ", quiet),
+    ]
+    if telling:
+        answered = trace.ending == "finished"
+        parts.append((pad(_note(trace), telling), frame.palette.text if answered else quiet))
+    return parts
+
+
+def _note(trace: TraceView) -> str:
+    if trace.ending == "finished":
+        return "–" if trace.answer is None else f"= {inert(trace.answer, limit=8)}"
+    return "" if trace.cluster is None else f"in {trace.cluster}"
+
+
+class Grid(Panel, can_focus=True):
+    """The grid with its cursor; the cursor is the trace that keys act on."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("left,h", "move(-1, 0)", "left", show=False),
+        Binding("right,l", "move(1, 0)", "right", show=False),
+        Binding("up,k", "move(0, -1)", "up", show=False),
+        Binding("down,j", "move(0, 1)", "down", show=False),
+        Binding("home", "jump(0)", "first trace", show=False),
+        Binding("end", "jump(-1)", "last trace", show=False),
+        Binding("enter", "open", "look at the trace"),
+    ]
+
+    class Opened(Message):
+        """The user wants to see a trace."""
+
+        def __init__(self, trace: int) -> None:
+            super().__init__()
+            self.trace = trace
+
+    def __init__(self, *, id: str) -> None:  # noqa: A002  (Textual's own name)
+        super().__init__(self._draw_grid, id=id)
+        self.cursor = 0
+        self._top = 0
+        self._count = 0
+        self._layout = layout_for(1, 1, 1)
+
+    def _draw_grid(self, frame: Frame) -> list[Strip]:
+        self._count = len(frame.watch.view.traces)
+        rows = frame.height - 1
+        self._layout = layout_for(self._count, frame.width, rows)
+        row = self.cursor // self._layout.columns
+        last = max(0, -(-self._count // self._layout.columns) - rows)
+        self._top = min(last, max(row - rows + 1, min(self._top, row)))
+        return draw_grid(
+            frame, self._layout, cursor=self.cursor, top=self._top, focused=self.has_focus
+        )
+
+    def action_move(self, columns: int, rows: int) -> None:
+        """Moves the cursor; at the edges it stays."""
+        target = self.cursor + columns + rows * self._layout.columns
+        if 0 <= target < self._count:
+            self.cursor = target
+
+    def action_jump(self, trace: int) -> None:
+        """Puts the cursor on a trace; -1 is the last."""
+        if self._count:
+            self.cursor = trace % self._count
+
+    def action_open(self) -> None:
+        """Says that the user wants to see the trace under the cursor."""
+        if self._count:
+            self.post_message(self.Opened(self.cursor))
+
+    def on_click(self, event: events.Click) -> None:
+        """A click moves the cursor, a second one opens."""
+        trace = self._layout.at(event.x, self._top + event.y - 1) if event.y > 0 else None
+        if trace is None or trace >= self._count:
+            return
+        self.cursor = trace
+        if event.chain > 1:
+            self.action_open()
+
+    def on_mouse_scroll_down(self) -> None:
+        """One row down."""
+        self.action_move(0, 1)
+
+    def on_mouse_scroll_up(self) -> None:
+        """One row up."""
+        self.action_move(0, -1)

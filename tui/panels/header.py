@@ -1,0 +1,116 @@
+"""The head of the live screen: what is asked, of whom, how long already; and the states as a bar with a legend."""
+
+from textual.strip import Strip
+
+from orchestrator.view import RunView
+from tui.cells import Part, inert, line, spread
+from tui.panels.panel import Frame
+from tui.states import GLYPHS, LABELS, ORDER, Shown, count_states
+
+__all__ = ["draw_header", "draw_states"]
+
+
+def draw_header(frame: Frame, notice: str = "") -> list[Strip]:
+    """The question and the time; below it models, endpoints and policy; `notice` goes before what is known."""
+    view, palette, notice = frame.watch.view, frame.palette, inert(notice)
+    question: list[Part] = [(" ", palette.text), (inert(view.question), palette.strong)]
+    return [
+        spread(frame.width, question, [*_time(frame), (" ", palette.text)]),
+        spread(frame.width, [(f" {_setup(view, notice)}", palette.dim)], _outcome(frame, notice)),
+    ]
+
+
+def _time(frame: Frame) -> list[Part]:
+    view, palette = frame.watch.view, frame.palette
+    parts: list[Part] = [(clock(view.elapsed), palette.strong)]
+    eta = frame.watch.figures.eta
+    if eta is not None and view.vote is None:
+        parts.append((f"  about {clock(eta)} left", palette.dim))
+    return parts
+
+
+def clock(seconds: float) -> str:
+    """Seconds as people write them: 5.9 s, 2:05, 1:02:05."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(int(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _setup(view: RunView, notice: str) -> str:
+    """Models with their servers, and the policy."""
+    if view.run is None:
+        return notice or "waiting for the servers"
+    found = view.run.capabilities
+    parts = [_model(found)]
+    judge = found.get("judge")
+    if judge:
+        parts.append(f"judge {_model(judge)}")
+    policy = view.run.settings.get("policy", {}).get("name", "")
+    parts.append(f"{policy} N={view.planned}")
+    if view.tau is not None:
+        parts.append(f"tau {view.tau:.2f}")
+    return " · ".join(parts)
+
+
+def _model(found: dict[str, object]) -> str:
+    address = str(found.get("endpoint", "")).split("://")[-1].split("/")[0]
+    return f"{inert(str(found.get('model', '?')), limit=40)} @ {inert(address, limit=40)}"
+
+
+def _outcome(frame: Frame, notice: str) -> list[Part]:
+    view, palette = frame.watch.view, frame.palette
+    if view.vote is None:
+        state = "stopping " if view.interrupted else "launching paused " if view.held else ""
+        return [(state, palette.warn)] if state else []
+    leave: list[Part] = [(f"{notice}  ", palette.dim)] if notice else []
+    if view.vote.answer is None:
+        return [*leave, ("no answer ", palette.warn)]
+    parts: list[Part] = [
+        *leave,
+        ("answer ", palette.dim),
+        (inert(view.vote.answer, limit=40), palette.good),
+    ]
+    mark = _correctness(view)
+    return [*parts, (f"{mark} ", palette.strong)]
+
+
+def _correctness(view: RunView) -> str:
+    """A mark where the gold answer is known: right or wrong."""
+    if view.run is None or view.run.gold is None or view.finished is None:
+        return ""
+    return " ✓" if view.answer in view.finished.correct_answers else " ✗"
+
+
+def draw_states(frame: Frame) -> list[Strip]:
+    """Every trace's part of a bar, by state; below it the legend with counts."""
+    counts = count_states(frame.watch.view)
+    return [_bar(frame, counts), _legend(frame, counts)]
+
+
+def _bar(frame: Frame, counts: dict[Shown, int]) -> Strip:
+    palette, width = frame.palette, frame.width - 2
+    total = sum(counts.values())
+    parts: list[Part] = [(" ", palette.text)]
+    seen, drawn = 0, 0
+    for state in ORDER:
+        seen += counts[state]
+        end = round(width * seen / total) if total else 0
+        cell = "━" if state not in ("pruned", "stopped", "queued") else "╌"
+        parts.append((cell * (end - drawn), palette.states[state]))
+        drawn = end
+    return line(frame.width, parts)
+
+
+def _legend(frame: Frame, counts: dict[Shown, int]) -> Strip:
+    palette = frame.palette
+    parts: list[Part] = []
+    for state in ORDER:
+        if counts[state]:
+            parts += [
+                (f" {GLYPHS[state]} ", palette.states[state]),
+                (f"{counts[state]}", palette.text),
+                (f" {LABELS[state]} ", palette.dim),
+            ]
+    return line(frame.width, parts)

@@ -1,0 +1,175 @@
+"""The questions of a run as a table: state, answer, whether it is right, what was saved."""
+
+from typing import Any, ClassVar
+
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.message import Message
+from textual.strip import Strip
+
+from orchestrator.view import RunView
+from tui.cells import Part, inert, line, pad, spread
+from tui.palette import Palette
+from tui.panels.header import clock
+from tui.panels.panel import Frame, Panel, title
+from tui.sources import Entry, Source
+from tui.watch import Watch
+
+__all__ = ["QuestionTable", "draw_progress", "draw_table"]
+
+_COLUMNS = (
+    ("#", 5),
+    ("id", 14),
+    ("answer", 16),
+    ("", 3),
+    ("traces", 12),
+    ("tokens", 11),
+    ("saved", 7),
+    ("time", 8),
+)
+
+
+def draw_progress(frame: Frame, source: Source) -> list[Strip]:
+    """How many questions are done, how many of them right, and how long the rest may take."""
+    palette = frame.palette
+    done = [entry.report for entry in source.entries if entry.report is not None]
+    right = sum(report["correct"] is True for report in done)
+    graded = sum(report["correct"] is not None for report in done)
+    left: list[Part] = [
+        (f" {len(done)} of {source.planned} questions", palette.strong),
+        (f"  {right} of {graded} right" if graded else "", palette.good),
+    ]
+    eta = _eta(done, source.planned)
+    right_side: list[Part] = [(f"about {clock(eta)} left " if eta else "", palette.dim)]
+    width = max(1, frame.width - 2)
+    filled = round(width * len(done) / source.planned) if source.planned else 0
+    progress = line(
+        frame.width,
+        [
+            (" ", palette.text),
+            ("━" * filled, palette.good),
+            ("─" * (width - filled), palette.faint),
+        ],
+    )
+    return [spread(frame.width, left, right_side), progress]
+
+
+def _eta(done: list[dict[str, Any]], planned: int) -> float | None:
+    """Seconds for the questions that are left, each as long as those before."""
+    if not done or len(done) >= planned:
+        return None
+    return sum(float(report["seconds"]) for report in done) / len(done) * (planned - len(done))
+
+
+def draw_table(
+    frame: Frame, entries: list[Entry], *, cursor: int, top: int, focused: bool
+) -> list[Strip]:
+    """The head and the rows from `top` on."""
+    palette = frame.palette
+    names = [(pad(name, width) + " ", palette.dim) for name, width in _COLUMNS]
+    lines = [
+        title(frame, "questions", str(len(entries))),
+        line(frame.width, [(" ", palette.dim), *names, ("question", palette.dim)]),
+    ]
+    for index, entry in enumerate(entries[top : top + max(0, frame.height - 2)], start=top):
+        marker: Part = ("▸" if index == cursor else " ", palette.accent)
+        row = line(frame.width, [marker, *_row(palette, index, entry)])
+        lines.append(row.apply_style(palette.chosen) if index == cursor and focused else row)
+    return lines
+
+
+def _row(palette: Palette, index: int, entry: Entry) -> list[Part]:
+    cells = _reported(palette, entry.report) if entry.report else _running(palette, entry.watch)
+    parts: list[Part] = [
+        (pad(str(index + 1), 5) + " ", palette.dim),
+        (pad(inert(entry.name, limit=40), 14) + " ", palette.text),
+    ]
+    for (text, style), (_name, width) in zip(cells, _COLUMNS[2:], strict=True):
+        parts.append((pad(text, width) + " ", style))
+    return [*parts, (inert(entry.question), palette.dim)]
+
+
+def _reported(palette: Palette, report: dict[str, Any]) -> list[Part]:
+    mark = {True: ("✓", palette.good), False: ("✗", palette.bad), None: ("", palette.dim)}
+    answer, saved, traces = report["answer"], report["saved"], report["traces"]
+    return [
+        (
+            "no answer" if answer is None else inert(answer, limit=40),
+            palette.strong if answer else palette.warn,
+        ),
+        mark[report["correct"]],
+        (f"{traces['finished']} ✓ {traces['pruned']} ×", palette.text),
+        (f"{report['ledger']['reasoner']['generated_tokens']:>10,}", palette.text),
+        (
+            "–" if saved is None else f"{saved:>6.0%}",
+            palette.good if saved and saved > 0 else palette.warn,
+        ),
+        (clock(report["seconds"]), palette.dim),
+    ]
+
+
+def _running(palette: Palette, watch: Watch | None) -> list[Part]:
+    view = watch.view if watch is not None else RunView()
+    if view.run is None:
+        return [("waiting", palette.dim), *[("", palette.dim)] * 5]
+    counts = view.counts()
+    leader = watch.figures.tally if watch is not None else ()
+    return [
+        (f"{inert(leader[0][0], limit=12)} ?" if leader else "…", palette.accent),
+        ("›", palette.states["running"]),
+        (f"{counts['finished']} ✓ {counts['pruned']} ×", palette.text),
+        (f"{view.generated_tokens:>10,}", palette.text),
+        ("", palette.dim),
+        (clock(view.elapsed), palette.dim),
+    ]
+
+
+class QuestionTable(Panel, can_focus=True):
+    """The table with its cursor."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "move(-1)", "up", show=False),
+        Binding("down,j", "move(1)", "down", show=False),
+        Binding("pageup", "move(-20)", "page up", show=False),
+        Binding("pagedown", "move(20)", "page down", show=False),
+        Binding("home", "move(-1000000)", "first", show=False),
+        Binding("end", "move(1000000)", "last", show=False),
+        Binding("enter", "open", "look at the question"),
+    ]
+
+    class Opened(Message):
+        """The user wants to see a question's run."""
+
+        def __init__(self, index: int) -> None:
+            super().__init__()
+            self.index = index
+
+    def __init__(self, source: Source, *, id: str) -> None:  # noqa: A002  (Textual's own name)
+        super().__init__(self._draw_table, id=id)
+        self._source = source
+        self.cursor = source.current
+        self._top = 0
+
+    def _draw_table(self, frame: Frame) -> list[Strip]:
+        rows = max(1, frame.height - 2)
+        self._top = max(self.cursor - rows + 1, min(self._top, self.cursor))
+        return draw_table(
+            frame, self._source.entries, cursor=self.cursor, top=self._top, focused=self.has_focus
+        )
+
+    def action_move(self, rows: int) -> None:
+        """Moves the cursor."""
+        self.cursor = max(0, min(len(self._source.entries) - 1, self.cursor + rows))
+
+    def action_open(self) -> None:
+        """Says that the user wants to see the question under the cursor."""
+        if self._source.entries:
+            self.post_message(self.Opened(self.cursor))
+
+    def on_click(self, event: events.Click) -> None:
+        """A click moves the cursor, a second one opens."""
+        index = self._top + event.y - 2
+        if 0 <= index < len(self._source.entries) and event.y >= 2:
+            self.cursor = index
+            if event.chain > 1:
+                self.action_open()

@@ -1,0 +1,148 @@
+"""The trace screen's panels: the trace in a few lines, its text, and its verdicts."""
+
+import re
+from collections.abc import Callable
+from functools import lru_cache
+
+from textual.strip import Strip
+
+from orchestrator.view import TraceView
+from tui.cells import Part, bar, line, spread
+from tui.flow import Row, TextFlow
+from tui.panels.header import clock
+from tui.panels.panel import Frame, Panel, title
+from tui.sentences import fate
+from tui.states import GLYPHS, LABELS, shown_state
+
+__all__ = ["TextPanel", "draw_summary", "draw_verdicts"]
+
+
+def draw_summary(frame: Frame, number: int) -> list[Strip]:
+    """Who the trace is, what it has cost, and why it is where it is."""
+    view, palette = frame.watch.view, frame.palette
+    trace = view.traces.get(number)
+    if trace is None:
+        return []
+    state = shown_state(view, trace)
+    style = palette.states[state]
+    left: list[Part] = [
+        (f" {GLYPHS[state]} ", style),
+        (f"trace {number}", palette.strong),
+        (f"  {LABELS[state]}", style),
+        ("  pinned" if trace.pinned else "", palette.accent),
+    ]
+    right: list[Part] = [(f"{_costs(trace)} ", palette.dim)]
+    return [
+        spread(frame.width, left, right),
+        line(frame.width, [("   ", palette.dim), (fate(view, trace), palette.text)]),
+    ]
+
+
+def _costs(trace: TraceView) -> str:
+    parts = [f"{trace.tokens:,} tokens"]
+    if trace.cluster is not None:
+        parts.append(f"cluster {trace.cluster}")
+    if trace.retries:
+        parts.append(f"{trace.retries} retries")
+    if trace.started_at is not None and trace.ended_at is not None:
+        parts.append(f"ended at {clock(trace.ended_at)}")
+    return " · ".join(parts)
+
+
+def draw_verdicts(frame: Frame, number: int) -> list[Strip]:
+    """Against whom the trace was held, and how alike the judge found them; most alike first."""
+    palette, view = frame.palette, frame.watch.view
+    verdicts = frame.watch.digest.verdicts.get(number, [])
+    head = title(frame, "verdicts", str(len(verdicts)) if verdicts else "")
+    if not verdicts:
+        return [head, line(frame.width, [(" nobody was asked about this trace", palette.dim)])]
+    cell = 34
+    columns = max(1, frame.width // cell)
+    ranked = sorted(verdicts, key=lambda verdict: -verdict.p)
+    rows = [ranked[start : start + columns] for start in range(0, len(ranked), columns)]
+    lines = [head]
+    for row in rows[: max(0, frame.height - 1)]:
+        parts: list[Part] = []
+        for verdict in row:
+            member = view.traces[verdict.member]
+            cluster = "" if member.cluster is None else f"in {member.cluster}"
+            over = view.tau is not None and verdict.p > view.tau
+            parts += [
+                (f" {verdict.member:>4} ", palette.text),
+                (f"{cluster:<6}", palette.dim),
+                (bar(verdict.p, 14), palette.accent if over else palette.dim),
+                (f" {verdict.p:.3f}  ", palette.text),
+            ]
+        lines.append(line(frame.width, parts))
+    return lines
+
+
+@lru_cache(maxsize=8)
+def _reasoning_words(words: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile(r"\b(?:" + "|".join(map(re.escape, words)) + r")\b", re.IGNORECASE)
+
+
+class TextPanel(Panel):
+    """A trace's text with its reasoning words and its checkpoint marked; follows the end until scrolled."""
+
+    def __init__(self, trace: Callable[[], int | None], name: str, *, id: str) -> None:  # noqa: A002
+        super().__init__(self._draw_text, id=id)
+        self._trace = trace
+        self._title = name
+        self._flow: TextFlow | None = None
+        self._flowing: TraceView | None = None
+        self.offset_from_top: int | None = None
+        """The first line shown; None follows the end."""
+
+    def scroll_by(self, rows: int) -> None:
+        """Moves by so many lines; beyond the end it follows again."""
+        total = len(self._flow.rows) if self._flow is not None else 0
+        last = max(0, total - self.size.height + 1)
+        top = last if self.offset_from_top is None else self.offset_from_top
+        top = max(0, top + rows)
+        self.offset_from_top = None if top >= last else top
+
+    def _draw_text(self, frame: Frame) -> list[Strip]:
+        number = self._trace()
+        trace = frame.watch.view.traces.get(number) if number is not None else None
+        if trace is None:
+            return [title(frame, self._title)]
+        flow = self._flow_of(frame, trace)
+        flow.feed(trace.text)
+        room = max(0, frame.height - 1)
+        last = max(0, len(flow.rows) - room)
+        top = last if self.offset_from_top is None else min(last, self.offset_from_top)
+        aside = f"{top + 1}–{min(len(flow.rows), top + room)} of {len(flow.rows)} lines"
+        head = title(frame, self._title, str(trace.trace), aside if last else "")
+        return [head, *(self._row(frame, trace, row) for row in flow.rows[top : top + room])]
+
+    def _flow_of(self, frame: Frame, trace: TraceView) -> TextFlow:
+        """The trace's flow, made anew for another trace, another width, or a checkpoint just reached."""
+        chars = trace.checkpoint.chars if trace.checkpoint is not None else None
+        width = max(1, frame.width - 2)
+        flow = self._flow
+        if (
+            flow is None
+            or self._flowing is not trace
+            or (flow.width, flow.checkpoint) != (width, chars)
+        ):
+            self._flow = flow = TextFlow(width, chars)
+            self._flowing = trace
+        return flow
+
+    def _row(self, frame: Frame, trace: TraceView, row: Row) -> Strip:
+        palette = frame.palette
+        if row.mark and trace.checkpoint is not None:
+            note = f"── checkpoint: {trace.checkpoint.words} reasoning words, {trace.checkpoint.tokens:,} tokens "
+            return line(
+                frame.width,
+                [(" " + note.ljust(frame.width - 2, "─"), palette.states["checkpoint"])],
+            )
+        run = frame.watch.view.run
+        words = tuple(run.settings.get("checkpoint", {}).get("word_list", ())) if run else ()
+        parts: list[Part] = [(" ", palette.text)]
+        done = 0
+        for match in _reasoning_words(words).finditer(row.text) if words else ():
+            parts += [(row.text[done : match.start()], palette.text), (match.group(), palette.warn)]
+            done = match.end()
+        return line(frame.width, [*parts, (row.text[done:], palette.text)])

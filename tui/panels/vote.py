@@ -1,0 +1,51 @@
+"""The vote: answers with their ballots, and how sure it is that the leader stays ahead."""
+
+from textual.strip import Strip
+
+from orchestrator.view import RunView
+from tui.cells import Part, bar, inert, line, pad
+from tui.panels.panel import Frame, title
+
+__all__ = ["draw_vote"]
+
+
+def draw_vote(frame: Frame) -> list[Strip]:
+    """One line for each answer as far as they fit, the leader first."""
+    figures, view = frame.watch.figures, frame.watch.view
+    total = sum(ballots for _answer, ballots in figures.tally)
+    lines = [title(frame, "vote", _note(view, total), _confidence(figures.posterior))]
+    width = min(24, max(6, frame.width // 3))
+    for rank, (answer, ballots) in enumerate(figures.tally[: max(0, frame.height - 1)]):
+        lines.append(_row(frame, rank, answer, ballots, total, width))
+    if not figures.tally:
+        lines.append(line(frame.width, [(" no trace has answered yet", frame.palette.dim)]))
+    return lines
+
+
+def _row(frame: Frame, rank: int, answer: str, ballots: int, total: int, width: int) -> Strip:
+    palette = frame.palette
+    style = (
+        (palette.good if frame.watch.view.vote else palette.accent) if rank == 0 else palette.dim
+    )
+    parts: list[Part] = [
+        (
+            " " + pad(inert(answer, limit=width), width),
+            palette.strong if rank == 0 else palette.text,
+        ),
+        (f" {ballots:>4} ", palette.text),
+        (bar(ballots / total, max(4, frame.width - width - 14)), style),
+        (f" {ballots / total:>4.0%}", palette.dim),
+    ]
+    return line(frame.width, parts)
+
+
+def _note(view: RunView, total: int) -> str:
+    if view.vote is None:
+        return f"{total} so far"
+    return f"{total} ballots" if total != 1 else "1 ballot"
+
+
+def _confidence(posterior: float | None) -> str:
+    if posterior is None:
+        return ""
+    return "leader stays >99.9%" if posterior > 0.999 else f"leader stays {posterior:.1%}"

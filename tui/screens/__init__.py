@@ -1,0 +1,1 @@
+"""The screens: which panels there are, and which keys do what."""

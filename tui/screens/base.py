@@ -1,0 +1,138 @@
+"""What the screens share: they show one run of a source, replay it, and pass the user's acts on.
+
+The rule: a key becomes one call of the source or one change of what is looked at; nothing is decided here.
+"""
+
+import time
+from typing import ClassVar
+
+from textual.binding import Binding, BindingType
+from textual.screen import Screen
+
+from orchestrator.core.facts import Act, UserActed
+from tui.palette import palette_for
+from tui.panels.panel import Panel
+from tui.sources import Source
+from tui.watch import Watch
+
+__all__ = ["HEIGHTS", "WIDTHS", "RunScreen"]
+
+WIDTHS: list[tuple[int, str]] = [(0, "-narrow"), (100, "-normal"), (150, "-wide")]
+"""Style classes by the terminal's width in cells, from that width on."""
+
+HEIGHTS: list[tuple[int, str]] = [(0, "-short"), (34, "-tall")]
+"""The same by its height."""
+
+_TAU_STEP = 0.05
+_CONFIRM_SECONDS = 3.0
+
+
+class RunScreen(Screen[None]):
+    """A screen about the current run of `source`."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("space", "replay_toggle", "play/pause"),
+        Binding("left_square_bracket", "replay_speed(-1)", "slower", key_display="["),
+        Binding("right_square_bracket", "replay_speed(1)", "faster", key_display="]"),
+        Binding("comma", "replay_step(-1)", "one event back", show=False),
+        Binding("full_stop", "replay_step(1)", "one event on", show=False),
+        Binding("plus,equals_sign", "steer_tau(1)", "tau up", key_display="+"),
+        Binding("minus", "steer_tau(-1)", "tau down", key_display="-"),
+        Binding("p", "steer_trace('pin')", "pin"),
+        Binding("f", "steer_trace('finish')", "finish"),
+        Binding("x", "steer_trace('stop')", "stop"),
+        Binding("v", "steer_vote", "vote now"),
+        Binding("z", "steer_hold", "pause launching"),
+    ]
+
+    def __init__(self, source: Source) -> None:
+        super().__init__()
+        self.source = source
+        self._was_steerable = source.steerable
+        self._vote_asked_at = float("-inf")
+
+    @property
+    def shown(self) -> Watch:
+        """The current run; an empty one before the first question has begun."""
+        entries = self.source.entries
+        watch = entries[self.source.current].watch if entries else None
+        return watch if watch is not None else Watch()
+
+    @property
+    def target(self) -> int | None:
+        """The trace that acts are about."""
+        return None
+
+    def redraw(self) -> None:
+        """Repaints what has changed."""
+        if self._was_steerable != self.source.steerable:
+            self._was_steerable = self.source.steerable
+            self.refresh_bindings()
+        watch, palette = self.shown, palette_for(self.app.current_theme)
+        watch.update()
+        for panel in self.query(Panel):
+            panel.repaint(watch, palette)
+
+    def on_resize(self) -> None:
+        """Fills the new size at once."""
+        self.call_after_refresh(self.redraw)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Hides the keys that mean nothing here."""
+        if action.startswith("steer"):
+            return self.source.steerable
+        if action.startswith("replay"):
+            return self.source.player is not None
+        return True
+
+    def action_replay_toggle(self) -> None:
+        """Plays or pauses."""
+        if self.source.player is not None:
+            self.source.player.toggle()
+
+    def action_replay_speed(self, direction: int) -> None:
+        """Faster or slower."""
+        if self.source.player is not None:
+            self.source.player.change_speed(direction)
+
+    def action_replay_step(self, direction: int) -> None:
+        """To the next or the previous event."""
+        if self.source.player is not None:
+            self.source.player.step(direction)
+
+    def action_steer_tau(self, direction: int) -> None:
+        """Raises or lowers tau by 0.05."""
+        tau = self.shown.view.tau
+        if tau is None:
+            self.notify("This policy has no tau.", severity="warning")
+            return
+        self._steer("tau", tau=round(min(1.0, max(0.0, tau + direction * _TAU_STEP)), 2))
+
+    def action_steer_trace(self, act: Act) -> None:
+        """Pins (or unpins), finishes or stops the trace that is looked at."""
+        trace = self.shown.view.traces.get(self.target) if self.target is not None else None
+        if trace is None:
+            return
+        if trace.ending is not None:
+            self.notify(f"Trace {trace.trace} has ended already.", severity="warning")
+            return
+        self._steer("unpin" if act == "pin" and trace.pinned else act, trace=trace.trace)
+
+    def action_steer_vote(self) -> None:
+        """Stops everything and votes; asks to be pressed twice."""
+        now = time.monotonic()
+        if now - self._vote_asked_at > _CONFIRM_SECONDS:
+            self._vote_asked_at = now
+            self.notify("Press v again to stop all traces and vote.", timeout=_CONFIRM_SECONDS)
+            return
+        self._steer("vote")
+
+    def action_steer_hold(self) -> None:
+        """Starts no further trace, or starts them again."""
+        self._steer("release" if self.shown.view.held else "hold")
+
+    def _steer(self, act: Act, *, trace: int | None = None, tau: float | None = None) -> None:
+        if self.shown.view.vote is not None:
+            self.notify("The run is over.", severity="warning")
+            return
+        self.source.steer(UserActed(at=0.0, act=act, trace=trace, tau=tau))
