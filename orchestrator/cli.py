@@ -34,6 +34,7 @@ _FLAGS = {
     "judge": "judge.spec",
     "policy": "policy.name",
     "traces": "policy.traces",
+    "effort": "policy.effort",
     "tau": "policy.tau",
     "min_ballots": "policy.min_ballots",
     "temperature": "sampling.temperature",
@@ -158,7 +159,10 @@ def _add_servers(group: Any) -> None:
 
 
 def _add_method(group: Any) -> None:
-    group.add_argument("--policy", metavar="NAME", help="pass1, consensus or deepprune")
+    group.add_argument(
+        "--policy", metavar="NAME", help="deepprune, auto, consensus, pass1 or a baseline"
+    )
+    group.add_argument("--effort", metavar="low|medium|high", help="what --policy auto may spend")
     group.add_argument("--traces", metavar="N", help="traces planned for a question")
     group.add_argument("--tau", metavar="P", help="similarity above which a trace joins a cluster")
     group.add_argument("--min-ballots", metavar="N", help="with fewer, the answer is null")

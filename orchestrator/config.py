@@ -80,7 +80,18 @@ Url = Annotated[str, AfterValidator(_http_url)]
 Word = Annotated[str, Field(pattern=r"^\w+$")]
 Pattern = Annotated[str, AfterValidator(_pattern)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
-PolicyName = Literal["pass1", "consensus", "deepprune"]
+PolicyName = Literal[
+    "pass1",
+    "consensus",
+    "deepprune",
+    "auto",
+    "adaptive-consistency",
+    "esc",
+    "race",
+    "short",
+    "random-k",
+]
+Effort = Literal["low", "medium", "high"]
 
 
 class _Section(BaseModel):
@@ -182,7 +193,9 @@ class PolicySettings(_Section):
         default=10, ge=1, description="K1, members compared with in each cluster"
     )
     survivors: int = Field(
-        default=10, ge=1, description="K2, traces of the largest cluster that finish"
+        default=10,
+        ge=1,
+        description="K2, traces of the largest cluster that finish; random-k finishes as many",
     )
     singleton_survivors: int = Field(
         default=10, ge=1, description="K3, random traces if no two were alike"
@@ -196,6 +209,22 @@ class PolicySettings(_Section):
     )
     lookahead: int = Field(default=8, ge=1, description="waiting traces judged side by side")
     min_ballots: int = Field(default=1, ge=1, description="with fewer, the answer is null")
+    effort: Effort = Field(default="medium", description="auto: how much a sure vote may cost")
+    trace_price: float | None = Field(
+        default=None,
+        gt=0.0,
+        description="auto: what one more trace must bring, as expected share of agreement; null: by effort",
+    )
+    confidence: Probability = Field(
+        default=0.95,
+        description="adaptive-consistency, race: end when the leader stays ahead with this probability",
+    )
+    posterior: Literal["beta", "dirichlet"] = Field(
+        default="beta",
+        description="adaptive-consistency: from the two leading counts, or from all",
+    )
+    window: int = Field(default=5, ge=1, description="esc, race: traces started together")
+    enough: int = Field(default=3, ge=1, description="short: ballots that end the run")
 
 
 class AnswerSettings(_Section):

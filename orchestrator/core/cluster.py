@@ -25,7 +25,7 @@ but its unneeded pairs are the larger part of the judge's bill (docs/decisions/0
 
 import heapq
 import math
-from collections.abc import Iterator
+from collections import defaultdict
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -107,7 +107,8 @@ class Clustering:
         self._keys: dict[int, list[float]] = {}
         self._waiting: list[int] = []
         self._asked: set[int] = set()
-        self._verdicts: dict[tuple[int, int], float] = {}
+        self._verdicts: defaultdict[int, dict[int, float]] = defaultdict(dict)
+        self._similar: dict[tuple[int, int], tuple[tuple[int, int], _Similarity]] = {}
 
     @property
     def waiting(self) -> tuple[int, ...]:
@@ -126,8 +127,7 @@ class Clustering:
     ) -> None:
         """The verdicts of a comparison have come."""
         self._asked.discard(trace)
-        for member, probability in zip(members, probabilities, strict=True):
-            self._verdicts[trace, member] = probability
+        self._verdicts[trace].update(zip(members, probabilities, strict=True))
 
     def give_up(self, trace: int) -> None:
         """The trace leaves the queue unassigned: its verdict is unknown, or it has failed."""
@@ -237,17 +237,21 @@ class Clustering:
         return [self._similarity(trace, cluster) for cluster in range(len(self.clusters))]
 
     def _similarity(self, trace: int, cluster: int) -> _Similarity:
+        """Computed anew only when the cluster has grown or verdicts on the trace have come."""
+        stamp = (len(self.clusters[cluster]), len(self._verdicts[trace]))
+        kept = self._similar.get((trace, cluster))
+        if kept is None or kept[0] != stamp:
+            kept = self._similar[trace, cluster] = (stamp, self._computed(trace, cluster))
+        return kept[1]
+
+    def _computed(self, trace: int, cluster: int) -> _Similarity:
         sample = self.sample(trace, cluster)
-        known = tuple(self._known(trace, sample))
-        missing = tuple(member for member in sample if (trace, member) not in self._verdicts)
+        verdicts = self._verdicts[trace]
+        known = tuple(verdicts[member] for member in sample if member in verdicts)
+        missing = tuple(member for member in sample if member not in verdicts)
         low = math.fsum(known) / len(sample)
         high = math.fsum((*known, *([1.0] * len(missing)))) / len(sample)
         return _Similarity(cluster, low, high, known, missing)
-
-    def _known(self, trace: int, sample: tuple[int, ...]) -> Iterator[float]:
-        for member in sample:
-            if (trace, member) in self._verdicts:
-                yield self._verdicts[trace, member]
 
 
 def _winner(similarities: list[_Similarity]) -> _Similarity | None:

@@ -2,59 +2,17 @@ import json
 
 import numpy as np
 import pytest
+from recordings import record_run as record
 
 from bench import pairs, table, traces, votes
 from orchestrator.core.facts import (
     ClusterOpened,
     PairsJudged,
-    RunFinished,
     RunStarted,
-    TokensArrived,
-    TraceFinished,
     TraceJoined,
-    TraceStopped,
 )
 from orchestrator.errors import DatasetError
 from orchestrator.journal import JournalWriter
-
-
-def record(folder, question_id, answers, *, gold="4", finish=True):
-    """A recorded question whose traces gave `answers` ("stopped" for one that was cut)."""
-    folder.mkdir(parents=True)
-    started = RunStarted(
-        at=0.0,
-        question_id=question_id,
-        question="2+2?",
-        gold=gold,
-        planned=len(answers),
-        settings={},
-        capabilities={"model": "m"},
-    )
-    with JournalWriter.create(folder) as journal:
-        journal.write(started)
-        for trace, answer in enumerate(answers):
-            journal.write(TokensArrived(at=1.0, trace=trace, text=f"so {answer}", tokens=10))
-            if answer == "stopped":
-                fact = TraceStopped(at=2.0, trace=trace, reason="pruned", tokens=10)
-            else:
-                fact = TraceFinished(
-                    at=2.0 + trace,
-                    trace=trace,
-                    answer=answer,
-                    raw_answer=answer,
-                    finish_reason="stop",
-                    tokens=10 + trace,
-                )
-            journal.write(fact)
-        if finish:
-            journal.write(
-                RunFinished(
-                    at=9.0,
-                    correct_answers=("4",),
-                    server_generated_tokens=None,
-                    interrupted=False,
-                )
-            )
 
 
 def test_finished_traces_become_rows(tmp_path):

@@ -195,7 +195,8 @@ def test_a_section_given_as_a_value_lists_its_keys(tmp_path: Path, text: str) ->
         ),
         (
             "policy.name=best",
-            "policy.name is 'best' (from --set), but must be one of pass1, consensus, deepprune.",
+            "policy.name is 'best' (from --set), but must be one of pass1, consensus, deepprune, "
+            "auto, adaptive-consistency, esc, race, short, random-k.",
         ),
         (
             "policy.bounds=perhaps",

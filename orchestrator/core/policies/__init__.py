@@ -1,24 +1,40 @@
 """Policies: pure state machines over facts that decide which traces start, pause, resume and stop."""
 
 from orchestrator.config import Settings
+from orchestrator.core.policies.adaptive_consistency import AdaptiveConsistency
+from orchestrator.core.policies.auto import Auto
 from orchestrator.core.policies.consensus import Consensus
 from orchestrator.core.policies.deepprune import DeepPrune
+from orchestrator.core.policies.esc import EarlyStopping
 from orchestrator.core.policies.policy import Policy, Step
+from orchestrator.core.policies.race import Race
+from orchestrator.core.policies.random_k import RandomK
+from orchestrator.core.policies.short import ShortFirst
 
 __all__ = ["Policy", "Step", "make_policy", "needs_judge", "planned_traces"]
 
 
 def make_policy(settings: Settings, *, resumable: bool) -> Policy:
     """The policy that `settings.policy.name` asks for, on a server that can resume streams or cannot."""
-    planned = planned_traces(settings)
-    if settings.policy.name == "deepprune":
-        return DeepPrune(
-            settings.policy,
-            resumable=resumable,
-            pause=resumable and settings.checkpoint.at == "pause",
-            seed=settings.run.seed,
-        )
-    return Consensus(planned)
+    policy, seed = settings.policy, settings.run.seed
+    match policy.name:
+        case "deepprune":
+            pause = resumable and settings.checkpoint.at == "pause"
+            return DeepPrune(policy, resumable=resumable, pause=pause, seed=seed)
+        case "auto":
+            return Auto(policy)
+        case "adaptive-consistency":
+            return AdaptiveConsistency(policy)
+        case "esc":
+            return EarlyStopping(policy)
+        case "race":
+            return Race(policy)
+        case "short":
+            return ShortFirst(policy)
+        case "random-k":
+            return RandomK(policy, seed=seed)
+        case _:
+            return Consensus(planned_traces(settings))
 
 
 def planned_traces(settings: Settings) -> int:

@@ -1,0 +1,156 @@
+"""Replay recorded traces through policies: accuracy and cost of each, with intervals.
+
+deepprune-bench run --replay aime24.json --policy auto --policy cons@16 --policy deepprune --json
+"""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bench.recorded import RecordedQuestion
+    from bench.replaying import ReplayPlan
+
+__all__ = ["add_arguments", "add_replay_arguments", "plan_of", "read_half", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of this command."""
+    parser.add_argument(
+        "--replay",
+        type=Path,
+        action="append",
+        required=True,
+        metavar="FILE",
+        help="recorded traces: .jsonl, a probe matrix .json, or a run's folder; may be repeated",
+    )
+    parser.add_argument(
+        "--policy",
+        action="append",
+        required=True,
+        metavar="NAME[@N][:KEY=VALUE,...]",
+        help="auto, cons@16, pass@1, deepprune:tau=0.25, ...; may be repeated",
+    )
+    parser.add_argument("--effort", metavar="low|medium|high", help="what auto may spend")
+    add_replay_arguments(parser)
+    parser.add_argument("--json", action="store_true", help="one JSON line per policy and file")
+    parser.add_argument(
+        "--out", type=Path, metavar="FILE", help="keep every outcome, for compare (.jsonl)"
+    )
+
+
+def add_replay_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags that say how traces are drawn and judged."""
+    parser.add_argument("--max-traces", type=_positive, default=128, metavar="N")
+    parser.add_argument("--resamples", type=_positive, default=20, metavar="N")
+    parser.add_argument("--seed", type=int, default=0, metavar="N")
+    parser.add_argument(
+        "--half",
+        choices=("tune", "report", "all"),
+        default="all",
+        help="half of the questions, by a hash of their text",
+    )
+    parser.add_argument(
+        "--judge-auroc",
+        type=_auroc,
+        default=0.71,
+        metavar="P|perfect",
+        help="the simulated judge's; default 0.71",
+    )
+    parser.add_argument(
+        "--judge-scores", type=Path, metavar="FILE", help="recorded verdicts instead (.jsonl)"
+    )
+    parser.add_argument(
+        "--checkpoint-tokens",
+        type=_positive,
+        metavar="N",
+        help="checkpoint after so many tokens; default: reasoning words, 1500 without text",
+    )
+    parser.add_argument(
+        "--capacity", type=_positive, metavar="N", help="streams that the server runs at once"
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Replays and prints."""
+    from rich.console import Console
+
+    from bench.outcomes import policy_line, write_outcomes
+    from bench.policies import parse_policy
+    from bench.progress import progress_bar
+    from bench.replaying import replay_policy
+    from bench.tables import text_table
+
+    effort = [f"policy.effort={arguments.effort}"] if arguments.effort else []
+    specs = [parse_policy(text, effort) for text in arguments.policy]
+    plan = plan_of(arguments)
+    files = [(str(path), read_half(path, arguments.half)) for path in arguments.replay]
+    total = len(specs) * plan.resamples * sum(len(questions) for _, questions in files)
+    lines, kept = [], []
+    with progress_bar(total) as advance:
+        for file, questions in files:
+            for spec in specs:
+                outcomes = list(replay_policy(spec, questions, plan, file=file, advance=advance))
+                kept.extend(outcomes if arguments.out else [])
+                lines.append(policy_line(outcomes))
+                if arguments.json:
+                    print(json.dumps(lines[-1]), flush=True)
+    if arguments.out:
+        write_outcomes(arguments.out, kept)
+    if not arguments.json:
+        Console(file=sys.stdout).print(text_table(lines))
+
+
+def plan_of(arguments: argparse.Namespace) -> "ReplayPlan":
+    """The plan that the flags of `add_replay_arguments` ask for."""
+    from bench.judges import read_scores
+    from bench.replaying import ReplayPlan
+    from bench.server_model import ServerModel
+
+    return ReplayPlan(
+        max_traces=arguments.max_traces,
+        resamples=arguments.resamples,
+        seed=arguments.seed,
+        server=ServerModel(capacity=arguments.capacity),
+        judge_auroc=arguments.judge_auroc,
+        scores=read_scores(arguments.judge_scores) if arguments.judge_scores else None,
+        checkpoint_tokens=arguments.checkpoint_tokens,
+    )
+
+
+def read_half(path: Path, half: str) -> "list[RecordedQuestion]":
+    """The recorded questions of a file that belong to the half.
+
+    Raises:
+        DatasetError: the file cannot be read, or none of its questions is in the half.
+    """
+    from bench.draws import half_of
+    from bench.readers import read_recorded
+    from orchestrator.errors import DatasetError
+
+    questions = [
+        question for question in read_recorded(path) if half == "all" or half_of(question) == half
+    ]
+    if not questions:
+        raise DatasetError(f"{path} has no question in the half '{half}'; choose --half all.")
+    return questions
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 1")
+    return int(text)
+
+
+def _auroc(text: str) -> float | str:
+    if text == "perfect":
+        return text
+    try:
+        auroc = float(text)
+    except ValueError:
+        auroc = -1.0
+    if not 0.0 < auroc < 1.0:
+        raise argparse.ArgumentTypeError(f"{text} is neither between 0 and 1 nor 'perfect'")
+    return auroc

@@ -1,0 +1,66 @@
+"""Replay a whole grid of policies and settings, and keep every outcome; goes on where it was stopped.
+
+deepprune-bench sweep grid.yaml --out sweeps/aime
+"""
+
+import argparse
+import json
+from pathlib import Path
+from urllib.parse import quote
+
+__all__ = ["add_arguments", "run"]
+
+_GRID_FILE = "grid.json"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of this command."""
+    parser.add_argument("grid", type=Path, help="YAML: replay, policies and the flags of run")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Plays what the folder does not hold yet; prints one JSON line per policy and file."""
+    from bench.commands.run import read_half
+    from bench.grid import policies_of, read_grid
+    from bench.outcomes import policy_line, read_outcomes, write_outcomes
+    from bench.policies import parse_policy
+    from bench.progress import progress_bar
+    from bench.replaying import ReplayPlan, replay_policy
+
+    grid = read_grid(arguments.grid)
+    specs = [parse_policy(text) for text in policies_of(grid)]
+    plan = ReplayPlan(
+        max_traces=grid.max_traces,
+        resamples=grid.resamples,
+        seed=grid.seed,
+        judge_auroc=grid.judge_auroc,
+        checkpoint_tokens=grid.checkpoint_tokens,
+    )
+    _claim(arguments.out, grid.model_dump_json(exclude={"policies"}))
+    files = [(str(path), read_half(path, grid.half)) for path in grid.replay]
+    with progress_bar(len(files) * len(specs), "policies") as advance:
+        for number, (file, questions) in enumerate(files):
+            for spec in specs:
+                kept = arguments.out / f"{number:02d}-{quote(spec.label, safe='')}.jsonl"
+                if not kept.exists():
+                    write_outcomes(kept, replay_policy(spec, questions, plan, file=file))
+                print(json.dumps(policy_line(read_outcomes(kept))), flush=True)
+                advance()
+
+
+def _claim(folder: Path, grid: str) -> None:
+    """Makes the folder this grid's own.
+
+    Raises:
+        ConfigError: it belongs to a sweep with other files, seeds or judges.
+    """
+    from orchestrator.errors import ConfigError
+    from orchestrator.journal import write_run_file
+
+    folder.mkdir(parents=True, exist_ok=True)
+    mark = folder / _GRID_FILE
+    if not mark.exists():
+        write_run_file(folder, _GRID_FILE, grid)
+    elif mark.read_text(encoding="utf-8") != grid:
+        raise ConfigError(f"{folder} holds a sweep with other settings; give another --out.")

@@ -1,0 +1,137 @@
+"""One policy over recorded questions, resampled: an outcome for every question and resampling."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+
+from bench.baselines.parallel_probe import play_parallel_probe
+from bench.checkpoints import Lump, checkpoint_lump
+from bench.draws import draw
+from bench.judges import Judge, RecordedJudge, Scores, SimulatedJudge
+from bench.outcomes import Outcome
+from bench.player import Cast, Played, play
+from bench.policies import PolicySpec
+from bench.recorded import RecordedQuestion
+from bench.server_model import ServerModel
+from orchestrator.config import Settings
+from orchestrator.core.policies import make_policy
+
+__all__ = ["DEFAULT_CHECKPOINT_TOKENS", "ReplayPlan", "replay_policy"]
+
+
+class ReplayPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What holds for every policy of a benchmark.
+
+    `checkpoint_tokens` puts the checkpoint there instead of at reasoning words; questions without text always
+    have it at so many tokens, `DEFAULT_CHECKPOINT_TOKENS` if it is None. `scores` are recorded verdicts by question;
+    without them the judge is simulated.
+    """
+
+    max_traces: int = 128
+    resamples: int = 20
+    seed: int = 0
+    server: ServerModel = ServerModel()
+    judge_auroc: float | Literal["perfect"] = 0.71
+    scores: Mapping[str, Scores] | None = None
+    checkpoint_tokens: int | None = None
+
+
+DEFAULT_CHECKPOINT_TOKENS = 1500
+
+
+def replay_policy(
+    spec: PolicySpec,
+    questions: Sequence[RecordedQuestion],
+    plan: ReplayPlan,
+    *,
+    file: str,
+    advance: Callable[[], None] = lambda: None,
+) -> Iterator[Outcome]:
+    """The outcomes of all questions and resamplings; `advance` is called after each."""
+    for question in questions:
+        run = _QuestionReplay(spec, question, plan)
+        for resample in range(plan.resamples):
+            played = run.play(resample)
+            yield Outcome(
+                file=file,
+                policy=spec.label,
+                question_id=question.id,
+                resample=resample,
+                answer=played.answer,
+                correct=_correct(spec, question, played),
+                tokens=played.tokens,
+                cut_tokens=played.tokens - played.finished_tokens,
+                sequential_tokens=round(played.sequential_tokens, 3),
+                judge_tokens=played.judge_tokens,
+                seconds=round(played.seconds, 3),
+                traces=played.started,
+                clusters=played.clusters,
+            )
+            advance()
+
+
+class _QuestionReplay:
+    """A policy and a question, ready to be played on any draw of its traces."""
+
+    def __init__(self, spec: PolicySpec, question: RecordedQuestion, plan: ReplayPlan) -> None:
+        self._spec = spec
+        self._question = question
+        self._plan = plan
+        self._traces = min(spec.traces or plan.max_traces, len(question.traces))
+        settings = _settled(spec.settings, question, plan, self._traces)
+        self._settings = settings.model_dump(mode="json")
+        self._lumps: list[Lump | None] = [
+            checkpoint_lump(trace, settings.checkpoint)
+            if make_policy(settings, resumable=True).uses_checkpoints
+            else None
+            for trace in question.traces
+        ]
+
+    def play(self, resample: int) -> Played:
+        seed = self._plan.seed
+        drawn = draw(self._question, self._traces, seed=seed, resample=resample)
+        traces = [self._question.traces[number] for number in drawn]
+        if self._spec.player == "parallel-probe":
+            return play_parallel_probe(self._question, traces, self._plan.server)
+        cast = Cast(
+            question=self._question,
+            traces=traces,
+            checkpoints=[self._lumps[number] for number in drawn],
+            judge=self._judge(drawn, resample),
+        )
+        return play(cast, self._seeded(seed + resample), self._plan.server)
+
+    def _seeded(self, seed: int) -> dict[str, Any]:
+        return {**self._settings, "run": {**self._settings["run"], "seed": seed}}
+
+    def _judge(self, drawn: Sequence[int], resample: int) -> Judge:
+        plan = self._plan
+        if plan.scores is not None:
+            return RecordedJudge(plan.scores.get(self._question.id, {}), drawn)
+        traces = [self._question.traces[number] for number in drawn]
+        return SimulatedJudge(
+            plan.judge_auroc, traces, np.random.default_rng([plan.seed, resample, len(drawn)])
+        )
+
+
+def _settled(
+    settings: Settings, question: RecordedQuestion, plan: ReplayPlan, traces: int
+) -> Settings:
+    """The settings with the question's own number of traces, and a checkpoint that it can reach."""
+    changes: dict[str, Any] = {
+        "policy": settings.policy.model_copy(update={"traces": traces}),
+    }
+    if plan.checkpoint_tokens is not None or not question.has_text:
+        tokens = plan.checkpoint_tokens or DEFAULT_CHECKPOINT_TOKENS
+        changes["checkpoint"] = settings.checkpoint.model_copy(
+            update={"unit": "tokens", "tokens": tokens}
+        )
+    return settings.model_copy(update=changes)
+
+
+def _correct(spec: PolicySpec, question: RecordedQuestion, played: Played) -> bool:
+    if spec.scoring == "any":
+        return not question.correct.isdisjoint(played.finished)
+    return played.answer in question.correct

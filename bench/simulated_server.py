@@ -1,0 +1,230 @@
+"""A server in simulated time: it streams recorded traces and tells what happened as facts.
+
+Time runs in two measures. Seconds pass as `ServerModel` says. Steps count decoding: in one step every running
+stream writes one token, however long the step takes. So a milestone of a stream (its checkpoint, its end) lies
+at a fixed step while the stream runs, and starting or stopping its neighbours moves no entry of the heap.
+
+The rule: facts come out in lumps, one per milestone, never one per token.
+"""
+
+import functools
+import heapq
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from bench.checkpoints import Lump
+from bench.recorded import RecordedTrace
+from bench.server_model import ServerModel
+from orchestrator.core.facts import (
+    Fact,
+    TokensArrived,
+    TraceFinished,
+    TracePaused,
+    TraceResumed,
+    TraceStarted,
+    TraceStopped,
+)
+
+__all__ = ["SimulatedServer"]
+
+_ROUNDING = 1e-6  # steps; times are sums of floating point numbers
+
+
+@dataclass(slots=True)
+class _Stream:
+    """A trace on the server; `tokens` is exact as of step `since`."""
+
+    recorded: RecordedTrace
+    checkpoint: Lump | None
+    state: Literal["idle", "waiting", "opening", "running", "paused", "over"] = "idle"
+    opened: bool = False
+    tokens: int = 0
+    since: float = 0.0
+    epoch: int = 0
+    """What was planned for it before the last change of its state is void."""
+
+    @property
+    def milestone(self) -> int:
+        """The token count at which something happens next."""
+        if self.checkpoint is not None and self.tokens < self.checkpoint.tokens:
+            return self.checkpoint.tokens
+        return self.recorded.tokens
+
+    def catch_up(self, step: float) -> None:
+        """Counts what it has written by `step`."""
+        if self.state == "running":
+            written = int(step - self.since + _ROUNDING)
+            self.tokens = min(self.recorded.tokens, self.tokens + written)
+            self.since = step
+
+
+class SimulatedServer:
+    """Performs what the shell would order of a server; `facts` are those not yet taken, in order."""
+
+    def __init__(
+        self,
+        model: ServerModel,
+        traces: Sequence[RecordedTrace],
+        checkpoints: Sequence[Lump | None],
+    ) -> None:
+        self.facts: deque[Fact] = deque()
+        self.now = 0.0
+        """Seconds since the start."""
+        self.step = 0.0
+        """Decoding steps since the start: the tokens in sequence."""
+        self._model = model
+        self._streams = [_Stream(*each) for each in zip(traces, checkpoints, strict=True)]
+        self._running = 0
+        self._opening = 0
+        self._waiting: deque[int] = deque()
+        self._milestones: list[tuple[float, int, int, int]] = []  # step, order, trace, epoch
+        self._timers: list[tuple[float, int, Callable[[], None]]] = []  # second, order, action
+        self._pushed = 0
+
+    @property
+    def generated_tokens(self) -> int:
+        """Tokens of all traces so far."""
+        for stream in self._streams:
+            stream.catch_up(self.step)
+        return sum(stream.tokens for stream in self._streams)
+
+    @property
+    def started(self) -> int:
+        """How many traces have been opened."""
+        return sum(stream.opened for stream in self._streams)
+
+    def start(self, trace: int) -> None:
+        """Opens the trace's first stream as soon as there is room."""
+        self._streams[trace].state = "waiting"
+        self._waiting.append(trace)
+        self._admit()
+
+    def resume(self, trace: int) -> None:
+        """Goes on with a paused trace; nothing else is changed by it."""
+        if self._streams[trace].state == "paused":
+            self.start(trace)
+
+    def pause(self, trace: int) -> None:
+        """Closes the stream; the trace keeps its tokens."""
+        if self._streams[trace].state not in ("over", "paused"):
+            tokens = self._leave(trace, "paused")
+            self.facts.append(TracePaused(at=self.now, trace=trace, tokens=tokens))
+
+    def stop(self, trace: int, reason: str) -> None:
+        """Ends the trace for good."""
+        if self._streams[trace].state != "over":
+            tokens = self._leave(trace, "over")
+            self.facts.append(TraceStopped(at=self.now, trace=trace, reason=reason, tokens=tokens))
+
+    def after(self, seconds: float, action: Callable[[], None]) -> None:
+        """Lets `action` happen so much later."""
+        self._pushed += 1
+        heapq.heappush(self._timers, (self.now + seconds, self._pushed, action))
+
+    def advance(self) -> None:
+        """Lets time pass up to the next event, and lets it happen."""
+        while self._milestones and self._is_void(self._milestones[0]):
+            heapq.heappop(self._milestones)
+        step_seconds = self._model.step(self._running)
+        due = None
+        if self._milestones:
+            due = self.now + (self._milestones[0][0] - self.step) * step_seconds
+        if self._timers and (due is None or self._timers[0][0] <= due):
+            at, _, action = heapq.heappop(self._timers)
+            if self._running:
+                self.step += (at - self.now) / step_seconds
+            self.now = at
+            action()
+        elif due is not None:
+            self.now = due
+            self.step, _, trace, _ = heapq.heappop(self._milestones)
+            self._reach_milestone(trace)
+        else:
+            raise RuntimeError("the replay hangs: nothing can happen, and the run is not over")
+
+    def _is_void(self, milestone: tuple[float, int, int, int]) -> bool:
+        _, _, trace, epoch = milestone
+        return self._streams[trace].epoch != epoch
+
+    def _admit(self) -> None:
+        """Opens the streams that wait, as far as there is room."""
+        capacity = self._model.capacity or len(self._streams)
+        while self._waiting and self._running + self._opening < capacity:
+            trace = self._waiting.popleft()
+            stream = self._streams[trace]
+            stream.state = "opening"
+            self._opening += 1
+            self.after(
+                self._model.first_token_seconds,
+                functools.partial(self._open, trace, stream.epoch),
+            )
+
+    def _open(self, trace: int, epoch: int) -> None:
+        stream = self._streams[trace]
+        if stream.epoch != epoch:
+            return
+        self._opening -= 1
+        self._running += 1
+        kind = TraceResumed if stream.opened else TraceStarted
+        stream.state, stream.opened, stream.since = "running", True, self.step
+        self.facts.append(
+            kind(
+                at=self.now,
+                trace=trace,
+                endpoint="replay",
+                prompt_tokens=0,
+                cached_prompt_tokens=0,
+            )
+        )
+        self._plan(trace)
+
+    def _plan(self, trace: int) -> None:
+        stream = self._streams[trace]
+        self._pushed += 1
+        step = stream.since + stream.milestone - stream.tokens
+        heapq.heappush(self._milestones, (step, self._pushed, trace, stream.epoch))
+
+    def _reach_milestone(self, trace: int) -> None:
+        stream = self._streams[trace]
+        if stream.checkpoint is None or stream.milestone == stream.recorded.tokens:
+            self._finish(trace)
+            return
+        stream.tokens, stream.since = stream.milestone, self.step
+        self.facts.append(
+            TokensArrived(
+                at=self.now, trace=trace, text=stream.checkpoint.text, tokens=stream.tokens
+            )
+        )
+        self._plan(trace)
+
+    def _finish(self, trace: int) -> None:
+        self._leave(trace, "over")
+        stream = self._streams[trace]
+        stream.tokens = stream.recorded.tokens
+        self.facts.append(
+            TraceFinished(
+                at=self.now,
+                trace=trace,
+                answer=stream.recorded.answer,
+                raw_answer=stream.recorded.answer,
+                finish_reason="stop",
+                tokens=stream.tokens,
+            )
+        )
+
+    def _leave(self, trace: int, state: Literal["paused", "over"]) -> int:
+        """Takes a stream off the server; its tokens."""
+        stream = self._streams[trace]
+        stream.catch_up(self.step)
+        stream.epoch += 1
+        if stream.state == "running":
+            self._running -= 1
+        elif stream.state == "opening":
+            self._opening -= 1
+        elif stream.state == "waiting":
+            self._waiting.remove(trace)
+        stream.state = state
+        self._admit()
+        return stream.tokens

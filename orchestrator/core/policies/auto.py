@@ -1,0 +1,95 @@
+"""`auto`: as many traces as the question deserves, and no straggler that cannot change the vote.
+
+A few traces start side by side. Whenever one ends, `auto` asks what further ballots would be worth
+(`orchestrator/core/agreement.py`): by how many points they would raise the share of traces that are expected
+to agree with the winner. It asks so for one more ballot, for two, up to eight, and subtracts their price. If no
+number is worth its price, the vote is settled: every other trace is stopped. If some number is, `auto` sees to it
+that so many traces run, and waits for the next one to end.
+
+Two ballots that agree settle an easy question; one on which the answers fall apart gets more while they may still
+come together, and is given up when they do not. The price is the user's knob (`--effort`): what one trace must
+bring. A trace that already runs costs half of a new one, because part of it is paid for.
+
+Short traces end first and are right more often than long ones, so stopping early loses less than dropping
+traces at random would. More traces than would settle an easy question start at once: the vote then does not wait
+for the slowest of a few, and latency falls by more than tokens rise.
+"""
+
+from itertools import count
+from typing import Literal
+
+from orchestrator.config import PolicySettings
+from orchestrator.core.agreement import Count, gain
+from orchestrator.core.facts import Fact
+from orchestrator.core.policies.policy import Step
+from orchestrator.core.tally import Tally
+
+__all__ = ["EFFORT_PRICES", "Auto"]
+
+EFFORT_PRICES: dict[Literal["low", "medium", "high"], float] = {
+    "low": 0.01,
+    "medium": 0.005,
+    "high": 0.001,
+}
+"""What one more trace must bring, as expected share of the traces that agree with the winner."""
+
+_HORIZON = 8
+"""Ballots looked ahead: enough for a rival to catch up wherever it is likely to."""
+
+_RUNNING = 0.5
+"""What is left to pay of a trace that already runs."""
+
+_SPARE = 2
+"""Traces started beyond those that would settle the vote if all agreed."""
+
+
+class Auto:
+    """Launches, waits or stops, whichever the next ballots are worth."""
+
+    uses_checkpoints = False
+    at_rest = True
+
+    def __init__(self, settings: PolicySettings) -> None:
+        price = settings.trace_price
+        self._price = EFFORT_PRICES[settings.effort] if price is None else price
+        self._min_ballots = settings.min_ballots
+        self._tally = Tally(settings.traces)
+        self._settled = False
+
+    def start(self) -> Step:
+        """Starts what would settle the vote if all agreed, and a few to spare."""
+        agreeing = next(
+            n for n in count(self._min_ballots) if not self._worthwhile(Count.of((n,), 0))
+        )
+        return Step([], self._tally.launch(agreeing + _SPARE))
+
+    def on(self, fact: Fact) -> Step:
+        """Settles the vote, or sees to it that enough traces run."""
+        if not self._tally.ended(fact) or self._settled:
+            return Step([], [])
+        ballots = self._tally.ballots
+        missing = self._min_ballots - sum(ballots) if ballots else 0
+        wanted = max(self._worthwhile(Count.of(ballots, self._tally.blanks)), missing)
+        self._settled = wanted <= 0
+        return Step(
+            [],
+            self._tally.stop_all("settled")
+            if self._settled
+            else self._tally.launch(wanted - self._tally.running),
+        )
+
+    def ballots(self, finished: tuple[int, ...]) -> list[int]:
+        """Every finished trace has a ballot."""
+        return list(finished)
+
+    def _worthwhile(self, so_far: Count) -> int:
+        """The number of further ballots that brings most beyond its price, or 0."""
+        running = self._tally.running
+        possible = min(_HORIZON, running + self._tally.left)
+        best, most = 0, 1e-12
+        for ballots in range(1, possible + 1):
+            cost = _RUNNING * min(ballots, running) + max(0, ballots - running)
+            net = gain(so_far, ballots) - self._price * cost
+            if net > most:
+                best, most = ballots, net
+        return best

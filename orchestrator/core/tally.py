@@ -1,0 +1,76 @@
+"""Traces launched, running and ended, and their ballots so far: what policies that need no judge decide on.
+
+The rule: a trace counts once, when it ends. One that ended without an answer, or failed, is a blank.
+"""
+
+from collections import Counter
+
+from orchestrator.core.facts import (
+    Fact,
+    Order,
+    StartTrace,
+    StopTrace,
+    TraceFailed,
+    TraceFinished,
+    TraceStopped,
+)
+
+__all__ = ["Tally"]
+
+
+class Tally:
+    """The count of one question with at most `planned` traces."""
+
+    def __init__(self, planned: int) -> None:
+        self.planned = planned
+        self.launched = 0
+        self.answers: list[str | None] = []
+        """Of the traces that ended, in order; None for a blank."""
+        self._open: set[int] = set()
+
+    @property
+    def running(self) -> int:
+        """Traces launched that have not ended."""
+        return len(self._open)
+
+    @property
+    def left(self) -> int:
+        """Traces that may still be launched."""
+        return self.planned - self.launched
+
+    @property
+    def ballots(self) -> tuple[int, ...]:
+        """Ballots of each answer, largest first."""
+        counts = Counter(answer for answer in self.answers if answer is not None)
+        return tuple(sorted(counts.values(), reverse=True))
+
+    @property
+    def blanks(self) -> int:
+        """Traces that ended without a ballot."""
+        return self.answers.count(None)
+
+    def launch(self, traces: int) -> list[Order]:
+        """The orders that start so many more traces, or as many as are left."""
+        first = self.launched
+        self.launched += max(0, min(traces, self.left))
+        started = range(first, self.launched)
+        self._open.update(started)
+        return [StartTrace(trace=trace) for trace in started]
+
+    def ended(self, fact: Fact) -> bool:
+        """Takes a fact in; whether it ended a trace. A trace that was stopped by order is no blank."""
+        match fact:
+            case TraceFinished(trace=trace, answer=answer):
+                self.answers.append(answer)
+            case TraceFailed(trace=trace):
+                self.answers.append(None)
+            case TraceStopped(trace=trace):
+                pass
+            case _:
+                return False
+        self._open.discard(trace)
+        return True
+
+    def stop_all(self, reason: str) -> list[Order]:
+        """The orders that end every running trace."""
+        return [StopTrace(trace=trace, reason=reason) for trace in sorted(self._open)]

@@ -1,0 +1,116 @@
+"""Small recordings for the benchmark's tests: lengths and answers, written out by hand."""
+
+import json
+from pathlib import Path
+
+from bench.player import Cast, Played, play
+from bench.recorded import RecordedQuestion, RecordedTrace
+from bench.server_model import ServerModel
+from orchestrator.config import Settings
+from orchestrator.core.facts import (
+    RunFinished,
+    RunStarted,
+    TokensArrived,
+    TraceFinished,
+    TraceStopped,
+)
+from orchestrator.journal import JournalWriter
+
+__all__ = ["INSTANT", "Perfect", "played", "probe_matrix", "record_run", "recorded"]
+
+INSTANT = ServerModel(
+    first_token_seconds=0.0, step_seconds=1.0, step_seconds_per_stream=0.0, judge_seconds=0.0
+)
+"""One second per token: seconds, steps and tokens are the same figure."""
+
+
+class Perfect:
+    """A judge that sees the answers."""
+
+    def __init__(self, traces):
+        self._traces = traces
+
+    def p_identical(self, trace, member):
+        return float(self._traces[trace].answer == self._traces[member].answer)
+
+
+def recorded(*traces, correct=("1",), question="What is 1?", probe_tokens=None):
+    """A question of `(tokens, answer)` pairs; text may follow as a third part."""
+    return RecordedQuestion(
+        id="q",
+        question=question,
+        correct=frozenset(correct),
+        traces=tuple(
+            RecordedTrace(tokens=tokens, answer=answer, text=text[0] if text else None)
+            for tokens, answer, *text in traces
+        ),
+        probe_tokens=probe_tokens,
+    )
+
+
+def played(
+    question, *, server=INSTANT, judge=None, checkpoints=None, sink=None, **policy
+) -> Played:
+    """The question's traces, in the order given, under the policy `name=...`."""
+    settings = Settings.model_validate({"policy": {"traces": len(question.traces), **policy}})
+    cast = Cast(
+        question=question,
+        traces=question.traces,
+        checkpoints=checkpoints or [None] * len(question.traces),
+        judge=judge or Perfect(question.traces),
+    )
+    return play(cast, settings.model_dump(mode="json"), server, sink=sink)
+
+
+def probe_matrix(path: Path, *questions) -> Path:
+    """A probe matrix file of `(gold, [(probes, tokens, final), ...])`."""
+    rows = [
+        {
+            "question": f"Question {i}?",
+            "gold_answer": gold,
+            "probe_freq": 500,
+            "each_branch": list(map(list, branches)),
+        }
+        for i, (gold, branches) in enumerate(questions)
+    ]
+    path.write_text(json.dumps(rows), encoding="utf-8")
+    return path
+
+
+def record_run(folder, question_id, answers, *, gold="4", finish=True):
+    """A recorded question whose traces gave `answers` ("stopped" for one that was cut)."""
+    folder.mkdir(parents=True)
+    started = RunStarted(
+        at=0.0,
+        question_id=question_id,
+        question="2+2?",
+        gold=gold,
+        planned=len(answers),
+        settings={},
+        capabilities={"model": "m"},
+    )
+    with JournalWriter.create(folder) as journal:
+        journal.write(started)
+        for trace, answer in enumerate(answers):
+            journal.write(TokensArrived(at=1.0, trace=trace, text=f"so {answer}", tokens=10))
+            if answer == "stopped":
+                fact = TraceStopped(at=2.0, trace=trace, reason="pruned", tokens=10)
+            else:
+                fact = TraceFinished(
+                    at=2.0 + trace,
+                    trace=trace,
+                    answer=answer,
+                    raw_answer=answer,
+                    finish_reason="stop",
+                    tokens=10 + trace,
+                )
+            journal.write(fact)
+        if finish:
+            journal.write(
+                RunFinished(
+                    at=9.0,
+                    correct_answers=("4",),
+                    server_generated_tokens=None,
+                    interrupted=False,
+                )
+            )
