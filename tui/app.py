@@ -5,14 +5,15 @@ screen on top repaint what has changed.
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from io import StringIO
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from textual.app import App
+from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
+from textual.screen import Screen
 
 from tui.palette import THEMES
 from tui.screens.base import RunScreen
@@ -80,20 +81,33 @@ class DeepPruneApp(App[None]):
         self._ticked_at = now
         if self._source.closing:
             self.exit()
-        if isinstance(self.screen, RunScreen):
-            self.screen.redraw()
+        self.redraw()
+
+    def redraw(self) -> None:
+        """Repaints the uppermost screen that shows a run; what lies over it lets it shine through."""
+        shown = [screen for screen in self.screen_stack if isinstance(screen, RunScreen)]
+        if shown:
+            shown[-1].redraw()
 
     async def run_action(self, *arguments: Any, **options: Any) -> bool:
         """What a key is bound to; the screen answers at once, not at the next tick."""
         done = await super().run_action(*arguments, **options)
-        if isinstance(self.screen, RunScreen):
-            self.call_next(self.screen.redraw)
+        self.call_next(self.redraw)
         return done
 
     def give_terminal_back(self) -> None:
         """Leaves the terminal as it was, for a program that ends at once."""
         if self._driver is not None:
             self._driver.stop_application_mode()
+
+    def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
+        """What the command palette offers: every key that means something here, by its name."""
+        yield SystemCommand("Theme", "Choose other colours", self.action_change_theme)
+        yield SystemCommand("Keys", "What every key does", self.action_help)
+        yield SystemCommand("Save", "Save the screen as SVG", self.action_save_svg)
+        yield SystemCommand("Leave", "Close the screen; a live run goes on", self.action_quit)
+        if isinstance(screen, RunScreen):
+            yield from screen.commands()
 
     def action_help(self) -> None:
         """Lists the keys."""

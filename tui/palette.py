@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from rich.style import Style
+from textual.color import Color
 from textual.theme import Theme
 
 from tui.states import Shown
@@ -31,22 +32,31 @@ class Palette:
     chosen: Style
     """The ground of the row under a cursor, the one style that sets a ground."""
     states: Mapping[Shown, Style]
+    fills: Mapping[Shown, Style]
+    """The same, halfway to the ground: for areas, which shout where a glyph speaks."""
 
 
-def _palette(ground: str, colours: Mapping[str, str], states: Mapping[Shown, str]) -> Palette:
+def _palette(
+    ground: str, chosen: str, colours: Mapping[str, str], states: Mapping[Shown, str]
+) -> Palette:
     styles = {name: Style(color=colour) for name, colour in colours.items()}
     return Palette(
         **styles,
-        chosen=Style(bgcolor=ground),
+        chosen=Style(bgcolor=chosen),
         strong=Style(color=colours["text"], bold=True),
         states={
             state: Style(color=colour, bold=state in ("finishing", "failed", "judging"))
+            for state, colour in states.items()
+        },
+        fills={
+            state: Style(color=Color.parse(colour).blend(Color.parse(ground), 0.4).hex)
             for state, colour in states.items()
         },
     )
 
 
 DARK = _palette(
+    "#0e1318",
     "#22303d",
     {
         "text": "#d3dae1",
@@ -73,6 +83,7 @@ DARK = _palette(
 )
 
 LIGHT = _palette(
+    "#fbfbf9",
     "#d5e3f0",
     {
         "text": "#1f262d",

@@ -332,10 +332,33 @@ async def test_the_list_of_questions_opens_one_of_them(tmp_path):
         assert not source.player.playing
 
 
-async def test_the_palette_offers_the_themes(replayed):
-    await replayed.press("ctrl+p")
+async def commands(source):
+    app = DeepPruneApp(source)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await settled(pilot)
+        await pilot.press("ctrl+p")
+        await pilot.pause()
+        assert type(app.screen).__name__ == "CommandPalette"
+        return {command.title: command for command in app.get_system_commands(app.screen_stack[-2])}
+
+
+async def test_the_palette_offers_what_the_keys_do():
+    assert set(await commands(recording())) == {"Theme", "Keys", "Save", "Leave"}
+    source = steered(3.0)
+    offered = await commands(source)
+    assert len(offered) == 11
+    offered["Pin trace 0"].callback()
+    offered["Raise tau"].callback()
+    offered["Vote now"].callback()
+    assert [act for act, _trace, _tau in source.acts] == ["pin", "tau", "vote"]
+
+
+async def test_what_goes_on_shines_through_the_help(replayed):
+    await replayed.press("question_mark")
     await replayed.pause()
-    assert type(replayed.app.screen).__name__ == "CommandPalette"
+    under = replayed.app.screen_stack[-2]
+    under.source.player.seek(5.9)
+    assert "answer 26" in await settled(replayed)
 
 
 async def test_the_wheel_moves_the_cursor(replayed):

@@ -114,11 +114,11 @@ def _cell(
         return _roomy(frame, layout, trace, share, glyph, style, marked)
     if layout.kind == "dots":
         return [(glyph, marked)]
-    fill = level(share) if trace.tokens else " "
+    fill, area = level(share) if trace.tokens else " ", palette.fills[state]
     if layout.kind == "named":
         name = f"{glyph}{trace.trace:>{layout.cell - 4}}"
-        return [(" ", palette.text), (name, marked), (fill, style), (" ", palette.text)]
-    return [(glyph, marked), (fill, style), (" " * (layout.cell - 2), palette.text)]
+        return [(" ", palette.text), (name, marked), (fill, area), (" ", palette.text)]
+    return [(glyph, marked), (fill, area), (" " * (layout.cell - 2), palette.text)]
 
 
 def _roomy(

@@ -4,8 +4,11 @@ The rule: a key becomes one call of the source or one change of what is looked a
 """
 
 import time
+from collections.abc import Iterator
+from functools import partial
 from typing import ClassVar
 
+from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
@@ -25,6 +28,11 @@ HEIGHTS: list[tuple[int, str]] = [(0, "-short"), (34, "-tall")]
 
 _TAU_STEP = 0.05
 _CONFIRM_SECONDS = 3.0
+_TRACE_ACTS: tuple[tuple[str, str, Act], ...] = (
+    ("Pin trace", "Never prune it; again: unpin", "pin"),
+    ("Finish trace", "Let it run on without waiting for the judge", "finish"),
+    ("Stop trace", "End it now", "stop"),
+)
 
 
 class RunScreen(Screen[None]):
@@ -84,6 +92,19 @@ class RunScreen(Screen[None]):
         if action.startswith("replay"):
             return self.source.player is not None
         return True
+
+    def commands(self) -> Iterator[SystemCommand]:
+        """The acts for the command palette, where they have an effect."""
+        if not self.check_action("steer_tau", ()):
+            return
+        yield SystemCommand("Raise tau", "Fewer traces join", partial(self.action_steer_tau, 1))
+        yield SystemCommand("Lower tau", "More traces join", partial(self.action_steer_tau, -1))
+        if self.target is not None:
+            for name, text, act in _TRACE_ACTS:
+                command = partial(self.action_steer_trace, act)
+                yield SystemCommand(f"{name} {self.target}", text, command)
+        yield SystemCommand("Pause launching", "Or resume it", self.action_steer_hold)
+        yield SystemCommand("Vote now", "Stop all traces and count", partial(self._steer, "vote"))
 
     def action_replay_toggle(self) -> None:
         """Plays or pauses."""

@@ -63,7 +63,7 @@ class HelpScreen(ModalScreen[None]):
                 table.add_row(Text(key, palette.strong), "")
         legend = Text()
         for state, glyph in GLYPHS.items():
-            legend.append(f"{glyph} ", palette.states[state]).append(
+            legend.append(f"{glyph}\u00a0", palette.states[state]).append(
                 f"{LABELS[state]}   ", palette.dim
             )
         table.add_row(Text("legend", palette.strong), legend)
