@@ -1,7 +1,6 @@
 """A sweep's grid: policies with lists of settings, in YAML, multiplied out.
 
 ```
-replay: [aime24.json]
 policies:
   - adaptive-consistency
   - cons: {traces: [1, 4, 16]}
@@ -31,30 +30,27 @@ class Grid(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    replay: list[Path] = Field(min_length=1)
     policies: list[str | dict[str, Axes]] = Field(min_length=1)
     max_traces: int = Field(default=128, ge=1)
     resamples: int = Field(default=20, ge=1)
     seed: int = Field(default=0, ge=0)
-    half: Literal["tune", "report", "all"] = "all"
     judge_auroc: float | Literal["perfect"] = 0.71
     checkpoint_tokens: int | None = Field(default=None, ge=1)
 
 
 def read_grid(path: Path) -> Grid:
-    """The grid in a file; the paths in it are taken from the file's own folder.
+    """The grid in a file.
 
     Raises:
         ConfigError: the file cannot be read or is no grid.
     """
     content = read_yaml(path)
     if not isinstance(content, Mapping):
-        raise ConfigError(f"{path} must hold replay: [FILE] and policies: [NAME].")
+        raise ConfigError(f"{path} must hold policies: [NAME].")
     try:
-        grid = Grid.model_validate(content)
+        return Grid.model_validate(content)
     except ValidationError as error:
         raise ConfigError(explain(error, Grid, {}, str(path))) from error
-    return grid.model_copy(update={"replay": [path.parent / file for file in grid.replay]})
 
 
 def policies_of(grid: Grid) -> list[str]:

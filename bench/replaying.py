@@ -1,7 +1,7 @@
 """One policy over recorded questions, resampled: an outcome for every question and resampling."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -12,7 +12,7 @@ from bench.draws import draw
 from bench.judges import Judge, RecordedJudge, Scores, SimulatedJudge
 from bench.outcomes import Outcome
 from bench.player import Cast, Played, play
-from bench.policies import PolicySpec
+from bench.policies import Auroc, PolicySpec
 from bench.recorded import RecordedQuestion
 from bench.server_model import ServerModel
 from orchestrator.config import Settings
@@ -33,7 +33,7 @@ class ReplayPlan(msgspec.Struct, frozen=True, kw_only=True):
     resamples: int = 20
     seed: int = 0
     server: ServerModel = ServerModel()
-    judge_auroc: float | Literal["perfect"] = 0.71
+    judge_auroc: Auroc = 0.71
     scores: Mapping[str, Scores] | None = None
     checkpoint_tokens: int | None = None
 
@@ -112,7 +112,9 @@ class _QuestionReplay:
             return RecordedJudge(plan.scores.get(self._question.id, {}), drawn)
         traces = [self._question.traces[number] for number in drawn]
         return SimulatedJudge(
-            plan.judge_auroc, traces, np.random.default_rng([plan.seed, resample, len(drawn)])
+            self._spec.judge_auroc or plan.judge_auroc,
+            traces,
+            np.random.default_rng([plan.seed, resample, len(drawn)]),
         )
 
 

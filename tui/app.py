@@ -99,6 +99,7 @@ class DeepPruneApp(App[None]):
         """Leaves the terminal as it was, for a program that ends at once."""
         if self._driver is not None:
             self._driver.stop_application_mode()
+            self._driver.close()  # waits until all of it is written
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """What the command palette offers: every key that means something here, by its name."""

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from bench.policies import Auroc
     from bench.recorded import RecordedQuestion
     from bench.replaying import ReplayPlan
 
@@ -144,13 +145,11 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _auroc(text: str) -> float | str:
-    if text == "perfect":
-        return text
+def _auroc(text: str) -> "Auroc":
+    from bench.policies import parse_auroc
+    from orchestrator.errors import ConfigError
+
     try:
-        auroc = float(text)
-    except ValueError:
-        auroc = -1.0
-    if not 0.0 < auroc < 1.0:
-        raise argparse.ArgumentTypeError(f"{text} is neither between 0 and 1 nor 'perfect'")
-    return auroc
+        return parse_auroc(text)
+    except ConfigError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error

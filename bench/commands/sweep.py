@@ -1,12 +1,16 @@
 """Replay a whole grid of policies and settings, and keep every outcome; goes on where it was stopped.
 
-deepprune-bench sweep grid.yaml --out sweeps/aime
+deepprune-bench sweep configs/sweeps/frontier.yaml --replay aime24.json --out sweeps/aime
 """
 
 import argparse
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import quote
+
+if TYPE_CHECKING:
+    from bench.grid import Grid
 
 __all__ = ["add_arguments", "run"]
 
@@ -15,7 +19,9 @@ _GRID_FILE = "grid.json"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of this command."""
-    parser.add_argument("grid", type=Path, help="YAML: replay, policies and the flags of run")
+    parser.add_argument("grid", type=Path, help="YAML: policies, and other flags of run")
+    parser.add_argument("--replay", type=Path, action="append", required=True, metavar="FILE")
+    parser.add_argument("--half", choices=("tune", "report", "all"), default="all")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
 
 
@@ -37,8 +43,8 @@ def run(arguments: argparse.Namespace) -> None:
         judge_auroc=grid.judge_auroc,
         checkpoint_tokens=grid.checkpoint_tokens,
     )
-    _claim(arguments.out, grid.model_dump_json(exclude={"policies"}))
-    files = [(str(path), read_half(path, grid.half)) for path in grid.replay]
+    _claim(arguments.out, _identity(arguments, grid))
+    files = [(str(path), read_half(path, arguments.half)) for path in arguments.replay]
     with progress_bar(len(files) * len(specs), "policies") as advance:
         for number, (file, questions) in enumerate(files):
             for spec in specs:
@@ -47,6 +53,13 @@ def run(arguments: argparse.Namespace) -> None:
                     write_outcomes(kept, replay_policy(spec, questions, plan, file=file))
                 print(json.dumps(policy_line(read_outcomes(kept))), flush=True)
                 advance()
+
+
+def _identity(arguments: argparse.Namespace, grid: "Grid") -> str:
+    """All that the outcomes depend on but the policies, which may be added to."""
+    fixed = grid.model_dump(mode="json", exclude={"policies"})
+    files = [str(path) for path in arguments.replay]
+    return json.dumps({"replay": files, "half": arguments.half, **fixed})
 
 
 def _claim(folder: Path, grid: str) -> None:

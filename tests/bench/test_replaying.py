@@ -49,6 +49,14 @@ def test_a_policy_is_named_with_its_traces_and_settings():
     assert spec.settings.checkpoint.words == 35
 
 
+def test_a_policy_may_bring_its_own_judge():
+    assert parse_policy("deepprune:judge_auroc=0.8,tau=0.3").judge_auroc == 0.8
+    assert parse_policy("deepprune:judge_auroc=perfect").judge_auroc == "perfect"
+    assert parse_policy("deepprune").judge_auroc is None
+    with pytest.raises(ConfigError, match="AUROC is 2"):
+        parse_policy("deepprune:judge_auroc=2")
+
+
 def test_general_settings_give_way_to_those_of_the_policy():
     spec = parse_policy("auto:effort=high", ["policy.effort=low"])
     assert spec.settings.policy.effort == "high"
@@ -259,8 +267,8 @@ def test_run_takes_recorded_verdicts(matrix, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
-        (["--judge-auroc", "1.5"], "neither between 0 and 1 nor 'perfect'"),
-        (["--judge-auroc", "good"], "neither between 0 and 1 nor 'perfect'"),
+        (["--judge-auroc", "1.5"], "must lie between 0 and 1 or be perfect"),
+        (["--judge-auroc", "good"], "must lie between 0 and 1 or be perfect"),
         (["--resamples", "0"], "at least 1"),
         (["--max-traces", "x"], "at least 1"),
     ],
@@ -286,7 +294,6 @@ def test_wrong_input_is_one_sentence_and_exit_code_2(matrix, tmp_path, capsys):
 def test_a_grid_is_multiplied_out():
     grid = Grid.model_validate(
         {
-            "replay": ["a.json"],
             "policies": [
                 "esc",
                 {"cons": {"traces": [1, 2]}},
@@ -305,7 +312,7 @@ def test_a_grid_is_multiplied_out():
 
 
 @pytest.mark.parametrize(
-    "text", ["", "- a", "replay: []\npolicies: [a]", "policies: [a]", "replay: [a]\npolicy: [b]"]
+    "text", ["", "- a", "policies: []", "resamples: 3", "policies: [a]\nhalf: all"]
 )
 def test_a_file_that_is_no_grid_is_refused(tmp_path, text):
     path = tmp_path / "grid.yaml"
@@ -319,15 +326,13 @@ def test_a_file_that_is_no_grid_is_refused(tmp_path, text):
 @pytest.fixture
 def grid(matrix, tmp_path):
     path = tmp_path / "grid.yaml"
-    path.write_text(
-        "replay: [m.json]\nresamples: 2\npolicies:\n  - auto\n  - cons: {traces: [1, 4, 8]}\n"
-    )
+    path.write_text("resamples: 2\npolicies:\n  - auto\n  - cons: {traces: [1, 4, 8]}\n")
     return path
 
 
-def test_a_sweep_goes_on_where_it_was_stopped(grid, tmp_path, capsys, monkeypatch):
+def test_a_sweep_goes_on_where_it_was_stopped(grid, matrix, tmp_path, capsys, monkeypatch):
     out = tmp_path / "out"
-    command = ["sweep", str(grid), "--out", str(out)]
+    command = ["sweep", str(grid), "--replay", str(matrix), "--out", str(out)]
     assert main(command) == 0
     first = lines_of(capsys)
     assert [line["policy"] for line in first] == ["auto", "cons@1", "cons@4", "cons@8"]
@@ -342,9 +347,9 @@ def test_a_sweep_goes_on_where_it_was_stopped(grid, tmp_path, capsys, monkeypatc
     assert played == ["cons@4"]
 
 
-def test_a_sweep_of_another_kind_is_not_mixed_in(grid, tmp_path, capsys):
-    out = tmp_path / "out"
-    assert main(["sweep", str(grid), "--out", str(out)]) == 0
+def test_a_sweep_of_another_kind_is_not_mixed_in(grid, matrix, tmp_path, capsys):
+    command = ["sweep", str(grid), "--replay", str(matrix), "--out", str(tmp_path / "out")]
+    assert main(command) == 0
     grid.write_text(grid.read_text().replace("resamples: 2", "resamples: 3"))
-    assert main(["sweep", str(grid), "--out", str(out)]) == 2
+    assert main(command) == 2
     assert "give another --out" in capsys.readouterr().err
