@@ -22,11 +22,14 @@ ENVIRONMENT = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"
 
 @pytest.fixture
 def flags(tmp_path: Path, traces: Path, folder: Path) -> list[str]:
-    """A training whose steps have three batches, so that two processes never share one evenly."""
+    """A training whose steps have three batches, so that two processes never share one evenly.
+
+    One epoch, because which of two is the better one may hang on rounding.
+    """
     (tmp_path / "tiny.yaml").write_text((configs_folder() / "judges" / "nano.yaml").read_text())
     (tmp_path / "tiny-train.yaml").write_text(
-        "epochs: 2\nlearning_rate: 0.003\nadam_epsilon: 1.0e-3\nbf16: false\nvalidation_share: 0.2\n"
-        "packing: false\nbatch_pairs: 16\nbatches_per_step: 3\nreading_weight: 0.1\n"
+        "epochs: 1\nlearning_rate: 0.003\nadam_epsilon: 1.0e-3\nbf16: false\nvalidation_share: 0.2\n"
+        "packing: false\nbatch_pairs: 8\nbatches_per_step: 3\nreading_weight: 0.1\n"
     )
     return [
         *("train", "--config", str(tmp_path / "tiny.yaml"), "--checkpoint-steps", "4"),
@@ -47,7 +50,7 @@ def test_two_processes_give_the_loss_and_the_weights_of_one(flags, tmp_path):
         check=False,
     )
     assert launched.returncode == 0, launched.stderr
-    assert launched.stderr.count("epoch 2:") == 1  # one of the two speaks
+    assert launched.stderr.count("epoch 1:") == 1  # one of the two speaks
 
     one, two = (json.loads((out / "training.json").read_text()) for out in (alone, together))
     assert one["steps"] == two["steps"] > 10

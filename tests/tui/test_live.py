@@ -216,7 +216,7 @@ async def test_leaving_the_screen_does_not_end_the_run(tmp_path, capsys):
         await until(pilot, lambda: board.runs and board.runs[0].view.counts()["running"])
         await pilot.press("q")
 
-    async with Fleet(words=60, pause=0.02).serving() as fleet:
+    async with Fleet(words=200, pause=0.02).serving() as fleet:
         assert await orchestrate(job(fleet, tmp_path), Pilot(leave)) == 0
     printed = capsys.readouterr()
     assert json.loads(printed.out)["answer"] == "26"
