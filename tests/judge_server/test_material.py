@@ -67,6 +67,14 @@ def test_equal_answers_are_those_of_a_class_or_of_equal_value(tmp_path: Path):
     assert all("so 2" in pair.new + pair.member for pair in by_class if pair.same)
 
 
+def test_answers_that_could_not_be_compared_are_counted_aloud(capsys, monkeypatch, tmp_path: Path):
+    monkeypatch.setattr("judge_server.material.CHECK_SECONDS", 0.001)
+    rows = [trace("q", 0, answer=r"\sqrt{2} + 1"), trace("q", 1, answer=r"1 + \sqrt{2}")]
+    ((pair,), _) = TraceMaterial(write(tmp_path / "t", rows), Drawing()).pairs(["q"], CUT)
+    assert not pair.same
+    assert "gave no verdict and count as different" in capsys.readouterr().err
+
+
 def test_short_traces_are_kept_or_dropped(tmp_path: Path):
     rows = [trace("q", n) for n in range(4)] + [trace("q", 9, text="so what?")]
     file = write(tmp_path / "t.jsonl", rows)
