@@ -36,16 +36,16 @@ async def serve(arguments: Arguments, api_key: str | None) -> None:
         async with run_vllm(
             model, log=arguments.log, announce=_announce, start_seconds=arguments.start_seconds
         ) as server:
-            _note(await first_verdict(server.url, spec, api_key))
+            _note(await first_verdict(server.url, spec, api_key, arguments.start_seconds))
             asked_as = spec_source(arguments.judge, arguments.spec)
             _note(f"--judge-endpoint {server.url} --set judge.spec={shlex.quote(asked_as)}")
             print(server.url, flush=True)
             await server.watch()
 
 
-async def first_verdict(url: str, spec: JudgeSpec, api_key: str | None) -> str:
-    """One line on how the judge is asked and what it said of a tiny pair."""
-    settings = JudgeSettings(url=url, model=spec.name)
+async def first_verdict(url: str, spec: JudgeSpec, api_key: str | None, seconds: float) -> str:
+    """One line on how the judge is asked and what it said of a tiny pair, within so many seconds each."""
+    settings = JudgeSettings(url=url, model=spec.name, timeout_seconds=seconds)
     async with JudgeClient(settings, spec, api_key) as client:
         found = await client.probe()
         scores = await client.score(

@@ -8,6 +8,7 @@ Flags after -- go to vLLM as they are (paths in them must be absolute).
 """
 
 import argparse
+import math
 import os
 from pathlib import Path
 
@@ -54,7 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--start-seconds",
-        type=float,
+        type=_seconds,
         default=1800.0,
         metavar="SECONDS",
         help="give up a server that is not ready by then (default: 1800)",
@@ -89,6 +90,13 @@ def _port(text: str) -> int:
     value = int(text)
     if not 0 <= value < 65536:
         raise argparse.ArgumentTypeError("must be from 0 to 65535")
+    return value
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0.0 < value < math.inf:
+        raise argparse.ArgumentTypeError("must be above 0")
     return value
 
 

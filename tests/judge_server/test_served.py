@@ -63,7 +63,7 @@ def segments(seed: int, count: int) -> tuple[str, list[str]]:
 async def test_served_probabilities_are_the_local_ones_to_a_thousandth(vllm_servers, dialect: str):
     spec = judge_spec("nano")
     local = load_judge(nano_model("judge"), spec)
-    settings = JudgeSettings(url=vllm_servers["judge"], dialect=dialect)
+    settings = JudgeSettings(url=vllm_servers["judge"], dialect=dialect, timeout_seconds=300)
     spread = []
     async with JudgeClient(settings, spec, None) as client:
         await client.probe()

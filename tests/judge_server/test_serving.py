@@ -143,7 +143,13 @@ def test_no_other_command_takes_flags_after_two_dashes(capsys):
 
 
 @pytest.mark.parametrize(
-    "words", [["--port", "65536"], ["--gpu-memory-utilization", "0"], ["--threads", "0"]]
+    "words",
+    [
+        ["--port", "65536"],
+        ["--gpu-memory-utilization", "0"],
+        ["--threads", "0"],
+        ["--start-seconds", "nan"],
+    ],
 )
 def test_impossible_numbers_are_refused(capsys, folder, words):
     with pytest.raises(SystemExit) as ended:
