@@ -1,11 +1,11 @@
-"""`deepprune-bench run | sweep | compare`: subcommands, and errors as one sentence with an exit code."""
+"""`deepprune-bench run | sweep | compare | record | serve`: subcommands, and errors as one sentence with an exit code."""
 
 import argparse
 import os
 import sys
 from collections.abc import Sequence
 
-from bench.commands import compare, run, sweep
+from bench.commands import compare, record, run, serve, sweep
 from orchestrator import __version__
 from orchestrator.errors import DeepPruneError
 
@@ -15,9 +15,12 @@ _COMMANDS = {
     "run": run,
     "sweep": sweep,
     "compare": compare,
+    "record": record,
+    "serve": serve,
 }
 
 _EPILOG = """\
+keys:    OPENAI_API_KEY for the reasoner, DEEPPRUNE_JUDGE_API_KEY for the judge
 stdout:  results only; progress goes to stderr
 exit:    0 done, 1 the command failed, 2 wrong input, 130 interrupted
 """

@@ -6,8 +6,9 @@ of its own (`deepprune:judge_auroc=perfect`).
 """
 
 import math
-from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
 
 from orchestrator.config import Settings, load_settings
 from orchestrator.errors import ConfigError
@@ -55,8 +56,15 @@ def parse_auroc(text: str) -> Auroc:
     return auroc
 
 
-def parse_policy(text: str, assignments: Sequence[str] = ()) -> PolicySpec:
-    """The policy that `text` names; `assignments` (`policy.effort=low`) hold unless it says otherwise.
+def parse_policy(
+    text: str,
+    assignments: Sequence[str] = (),
+    *,
+    file: Path | None = None,
+    environ: Mapping[str, str] | None = None,
+    flags: Mapping[str, Any] | None = None,
+) -> PolicySpec:
+    """The policy that `text` names; the other sources of settings hold unless it says otherwise.
 
     Raises:
         ConfigError: there is no such policy or setting, or N is no positive number.
@@ -69,10 +77,10 @@ def parse_policy(text: str, assignments: Sequence[str] = ()) -> PolicySpec:
     own = dict(_option(option) for option in options.split(",")) if options else {}
     auroc = own.pop("judge_auroc", None)
     settings = load_settings(
-        file=None,
-        environ={},
+        file=file,
+        environ=environ or {},
         assignments=[*assignments, *(f"{_path(key)}={value}" for key, value in own.items())],
-        flags={"policy.name": _ALIASES.get(name, name)},
+        flags={**(flags or {}), "policy.name": _ALIASES.get(name, name)},
     )
     return PolicySpec(
         label=text,

@@ -35,7 +35,7 @@ from orchestrator.run import run_question
 from orchestrator.untrusted import plain
 from orchestrator.view import RunView
 
-__all__ = ["Job", "orchestrate"]
+__all__ = ["Job", "orchestrate", "refuse_total_failure"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,12 +147,16 @@ async def _one_question(
     report = run.report = build_report(view, run_dir=str(folder))
     write_run_file(folder, REPORT_FILE, to_json_line(report) + "\n")
     output.result(report)
-    _refuse_total_failure(view)
+    refuse_total_failure(view)
     return report
 
 
-def _refuse_total_failure(view: RunView) -> None:
-    """A question all of whose traces failed is a failed run, not a question without an answer."""
+def refuse_total_failure(view: RunView) -> None:
+    """A question all of whose traces failed is a failed run, not a question without an answer.
+
+    Raises:
+        DeepPruneError: there are traces, and every one of them failed.
+    """
     traces = view.traces.values()
     if traces and all(trace.ending == "failed" for trace in traces):
         last = max(traces, key=lambda trace: trace.ended_at or 0.0)

@@ -61,18 +61,21 @@ async def run_question(
     view: RunView,
     interrupted: asyncio.Event,
     acts: Acts | None = None,
+    slots: Slots | None = None,
 ) -> None:
     """Carries one question from its first stream to `RunFinished`, recording every fact.
 
     `view` is empty at the start and holds the whole run at the end; whoever displays the run reads it
     meanwhile. Setting `interrupted` ends the run early, with a vote over what has finished. What is put
-    into `acts` is what the user does to the run meanwhile; its time is set when it is taken.
+    into `acts` is what the user does to the run meanwhile; its time is set when it is taken. `slots` is room for
+    streams that this question shares with others; without it, it has `run.concurrency` of its own.
 
     Raises:
         EndpointRejected: the server refuses the requests.
         JournalError: a fact could not be recorded; the streams are closed.
     """
-    loop = _QuestionLoop(question, settings, fleet, journal, view)
+    room = slots if slots is not None else Slots(settings.run.concurrency)
+    loop = _QuestionLoop(question, settings, fleet, journal, view, room)
     await loop.run(interrupted, acts if acts is not None else asyncio.Queue())
 
 
@@ -86,7 +89,9 @@ class _QuestionLoop:
         fleet: Fleet,
         journal: JournalWriter,
         view: RunView,
+        slots: Slots,
     ) -> None:
+        self._slots = slots
         self._question = question
         self._settings = settings
         self._fleet = fleet
@@ -108,7 +113,7 @@ class _QuestionLoop:
             endpoint=self._fleet.capabilities.endpoint,
             prompt=prompt,
             resumable=self._fleet.capabilities.resumable,
-            slots=Slots(self._settings.run.concurrency),
+            slots=self._slots,
             launching=_opened_gate(),
             max_attempts=self._settings.endpoint.max_attempts,
             answer_regex=self._settings.answers.regex,

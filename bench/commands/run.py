@@ -1,15 +1,19 @@
-"""Replay recorded traces through policies: accuracy and cost of each, with intervals.
+"""Accuracy and cost of policies, with intervals, on recorded traces or on live servers.
 
 deepprune-bench run --replay aime24.json --policy auto --policy cons@16 --policy deepprune --json
+deepprune-bench run --endpoint http://gpu:8000/v1 --questions aime.jsonl --policy auto --out runs/aime
 """
 
 import argparse
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from bench.commands.live import add_live_arguments, play_live
 
 if TYPE_CHECKING:
+    from bench.outcomes import Outcome
     from bench.policies import Auroc
     from bench.recorded import RecordedQuestion
     from bench.replaying import ReplayPlan
@@ -23,7 +27,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--replay",
         type=Path,
         action="append",
-        required=True,
         metavar="FILE",
         help="recorded traces: .jsonl, a probe matrix .json, or a run's folder; may be repeated",
     )
@@ -38,8 +41,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_replay_arguments(parser)
     parser.add_argument("--json", action="store_true", help="one JSON line per policy and file")
     parser.add_argument(
-        "--out", type=Path, metavar="FILE", help="keep every outcome, for compare (.jsonl)"
+        "--out",
+        type=Path,
+        metavar="PATH",
+        help="keep every outcome for compare: a .jsonl file, or live a folder that a killed run goes on in",
     )
+    add_live_arguments(parser)
 
 
 def add_replay_arguments(parser: argparse.ArgumentParser) -> None:
@@ -75,32 +82,68 @@ def add_replay_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Replays and prints."""
-    from rich.console import Console
+    """Measures and prints."""
+    from bench.outcomes import by_policy, policy_line
+    from orchestrator.errors import ConfigError
 
-    from bench.outcomes import policy_line, write_outcomes
+    live = arguments.endpoint is not None or arguments.local
+    if live == bool(arguments.replay):
+        raise ConfigError(
+            "Give recorded traces with --replay FILE, or servers with --endpoint or --local."
+        )
+    lines = []
+    for outcomes in by_policy(_play_live(arguments) if live else _replay(arguments)).values():
+        lines.append(policy_line(outcomes))
+    _show(lines, as_json=arguments.json)
+
+
+def _replay(arguments: argparse.Namespace) -> "list[Outcome]":
+    from bench.outcomes import write_outcomes
     from bench.policies import parse_policy
     from bench.progress import progress_bar
     from bench.replaying import replay_policy
-    from bench.tables import text_table
 
     effort = [f"policy.effort={arguments.effort}"] if arguments.effort else []
     specs = [parse_policy(text, effort) for text in arguments.policy]
     plan = plan_of(arguments)
     files = [(str(path), read_half(path, arguments.half)) for path in arguments.replay]
     total = len(specs) * plan.resamples * sum(len(questions) for _, questions in files)
-    lines, kept = [], []
     with progress_bar(total) as advance:
-        for file, questions in files:
-            for spec in specs:
-                outcomes = list(replay_policy(spec, questions, plan, file=file, advance=advance))
-                kept.extend(outcomes if arguments.out else [])
-                lines.append(policy_line(outcomes))
-                if arguments.json:
-                    print(json.dumps(lines[-1]), flush=True)
+        outcomes = [
+            outcome
+            for file, questions in files
+            for spec in specs
+            for outcome in replay_policy(spec, questions, plan, file=file, advance=advance)
+        ]
     if arguments.out:
-        write_outcomes(arguments.out, kept)
-    if not arguments.json:
+        write_outcomes(arguments.out, outcomes)
+    return outcomes
+
+
+def _play_live(arguments: argparse.Namespace) -> "list[Outcome]":
+    from bench.outcomes import write_outcomes
+    from orchestrator.errors import ConfigError
+
+    if arguments.out is None:
+        raise ConfigError("Live runs are kept; give a folder with --out DIR.")
+    if arguments.effort:
+        arguments.set.append(f"policy.effort={arguments.effort}")
+    outcomes = play_live(
+        arguments, arguments.policy, traces=arguments.max_traces, out=arguments.out
+    )
+    write_outcomes(arguments.out / "outcomes.jsonl", outcomes)
+    return outcomes
+
+
+def _show(lines: "list[dict[str, Any]]", *, as_json: bool) -> None:
+    from rich.console import Console
+
+    from bench.tables import text_table
+
+    if as_json:
+        for line in lines:
+            print(json.dumps(line))
+    else:
         Console(file=sys.stdout).print(text_table(lines))
 
 

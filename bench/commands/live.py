@@ -1,0 +1,99 @@
+"""What `run` and `record` share: the flags of live servers, and a live benchmark from them."""
+
+import argparse
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bench.outcomes import Outcome
+
+__all__ = ["add_live_arguments", "play_live"]
+
+_FLAGS = {
+    "endpoint": "endpoint.urls",
+    "model": "endpoint.model",
+    "judge_endpoint": "judge.url",
+    "judge": "judge.spec",
+}
+
+
+def add_live_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags that name servers, questions and how many of them at once."""
+    group = parser.add_argument_group("live servers")
+    group.add_argument("--endpoint", action="append", metavar="URL", help="the reasoner's server")
+    group.add_argument("--model", metavar="NAME")
+    group.add_argument("--judge-endpoint", metavar="URL")
+    group.add_argument("--judge", metavar="SPEC", help="a name in configs/judges, or a YAML file")
+    group.add_argument("--local", action="store_true", help="the bundled nano models")
+    group.add_argument("--questions", type=Path, metavar="FILE", help="id, question, answer")
+    group.add_argument(
+        "--prompt", default="plain", metavar="NAME", help="in configs/prompts, or a YAML file"
+    )
+    group.add_argument("--config", type=Path, metavar="FILE", help="YAML with any of the settings")
+    group.add_argument("--set", action="append", default=[], metavar="A.B=C")
+    group.add_argument("--at-once", type=int, default=4, metavar="N", help="questions side by side")
+    group.add_argument(
+        "--streams",
+        type=int,
+        default=64,
+        metavar="N",
+        help="streams open at once, over all questions",
+    )
+
+
+def play_live(
+    arguments: argparse.Namespace, policies: Sequence[str], *, traces: int, out: Path
+) -> "list[Outcome]":
+    """The outcomes of the policies on the servers that the flags name.
+
+    Raises:
+        KeyboardInterrupt: the user ended it; what is finished stays finished.
+    """
+    import asyncio
+    import sys
+
+    from bench.live import LivePlan, run_live
+    from bench.policies import parse_policy
+    from bench.progress import progress_bar
+    from bench.prompts import prompted, read_prompt
+    from orchestrator.errors import ConfigError
+    from orchestrator.interrupts import Interrupts
+    from orchestrator.questions import read_questions
+
+    if arguments.questions is None:
+        raise ConfigError("There are no questions; give --questions FILE.")
+    if not arguments.local and not arguments.endpoint:
+        raise ConfigError(
+            "No reasoner is given; name its server with --endpoint URL, or use --local."
+        )
+    prompt = read_prompt(arguments.prompt)
+    flags = {path: getattr(arguments, flag) for flag, path in _FLAGS.items()}
+    specs = [
+        parse_policy(
+            text,
+            [*prompt.assignments, *arguments.set],
+            file=arguments.config,
+            environ=os.environ,
+            flags=flags,
+        )
+        for text in policies
+    ]
+    questions = [prompted(question, prompt) for question in read_questions(arguments.questions)]
+    interrupts = Interrupts(lambda text: print(text, file=sys.stderr))
+    plan = LivePlan(
+        questions=questions,
+        specs=specs,
+        out=out,
+        traces=traces,
+        at_once=max(1, arguments.at_once),
+        streams=max(1, arguments.streams),
+        local=arguments.local,
+        keys=(os.environ.get("OPENAI_API_KEY"), os.environ.get("DEEPPRUNE_JUDGE_API_KEY")),
+    )
+    with progress_bar(len(questions) * len(specs), "questions x policies") as advance:
+        outcomes = asyncio.run(run_live(plan, interrupts, advance))
+    if interrupts.requested.is_set():
+        raise KeyboardInterrupt
+    return outcomes

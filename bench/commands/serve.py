@@ -1,0 +1,48 @@
+"""Serve recorded traces on loopback as vLLM would stream them, for load tests; with faults on demand.
+
+deepprune-bench serve aime24.json --port 8000 --speed 20
+"""
+
+import argparse
+from pathlib import Path
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of this command."""
+    parser.add_argument("recording", type=Path, help="what run --replay takes")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=0, help="default: a free one")
+    parser.add_argument(
+        "--speed", type=float, default=1.0, help="times as fast as the model of a server"
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="for the order of traces and the faults"
+    )
+    for fault in ("reset", "stall", "busy"):
+        parser.add_argument(
+            f"--{fault}", type=float, default=0.0, metavar="P", help="chance per request"
+        )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Serves until it is interrupted; prints the address."""
+    import asyncio
+
+    from bench.readers import read_recorded
+    from bench.replay_server import Faults, ReplayServer, serving
+
+    server = ReplayServer(
+        read_recorded(arguments.recording),
+        speed=arguments.speed,
+        faults=Faults(reset=arguments.reset, stall=arguments.stall, busy=arguments.busy),
+        seed=arguments.seed,
+    )
+
+    async def serve() -> None:
+        async with serving(server, host=arguments.host, port=arguments.port) as url:
+            print(url, flush=True)
+            await asyncio.Event().wait()
+
+    asyncio.run(serve())

@@ -1,0 +1,218 @@
+"""Questions x policies on live servers, many at once within one budget of streams; goes on after a kill.
+
+The rule: a question that has its report is never asked again. One that was under way when the program was killed
+is asked anew; its torn journal is kept beside (`.cut-1`, ...), because those tokens were spent.
+"""
+
+import asyncio
+import contextlib
+import json
+import re
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+from bench.outcomes import Outcome
+from bench.policies import PolicySpec
+from orchestrator.config import Settings
+from orchestrator.core.policies import needs_judge
+from orchestrator.errors import ConfigError, DatasetError, first_error
+from orchestrator.fleet import Fleet, local_servers, open_fleet
+from orchestrator.interrupts import Interrupts
+from orchestrator.journal import REPORT_FILE, JournalWriter, write_run_file
+from orchestrator.orchestrate import refuse_total_failure
+from orchestrator.questions import Question
+from orchestrator.report import build_report, to_json_line
+from orchestrator.run import run_question
+from orchestrator.slots import Slots
+from orchestrator.view import RunView
+
+__all__ = ["LivePlan", "run_live"]
+
+PLAN_FILE = "plan.json"
+
+
+class LivePlan(NamedTuple):
+    """What is to be run: each question under each policy. `keys` are (reasoner's, judge's), never stored.
+
+    `traces` is N for policies that do not name their own, `streams` the budget that all questions share.
+    """
+
+    questions: Sequence[Question]
+    specs: Sequence[PolicySpec]
+    out: Path
+    traces: int
+    at_once: int
+    streams: int
+    local: bool
+    keys: tuple[str | None, str | None]
+
+
+class _Job(NamedTuple):
+    """One question under one policy, and the folder that it fills."""
+
+    question: Question
+    spec: PolicySpec
+    folder: Path
+
+
+async def run_live(
+    plan: LivePlan, interrupts: Interrupts, advance: Callable[[], None]
+) -> list[Outcome]:
+    """The outcomes of all jobs, in their order; fewer after an interrupt.
+
+    Raises:
+        ConfigError: `out` belongs to another benchmark, or a policy needs a judge and there is none.
+        DatasetError: a question has no gold answer.
+        DeepPruneError: all traces of a question failed; it counts as not asked.
+    """
+    _check(plan)
+    jobs = list(_jobs(plan))
+    with interrupts.listening(), interrupts.graceful():
+        async with _fleet(plan) as fleet:
+            await _work(jobs, plan, fleet, interrupts, advance)
+    return [_outcome(job) for job in jobs if (job.folder / REPORT_FILE).exists()]
+
+
+def _check(plan: LivePlan) -> None:
+    for question in plan.questions:
+        if question.gold is None:
+            raise DatasetError(f"Question '{question.id}' has no answer; a benchmark needs one.")
+    for spec in plan.specs:
+        if spec.player != "core":
+            raise ConfigError(f"{spec.label} needs probes, which only a replay has; leave it out.")
+        if spec.scoring == "any" and spec.traces != 1:
+            raise ConfigError(
+                f"{spec.label} is measured in replay alone; record traces, then replay them."
+            )
+        if needs_judge(spec.settings) and not plan.local and spec.settings.judge.url is None:
+            raise ConfigError(
+                f"{spec.label} needs a judge; name its server with --judge-endpoint URL."
+            )
+    _claim(plan)
+
+
+def _claim(plan: LivePlan) -> None:
+    """Makes the folder this benchmark's own, or finds that it is."""
+    settings = plan.specs[0].settings.model_dump(
+        mode="json", exclude={"policy", "endpoint", "judge"}
+    )
+    identity = json.dumps({"traces": plan.traces, "settings": settings}, sort_keys=True)
+    plan.out.mkdir(parents=True, exist_ok=True)
+    mark = plan.out / PLAN_FILE
+    if not mark.exists():
+        write_run_file(plan.out, PLAN_FILE, identity)
+    elif mark.read_text(encoding="utf-8") != identity:
+        raise ConfigError(f"{plan.out} holds a benchmark with other settings; give another --out.")
+
+
+def _jobs(plan: LivePlan) -> list[_Job]:
+    return [
+        _Job(question, spec, plan.out / quote(spec.label, safe="@=,") / _name(number, question))
+        for number, question in enumerate(plan.questions, start=1)
+        for spec in plan.specs
+    ]
+
+
+def _name(number: int, question: Question) -> str:
+    """A folder's name that sorts by number and shows the (untrusted) id as far as is safe."""
+    slug = re.sub(r"[^A-Za-z0-9]+", "-", question.id)[:40].strip("-")
+    return f"{number:04d}-{slug}"
+
+
+@contextlib.asynccontextmanager
+async def _fleet(plan: LivePlan) -> AsyncIterator[Fleet]:
+    """The servers, with a judge if any policy needs one."""
+    specs = sorted(plan.specs, key=lambda spec: not needs_judge(spec.settings))
+    settings = specs[0].settings
+    async with contextlib.AsyncExitStack() as stack:
+        if plan.local:
+            settings = await stack.enter_async_context(local_servers(settings, plan.out))
+        yield await stack.enter_async_context(open_fleet(settings, plan.keys))
+
+
+async def _work(
+    jobs: Sequence[_Job],
+    plan: LivePlan,
+    fleet: Fleet,
+    interrupts: Interrupts,
+    advance: Callable[[], None],
+) -> None:
+    """Runs what is not done yet, `at_once` jobs side by side."""
+    waiting = iter(jobs)
+    slots = Slots(plan.streams)
+
+    async def worker() -> None:
+        for job in waiting:
+            if interrupts.requested.is_set():
+                return
+            if not (job.folder / REPORT_FILE).exists():
+                await _run(job, _settings(job.spec, plan), fleet, slots, interrupts)
+            advance()
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(plan.at_once):
+                group.create_task(worker())
+    except BaseExceptionGroup as errors:
+        raise first_error(errors) from None
+
+
+def _settings(spec: PolicySpec, plan: LivePlan) -> Settings:
+    policy = spec.settings.policy.model_copy(update={"traces": spec.traces or plan.traces})
+    return spec.settings.model_copy(update={"policy": policy})
+
+
+async def _run(
+    job: _Job, settings: Settings, fleet: Fleet, slots: Slots, interrupts: Interrupts
+) -> None:
+    """One question; its report is written last, and only if nothing cut it short."""
+    _put_aside(job.folder)
+    view = RunView()
+    with JournalWriter.create(job.folder) as journal:
+        await run_question(
+            job.question,
+            settings=settings,
+            fleet=fleet,
+            journal=journal,
+            view=view,
+            interrupted=interrupts.requested,
+            slots=slots,
+        )
+    refuse_total_failure(view)
+    report = build_report(view, run_dir=str(job.folder))
+    if not report["interrupted"]:
+        write_run_file(job.folder, REPORT_FILE, to_json_line(report) + "\n")
+
+
+def _put_aside(folder: Path) -> None:
+    """Moves what a killed run has left out of the way."""
+    if not folder.exists():
+        return
+    number = 1
+    while (aside := folder.with_name(f".{folder.name}.cut-{number}")).exists():
+        number += 1
+    folder.rename(aside)
+
+
+def _outcome(job: _Job) -> Outcome:
+    report: dict[str, Any] = json.loads((job.folder / REPORT_FILE).read_text(encoding="utf-8"))
+    reasoner, judge = report["ledger"]["reasoner"], report["ledger"]["judge"]
+    return Outcome(
+        file="live",
+        policy=job.spec.label,
+        question_id=job.question.id,
+        resample=0,
+        answer=report["answer"],
+        correct=bool(report["correct"]),
+        tokens=reasoner["generated_tokens"],
+        cut_tokens=reasoner["generated_tokens"] - reasoner["by_fate"]["finished"],
+        sequential_tokens=None,
+        judge_tokens=judge["prompt_tokens"]
+        - judge["cached_prompt_tokens"]
+        + judge["completion_tokens"],
+        seconds=report["seconds"],
+        traces=report["traces"]["started"],
+        clusters=tuple(cluster["size"] for cluster in report["clusters"]),
+    )
