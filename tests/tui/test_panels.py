@@ -120,7 +120,7 @@ def test_the_bill_counts_what_is_saved_for_certain_while_the_run_goes_on(story, 
 
 def test_the_bill_has_no_figures_before_a_trace_has_finished(story, frame):
     text = shown(draw_bill(frame(story(2).start(0).tokens(0, 5).view())))
-    assert "until a trace has finished" in text
+    assert "not known yet" in text
 
 
 def test_the_bill_of_a_plain_vote_is_exact(story, frame):
@@ -186,6 +186,15 @@ def test_the_legend_names_only_states_that_occur(story, frame):
     assert "1 running" in text
     assert "1 queued" in text
     assert "pruned" not in text
+
+
+def test_a_legend_that_does_not_fit_leaves_out_the_names(story, frame):
+    told = story(6).start(0, 1, 2, 3).finish(0, 9).stop(1, 9).fail(2, 9)
+    view = told.view()
+    wide, narrow, tiny = (shown(draw_states(frame(view, width))) for width in (70, 58, 30))
+    assert "✓ 1 finished  › 1 running" in wide
+    assert "✓ 1 finished › 1 running" in narrow
+    assert "✓ 1  › 1" in tiny
 
 
 def test_the_judge_panel_tells_that_pruning_is_off(story, frame):

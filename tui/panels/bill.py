@@ -11,7 +11,8 @@ from tui.panels.panel import Frame, title
 
 __all__ = ["draw_bill"]
 
-_LABEL = 11
+_LABEL = 10
+_ROOMY = 46  # from that width on there is room for words
 _TICKS_SHOWN = 24
 
 
@@ -42,7 +43,7 @@ def draw_bill(frame: Frame) -> list[Strip]:
 
 def _generated(frame: Frame) -> list[Part]:
     palette, view, rate = frame.palette, frame.watch.view, frame.watch.rate
-    parts: list[Part] = [(f"{view.generated_tokens:>10,}", palette.strong)]
+    parts: list[Part] = [(f"{view.generated_tokens:>9,}", palette.strong)]
     if rate is not None and view.finished is None:
         parts.append((f"  {rate:,.0f}/s ", palette.dim))
     else:
@@ -65,17 +66,17 @@ def _per_cell(view: RunView, cells: int) -> list[float]:
 def _projected(frame: Frame, figures: Figures) -> list[Part]:
     cost, palette = figures.cost, frame.palette
     if cost.tokens is None:
-        return [(f"{'–':>10}", palette.text), ("  until a trace has finished", palette.dim)]
+        return [(f"{'–':>9}", palette.text), ("  not known yet", palette.dim)]
     high = "?" if cost.high is None else f"{cost.high:,.0f}"
     between = "  exact" if cost.method == "observed" else f"  {cost.low:,.0f} to {high}"
-    return [(f"{cost.tokens:>10,.0f}", palette.text), (between, palette.dim)]
+    return [(f"{cost.tokens:>9,.0f}", palette.text), (between, palette.dim)]
 
 
 def _saved(frame: Frame, saved: Share | None) -> list[Part]:
     palette = frame.palette
     if saved is None:
-        return [(f"{'–':>10}", palette.text)]
-    parts: list[Part] = [(f"{saved.estimate:>10.0%}", _tone(palette, saved.estimate))]
+        return [(f"{'–':>9}", palette.text)]
+    parts: list[Part] = [(f"{saved.estimate:>9.0%}", _tone(palette, saved.estimate))]
     if saved.low is not None and saved.high is not None and saved.low != saved.high:
         low, high = sorted((saved.low, saved.high))
         parts.append((f"  {low:.0%} to {high:.0%}", palette.dim))
@@ -90,23 +91,24 @@ def _tone(palette: Palette, share: float) -> Style:
 def _judge(frame: Frame, figures: Figures) -> list[Part]:
     judge, palette = frame.watch.view.judge, frame.palette
     if not judge.calls and not judge.failures:
-        return [(f"{'–':>10}", palette.text)]
-    pairs = f"  {judge.pairs:,} pairs in {judge.calls:,} calls"
-    return [(f"{figures.judge_tokens:>10,.0f}", palette.text), (pairs, palette.dim)]
+        return [(f"{'–':>9}", palette.text)]
+    calls = f" in {judge.calls:,} calls" if frame.width >= _ROOMY else ""
+    pairs = f"  {judge.pairs:,} pairs{calls}"
+    return [(f"{figures.judge_tokens:>9,.0f}", palette.text), (pairs, palette.dim)]
 
 
 def _net(frame: Frame, figures: Figures) -> list[Part]:
     palette = frame.palette
     if figures.net is None:
-        return [(f"{'–':>10}", palette.text)]
+        return [(f"{'–':>9}", palette.text)]
     return [
-        (f"{figures.net:>10.0%}", _tone(palette, figures.net)),
-        ("  with the judge's bill", palette.dim),
+        (f"{figures.net:>9.0%}", _tone(palette, figures.net)),
+        ("  with the judge" + ("'s bill" if frame.width >= _ROOMY else ""), palette.dim),
     ]
 
 
 def _equal(frame: Frame, figures: Figures) -> list[Part]:
     palette = frame.palette
     if figures.equal_cost_votes is None:
-        return [(f"{'–':>10}", palette.text)]
-    return [(f"{f'cons@{figures.equal_cost_votes:.1f}':>10}", palette.text)]
+        return [(f"{'–':>9}", palette.text)]
+    return [(f"{f'cons@{figures.equal_cost_votes:.1f}':>9}", palette.text)]

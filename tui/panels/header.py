@@ -1,9 +1,11 @@
 """The head of the live screen: what is asked, of whom, how long already; and the states as a bar with a legend."""
 
+from rich.cells import cell_len
 from textual.strip import Strip
 
 from orchestrator.view import RunView
 from tui.cells import Part, inert, line, spread
+from tui.palette import Palette
 from tui.panels.panel import Frame
 from tui.states import GLYPHS, LABELS, ORDER, Shown, count_states
 
@@ -104,13 +106,23 @@ def _bar(frame: Frame, counts: dict[Shown, int]) -> Strip:
 
 
 def _legend(frame: Frame, counts: dict[Shown, int]) -> Strip:
-    palette = frame.palette
+    """Glyph, count and name of every state that occurs; in the roomiest of three forms that fits."""
+    for gap, named in (("  ", True), (" ", True), ("  ", False)):
+        parts = _legend_parts(frame.palette, counts, gap, named=named)
+        if sum(cell_len(text) for text, _style in parts) <= frame.width:
+            break
+    return line(frame.width, parts)
+
+
+def _legend_parts(
+    palette: Palette, counts: dict[Shown, int], gap: str, *, named: bool
+) -> list[Part]:
     parts: list[Part] = []
     for state in ORDER:
         if counts[state]:
             parts += [
-                (f" {GLYPHS[state]} ", palette.states[state]),
+                (f"{gap if parts else ' '}{GLYPHS[state]} ", palette.states[state]),
                 (f"{counts[state]}", palette.text),
-                (f" {LABELS[state]} ", palette.dim),
+                (f" {LABELS[state]}" if named else "", palette.dim),
             ]
-    return line(frame.width, parts)
+    return parts

@@ -44,7 +44,7 @@ def _pace(frame: Frame) -> Strip:
             (" a call", palette.dim),
         ]
     similar = sum(frame.watch.digest.histogram[int((_tau(frame) or 0.0) * BINS) :])
-    if judge.pairs:
+    if judge.pairs and frame.width >= 46:
         parts += [(f"  {similar / judge.pairs:.0%}", palette.text), (" over tau", palette.dim)]
     return line(frame.width, parts)
 
