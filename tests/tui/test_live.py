@@ -153,7 +153,7 @@ async def test_acts_of_the_user_reach_the_journal_and_replay_to_the_same_orders(
 
 async def test_voting_now_ends_the_run_in_order(tmp_path, capsys):
     async def vote(pilot, board):
-        await until(pilot, lambda: "running" in text_of(pilot.app))
+        await until(pilot, lambda: "6 running" in text_of(pilot.app))
         await pilot.press("v", "v")
         await until(pilot, lambda: board.over)
 
