@@ -207,7 +207,9 @@ def lines_of(capsys):
 
 
 def test_run_prints_one_line_per_policy_and_file(matrix, capsys):
-    command = ["run", "--replay", str(matrix), "--replay", str(matrix), "--policy", "auto"]
+    other = matrix.with_name("other.json")
+    other.write_bytes(matrix.read_bytes())
+    command = ["run", "--replay", str(matrix), "--replay", str(other), "--policy", "auto"]
     command += ["--policy", "cons@4", "--policy", "deepprune", "--max-traces", "8"]
     assert main([*command, "--resamples", "2", "--seed", "0", "--json"]) == 0
     lines = lines_of(capsys)
