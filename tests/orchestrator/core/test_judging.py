@@ -5,6 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from orchestrator.core.calibration import Temperature
 from orchestrator.core.judging import JudgeSpec, pair_prompt, probability_identical
 
 
@@ -66,3 +67,10 @@ def test_a_label_that_was_not_reported_has_no_probability():
 def test_no_label_at_all_is_no_verdict():
     with pytest.raises(ValueError, match="neither"):
         probability_identical((-math.inf, -math.inf))
+
+
+def test_a_spec_without_a_calibration_leaves_scores_as_they_are():
+    plain = JudgeSpec(name="j", model="m", instruction="", query="{new}", item="{member}")
+    hot = plain.model_copy(update={"calibration": Temperature(temperature=2.0)})
+    assert plain.calibrated(0.9) == 0.9
+    assert hot.calibrated(0.9) == pytest.approx(0.75)
