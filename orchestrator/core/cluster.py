@@ -108,7 +108,8 @@ class Clustering:
         self._waiting: list[int] = []
         self._asked: set[int] = set()
         self._verdicts: defaultdict[int, dict[int, float]] = defaultdict(dict)
-        self._similar: dict[tuple[int, int], tuple[tuple[int, int], _Similarity]] = {}
+        self._home: dict[int, int] = {}
+        self._similar: dict[tuple[int, int], tuple[int, _Similarity]] = {}
 
     @property
     def waiting(self) -> tuple[int, ...]:
@@ -128,6 +129,8 @@ class Clustering:
         """The verdicts of a comparison have come."""
         self._asked.discard(trace)
         self._verdicts[trace].update(zip(members, probabilities, strict=True))
+        for cluster in {self._home[member] for member in members}:
+            self._similar.pop((trace, cluster), None)
 
     def give_up(self, trace: int) -> None:
         """The trace leaves the queue unassigned: its verdict is unknown, or it has failed."""
@@ -166,9 +169,10 @@ class Clustering:
     def _commit(self, decision: Join | Open | Reject) -> None:
         self._waiting.pop(0)
         if isinstance(decision, Open):
-            self.clusters.append([decision.trace])
-        elif isinstance(decision, Join):
+            self.clusters.append([])
+        if not isinstance(decision, Reject):
             self.clusters[decision.cluster].append(decision.trace)
+            self._home[decision.trace] = decision.cluster
 
     def _decision(self, trace: int) -> Join | Open | Reject | None:
         """The trace's assignment among the clusters there are now, or None if verdicts are missing."""
@@ -237,11 +241,11 @@ class Clustering:
         return [self._similarity(trace, cluster) for cluster in range(len(self.clusters))]
 
     def _similarity(self, trace: int, cluster: int) -> _Similarity:
-        """Computed anew only when the cluster has grown or verdicts on the trace have come."""
-        stamp = (len(self.clusters[cluster]), len(self._verdicts[trace]))
+        """Computed anew only when the cluster has grown or verdicts on its members have come."""
+        size = len(self.clusters[cluster])
         kept = self._similar.get((trace, cluster))
-        if kept is None or kept[0] != stamp:
-            kept = self._similar[trace, cluster] = (stamp, self._computed(trace, cluster))
+        if kept is None or kept[0] != size:
+            kept = self._similar[trace, cluster] = (size, self._computed(trace, cluster))
         return kept[1]
 
     def _computed(self, trace: int, cluster: int) -> _Similarity:
