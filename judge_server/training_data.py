@@ -60,12 +60,17 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """Pairs to learn from, pairs that choose the best epoch (none: the last), and the questions kept for testing."""
+    """Pairs to learn from, pairs that choose the best epoch (none: the last), and the questions kept for testing.
+
+    `counts` tells what became of the traces and pairs of the first, `undecided` how many pairs of both were left
+    out because no check could tell whether their answers are equal.
+    """
 
     learned: list[Pair]
     validation: list[Pair]
     test_questions: list[str]
     counts: dict[str, int]
+    undecided: int = 0
 
     def shown(self, settings: TrainSettings) -> list[Pair]:
         """The pairs of one epoch: in both orders if wanted, the rarer class as often as the settings say."""
@@ -80,6 +85,7 @@ class TrainingData:
             **self.counts,
             "validation_questions": len({pair.question_id for pair in self.validation}),
             "validation_pairs": len(self.validation),
+            "undecided": self.undecided,
         }
 
 
@@ -127,7 +133,7 @@ def sides(questions: Iterable[str], settings: TrainSettings, fold: Fold | None) 
 def _from_traces(
     file: Path, tokenizer: Path | None, spec: JudgeSpec, settings: TrainSettings, fold: Fold | None
 ) -> TrainingData:
-    """Pairs of the traces, cut as the judge will see them online."""
+    """Pairs of the traces, cut as the judge will see them online; labels as evaluation makes them."""
     rules = PairRules(
         words=spec.segment_words,
         tokens=spec.segment_tokens,
@@ -135,6 +141,7 @@ def _from_traces(
         max_segment_chars=spec.max_segment_chars,
         pairs_per_question=settings.pairs_per_question,
         keep_trivial=settings.keep_trivial,
+        trust_answer_class=True,
     )
     groups = group_by_question(read_traces(file))
     side = sides(groups, settings, fold)
@@ -145,8 +152,10 @@ def _from_traces(
             return make_pairs(rows, rules, equal=equal, rng=Random(settings.seed))
 
     learned, counts = of_side("train")
+    validation, others = of_side("validation")
     test = [name for name in groups if side[name] == "test"]
-    return TrainingData(learned, of_side("validation")[0], test, counts.as_dict())
+    undecided = counts.undecided + others.undecided
+    return TrainingData(learned, validation, test, counts.as_dict(), undecided)
 
 
 def _from_pairs(

@@ -125,3 +125,28 @@ def test_pairs_of_one_class_are_refused(tmp_path, pairs, spec):
     source = Source(pairs=write_pairs(tmp_path / "pairs.json", same, spec))
     with pytest.raises(DatasetError, match=r"The training pairs .* are not of both classes"):
         read_training_data(source, spec, SETTINGS, None)
+
+
+def answered_traces(file: Path, answers: dict[str, int | None]) -> Path:
+    """Four questions with a trace of each answer, and the answer's class where there is one."""
+    with file.open("w") as lines:
+        for question in range(4):
+            for answer, answer_class in answers.items():
+                row = {"question_id": f"q{question}", "question": f"{question}?", "answer": answer}
+                row |= {} if answer_class is None else {"answer_class": answer_class}
+                lines.write(json.dumps(row | {"text": "so it goes " * 30}) + "\n")
+    return file
+
+
+@pytest.mark.parametrize(
+    ("answers", "same"),
+    [
+        ({r"\frac{1}{2}": None, "0.5": None, r"\frac{1}{3}": None}, 4),
+        ({r"\frac{1}{2}": 1, "0.5": 2, "2^{-1}": 3, "1/2": 3}, 4),
+    ],
+)
+def test_labels_are_by_mathematics_unless_the_traces_name_classes(tmp_path, spec, answers, same):
+    file = answered_traces(tmp_path / "traces.jsonl", answers)
+    settings = TrainSettings(validation_share=0.0, test_share=0.0)
+    learned = read_training_data(Source(traces=file), spec, settings, None).learned
+    assert sum(pair.same for pair in learned) == same
