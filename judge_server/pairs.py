@@ -191,7 +191,9 @@ def pairs_of_question(
     for row in rows:
         group = groups.get(row.model)
         if group is None:
-            group = groups[row.model] = TraceGroup(row.question_id, row.question, row.model, [])
+            first = rows[0]  # another id of the same question may stand in the others
+            group = TraceGroup(first.question_id, first.question, row.model, [])
+            groups[row.model] = group
         group.traces.append(cut_trace(row, rules))
     return [
         pair
