@@ -50,6 +50,9 @@ class Material(Protocol):
 
     questions: Sequence[str]
 
+    def text(self, question: str) -> str:
+        """What the question of this id asks."""
+
     def pairs(self, questions: Iterable[str], cut: Cut) -> tuple[list[Pair], PairCounts]:
         """The pairs of these questions, and what became of their traces."""
 
@@ -67,6 +70,10 @@ class TraceMaterial:
         )
         self._groups = group_by_question(read_traces(file))
         self.questions: Sequence[str] = tuple(self._groups)
+
+    def text(self, question: str) -> str:
+        """See `Material`."""
+        return self._groups[question][0].question
 
     def pairs(self, questions: Iterable[str], cut: Cut) -> tuple[list[Pair], PairCounts]:
         """See `Material`. Raises ConfigError for a cut by tokens without a tokenizer."""
@@ -117,6 +124,10 @@ class PairMaterial:
         if not self._groups:
             raise DatasetError(f"{file} holds no pairs; make them with deepprune-judge pairs.")
         self.questions: Sequence[str] = tuple(self._groups)
+
+    def text(self, question: str) -> str:
+        """See `Material`."""
+        return self._groups[question][0].question
 
     def pairs(self, questions: Iterable[str], cut: Cut) -> tuple[list[Pair], PairCounts]:
         """See `Material`; they were cut when the file was made."""

@@ -190,6 +190,7 @@ def finish(job: Job, data: TrainingData, checkpoints: Checkpoints, state: TrainS
         "command": job.command,
         "torch": torch.__version__,
         "transformers": transformers.__version__,
+        "seen_questions": data.seen_questions(),
     }
     if job.fold is not None:
         record["test_questions"] = data.test_questions

@@ -23,6 +23,7 @@ from judge_server.pairs import (
     oversample_minority,
     split_of,
 )
+from judge_server.questions import fingerprint
 from judge_server.settings import TrainSettings
 from judge_server.traces import group_by_question, read_traces, source_files
 from orchestrator.core.judging import JudgeSpec
@@ -76,6 +77,12 @@ class TrainingData:
         """The pairs of one epoch: in both orders if wanted, the rarer class as often as the settings say."""
         ordered = both_orders(self.learned) if settings.both_orders else self.learned
         return oversample_minority(ordered, settings.oversample)
+
+    def seen_questions(self) -> list[str]:
+        """Fingerprints of all questions that moved the weights, by learning or by choosing; in order."""
+        pairs = (*self.learned, *self.validation)
+        asked = {(pair.question_id, pair.question) for pair in pairs}
+        return sorted({fingerprint(name, text) for name, text in asked})
 
     def summary(self) -> dict[str, Any]:
         """Counts of what is learned and of what chooses."""

@@ -8,6 +8,7 @@ import pytest
 from judge_server.alpaca import record_of
 from judge_server.cutting import token_ends
 from judge_server.pairs import Pair
+from judge_server.questions import fingerprint
 from judge_server.settings import TrainSettings
 from judge_server.training_data import Fold, Source, read_training_data, sides
 from orchestrator.core.judging import JudgeSpec
@@ -49,6 +50,11 @@ def test_no_question_is_on_two_sides(traces: Path, spec: JudgeSpec):
         assert validation
         assert not learned & validation
         assert not (learned | validation) & set(data.test_questions)
+        assert set(data.seen_questions()) == {
+            fingerprint(f"q{n}", f"How many are {n}?")
+            for n in range(40)
+            if f"q{n}" in learned | validation
+        }
 
 
 def test_segments_end_after_the_tokens_that_the_judge_asks_for(traces, spec, folder):
