@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from bench.traces import journals_of
+from bench.readers.journals import journals_of
 from orchestrator.core.facts import ClusterOpened, PairsJudged, RunStarted, TraceJoined
 from orchestrator.errors import DeepPruneError
 from orchestrator.journal import read_journal

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from bench.traces import journals_of
+from bench.readers.journals import journals_of
 from orchestrator.core.vote import majority
 from orchestrator.errors import DatasetError, DeepPruneError
 from orchestrator.journal import read_journal
@@ -51,9 +51,7 @@ def read_recorded(run_dir: Path) -> Iterator[Recorded]:
         DatasetError: there is no journal, or a question has no gold answer.
     """
     for journal in journals_of(run_dir):
-        view = RunView(keep_text=False)
-        for entry in read_journal(journal):
-            view.apply(entry)
+        view = RunView.of(read_journal(journal), keep_text=False)
         if view.run is None or view.run.gold is None or view.finished is None:
             raise DatasetError(
                 f"{journal} is unfinished or has no gold answer; finish the run first."

@@ -6,6 +6,8 @@ The rule: it says nothing that is not in `card.json`.
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from judge_server.equality import UNDECIDED
+
 __all__ = ["render_card"]
 
 _INTRODUCTION = """\
@@ -80,10 +82,7 @@ def _dropped(card: Mapping[str, Any]) -> list[str]:
     pairs = [
         ("left out: a segment already shows an answer", total["trivial_dropped"]),
         ("left out: over the cap of a question and model", total["capped"]),
-        (
-            "answer checks without a verdict (different, then)",
-            card["answer_checks_without_verdict"],
-        ),
+        (f"left out: {UNDECIDED}", total["undecided"]),
         ("question ids whose text is there under another id", card["repeated_questions"]),
     ]
     return [

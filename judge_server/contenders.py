@@ -17,7 +17,7 @@ from judge_server.held_out import TrainingRecord, read_record
 from judge_server.pairs import Pair
 from judge_server.scoring import Advance, Score, say
 from orchestrator.client.http import parse_address
-from orchestrator.config import judge_spec
+from orchestrator.config import JudgeDialect, judge_spec
 from orchestrator.config_errors import explain
 from orchestrator.core.judging import JudgeSpec
 from orchestrator.errors import ConfigError
@@ -32,11 +32,15 @@ DEFAULT_SPEC = "nano"
 
 @dataclass(frozen=True)
 class Asking:
-    """What the flags say about how judges are asked; `specs` is none, one for all, or one for each model."""
+    """What the flags say about how judges are asked; `specs` is none, one for all, or one for each model.
+
+    `concurrency` and `dialect` are for addresses.
+    """
 
     specs: Sequence[str]
     embedding_model: Path | None
     concurrency: int
+    dialect: JudgeDialect = "auto"
 
 
 @dataclass(frozen=True)
@@ -99,7 +103,7 @@ def _baseline(name: str, asking: Asking) -> Contender:
 
 def _model(name: str, spec: str | None, asking: Asking) -> Contender:
     if name.startswith(("http://", "https://")):
-        return _endpoint(name, judge_spec(spec or DEFAULT_SPEC), asking.concurrency)
+        return _endpoint(name, judge_spec(spec or DEFAULT_SPEC), asking)
     folder = Path(name)
     if not folder.is_dir():
         raise ConfigError(
@@ -109,9 +113,9 @@ def _model(name: str, spec: str | None, asking: Asking) -> Contender:
     return _folder(name, folder, spec)
 
 
-def _endpoint(url: str, spec: JudgeSpec, concurrency: int) -> Contender:
+def _endpoint(url: str, spec: JudgeSpec, asking: Asking) -> Contender:
     parse_address(url)
-    judge = EndpointJudge(url, spec, os.environ.get(API_KEY), concurrency)
+    judge = EndpointJudge(url, spec, os.environ.get(API_KEY), asking.concurrency, asking.dialect)
     found = judge.check()
     say(f"{url}: {found.model}, asked by {found.dialect} as judge {spec.name}")
     return Contender(url, lambda: judge.scores, spec)

@@ -104,7 +104,6 @@ def write_dataset(settings: DatasetSettings) -> dict[str, Any]:
             "outputs": [described(folder / f"{split}.json", folder) for split in tally.splits],
             "questions": spool.questions,
             "repeated_questions": spool.repeated_questions,
-            "answer_checks_without_verdict": equal.unknown,
             **tally.as_dict(),
         }
         write_object(folder / CARD_FILE, card)

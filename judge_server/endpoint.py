@@ -12,7 +12,7 @@ from judge_server.scoring import Advance
 from orchestrator.capabilities import JudgeCapabilities
 from orchestrator.client.dialects import all_of
 from orchestrator.client.judge import JudgeClient
-from orchestrator.config import JudgeSettings
+from orchestrator.config import JudgeDialect, JudgeSettings
 from orchestrator.core.judging import JudgeSpec
 
 __all__ = ["EndpointJudge"]
@@ -20,12 +20,16 @@ __all__ = ["EndpointJudge"]
 
 @dataclass(frozen=True)
 class EndpointJudge:
-    """A judge server's address and how it is asked; `concurrency` counts requests at once."""
+    """A judge server's address and how it is asked; `concurrency` counts requests at once.
+
+    The dialect "auto" is the first that answers.
+    """
 
     url: str
     spec: JudgeSpec
     api_key: str | None
     concurrency: int
+    dialect: JudgeDialect = "auto"
 
     def check(self) -> JudgeCapabilities:
         """How it can be asked, found by asking. Raises what `JudgeClient.probe` raises."""
@@ -68,6 +72,6 @@ class EndpointJudge:
         return scores
 
     def _client(self) -> JudgeClient:
-        settings = JudgeSettings(url=self.url, concurrency=self.concurrency)
+        settings = JudgeSettings(url=self.url, concurrency=self.concurrency, dialect=self.dialect)
         raw = self.spec.model_copy(update={"calibration": None})
         return JudgeClient(settings, raw, self.api_key)

@@ -154,23 +154,37 @@ def _held_out(material: Material, contenders: Sequence[Contender], split: str) -
 
     Raises DatasetError if there is none.
     """
-    trained = [contender for contender in contenders if contender.record is not None]
-    if split == "all" or not trained:
-        say(f"All {len(material.questions)} questions are used.")
+    total = len(material.questions)
+    records = {one.name: one.record for one in contenders if one.record is not None}
+    names = " and ".join(records)
+    seen = {
+        question
+        for question in material.questions
+        if any(one.has_seen(question, material.text(question)) for one in records.values())
+    }
+    if split == "all" or not records:
+        say(f"All {total} questions are used.")
+        if seen:
+            say(f"{len(seen)} of them were in the training of {names}, which flatters it.")
         return list(material.questions)
-    names = " and ".join(contender.name for contender in trained)
     questions = [
         question
         for question in material.questions
-        if all(one.record is None or one.record.side(question) == split for one in trained)
+        if all(one.side(question) == split for one in records.values())
     ]
+    if split == "test" and seen.intersection(questions):
+        say(
+            f"{len(seen.intersection(questions))} questions are left out: the training of {names} had them "
+            "under other ids."
+        )
+        questions = [question for question in questions if question not in seen]
     if not questions:
         raise DatasetError(
-            f"None of the {len(material.questions)} questions is on the {split} side of the training of {names}; "
+            f"None of the {total} questions is on the {split} side of the training of {names}; "
             "add --split all if the training saw none of them."
         )
     say(
-        f"{len(questions)} of {len(material.questions)} questions are used: the {split} side of the training of {names}."
+        f"{len(questions)} of {total} questions are used: the {split} side of the training of {names}."
     )
     return questions
 

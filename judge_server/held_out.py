@@ -1,7 +1,8 @@
 """Which questions a judge's training never saw, from the record beside its weights.
 
 The rule: where the record lists its test questions, those and no others are test questions; else a question's
-place in the split follows from its id, as it did in training.
+place in the split follows from its id, as it did in training. What training has seen it knows by its text, under
+whatever id.
 """
 
 import json
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from judge_server.pairs import Split, split_of
+from judge_server.questions import fingerprint
 from orchestrator.errors import ConfigError
 
 __all__ = ["TrainingRecord", "read_record"]
@@ -19,13 +21,22 @@ RECORD_FILE = "training.json"
 
 @dataclass(frozen=True)
 class TrainingRecord:
-    """What is needed of a judge's training; `listed_test` is None where the split follows from the ids alone."""
+    """What is needed of a judge's training.
+
+    `listed_test` is None where the split follows from the ids alone. `seen` are the fingerprints of the questions
+    that were learned from or chosen by; empty where the record has none.
+    """
 
     judge: dict[str, Any] | None
     seed: int
     validation_share: float
     test_share: float
     listed_test: frozenset[str] | None
+    seen: frozenset[str] = frozenset()
+
+    def has_seen(self, question_id: str, question: str) -> bool:
+        """Whether the training is known to have had a question of this text."""
+        return fingerprint(question_id, question) in self.seen
 
     def side(self, question_id: str) -> Split:
         """Where training had the question, or would have had it."""
@@ -56,6 +67,7 @@ def read_record(folder: Path) -> TrainingRecord | None:
             validation_share=settings["validation_share"],
             test_share=settings["test_share"],
             listed_test=None if listed is None else frozenset(listed),
+            seen=frozenset(record.get("seen_questions", ())),
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(

@@ -12,7 +12,7 @@ from typing import Literal, Protocol
 
 from judge_server.alpaca import read_pairs
 from judge_server.cutting import read_word_list, token_ends
-from judge_server.equality import AnswerEquality
+from judge_server.equality import UNDECIDED, AnswerEquality
 from judge_server.pairs import Pair, PairCounts, PairRules, pairs_of_question
 from judge_server.scoring import say
 from judge_server.traces import group_by_question, read_traces
@@ -20,9 +20,6 @@ from orchestrator.core.segment import DEFAULT_REASONING_WORDS
 from orchestrator.errors import ConfigError, DatasetError
 
 __all__ = ["Cut", "Drawing", "Material", "PairMaterial", "TraceMaterial"]
-
-CHECK_SECONDS = 30.0
-"""Six times the client's patience: nobody waits here, and an undecided label is a wrong one."""
 
 
 @dataclass(frozen=True)
@@ -53,6 +50,9 @@ class Material(Protocol):
 
     questions: Sequence[str]
 
+    def text(self, question: str) -> str:
+        """What the question of this id asks."""
+
     def pairs(self, questions: Iterable[str], cut: Cut) -> tuple[list[Pair], PairCounts]:
         """The pairs of these questions, and what became of their traces."""
 
@@ -71,11 +71,15 @@ class TraceMaterial:
         self._groups = group_by_question(read_traces(file))
         self.questions: Sequence[str] = tuple(self._groups)
 
+    def text(self, question: str) -> str:
+        """See `Material`."""
+        return self._groups[question][0].question
+
     def pairs(self, questions: Iterable[str], cut: Cut) -> tuple[list[Pair], PairCounts]:
         """See `Material`. Raises ConfigError for a cut by tokens without a tokenizer."""
         rules, counts = self._rules(cut), PairCounts()
         pairs: list[Pair] = []
-        with AnswerEquality(timeout_seconds=CHECK_SECONDS) as equal:
+        with AnswerEquality() as equal:
             for question in questions:
                 pairs += pairs_of_question(
                     self._groups[question],
@@ -84,10 +88,8 @@ class TraceMaterial:
                     rng=Random(f"{self._drawing.seed}:{question}"),
                     counts=counts,
                 )
-            if equal.unknown:
-                say(
-                    f"{equal.unknown} comparisons of answers gave no verdict and count as different."
-                )
+        if counts.undecided:
+            say(f"{counts.undecided:,} pairs left out: {UNDECIDED}.")
         return pairs, counts
 
     def _rules(self, cut: Cut) -> PairRules:
@@ -122,6 +124,10 @@ class PairMaterial:
         if not self._groups:
             raise DatasetError(f"{file} holds no pairs; make them with deepprune-judge pairs.")
         self.questions: Sequence[str] = tuple(self._groups)
+
+    def text(self, question: str) -> str:
+        """See `Material`."""
+        return self._groups[question][0].question
 
     def pairs(self, questions: Iterable[str], cut: Cut) -> tuple[list[Pair], PairCounts]:
         """See `Material`; they were cut when the file was made."""

@@ -31,13 +31,13 @@ __all__ = [
     "oversample_minority",
     "pairs_of_group",
     "pairs_of_question",
-    "same_text",
     "split_of",
     "times_shown",
 ]
 
 Split = Literal["train", "validation", "test"]
-Equality = Callable[[str, str], bool]
+Equality = Callable[[str, str], bool | None]
+"""Whether two answers are equal; None where that cannot be told."""
 TokenEnds = Callable[[str], Sequence[int]]
 """Where each token of a text ends, in characters from its start."""
 
@@ -110,7 +110,8 @@ class PairCounts:
     """What became of the traces and the pairs.
 
     Traces: `traces` read, of them `unanswered` left out, `ended_before_checkpoint` (of them `short_dropped` left
-    out), and `shows_answer`. Pairs: `pairs` made, of them `same`; `trivial_dropped` and `capped` were not made.
+    out), and `shows_answer`. Pairs: `pairs` made, of them `same`; not made: `trivial_dropped`, `capped`, and
+    `undecided`, whose answers no check could tell to be equal or different.
     """
 
     traces: int = 0
@@ -122,6 +123,7 @@ class PairCounts:
     same: int = 0
     trivial_dropped: int = 0
     capped: int = 0
+    undecided: int = 0
 
     def as_dict(self) -> dict[str, int]:
         """The counts by name."""
@@ -189,7 +191,9 @@ def pairs_of_question(
     for row in rows:
         group = groups.get(row.model)
         if group is None:
-            group = groups[row.model] = TraceGroup(row.question_id, row.question, row.model, [])
+            first = rows[0]  # another id of the same question may stand in the others
+            group = TraceGroup(first.question_id, first.question, row.model, [])
+            groups[row.model] = group
         group.traces.append(cut_trace(row, rules))
     return [
         pair
@@ -235,6 +239,9 @@ def pairs_of_group(
         if rng.random() < 0.5:
             new, member = member, new
         same = _same_answer(new, member, equal)
+        if same is None:
+            counts.undecided += 1
+            continue
         counts.pairs += 1
         counts.same += same
         yield Pair(
@@ -253,19 +260,10 @@ def _pair_of_number(number: int) -> tuple[int, int]:
     return number - math.comb(second, 2), second
 
 
-def _same_answer(one: SegmentedTrace, two: SegmentedTrace, equal: Equality) -> bool:
+def _same_answer(one: SegmentedTrace, two: SegmentedTrace, equal: Equality) -> bool | None:
     if one.answer_class is not None and two.answer_class is not None:
         return one.answer_class == two.answer_class
     return equal(one.answer, two.answer)
-
-
-def same_text(one: str, two: str) -> bool:
-    """Equality of short answers: as integers where both are, else as text without outer spaces."""
-    one, two = one.strip(), two.strip()
-    try:
-        return int(one) == int(two)
-    except ValueError:
-        return one == two
 
 
 def split_of(question_id: str, *, validation: float, test: float, seed: int) -> Split:

@@ -33,7 +33,9 @@ class TrainSettings(BaseModel):
     validation_share: Share = Field(0.07, description="questions that choose the best epoch")
     test_share: Share = Field(0.18, description="questions that only evaluation sees")
     pairs_per_question: int = Field(300, ge=1)
-    keep_trivial: bool = Field(False, description="keep pairs that both show the final answer")
+    keep_trivial: bool = Field(
+        False, description="also pairs in which a segment already shows an answer"
+    )
     both_orders: bool = True
     oversample: int = Field(2, ge=1, description="times that a pair of the rarer class is shown")
 

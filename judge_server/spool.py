@@ -1,10 +1,8 @@
-"""Cut traces on disk, found again by question and model: what is in memory is a number for each trace.
+"""Cut traces on disk, found again by question and model.
 
-The rule: a question is known by its id **and** its text. One text under two ids is one question, so that it
-cannot be in two splits; two texts under one id are refused.
+The rule: what is in memory is a number for each trace.
 """
 
-import hashlib
 from array import array
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,8 +14,8 @@ from typing import Self
 import msgspec
 
 from judge_server.pairs import SegmentedTrace, TraceGroup
+from judge_server.questions import QuestionBook
 from judge_server.traces import TraceRow
-from orchestrator.errors import DatasetError
 
 __all__ = ["Spool"]
 
@@ -26,7 +24,6 @@ __all__ = ["Spool"]
 class _Places:
     """Where a question's text and its traces by each model lie in the file, in bytes from its start."""
 
-    question_id: str
     question: int
     models: dict[str, "array[int]"] = field(default_factory=dict)
 
@@ -37,8 +34,8 @@ class Spool:
     def __init__(self, folder: Path) -> None:
         self.traces = 0
         self._file = TemporaryFile(dir=folder)  # noqa: SIM115 - closed on exit
-        self._questions: dict[bytes, _Places] = {}
-        self._digests: dict[str, bytes] = {}
+        self._questions: dict[str, _Places] = {}
+        self._book = QuestionBook()
         self._encoder = msgspec.json.Encoder()
         self._decoder = msgspec.json.Decoder(SegmentedTrace | None)
 
@@ -55,24 +52,24 @@ class Spool:
     @property
     def repeated_questions(self) -> int:
         """Ids whose text was there already under another id, which stands for both."""
-        return len(self._digests) - len(self._questions)
+        return self._book.repeated
 
     def add(self, row: TraceRow, cut: SegmentedTrace | None) -> None:
         """Keeps what is needed of a trace. Raises DatasetError if its question's id stands for another text."""
-        digest = self._digest(row)
-        if digest not in self._questions:
-            self._questions[digest] = _Places(row.question_id, self._write(row.question))
-        offsets = self._questions[digest].models.setdefault(row.model, array("Q"))
+        question_id = self._book.id_of(row.question_id, row.question)
+        if question_id not in self._questions:
+            self._questions[question_id] = _Places(self._write(row.question))
+        offsets = self._questions[question_id].models.setdefault(row.model, array("Q"))
         offsets.append(self._write(cut))
         self.traces += 1
 
     def groups(self) -> Iterator[list[TraceGroup]]:
         """For each question, in order of first appearance, its traces by model; one question is in memory."""
-        for places in self._questions.values():
+        for question_id, places in self._questions.items():
             question = msgspec.json.decode(self._line(places.question), type=str)
             yield [
                 TraceGroup(
-                    question_id=places.question_id,
+                    question_id=question_id,
                     question=question,
                     model=model,
                     traces=[self._decoder.decode(self._line(offset)) for offset in offsets],
@@ -90,18 +87,6 @@ class Spool:
         traceback: TracebackType | None,
     ) -> None:
         self._file.close()
-
-    def _digest(self, row: TraceRow) -> bytes:
-        """What stands for the question's text, however it is spaced; for its id if it has no text."""
-        text = " ".join(row.question.split())
-        digest = hashlib.blake2b((text or row.question_id).encode(), digest_size=16).digest()
-        known = self._digests.setdefault(row.question_id, digest)
-        if known != digest:
-            raise DatasetError(
-                f"The traces give two different questions the id '{row.question_id}'; "
-                "give each question its own."
-            )
-        return digest
 
     def _write(self, value: SegmentedTrace | str | None) -> int:
         offset = self._file.tell()

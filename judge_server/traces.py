@@ -12,6 +12,7 @@ from typing import Any
 
 import msgspec
 
+from judge_server.questions import QuestionBook
 from orchestrator.core.answer import extract_answer
 from orchestrator.core.facts import Fact, Order
 from orchestrator.errors import ConfigError, DatasetError, JournalError
@@ -88,9 +89,7 @@ def traces_of_facts(facts: Iterable[Fact | Order]) -> Iterator[TraceRow]:
     Pruned, stopped and failed traces gave no answer, so they are no material. Answers are in the spelling of
     their class within the run.
     """
-    view = RunView()
-    for fact in facts:
-        view.apply(fact)
+    view = RunView.of(facts)
     if view.run is None:
         return
     for _, trace in sorted(view.traces.items()):
@@ -106,10 +105,14 @@ def traces_of_facts(facts: Iterable[Fact | Order]) -> Iterator[TraceRow]:
 
 
 def group_by_question(rows: Iterable[TraceRow]) -> dict[str, list[TraceRow]]:
-    """All traces of each question, in order of first appearance."""
+    """All traces of each question, in order of first appearance, by the first id of its text.
+
+    Raises DatasetError for two texts under one id.
+    """
+    book = QuestionBook()
     groups: dict[str, list[TraceRow]] = {}
     for row in rows:
-        groups.setdefault(row.question_id, []).append(row)
+        groups.setdefault(book.id_of(row.question_id, row.question), []).append(row)
     return groups
 
 

@@ -22,6 +22,7 @@ from accelerate import Accelerator
 from accelerate.utils import is_bf16_available
 
 from judge_server.checkpoints import Checkpoints, EpochResult, TrainState
+from judge_server.equality import UNDECIDED
 from judge_server.job import Job
 from judge_server.learner import Learner
 from judge_server.local_judge import LocalJudge
@@ -75,6 +76,8 @@ def train(job: Job) -> None:
             f"{len(data.learned):,} pairs to learn from, {len(data.validation):,} to choose by; "
             f"{len(shown):,} shown an epoch, {learner.tokens:,} tokens"
         )
+        if data.undecided:
+            progress.say(f"{data.undecided:,} pairs left out: {UNDECIDED}.")
         for epoch in range(len(state.epochs), job.settings.epochs):
             for number, batches in plan.left(epoch, done=state.steps):
                 began = time.monotonic()
@@ -187,6 +190,7 @@ def finish(job: Job, data: TrainingData, checkpoints: Checkpoints, state: TrainS
         "command": job.command,
         "torch": torch.__version__,
         "transformers": transformers.__version__,
+        "seen_questions": data.seen_questions(),
     }
     if job.fold is not None:
         record["test_questions"] = data.test_questions

@@ -23,6 +23,7 @@ from judge_server.pairs import (
     oversample_minority,
     split_of,
 )
+from judge_server.questions import fingerprint
 from judge_server.settings import TrainSettings
 from judge_server.traces import group_by_question, read_traces, source_files
 from orchestrator.core.judging import JudgeSpec
@@ -60,17 +61,28 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """Pairs to learn from, pairs that choose the best epoch (none: the last), and the questions kept for testing."""
+    """Pairs to learn from, pairs that choose the best epoch (none: the last), and the questions kept for testing.
+
+    `counts` tells what became of the traces and pairs of the first, `undecided` how many pairs of both were left
+    out because no check could tell whether their answers are equal.
+    """
 
     learned: list[Pair]
     validation: list[Pair]
     test_questions: list[str]
     counts: dict[str, int]
+    undecided: int = 0
 
     def shown(self, settings: TrainSettings) -> list[Pair]:
         """The pairs of one epoch: in both orders if wanted, the rarer class as often as the settings say."""
         ordered = both_orders(self.learned) if settings.both_orders else self.learned
         return oversample_minority(ordered, settings.oversample)
+
+    def seen_questions(self) -> list[str]:
+        """Fingerprints of all questions that moved the weights, by learning or by choosing; in order."""
+        pairs = (*self.learned, *self.validation)
+        asked = {(pair.question_id, pair.question) for pair in pairs}
+        return sorted({fingerprint(name, text) for name, text in asked})
 
     def summary(self) -> dict[str, Any]:
         """Counts of what is learned and of what chooses."""
@@ -80,6 +92,7 @@ class TrainingData:
             **self.counts,
             "validation_questions": len({pair.question_id for pair in self.validation}),
             "validation_pairs": len(self.validation),
+            "undecided": self.undecided,
         }
 
 
@@ -127,7 +140,7 @@ def sides(questions: Iterable[str], settings: TrainSettings, fold: Fold | None) 
 def _from_traces(
     file: Path, tokenizer: Path | None, spec: JudgeSpec, settings: TrainSettings, fold: Fold | None
 ) -> TrainingData:
-    """Pairs of the traces, cut as the judge will see them online."""
+    """Pairs of the traces, cut as the judge will see them online; labels as evaluation makes them."""
     rules = PairRules(
         words=spec.segment_words,
         tokens=spec.segment_tokens,
@@ -135,6 +148,7 @@ def _from_traces(
         max_segment_chars=spec.max_segment_chars,
         pairs_per_question=settings.pairs_per_question,
         keep_trivial=settings.keep_trivial,
+        trust_answer_class=True,
     )
     groups = group_by_question(read_traces(file))
     side = sides(groups, settings, fold)
@@ -145,8 +159,10 @@ def _from_traces(
             return make_pairs(rows, rules, equal=equal, rng=Random(settings.seed))
 
     learned, counts = of_side("train")
+    validation, others = of_side("validation")
     test = [name for name in groups if side[name] == "test"]
-    return TrainingData(learned, of_side("validation")[0], test, counts.as_dict())
+    undecided = counts.undecided + others.undecided
+    return TrainingData(learned, validation, test, counts.as_dict(), undecided)
 
 
 def _from_pairs(

@@ -39,6 +39,7 @@ __all__ = [
     "AnswerSettings",
     "CheckpointSettings",
     "EndpointSettings",
+    "JudgeDialect",
     "JudgeSettings",
     "PolicySettings",
     "PriceSettings",
@@ -80,6 +81,7 @@ Url = Annotated[str, AfterValidator(_http_url)]
 Word = Annotated[str, Field(pattern=r"^\w+$")]
 Pattern = Annotated[str, AfterValidator(_pattern)]
 Probability = Annotated[float, Field(ge=0.0, le=1.0)]
+JudgeDialect = Literal["auto", "generative_scoring", "completions", "chat", "classify"]
 PolicyName = Literal[
     "pass1",
     "consensus",
@@ -163,7 +165,7 @@ class JudgeSettings(_Section):
         default=None, description="found from /v1/models when there is only one"
     )
     spec: str = Field(default="nano", description="a name in configs/judges, or a YAML file")
-    dialect: Literal["auto", "generative_scoring", "completions", "chat", "classify"] = "auto"
+    dialect: JudgeDialect = "auto"
     concurrency: int = Field(default=8, ge=1, description="requests to the judge at once")
     batch: int = Field(
         default=64, ge=1, description="members in one generative_scoring or classify request"

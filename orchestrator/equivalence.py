@@ -43,7 +43,7 @@ class AnswerChecker:
         self._timeout_seconds = timeout_seconds
         self._pool: ProcessPool | None = None
         self._running: set[asyncio.Future[bool | None]] = set()
-        self._comparable: dict[str, bool] = {}
+        self._comparable: dict[str, bool | None] = {}
         self._closed = asyncio.Event()
 
     async def __aenter__(self) -> Self:
@@ -67,16 +67,22 @@ class AnswerChecker:
 
     async def equal(self, one: str, other: str) -> bool:
         """Whether the answers are known to be equal, in one order or the other."""
+        return bool(await self.verdict(one, other))
+
+    async def verdict(self, one: str, other: str) -> bool | None:
+        """Whether the answers are equal, in one order or the other; None where no check could tell."""
         one, other = trim_answer(one), trim_answer(other)
         plainly = _plainly_equal(one, other)
         if plainly is not None:
             return plainly
-        if not (await self._can_be_compared(one) and await self._can_be_compared(other)):
-            return False
+        for answer in (one, other):
+            comparable = await self._can_be_compared(answer)
+            if not comparable:
+                return comparable
         return await self._check(same_in_either_order, one, other)
 
-    async def _can_be_compared(self, answer: str) -> bool:
-        """Whether an answer is mathematics that can be evaluated in time; found out once.
+    async def _can_be_compared(self, answer: str) -> bool | None:
+        """Whether an answer is mathematics; None if that cannot be evaluated in time. Found out once.
 
         Without this, an answer that hangs would cost a timeout with each answer it is compared with.
         """
@@ -84,26 +90,26 @@ class AnswerChecker:
             self._comparable[answer] = await self._check(can_be_compared, answer)
         return self._comparable[answer]
 
-    async def _check(self, function: Callable[..., bool | None], *answers: str) -> bool:
-        """What `function` says of `answers` in another process; False if it says nothing in time."""
+    async def _check(self, function: Callable[..., bool | None], *answers: str) -> bool | None:
+        """What `function` says of `answers` in another process; None if it says nothing in time."""
         if self._closed.is_set():
-            return False
+            return None
         try:
             check = self._schedule(function, answers)
             verdict = await check
         except asyncio.CancelledError:
             task = asyncio.current_task()
             if self._closed.is_set() and task is not None and not task.cancelling():
-                return False  # the checker closed, nobody cancelled the caller
+                return None  # the checker closed, nobody cancelled the caller
             raise
         except concurrent.futures.TimeoutError:
             self.timeouts += 1
-            return False
+            return None
         except Exception:  # a worker died, or all of them did
             verdict = None
             await self._replace_broken_pool()
         self.errors += verdict is None
-        return bool(verdict)
+        return verdict
 
     def _schedule(
         self, function: Callable[..., bool | None], answers: tuple[str, ...]

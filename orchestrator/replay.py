@@ -46,10 +46,8 @@ def replay(run_dir: Path) -> Replay:
         JournalError: there is no journal, or a line of it cannot be read.
     """
     entries = list(read_journal(run_dir / JOURNAL_FILE))
-    view = RunView()
-    for entry in entries:
-        view.apply(entry)
-    return Replay(build_report(view, run_dir=str(run_dir)), _first_difference(entries))
+    report = build_report(RunView.of(entries), run_dir=str(run_dir))
+    return Replay(report, _first_difference(entries))
 
 
 def decisions(entries: Iterable[Fact | Order]) -> Iterator[Fact | Order]:

@@ -6,9 +6,9 @@ dictionary lookup and a few additions), since one process carries thousands of s
 """
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, Self
 
 from orchestrator.core.facts import (
     AskJudge,
@@ -199,6 +199,14 @@ class RunView:
         self.held = False
         """The user lets no further trace be launched."""
         self._keep_text = keep_text
+
+    @classmethod
+    def of(cls, entries: Iterable[Fact | Order], *, keep_text: bool = True) -> Self:
+        """The view after all of a recorded run's entries."""
+        view = cls(keep_text=keep_text)
+        for entry in entries:
+            view.apply(entry)
+        return view
 
     @property
     def planned(self) -> int:

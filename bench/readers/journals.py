@@ -7,12 +7,23 @@ replay that left it out would show short traces only.
 from pathlib import Path
 
 from bench.recorded import RecordedQuestion, RecordedTrace
-from bench.traces import journals_of
 from orchestrator.errors import DatasetError
-from orchestrator.journal import read_journal
+from orchestrator.journal import JOURNAL_FILE, read_journal
 from orchestrator.view import RunView
 
-__all__ = ["read_run"]
+__all__ = ["journals_of", "read_run"]
+
+
+def journals_of(run_dir: Path) -> list[Path]:
+    """The journals of a run's folder: its subfolders' (several questions), or its own.
+
+    Raises:
+        DatasetError: there is none.
+    """
+    journals = sorted(run_dir.glob(f"*/{JOURNAL_FILE}")) or list(run_dir.glob(JOURNAL_FILE))
+    if not journals:
+        raise DatasetError(f"{run_dir} holds no journal; give the folder of a run.")
+    return journals
 
 
 def read_run(run_dir: Path) -> list[RecordedQuestion]:
@@ -25,9 +36,7 @@ def read_run(run_dir: Path) -> list[RecordedQuestion]:
 
 
 def _read_question(journal: Path) -> RecordedQuestion:
-    view = RunView()
-    for entry in read_journal(journal):
-        view.apply(entry)
+    view = RunView.of(read_journal(journal))
     if view.run is None or view.run.gold is None or view.finished is None:
         raise DatasetError(f"{journal} is unfinished or has no gold answer; finish the run first.")
     whole = [trace for trace in view.traces.values() if trace.ending == "finished"]

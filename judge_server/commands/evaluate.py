@@ -116,6 +116,12 @@ def _add_judges(group: "argparse._ArgumentGroup") -> None:
         help="requests to an address at once (default: 8)",
     )
     group.add_argument(
+        "--dialect",
+        choices=("auto", "generative_scoring", "completions", "chat", "classify"),
+        default="auto",
+        help="how addresses are asked (default: auto, the best that answers)",
+    )
+    group.add_argument(
         "--symmetric", action="store_true", help="ask in both orders and take the mean"
     )
     group.add_argument(
@@ -177,7 +183,9 @@ def _options(arguments: argparse.Namespace) -> "Options":
         cut = Cut(arguments.tokens, "tokens")
     return Options(
         judges=arguments.judge,
-        asking=Asking(arguments.spec, arguments.embedding_model, arguments.concurrency),
+        asking=Asking(
+            arguments.spec, arguments.embedding_model, arguments.concurrency, arguments.dialect
+        ),
         source=arguments.pairs or arguments.traces,
         is_pairs=arguments.pairs is not None,
         drawing=Drawing(

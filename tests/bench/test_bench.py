@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from recordings import record_run as record
 
-from bench import pairs, table, traces, votes
+from bench import pairs, table, votes
 from orchestrator.core.facts import (
     ClusterOpened,
     PairsJudged,
@@ -13,17 +13,6 @@ from orchestrator.core.facts import (
 )
 from orchestrator.errors import DatasetError
 from orchestrator.journal import JournalWriter
-
-
-def test_finished_traces_become_rows(tmp_path):
-    record(tmp_path / "run" / "0001-a", "a", ["4", "stopped", None])
-    out = tmp_path / "traces.jsonl"
-    assert traces.main([str(tmp_path / "run"), "--out", str(out)]) == 0
-    rows = [json.loads(line) for line in out.read_text().splitlines()]
-    assert [(row["trace"], row["answer"], row["text"]) for row in rows] == [
-        (0, "4", "so 4"),
-        (2, None, "so None"),
-    ]
 
 
 def test_the_vote_of_all_traces_is_the_recorded_majority(tmp_path):
@@ -49,7 +38,6 @@ def test_an_unfinished_or_ungraded_run_is_refused(tmp_path, capsys):
         list(votes.read_recorded(tmp_path))
     assert votes.main([str(tmp_path / "none")]) == 2
     assert "holds no journal" in capsys.readouterr().err
-    assert traces.main([str(tmp_path / "none"), "--out", str(tmp_path / "x")]) == 2
 
 
 def test_the_curve_is_printed_as_a_table(tmp_path, capsys):

@@ -15,6 +15,7 @@ from sklearn.metrics import roc_auc_score
 from judge_server.alpaca import record_of
 from judge_server.cli import main
 from judge_server.pairs import Pair, split_of
+from judge_server.questions import fingerprint
 from orchestrator.config import judge_spec
 
 CONTRACT = [
@@ -133,6 +134,31 @@ def test_of_two_trained_judges_only_what_neither_saw_is_used(capsys, traces, tra
 def test_all_questions_are_used_where_the_user_says_so(capsys, traces, trained):
     evaluate("--traces", traces, "--judge", trained, "--split", "all", "--json")
     assert lines(capsys)[0]["questions"] == 40
+
+
+@pytest.fixture
+def knowing(trained: Path, traces: Path) -> Path:
+    """The same judge, whose record says that it has seen the first three test questions by other ids."""
+    record = json.loads((trained / "training.json").read_text())
+    tested = [n for n in range(40) if split_of(f"q{n}", validation=0.2, test=0.3, seed=0) == "test"]
+    seen = [fingerprint("another", f"How many are {n}?") for n in tested[:3]]
+    (trained / "training.json").write_text(json.dumps(record | {"seen_questions": seen}))
+    return trained
+
+
+def test_a_question_that_training_had_under_another_id_is_left_out(capsys, traces, knowing):
+    evaluate("--traces", traces, "--judge", knowing, "--json")
+    captured = capsys.readouterr()
+    tested = [n for n in range(40) if split_of(f"q{n}", validation=0.2, test=0.3, seed=0) == "test"]
+    assert json.loads(captured.out)["questions"] == len(tested) - 3
+    assert "3 questions are left out: the training of" in captured.err
+
+
+def test_questions_of_the_training_that_are_used_all_the_same_are_counted(capsys, traces, knowing):
+    evaluate("--traces", traces, "--judge", knowing, "--split", "all", "--json")
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["questions"] == 40
+    assert f"3 of them were in the training of {knowing}, which flatters it." in captured.err
 
 
 def test_the_cut_is_the_judges_own_unless_another_is_asked_for(capsys, traces, trained, spec):

@@ -1,11 +1,13 @@
 """Pairs to measure on: from traces, or as they stand in a file."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from judge_server.alpaca import record_of
+from judge_server.equality import AnswerEquality
 from judge_server.material import Cut, Drawing, PairMaterial, TraceMaterial
 from judge_server.pairs import Pair
 from orchestrator.errors import ConfigError, DatasetError
@@ -67,12 +69,16 @@ def test_equal_answers_are_those_of_a_class_or_of_equal_value(tmp_path: Path):
     assert all("so 2" in pair.new + pair.member for pair in by_class if pair.same)
 
 
-def test_answers_that_could_not_be_compared_are_counted_aloud(capsys, monkeypatch, tmp_path: Path):
-    monkeypatch.setattr("judge_server.material.CHECK_SECONDS", 0.001)
+def test_pairs_whose_answers_no_check_could_compare_are_left_out_aloud(
+    capsys, monkeypatch, tmp_path: Path
+):
+    hasty = partial(AnswerEquality, timeout_seconds=0.001)
+    monkeypatch.setattr("judge_server.material.AnswerEquality", hasty)
     rows = [trace("q", 0, answer=r"\sqrt{2} + 1"), trace("q", 1, answer=r"1 + \sqrt{2}")]
-    ((pair,), _) = TraceMaterial(write(tmp_path / "t", rows), Drawing()).pairs(["q"], CUT)
-    assert not pair.same
-    assert "gave no verdict and count as different" in capsys.readouterr().err
+    pairs, counts = TraceMaterial(write(tmp_path / "t", rows), Drawing()).pairs(["q"], CUT)
+    assert pairs == []
+    assert (counts.pairs, counts.undecided) == (0, 1)
+    assert "1 pairs left out: no check could tell in time" in capsys.readouterr().err
 
 
 def test_short_traces_are_kept_or_dropped(tmp_path: Path):

@@ -1,6 +1,7 @@
 """A served judge says what the local one says: both kinds of judge, in every dialect that the client speaks."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -9,10 +10,12 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
+from judge_server.cli import main
 from judge_server.model import load_judge
 from judge_server.pairs import Pair, PairRules, cut_trace
 from judge_server.traces import TraceRow
@@ -74,6 +77,46 @@ async def test_served_probabilities_are_the_local_ones_to_a_thousandth(vllm_serv
             assert served == pytest.approx(expected, abs=1e-3)
             spread += expected
     assert max(spread) - min(spread) > 0.3  # the pairs are not all alike to it
+
+
+def traces_file(path: Path) -> Path:
+    """Eight traces of each of six questions, with the answers that they gave."""
+    with path.open("w") as lines:
+        for seed in range(6):
+            rng = Random(seed)
+            problem = make_problem(rng)
+            for _ in range(8):
+                row = {"question_id": f"q{seed}", "question": problem.text}
+                lines.write(json.dumps(row | {"text": write_trace(problem, rng).text}) + "\n")
+    return path
+
+
+async def evaluated(
+    capsys: pytest.CaptureFixture[str], traces: Path, url: str, folder: Path, *flags: object
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What `deepprune-judge evaluate` prints of the judge at `url` and of the one in `folder`."""
+    words = ["--traces", traces, "--judge", url, "--judge", folder, "--split", "all", "--json"]
+    capsys.readouterr()
+    code = await asyncio.to_thread(main, ["evaluate", *map(str, [*words, *flags])])
+    captured = capsys.readouterr()
+    assert code == 0, captured.err
+    served, local = (json.loads(line) for line in captured.out.splitlines())
+    return served, local
+
+
+@pytest.mark.vllm
+@pytest.mark.asyncio(loop_scope="session")
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("dialect", ["generative_scoring", "completions"])
+async def test_evaluate_measures_a_served_judge_as_the_local_one(
+    vllm_servers, capsys, tmp_path: Path, dialect: str
+):
+    traces = traces_file(tmp_path / "traces.jsonl")
+    flags = ("--spec", "nano", "--dialect", dialect)
+    url = vllm_servers["judge"]
+    served, local = await evaluated(capsys, traces, url, nano_model("judge"), *flags)
+    assert served["pairs"] == local["pairs"] > 50
+    assert served["auroc"] == pytest.approx(local["auroc"], abs=1e-3)
 
 
 # --- deepprune-judge serve ------------------------------------------------------------------------
@@ -213,19 +256,25 @@ async def served(*words: object, cwd: Path) -> AsyncIterator[asyncio.subprocess.
     ],
 )
 async def test_serve_gives_the_local_probabilities_and_leaves_nothing(
-    tmp_path: Path, make: Callable[[Path], Path], dialect: str, score: Callable[..., list[float]]
+    capsys,
+    tmp_path: Path,
+    make: Callable[[Path], Path],
+    dialect: str,
+    score: Callable[..., list[float]],
 ):
     torch.manual_seed(0)
     folder = make(tmp_path / "judge")
     (tmp_path / "tiny.yaml").write_text(CLASSIFIER)
-    spec_name = "nano" if make is generative else "tiny.yaml"
-    spec = judge_spec("nano" if make is generative else str(tmp_path / spec_name))
+    spec_name = "nano" if make is generative else str(tmp_path / "tiny.yaml")
+    spec = judge_spec(spec_name)
     small = ("--", "--kv-cache-memory-bytes", 2**28)
     async with served(folder, "--spec", spec_name, "--threads", 1, *small, cwd=tmp_path) as process:
         url = (await process.stdout.readline()).decode().strip()
         leaders = children_of(process.pid)
         assert len(in_sessions(leaders)) > 1
         pairs, probabilities = await ask(url, spec, dialect)
+        traces = traces_file(tmp_path / "traces.jsonl")
+        served_line, local_line = await evaluated(capsys, traces, url, folder, "--spec", spec_name)
         process.send_signal(signal.SIGINT)
         out, err = (text.decode() for text in await process.communicate())
     assert process.returncode == 130, err
@@ -234,6 +283,7 @@ async def test_serve_gives_the_local_probabilities_and_leaves_nothing(
     assert f"asked by {dialect}" in err
     assert await asyncio.to_thread(all_gone, leaders)
     assert probabilities == pytest.approx(score(folder, spec, pairs), abs=1e-3)
+    assert served_line["auroc"] == pytest.approx(local_line["auroc"], abs=1e-3)
     assert max(probabilities) - min(probabilities) > 0.3  # the pairs are not all alike to it
 
 

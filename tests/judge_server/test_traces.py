@@ -58,10 +58,22 @@ def test_a_torn_archive_is_refused(tmp_path: Path):
 def test_traces_are_grouped_by_question_even_when_scattered(tmp_path: Path):
     file = tmp_path / "traces.jsonl"
     names = ["b", "a", "b"]
-    file.write_text("".join(json.dumps(LINE | {"question_id": name}) + "\n" for name in names))
+    rows = [LINE | {"question_id": name, "question": f"What is {name}?"} for name in names]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
     groups = group_by_question(read_traces(file))
     assert {name: len(rows) for name, rows in groups.items()} == {"b": 2, "a": 1}
     assert list(groups) == ["b", "a"]
+
+
+def test_one_text_under_two_ids_is_one_question(tmp_path: Path):
+    rows = [LINE | {"question_id": "b"}, LINE | {"question_id": "a"}]
+    assert list(group_by_question(read_traces(written(tmp_path, *rows)))) == ["b"]
+
+
+def test_two_texts_under_one_id_are_refused(tmp_path: Path):
+    file = written(tmp_path, LINE, LINE | {"question": "Another one?"})
+    with pytest.raises(DatasetError, match="two different questions the id"):
+        group_by_question(read_traces(file))
 
 
 def written(tmp_path: Path, *rows: dict[str, object]) -> Path:

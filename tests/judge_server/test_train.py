@@ -122,10 +122,7 @@ def test_a_pair_longer_than_the_context_is_refused(capsys, config, traces, folde
     config.write_text(
         config.read_text().replace("max_segment_chars: 70", "max_segment_chars: 9000")
     )
-    text = json.loads(traces.read_text().splitlines()[0]) | {
-        "text": "x" * 3000,
-        "question_id": "q1",
-    }
+    text = json.loads(traces.read_text().splitlines()[4]) | {"text": "x" * 3000}  # of q1
     traces.write_text(traces.read_text() + json.dumps(text) + "\n")
     assert run("train", config=config, traces=traces, init=folder, out=tmp_path / "none") == 2
     assert "and this judge reads at most 1,023" in refused(capsys, tmp_path / "none")

@@ -8,6 +8,7 @@ import pytest
 from judge_server.alpaca import record_of
 from judge_server.cutting import token_ends
 from judge_server.pairs import Pair
+from judge_server.questions import fingerprint
 from judge_server.settings import TrainSettings
 from judge_server.training_data import Fold, Source, read_training_data, sides
 from orchestrator.core.judging import JudgeSpec
@@ -49,6 +50,11 @@ def test_no_question_is_on_two_sides(traces: Path, spec: JudgeSpec):
         assert validation
         assert not learned & validation
         assert not (learned | validation) & set(data.test_questions)
+        assert set(data.seen_questions()) == {
+            fingerprint(f"q{n}", f"How many are {n}?")
+            for n in range(40)
+            if f"q{n}" in learned | validation
+        }
 
 
 def test_segments_end_after_the_tokens_that_the_judge_asks_for(traces, spec, folder):
@@ -125,3 +131,28 @@ def test_pairs_of_one_class_are_refused(tmp_path, pairs, spec):
     source = Source(pairs=write_pairs(tmp_path / "pairs.json", same, spec))
     with pytest.raises(DatasetError, match=r"The training pairs .* are not of both classes"):
         read_training_data(source, spec, SETTINGS, None)
+
+
+def answered_traces(file: Path, answers: dict[str, int | None]) -> Path:
+    """Four questions with a trace of each answer, and the answer's class where there is one."""
+    with file.open("w") as lines:
+        for question in range(4):
+            for answer, answer_class in answers.items():
+                row = {"question_id": f"q{question}", "question": f"{question}?", "answer": answer}
+                row |= {} if answer_class is None else {"answer_class": answer_class}
+                lines.write(json.dumps(row | {"text": "so it goes " * 30}) + "\n")
+    return file
+
+
+@pytest.mark.parametrize(
+    ("answers", "same"),
+    [
+        ({r"\frac{1}{2}": None, "0.5": None, r"\frac{1}{3}": None}, 4),
+        ({r"\frac{1}{2}": 1, "0.5": 2, "2^{-1}": 3, "1/2": 3}, 4),
+    ],
+)
+def test_labels_are_by_mathematics_unless_the_traces_name_classes(tmp_path, spec, answers, same):
+    file = answered_traces(tmp_path / "traces.jsonl", answers)
+    settings = TrainSettings(validation_share=0.0, test_share=0.0)
+    learned = read_training_data(Source(traces=file), spec, settings, None).learned
+    assert sum(pair.same for pair in learned) == same

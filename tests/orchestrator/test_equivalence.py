@@ -109,6 +109,7 @@ async def test_a_hanging_answer_is_given_up_once_and_the_next_check_still_works(
         assert checker.timeouts == 1
         assert not await checker.equal("6", HANGING)
         assert checker.timeouts == 1  # it was not tried again
+        assert await checker.verdict("6", HANGING) is None
         assert await checker.equal("x=5", "5")
         assert checker.errors == 0
 
