@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 from scipy.stats import norm
@@ -73,10 +73,11 @@ class RecordedJudge:
 def read_scores(path: Path) -> Mapping[str, Scores]:
     """Verdicts by question from JSON lines `{"question_id", "traces": [i, j], "p": 0.9}`.
 
-    Traces are numbered from 0 in the order of the replayed file.
+    Traces are numbered from 0 in the order of the replayed file. The `scores.jsonl` that `deepprune-judge evaluate
+    --out` writes for one judge is read as well; it has `"judges": {"name": {"score": 0.9}}` in place of `"p"`.
 
     Raises:
-        DatasetError: the file or one of its lines cannot be read.
+        DatasetError: the file or one of its lines cannot be read, or holds the scores of several judges.
     """
     scores: dict[str, dict[frozenset[int], float]] = {}
     try:
@@ -88,9 +89,16 @@ def read_scores(path: Path) -> Mapping[str, Scores]:
             row = json.loads(line)
             one, other = row["traces"]
             pair = frozenset((int(one), int(other)))
-            scores.setdefault(str(row["question_id"]), {})[pair] = float(row["p"])
+            scores.setdefault(str(row["question_id"]), {})[pair] = _score(row)
         except (ValueError, KeyError, TypeError) as error:
             raise DatasetError(
-                f'{path} line {number} is not {{"question_id", "traces": [i, j], "p"}}; mend it.'
+                f'{path} line {number} is not {{"question_id", "traces": [i, j], "p"}} of one judge; mend it.'
             ) from error
     return scores
+
+
+def _score(row: Mapping[str, Any]) -> float:
+    if "p" in row:
+        return float(row["p"])
+    (judge,) = row["judges"].values()
+    return float(judge["score"])

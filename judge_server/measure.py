@@ -6,7 +6,7 @@ calibration is fitted to the raw ones.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,7 +119,7 @@ def _asked(
     """Raw scores in the order of the pairs and, if wanted, in the other: one or two of (pairs,)."""
     if not (manner.symmetric or manner.both_orders):
         return [ask(pairs)]
-    turned = [replace(pair, new=pair.member, member=pair.new) for pair in pairs]
+    turned = [pair.swapped() for pair in pairs]
     return np.split(ask([*pairs, *turned]), 2)
 
 

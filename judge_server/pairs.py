@@ -95,7 +95,11 @@ class TraceGroup:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """Two segments of one question and model, in the order in which the judge reads them."""
+    """Two segments of one question and model, in the order in which the judge reads them.
+
+    `traces` are their numbers among the model's traces of the question, from 0 in the order of the file; None where
+    the pair comes from a file of pairs.
+    """
 
     question_id: str
     question: str
@@ -103,6 +107,12 @@ class Pair:
     member: str
     same: bool
     model: str = ""
+    traces: tuple[int, int] | None = None
+
+    def swapped(self) -> "Pair":
+        """The pair the other way round."""
+        traces = None if self.traces is None else (self.traces[1], self.traces[0])
+        return replace(self, new=self.member, member=self.new, traces=traces)
 
 
 @dataclass
@@ -215,17 +225,17 @@ def pairs_of_group(
     Each is in a random order of its two segments. They are made one by one, and `counts` is complete once the
     last has been taken.
     """
-    answered = [trace for trace in group.traces if trace is not None]
-    long_enough = [trace for trace in answered if rules.short == "keep" or not trace.ended_before]
-    usable = [trace for trace in long_enough if rules.keep_trivial or not trace.shows_answer]
+    answered = [(number, trace) for number, trace in enumerate(group.traces) if trace is not None]
+    long_enough = [each for each in answered if rules.short == "keep" or not each[1].ended_before]
+    usable = [each for each in long_enough if rules.keep_trivial or not each[1].shows_answer]
     candidates = math.comb(len(usable), 2)
     counts.add(
         PairCounts(
             traces=len(group.traces),
             unanswered=len(group.traces) - len(answered),
-            ended_before_checkpoint=sum(trace.ended_before for trace in answered),
+            ended_before_checkpoint=sum(trace.ended_before for _, trace in answered),
             short_dropped=len(answered) - len(long_enough),
-            shows_answer=sum(trace.shows_answer for trace in answered),
+            shows_answer=sum(trace.shows_answer for _, trace in answered),
             trivial_dropped=math.comb(len(long_enough), 2) - candidates,
             capped=max(0, candidates - rules.pairs_per_question),
         )
@@ -235,9 +245,10 @@ def pairs_of_group(
         drawn = rng.sample(drawn, rules.pairs_per_question)
     for number in drawn:
         first, second = _pair_of_number(number)
-        new, member = usable[first], usable[second]
-        if rng.random() < 0.5:
-            new, member = member, new
+        one, other = usable[first], usable[second]
+        (new_number, new), (member_number, member) = (
+            (other, one) if rng.random() < 0.5 else (one, other)
+        )
         same = _same_answer(new, member, equal)
         if same is None:
             counts.undecided += 1
@@ -251,6 +262,7 @@ def pairs_of_group(
             member=member.segment,
             same=same,
             model=group.model,
+            traces=(new_number, member_number),
         )
 
 
@@ -280,11 +292,7 @@ def split_of(question_id: str, *, validation: float, test: float, seed: int) -> 
 
 def both_orders(pairs: Iterable[Pair]) -> list[Pair]:
     """Each pair, and each pair the other way round: equality has no order, and a judge must learn that."""
-    return [
-        ordered
-        for pair in pairs
-        for ordered in (pair, replace(pair, new=pair.member, member=pair.new))
-    ]
+    return [ordered for pair in pairs for ordered in (pair, pair.swapped())]
 
 
 def times_shown(*, same: int, different: int, factor: int) -> dict[bool, int]:

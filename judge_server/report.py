@@ -98,7 +98,7 @@ def _numbers(named: Any) -> dict[str, Any]:
 
 
 def _score_lines(evaluation: Evaluation) -> Iterator[str]:
-    """One line a pair: its question, model and label, and each judge's score in the order asked and swapped."""
+    """One line a pair: its question, model, traces and label, and each judge's score, as asked and swapped."""
     for number, pair in enumerate(evaluation.pairs):
         scores = {
             one.name: {
@@ -110,6 +110,7 @@ def _score_lines(evaluation: Evaluation) -> Iterator[str]:
         line = {
             "question_id": pair.question_id,
             "model": pair.model,
+            "traces": pair.traces,
             "same": pair.same,
             "judges": scores,
         }

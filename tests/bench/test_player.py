@@ -115,7 +115,24 @@ def test_recorded_verdicts_belong_to_the_traces_that_were_drawn(tmp_path):
     assert judge.p_identical(0, 1) is None
 
 
-@pytest.mark.parametrize("line", ["{}", "nonsense", '{"question_id": "q", "traces": [1], "p": 1}'])
+def test_the_scores_of_an_evaluation_are_verdicts(tmp_path):
+    path = tmp_path / "scores.jsonl"
+    path.write_text(
+        '{"question_id": "q", "traces": [0, 1], "same": true, "judges": {"words": {"score": 0.75}}}\n'
+    )
+    assert read_scores(path)["q"] == {frozenset((0, 1)): 0.75}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{}",
+        "nonsense",
+        '{"question_id": "q", "traces": [1], "p": 1}',
+        '{"question_id": "q", "traces": [0, 1], "judges": {"a": {"score": 1}, "b": {"score": 1}}}',
+        '{"question_id": "q", "traces": null, "judges": {"a": {"score": 1}}}',
+    ],
+)
 def test_scores_that_are_none_are_refused(tmp_path, line):
     path = tmp_path / "scores.jsonl"
     path.write_text(line + "\n")

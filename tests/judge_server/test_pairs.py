@@ -310,3 +310,13 @@ def test_only_the_rarer_class_is_oversampled(same: int, different: int):
 def test_oversampling_once_changes_nothing():
     pairs = [pair(True), pair(False), pair(True)]
     assert oversample_minority(pairs, 1) == pairs
+
+
+def test_a_pair_names_its_traces_by_their_place_in_the_file():
+    rows = [row(f"{number} {LONG}", answer=None if number == 1 else "7") for number in range(4)]
+    pairs, _ = of_question(rows)
+    assert {frozenset(pair.traces or ()) for pair in pairs} == {
+        frozenset(each) for each in ((0, 2), (0, 3), (2, 3))
+    }
+    for pair in (*pairs, *(pair.swapped() for pair in pairs)):
+        assert pair.traces == (int(pair.new[0]), int(pair.member[0]))
