@@ -53,7 +53,9 @@ def draw_verdicts(frame: Frame, number: int) -> list[Strip]:
     """Against whom the trace was held, and how alike the judge found them; most alike first."""
     palette, view = frame.palette, frame.watch.view
     verdicts = frame.watch.digest.verdicts.get(number, [])
-    head = title(frame, "verdicts", str(len(verdicts)) if verdicts else "")
+    over = sum(view.tau is not None and verdict.p > view.tau for verdict in verdicts)
+    aside = "" if view.tau is None or not verdicts else f"{over} over tau {view.tau:.2f}"
+    head = title(frame, "verdicts", str(len(verdicts)) if verdicts else "", aside)
     if not verdicts:
         return [head, line(frame.width, [(" nobody was asked about this trace", palette.dim)])]
     cell = 34
@@ -66,11 +68,11 @@ def draw_verdicts(frame: Frame, number: int) -> list[Strip]:
         for verdict in row:
             member = view.traces[verdict.member]
             cluster = "" if member.cluster is None else f"in {member.cluster}"
-            over = view.tau is not None and verdict.p > view.tau
+            similar = view.tau is not None and verdict.p > view.tau
             parts += [
                 (f" {verdict.member:>4} ", palette.text),
                 (f"{cluster:<6}", palette.dim),
-                (bar(verdict.p, 14), palette.accent if over else palette.dim),
+                (bar(verdict.p, 14), palette.accent if similar else palette.dim),
                 (f" {verdict.p:.3f}  ", palette.text),
             ]
         lines.append(line(frame.width, parts))
