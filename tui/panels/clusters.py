@@ -10,7 +10,7 @@ from tui.states import GLYPHS
 
 __all__ = ["draw_clusters"]
 
-_QUOTED = 4  # lines of a representative at most
+_QUOTED = 3  # lines of a representative at most
 _INDENT = "      "
 
 

@@ -130,12 +130,15 @@ def _bar(frame: Frame, counts: dict[Shown, int]) -> Strip:
 
 
 def _legend(frame: Frame, counts: dict[Shown, int]) -> Strip:
-    """Glyph, count and name of every state that occurs; in the roomiest of three forms that fits."""
+    """Glyph, count and name of every state that occurs, in the roomiest of three forms that fits; faults."""
+    retries = sum(trace.retries for trace in frame.watch.view.traces.values())
+    faults: list[Part] = [(f"streams reopened {retries} ", frame.palette.warn)] if retries else []
+    room = frame.width - sum(cell_len(text) + 1 for text, _style in faults)
     for gap, named in (("  ", True), (" ", True), ("  ", False)):
         parts = _legend_parts(frame.palette, counts, gap, named=named)
-        if sum(cell_len(text) for text, _style in parts) <= frame.width:
+        if sum(cell_len(text) for text, _style in parts) <= room:
             break
-    return line(frame.width, parts)
+    return spread(frame.width, parts, faults)
 
 
 def _legend_parts(

@@ -57,7 +57,10 @@ def draw_verdicts(frame: Frame, number: int) -> list[Strip]:
     aside = "" if view.tau is None or not verdicts else f"{over} over tau {view.tau:.2f}"
     head = title(frame, "verdicts", str(len(verdicts)) if verdicts else "", aside)
     if not verdicts:
-        return [head, line(frame.width, [(" nobody was asked about this trace", palette.dim)])]
+        trace = view.traces.get(number)
+        over_with = trace is None or trace.ending is not None or trace.cluster is not None
+        idle = "nobody was asked about this trace" if over_with else "no verdict yet"
+        return [head, line(frame.width, [(f" {idle}", palette.dim)])]
     cell = 34
     columns = max(1, frame.width // cell)
     ranked = sorted(verdicts, key=lambda verdict: -verdict.p)
