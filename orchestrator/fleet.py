@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -66,11 +66,18 @@ async def open_fleet(
 
 
 @contextlib.asynccontextmanager
-async def local_servers(settings: Settings, run_dir: Path) -> AsyncIterator[Settings]:
-    """The settings with the addresses of freshly started nano servers in them."""
+async def local_servers(
+    settings: Settings, run_dir: Path, announce: Callable[[str], None] = lambda text: None
+) -> AsyncIterator[Settings]:
+    """The settings with the addresses of freshly started nano servers in them.
+
+    `announce` is told, in sentences, which servers are started and which are ready.
+    """
     models = nano_models(with_judge=needs_judge(settings))
+    names = " and ".join(model.name for model in models.values())
+    announce(f"Starting {names} on local vLLM servers; they log to {run_dir} ...")
     async with contextlib.AsyncExitStack() as stack:
-        urls = await _start_together(stack, models, run_dir)
+        urls = await _start_together(stack, models, run_dir, announce)
         endpoint = settings.endpoint.model_copy(
             update={"urls": (urls["reasoner"],), "model": models["reasoner"].name}
         )
@@ -95,17 +102,21 @@ def nano_models(*, with_judge: bool) -> dict[str, LocalModel]:
 
 
 async def _start_together(
-    stack: contextlib.AsyncExitStack, models: Mapping[str, LocalModel], run_dir: Path
+    stack: contextlib.AsyncExitStack,
+    models: Mapping[str, LocalModel],
+    run_dir: Path,
+    announce: Callable[[str], None],
 ) -> dict[str, str]:
     """The servers' addresses by role; they start side by side and stop with `stack`."""
+
+    async def start(role: str, model: LocalModel) -> str:
+        url = await stack.enter_async_context(serve_vllm(model, log=run_dir / f"{role}.log"))
+        announce(f"{model.name} is ready.")
+        return url
+
     try:
         async with asyncio.TaskGroup() as group:
-            starts = {
-                role: group.create_task(
-                    stack.enter_async_context(serve_vllm(model, log=run_dir / f"{role}.log"))
-                )
-                for role, model in models.items()
-            }
+            starts = {role: group.create_task(start(role, model)) for role, model in models.items()}
     except BaseExceptionGroup as errors:
         raise first_error(errors) from None
-    return {role: start.result() for role, start in starts.items()}
+    return {role: task.result() for role, task in starts.items()}

@@ -101,8 +101,9 @@ async def _carry_out(job: Job, board: Board, output: Output, interrupts: Interru
     async with contextlib.AsyncExitStack() as stack:
         settings = job.settings
         if job.local:
-            output.note("Starting the bundled nano models on local vLLM servers ...")
-            settings = await stack.enter_async_context(local_servers(settings, run_dir))
+            settings = await stack.enter_async_context(
+                local_servers(settings, run_dir, output.note)
+            )
         write_run_file(run_dir, SETTINGS_FILE, _as_yaml(settings))
         fleet = await stack.enter_async_context(open_fleet(settings, job.keys))
         output.describe(fleet, settings)

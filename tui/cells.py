@@ -71,10 +71,13 @@ def line(width: int, parts: Iterable[Part]) -> Strip:
     """The parts one after the other, in exactly `width` cells."""
     segments, used = [], 0
     for text, style in parts:
-        text = clip(text, width - used)
-        if text:
+        cells = cell_len(text)
+        if cells > width - used:
+            text = clip(text, width - used)
+            cells = cell_len(text)
+        if cells:
             segments.append(Segment(text, style))
-            used += cell_len(text)
+            used += cells
     return Strip(segments, used).adjust_cell_length(width)
 
 

@@ -9,7 +9,7 @@ from orchestrator.interrupts import Interrupts
 from orchestrator.journal import read_journal
 from orchestrator.view import RunView
 from tui.app import DeepPruneApp
-from tui.sources import Entry
+from tui.sources import Entry, Start
 from tui.watch import Watch
 
 __all__ = ["Live", "show"]
@@ -39,7 +39,10 @@ class Live:
     def __init__(self, board: Board) -> None:
         self._board = board
         self.current = 0
-        self.entries: list[Entry] = []
+        self.entries = [Entry(each.id, each.question, begun=False) for each in board.questions]
+        self._begun = 0
+        self._seconds = 0.0
+        self._said: list[tuple[float, str]] = []
         self.tick(0.0)
 
     @property
@@ -53,6 +56,13 @@ class Live:
         if self._board.over:
             return "the run is over: q leaves and prints the report"
         return self._board.notices[-1] if self._board.notices else ""
+
+    @property
+    def start(self) -> Start | None:
+        """What was said so far, as long as no question has begun."""
+        if self._begun or not self.entries:
+            return None
+        return Start(self.entries[0].question, self._seconds, tuple(self._said))
 
     @property
     def closing(self) -> bool:
@@ -74,18 +84,27 @@ class Live:
         return entry.watch
 
     def tick(self, seconds: float) -> None:
-        """Notes which questions have begun and ended."""
+        """Notes which questions have begun and ended, and what was said before the first."""
+        self._seconds += seconds
         runs = self._board.runs
-        for run in runs[len(self.entries) :]:
-            follows = self.current >= len(self.entries) - 1
-            if follows and self.entries:
-                self.entries[-1].watch = None  # its journal has it, should anybody ask
-            watch = Watch(run.view) if run.view is not None else None
-            self.entries.append(Entry(run.question.id, run.question.question, None, watch))
-            if follows:
-                self.current = len(self.entries) - 1
-        for entry, run in zip(self.entries, runs, strict=True):
+        if not runs:
+            new = self._board.notices[len(self._said) :]
+            self._said += [(self._seconds, text) for text in new]
+        for run in runs[self._begun :]:
+            self._begin(run)
+        for entry, run in zip(self.entries, runs, strict=False):  # the rest have not begun
             entry.report = run.report
+
+    def _begin(self, run: QuestionRun) -> None:
+        follows = self.current >= self._begun - 1
+        if follows and self._begun:
+            self.entries[self._begun - 1].watch = None  # its journal has it, should anybody ask
+        entry = self.entries[self._begun]
+        entry.begun = True
+        entry.watch = Watch(run.view) if run.view is not None else None
+        if follows:
+            self.current = self._begun
+        self._begun += 1
 
     def steer(self, act: UserActed) -> None:
         """Leaves the act where the loop takes it."""

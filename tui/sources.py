@@ -14,7 +14,7 @@ from orchestrator.report import build_report, read_report
 from tui.player import Player
 from tui.watch import Watch
 
-__all__ = ["Entry", "Following", "Recording", "Source", "run_folders"]
+__all__ = ["Entry", "Following", "Recording", "Source", "Start", "run_folders"]
 
 
 @dataclass(slots=True)
@@ -25,6 +25,17 @@ class Entry:
     question: str
     report: dict[str, Any] | None = None
     watch: Watch | None = None
+    begun: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What there is to tell before the first question has begun; times are in seconds since the start."""
+
+    question: str
+    seconds: float
+    said: tuple[tuple[float, str], ...]
+    """What was said, and when."""
 
 
 class Source(Protocol):
@@ -37,6 +48,10 @@ class Source(Protocol):
     @property
     def notice(self) -> str:
         """What the whole invocation has to say, e.g. that servers are being started; empty: nothing."""
+
+    @property
+    def start(self) -> Start | None:
+        """How far the start is, e.g. of servers; None once the first question has begun."""
 
     @property
     def closing(self) -> bool:
@@ -83,6 +98,7 @@ class Recording:
     steerable = False
     closing = False
     notice = ""
+    start = None
 
     def __init__(self, run: Path, *, playing: bool = True) -> None:
         self._folders = run_folders(run)
@@ -135,6 +151,7 @@ class Following:
     steerable = False
     closing = False
     notice = ""
+    start = None
     player = None
 
     def __init__(self, run: Path) -> None:

@@ -21,6 +21,7 @@ class Steered:
     planned = 1
     closing = False
     notice = ""
+    start = None
     steerable = True
     current = 0
 
@@ -343,7 +344,15 @@ async def commands(source):
 
 
 async def test_the_palette_offers_what_the_keys_do():
-    assert set(await commands(recording())) == {"Theme", "Keys", "Save", "Leave"}
+    assert set(await commands(recording())) == {
+        "Theme",
+        "Keys",
+        "Save",
+        "Leave",
+        "Play",
+        "Faster",
+        "Slower",
+    }
     source = steered(3.0)
     offered = await commands(source)
     assert len(offered) == 11

@@ -158,7 +158,9 @@ async def test_voting_now_ends_the_run_in_order(tmp_path, capsys):
         await until(pilot, lambda: board.over)
 
     async with Fleet(words=400, pause=0.05).serving() as fleet:
-        assert await orchestrate(job(fleet, tmp_path), Pilot(vote)) == 3  # nothing had finished
+        assert (
+            await orchestrate(job(fleet, tmp_path, words=400), Pilot(vote)) == 3
+        )  # nothing had finished
         await fleet.reasoner.until_live(0)
     report = json.loads(capsys.readouterr().out)
     assert (report["interrupted"], report["traces"]["stopped"]) == (False, 6)

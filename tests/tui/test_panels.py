@@ -188,6 +188,13 @@ def test_the_legend_names_only_states_that_occur(story, frame):
     assert "pruned" not in text
 
 
+def test_streams_that_had_to_be_reopened_are_counted_beside_the_legend(story, frame):
+    view = story(2).start(0, 1).view()
+    assert "reopened" not in shown(draw_states(frame(view)))
+    view.traces[1].retries = 3
+    assert "streams reopened 3" in shown(draw_states(frame(view)))
+
+
 def test_a_legend_that_does_not_fit_leaves_out_the_names(story, frame):
     told = story(6).start(0, 1, 2, 3).finish(0, 9).stop(1, 9).fail(2, 9)
     view = told.view()

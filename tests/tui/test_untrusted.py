@@ -159,6 +159,7 @@ class Still:
     closing = False
     steerable = False
     notice = ""
+    start = None
     current = 0
 
     def __init__(self, view):

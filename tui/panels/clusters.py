@@ -4,10 +4,14 @@ from textual.strip import Strip
 
 from orchestrator.view import ClusterView, RunView
 from tui.cells import Part, bar, inert, line, spread
+from tui.flow import wrap
 from tui.panels.panel import Frame, title
 from tui.states import GLYPHS
 
 __all__ = ["draw_clusters"]
+
+_QUOTED = 3  # lines of a representative at most
+_INDENT = "      "
 
 
 def draw_clusters(frame: Frame) -> list[Strip]:
@@ -20,11 +24,10 @@ def draw_clusters(frame: Frame) -> list[Strip]:
     lines = [title(frame, "clusters", str(len(ranked)) if ranked else "", aside)]
     if not ranked:
         return [*lines, line(frame.width, [(f" {_nothing(view)}", frame.palette.dim)])]
-    quoted = max(0, room - len(ranked))  # the largest get a second line first
+    each, extra = divmod(max(0, room - len(ranked)), len(ranked))  # the largest get more first
     for rank, cluster in enumerate(ranked[: room - 1 if hidden > 0 else room]):
         lines.append(_row(frame, cluster, len(ranked[0].members)))
-        if rank < quoted:
-            lines.append(_quote(frame, cluster))
+        lines += _quote(frame, cluster, min(_QUOTED, each + (rank < extra)))
     return lines
 
 
@@ -59,8 +62,16 @@ def _answers(cluster: ClusterView) -> str:
     )
 
 
-def _quote(frame: Frame, cluster: ClusterView) -> Strip:
-    """The last line that the representative has written so far."""
+def _quote(frame: Frame, cluster: ClusterView, rows: int) -> list[Strip]:
+    """The last lines that the representative has written so far."""
+    quiet = frame.palette.dim
     text = frame.watch.view.traces[cluster.representative].tail
-    last = next((row for row in reversed(text.splitlines()) if row.strip()), "")
-    return line(frame.width, [("      ", frame.palette.dim), (inert(last), frame.palette.dim)])
+    written = [row for row in text.splitlines() if row.strip()]
+    if rows == 1:
+        return [line(frame.width, [(_INDENT, quiet), (inert(row), quiet)]) for row in written[-1:]]
+    room = max(1, frame.width - len(_INDENT) - 1)
+    wrapped = [piece for row in written for piece in wrap(inert(row), room)]
+    return [
+        line(frame.width, [(_INDENT, quiet), (row, quiet)])
+        for row in wrapped[max(0, len(wrapped) - rows) :]
+    ]

@@ -27,7 +27,9 @@ _ROOMIEST = 44
 _NOTE = 8  # cells for the answer or the cluster
 _TELLING = 26  # with so many there is room for a note
 _CELLS: dict[Kind, int] = {"filled": 3, "tight": 2, "dots": 1}
-_REVERSE = Style(reverse=True)
+_PINNED = Style(underline=True, bold=True)
+_CHOSEN = Style(underline=True, bold=True)
+_FOCUSED = Style(reverse=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,9 +108,9 @@ def _cell(
     state = shown_state(frame.watch.view, trace)
     style = palette.states[state]
     glyph = GLYPHS[state]
-    marked = style + Style(underline=trace.pinned, bold=trace.pinned or None)
+    marked = style + _PINNED if trace.pinned else style
     if chosen:
-        marked += _REVERSE if focused else Style(underline=True, bold=True)
+        marked += _FOCUSED if focused else _CHOSEN
     share = trace.tokens / scale
     if layout.kind == "roomy":
         return _roomy(frame, layout, trace, share, glyph, style, marked)
@@ -149,7 +151,7 @@ def _roomy(
 
 def _note(trace: TraceView) -> str:
     if trace.ending == "finished":
-        return "–" if trace.answer is None else f"= {inert(trace.answer, limit=8)}"
+        return "–" if trace.answer is None else f"→ {inert(trace.answer, limit=8)}"
     return "" if trace.cluster is None else f"in {trace.cluster}"
 
 
@@ -157,13 +159,12 @@ class Grid(Panel, can_focus=True):
     """The grid with its cursor; the cursor is the trace that keys act on."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("left,h", "move(-1, 0)", "left", show=False),
-        Binding("right,l", "move(1, 0)", "right", show=False),
-        Binding("up,k", "move(0, -1)", "up", show=False),
-        Binding("down,j", "move(0, 1)", "down", show=False),
+        Binding("left", "move(-1, 0)", "left", show=False),
+        Binding("right", "move(1, 0)", "right", show=False),
+        Binding("up", "move(0, -1)", "up", show=False),
+        Binding("down", "move(0, 1)", "down", show=False),
         Binding("home", "jump(0)", "first trace", show=False),
         Binding("end", "jump(-1)", "last trace", show=False),
-        Binding("enter", "open", "look at the trace"),
     ]
 
     class Opened(Message):

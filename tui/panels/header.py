@@ -7,24 +7,29 @@ from orchestrator.view import RunView
 from tui.cells import Part, inert, line, spread
 from tui.palette import Palette
 from tui.panels.panel import Frame
+from tui.sources import Start
 from tui.states import GLYPHS, LABELS, ORDER, Shown, count_states
 
 __all__ = ["draw_header", "draw_states"]
 
 
-def draw_header(frame: Frame, notice: str = "") -> list[Strip]:
+def draw_header(frame: Frame, notice: str = "", start: Start | None = None) -> list[Strip]:
     """The question and the time; below it models, endpoints and policy; `notice` goes before what is known."""
     view, palette, notice = frame.watch.view, frame.palette, inert(notice)
-    question: list[Part] = [(" ", palette.text), (inert(view.question), palette.strong)]
+    asked = start.question if start is not None else view.question
+    question: list[Part] = [(" ", palette.text), (inert(asked), palette.strong)]
+    outcome = _outcome(frame, notice)
+    setup = _setup(view, notice, frame.width - 2 - sum(cell_len(text) for text, _style in outcome))
     return [
-        spread(frame.width, question, [*_time(frame), (" ", palette.text)]),
-        spread(frame.width, [(f" {_setup(view, notice)}", palette.dim)], _outcome(frame, notice)),
+        spread(frame.width, question, [*_time(frame, start), (" ", palette.text)]),
+        spread(frame.width, [(f" {setup}", palette.dim)], outcome),
     ]
 
 
-def _time(frame: Frame) -> list[Part]:
+def _time(frame: Frame, start: Start | None) -> list[Part]:
     view, palette = frame.watch.view, frame.palette
-    parts: list[Part] = [(clock(view.elapsed), palette.strong)]
+    seconds = start.seconds if start is not None else view.elapsed
+    parts: list[Part] = [(clock(seconds), palette.strong)]
     eta = frame.watch.figures.eta
     if eta is not None and view.vote is None:
         parts.append((f"  about {clock(eta)} left", palette.dim))
@@ -40,32 +45,37 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def _setup(view: RunView, notice: str) -> str:
-    """Models with their servers, and the policy."""
+def _setup(view: RunView, notice: str, room: int) -> str:
+    """Models with their servers, and the policy; without the servers where they have no room."""
     if view.run is None:
         return notice or "waiting for the servers"
     found = view.run.capabilities
-    parts = [_model(found)]
     judge = found.get("judge")
-    if judge:
-        parts.append(f"judge {_model(judge)}")
-    policy = view.run.settings.get("policy", {}).get("name", "")
-    parts.append(f"{policy} N={view.planned}")
+    policy = [f"{view.run.settings.get('policy', {}).get('name', '')} N={view.planned}"]
     if view.tau is not None:
-        parts.append(f"tau {view.tau:.2f}")
-    return " · ".join(parts)
+        policy.append(f"tau {view.tau:.2f}")
+    for model in (_placed, _named):
+        models = [model(found), *([f"judge {model(judge)}"] if judge else [])]
+        text = " · ".join([*models, *policy])
+        if cell_len(text) <= room:
+            break
+    return text
 
 
-def _model(found: dict[str, object]) -> str:
+def _placed(found: dict[str, object]) -> str:
     address = str(found.get("endpoint", "")).split("://")[-1].split("/")[0]
-    return f"{inert(str(found.get('model', '?')), limit=40)} @ {inert(address, limit=40)}"
+    return f"{_named(found)} @ {inert(address, limit=40)}"
+
+
+def _named(found: dict[str, object]) -> str:
+    return inert(str(found.get("model", "?")), limit=40)
 
 
 def _outcome(frame: Frame, notice: str) -> list[Part]:
     view, palette = frame.watch.view, frame.palette
     if view.vote is None:
         state = "stopping " if view.interrupted else "launching paused " if view.held else ""
-        return [(state, palette.warn)] if state else []
+        return [(state, palette.warn)] if state else _leader(frame)
     leave: list[Part] = [(f"{notice}  ", palette.dim)] if notice else []
     if view.vote.answer is None:
         return [*leave, ("no answer ", palette.warn)]
@@ -76,6 +86,20 @@ def _outcome(frame: Frame, notice: str) -> list[Part]:
     ]
     mark = _correctness(view)
     return [*parts, (f"{mark} ", palette.strong)]
+
+
+def _leader(frame: Frame) -> list[Part]:
+    """The answer ahead so far, with its share."""
+    palette, tally = frame.palette, frame.watch.figures.tally
+    if not tally:
+        return []
+    answer, ballots = tally[0]
+    share = ballots / sum(count for _answer, count in tally)
+    return [
+        ("so far ", palette.dim),
+        (inert(answer, limit=40), palette.accent),
+        (f" {share:.0%} ", palette.dim),
+    ]
 
 
 def _correctness(view: RunView) -> str:
@@ -106,12 +130,15 @@ def _bar(frame: Frame, counts: dict[Shown, int]) -> Strip:
 
 
 def _legend(frame: Frame, counts: dict[Shown, int]) -> Strip:
-    """Glyph, count and name of every state that occurs; in the roomiest of three forms that fits."""
+    """Glyph, count and name of every state that occurs, in the roomiest of three forms that fits; faults."""
+    retries = sum(trace.retries for trace in frame.watch.view.traces.values())
+    faults: list[Part] = [(f"streams reopened {retries} ", frame.palette.warn)] if retries else []
+    room = frame.width - sum(cell_len(text) + 1 for text, _style in faults)
     for gap, named in (("  ", True), (" ", True), ("  ", False)):
         parts = _legend_parts(frame.palette, counts, gap, named=named)
-        if sum(cell_len(text) for text, _style in parts) <= frame.width:
+        if sum(cell_len(text) for text, _style in parts) <= room:
             break
-    return line(frame.width, parts)
+    return spread(frame.width, parts, faults)
 
 
 def _legend_parts(

@@ -18,14 +18,14 @@ from tui.watch import Watch
 __all__ = ["QuestionTable", "draw_progress", "draw_table"]
 
 _COLUMNS = (
-    ("#", 5),
+    ("#".rjust(4), 5),
     ("id", 14),
     ("answer", 16),
     ("", 3),
     ("traces", 12),
-    ("tokens", 11),
-    ("saved", 7),
-    ("time", 8),
+    ("tokens".rjust(10), 11),
+    ("saved".rjust(6), 7),
+    ("time".rjust(8), 8),
 )
 
 
@@ -81,7 +81,7 @@ def draw_table(
 def _row(palette: Palette, index: int, entry: Entry) -> list[Part]:
     cells = _reported(palette, entry.report) if entry.report else _running(palette, entry.watch)
     parts: list[Part] = [
-        (pad(str(index + 1), 5) + " ", palette.dim),
+        (pad(f"{index + 1:>4}", 5) + " ", palette.dim),
         (pad(inert(entry.name, limit=40), 14) + " ", palette.text),
     ]
     for (text, style), (_name, width) in zip(cells, _COLUMNS[2:], strict=True):
@@ -104,7 +104,7 @@ def _reported(palette: Palette, report: dict[str, Any]) -> list[Part]:
             "–" if saved is None else f"{saved:>6.0%}",
             palette.good if saved and saved > 0 else palette.warn,
         ),
-        (clock(report["seconds"]), palette.dim),
+        (f"{clock(report['seconds']):>8}", palette.dim),
     ]
 
 
@@ -120,7 +120,7 @@ def _running(palette: Palette, watch: Watch | None) -> list[Part]:
         (f"{counts['finished']} ✓ {counts['pruned']} ×", palette.text),
         (f"{view.generated_tokens:>10,}", palette.text),
         ("", palette.dim),
-        (clock(view.elapsed), palette.dim),
+        (f"{clock(view.elapsed):>8}", palette.dim),
     ]
 
 
@@ -134,7 +134,7 @@ class QuestionTable(Panel, can_focus=True):
         Binding("pagedown", "move(20)", "page down", show=False),
         Binding("home", "move(-1000000)", "first", show=False),
         Binding("end", "move(1000000)", "last", show=False),
-        Binding("enter", "open", "look at the question"),
+        Binding("enter", "open", "look at the question", key_display="Enter"),
     ]
 
     class Opened(Message):
@@ -148,10 +148,13 @@ class QuestionTable(Panel, can_focus=True):
         super().__init__(self._draw_table, id=id)
         self._source = source
         self.cursor = source.current
+        self._follows = True  # the question that goes on, until the user moves
         self._top = 0
 
     def _draw_table(self, frame: Frame) -> list[Strip]:
         rows = max(1, frame.height - 2)
+        if self._follows:
+            self.cursor = self._source.current
         self._top = max(self.cursor - rows + 1, min(self._top, self.cursor))
         return draw_table(
             frame, self._source.entries, cursor=self.cursor, top=self._top, focused=self.has_focus
@@ -159,17 +162,23 @@ class QuestionTable(Panel, can_focus=True):
 
     def action_move(self, rows: int) -> None:
         """Moves the cursor."""
+        self._follows = False
         self.cursor = max(0, min(len(self._source.entries) - 1, self.cursor + rows))
 
     def action_open(self) -> None:
         """Says that the user wants to see the question under the cursor."""
-        if self._source.entries:
+        if not self._source.entries:
+            return
+        if self._source.entries[self.cursor].begun:
             self.post_message(self.Opened(self.cursor))
+        else:
+            self.notify("This question has not begun yet.", severity="warning")
 
     def on_click(self, event: events.Click) -> None:
         """A click moves the cursor, a second one opens."""
         index = self._top + event.y - 2
         if 0 <= index < len(self._source.entries) and event.y >= 2:
+            self._follows = False
             self.cursor = index
             if event.chain > 1:
                 self.action_open()

@@ -53,9 +53,14 @@ def draw_verdicts(frame: Frame, number: int) -> list[Strip]:
     """Against whom the trace was held, and how alike the judge found them; most alike first."""
     palette, view = frame.palette, frame.watch.view
     verdicts = frame.watch.digest.verdicts.get(number, [])
-    head = title(frame, "verdicts", str(len(verdicts)) if verdicts else "")
+    over = sum(view.tau is not None and verdict.p > view.tau for verdict in verdicts)
+    aside = "" if view.tau is None or not verdicts else f"{over} over tau {view.tau:.2f}"
+    head = title(frame, "verdicts", str(len(verdicts)) if verdicts else "", aside)
     if not verdicts:
-        return [head, line(frame.width, [(" nobody was asked about this trace", palette.dim)])]
+        trace = view.traces.get(number)
+        over_with = trace is None or trace.ending is not None or trace.cluster is not None
+        idle = "nobody was asked about this trace" if over_with else "no verdict yet"
+        return [head, line(frame.width, [(f" {idle}", palette.dim)])]
     cell = 34
     columns = max(1, frame.width // cell)
     ranked = sorted(verdicts, key=lambda verdict: -verdict.p)
@@ -66,11 +71,11 @@ def draw_verdicts(frame: Frame, number: int) -> list[Strip]:
         for verdict in row:
             member = view.traces[verdict.member]
             cluster = "" if member.cluster is None else f"in {member.cluster}"
-            over = view.tau is not None and verdict.p > view.tau
+            similar = view.tau is not None and verdict.p > view.tau
             parts += [
                 (f" {verdict.member:>4} ", palette.text),
                 (f"{cluster:<6}", palette.dim),
-                (bar(verdict.p, 14), palette.accent if over else palette.dim),
+                (bar(verdict.p, 14), palette.accent if similar else palette.dim),
                 (f" {verdict.p:.3f}  ", palette.text),
             ]
         lines.append(line(frame.width, parts))

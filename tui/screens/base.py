@@ -45,12 +45,12 @@ class RunScreen(Screen[None]):
         Binding("comma", "replay_step(-1)", "one event back", show=False),
         Binding("full_stop", "replay_step(1)", "one event on", show=False),
         Binding("plus,equals_sign", "steer_tau(1)", "tau up", key_display="+"),
-        Binding("minus", "steer_tau(-1)", "tau down", key_display="-"),
+        Binding("minus", "steer_tau(-1)", "down", key_display="-"),
         Binding("p", "steer_trace('pin')", "pin"),
         Binding("f", "steer_trace('finish')", "finish"),
         Binding("x", "steer_trace('stop')", "stop"),
-        Binding("v", "steer_vote", "vote now"),
-        Binding("z", "steer_hold", "pause launching"),
+        Binding("v", "steer_vote", "vote"),
+        Binding("z", "steer_hold", "hold"),
     ]
 
     def __init__(self, source: Source) -> None:
@@ -94,7 +94,11 @@ class RunScreen(Screen[None]):
         return True
 
     def commands(self) -> Iterator[SystemCommand]:
-        """The acts for the command palette, where they have an effect."""
+        """The replay's keys and the acts for the command palette, where they have an effect."""
+        if self.check_action("replay_toggle", ()):
+            yield SystemCommand("Play", "Or pause", self.action_replay_toggle)
+            yield SystemCommand("Faster", "Twice as fast", partial(self.action_replay_speed, 1))
+            yield SystemCommand("Slower", "Half as fast", partial(self.action_replay_speed, -1))
         if not self.check_action("steer_tau", ()):
             return
         yield SystemCommand("Raise tau", "Fewer traces join", partial(self.action_steer_tau, 1))

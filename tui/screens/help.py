@@ -11,37 +11,37 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tui.palette import palette_for
+from tui.screens.base import HEIGHTS
 from tui.states import GLYPHS, LABELS
 
 __all__ = ["HelpScreen"]
 
 _KEYS = (
     ("everywhere", ""),
-    ("? · q", "this help · leave the screen (a live run goes on without it)"),
-    ("Ctrl-C", "end a live run: streams closed, vote over what has finished, report"),
-    ("s · t · Ctrl-P", "save the screen as SVG · light or dark · all commands and themes"),
+    ("? · q", "this help · leave the screen; a live run goes on"),
+    ("Ctrl-C", "end a live run: streams closed, vote, report"),
+    ("s · t · Ctrl-P", "save as SVG · light or dark · all commands"),
     ("Enter · Esc", "look closer · back"),
     ("live screen", ""),
-    (
-        "arrows or h j k l",
-        "move in the grid, once it has the focus (Tab); click and double click too",
-    ),
+    ("h j k l · arrows", "move in the grid; arrows once it has the focus (Tab)"),
+    ("click · twice", "choose a trace · look at it"),
     ("trace screen", ""),
-    ("← → · ↑ ↓ PgUp PgDn", "other traces · scroll; End follows the stream again"),
+    ("← → · ↑ ↓ PgUp PgDn", "other traces · scroll; End follows again"),
     ("c", "side by side with the representative"),
     ("steering a live run", ""),
-    ("+ · -", "raise · lower tau: traces still waiting are judged by it"),
-    ("p · f · x", "pin (never prune) · let finish · stop the trace under the cursor"),
-    ("z · v v", "pause or resume launching · stop all and vote now"),
+    ("+ · -", "raise · lower tau for traces that still wait"),
+    ("p · f · x", "pin (never prune) · let finish · stop the trace"),
+    ("z · v v", "hold launching or resume · stop all and vote"),
     ("replay", ""),
-    ("space · [ ] · , .", "play or pause · slower, faster · one event back or on"),
-    ("← → · ↓ ↑ · Home End", "on the seek bar: small steps · big steps · ends; a click jumps"),
+    ("space · [ ] · , .", "play or pause · slower, faster · event by event"),
+    ("← → · ↓ ↑ · Home End", "seek bar: small steps · big steps · ends; click"),
 )
 
 
 class HelpScreen(ModalScreen[None]):
     """Keys and the legend; any of Esc, ? and q closes it."""
 
+    VERTICAL_BREAKPOINTS = HEIGHTS
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,question_mark,q", "dismiss", "close", show=False)
     ]
@@ -62,9 +62,9 @@ class HelpScreen(ModalScreen[None]):
             else:
                 table.add_row(Text(key, palette.strong), "")
         legend = Text()
-        for state, glyph in GLYPHS.items():
-            legend.append(f"{glyph}\u00a0", palette.states[state]).append(
-                f"{LABELS[state]}   ", palette.dim
-            )
+        for number, (state, glyph) in enumerate(GLYPHS.items(), start=1):
+            gap = "\n" if number % 3 == 0 else ""
+            legend.append(f"{glyph} ", palette.states[state])
+            legend.append(f"{LABELS[state]:<16}{gap}", palette.dim)
         table.add_row(Text("legend", palette.strong), legend)
         return table

@@ -15,6 +15,7 @@ from tui.panels.judge import draw_judge
 from tui.panels.log import draw_log
 from tui.panels.panel import Panel
 from tui.panels.seek import SeekBar
+from tui.panels.start import draw_start
 from tui.panels.vote import draw_vote
 from tui.screens.base import HEIGHTS, WIDTHS, RunScreen
 from tui.screens.trace import TraceScreen
@@ -29,19 +30,31 @@ class LiveScreen(RunScreen):
     HORIZONTAL_BREAKPOINTS = WIDTHS
     VERTICAL_BREAKPOINTS = HEIGHTS
     BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("enter", "look", "trace", key_display="Enter"),
         Binding("escape", "back", "questions", show=False),
+        Binding("h", "cursor(-1, 0)", "left", show=False),
+        Binding("l", "cursor(1, 0)", "right", show=False),
+        Binding("k", "cursor(0, -1)", "up", show=False),
+        Binding("j", "cursor(0, 1)", "down", show=False),
         Binding("tab", "app.focus_next", "next panel", show=False),
     ]
 
     def __init__(self, source: Source) -> None:
         super().__init__(source)
         self._grid = Grid(id="grid")
+        self._start = Panel(lambda frame: draw_start(frame, source.start), id="start")
+        self._states = Panel(draw_states, id="states")
+        self._body = Container(id="body")
+        self._show_start(starting=source.start is not None)
 
     def compose(self) -> ComposeResult:
         """The panels; the style sheet says where they go."""
-        yield Panel(lambda frame: draw_header(frame, self.source.notice), id="header")
-        yield Panel(draw_states, id="states")
-        with Container(id="body"):
+        yield Panel(
+            lambda frame: draw_header(frame, self.source.notice, self.source.start), id="header"
+        )
+        yield self._states
+        yield self._start
+        with self._body:
             with Container(id="left"):
                 yield self._grid
                 yield Panel(draw_log, id="log")
@@ -60,6 +73,18 @@ class LiveScreen(RunScreen):
         self.query_one("#seek").display = recorded
         self.set_focus(self.query_one("#seek") if recorded else self._grid)
 
+    def redraw(self) -> None:
+        """Puts the panels in the place of the start once the run has begun."""
+        starting = self.source.start is not None
+        if self._start.display != starting:
+            self._show_start(starting=starting)
+            self.set_focus(self._grid)
+        super().redraw()
+
+    def _show_start(self, *, starting: bool) -> None:
+        self._start.display = starting
+        self._states.display = self._body.display = not starting
+
     @property
     def target(self) -> int | None:
         """The trace under the grid's cursor."""
@@ -68,6 +93,14 @@ class LiveScreen(RunScreen):
     def on_grid_opened(self, message: Grid.Opened) -> None:
         """Shows a trace."""
         self.app.push_screen(TraceScreen(self.source, message.trace))
+
+    def action_look(self) -> None:
+        """Opens the trace under the grid's cursor, whatever has the focus."""
+        self._grid.action_open()
+
+    def action_cursor(self, columns: int, rows: int) -> None:
+        """Moves the grid's cursor, whatever has the focus."""
+        self._grid.action_move(columns, rows)
 
     def action_back(self) -> None:
         """To the list of questions, where there is one."""

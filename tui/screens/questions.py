@@ -8,6 +8,7 @@ from textual.widgets import Footer
 
 from tui.panels.panel import Panel
 from tui.panels.questions import QuestionTable, draw_progress
+from tui.panels.start import draw_start
 from tui.screens.base import RunScreen
 from tui.screens.live import LiveScreen
 from tui.sources import Source
@@ -23,12 +24,19 @@ class QuestionsScreen(RunScreen):
     def __init__(self, source: Source) -> None:
         super().__init__(source)
         self._table = QuestionTable(source, id="questions")
+        self._start = Panel(lambda frame: draw_start(frame, source.start), id="start")
 
     def compose(self) -> ComposeResult:
         """Progress over the table."""
         yield Panel(lambda frame: draw_progress(frame, self.source), id="progress")
         yield self._table
+        yield self._start
         yield Footer(compact=True, show_command_palette=False)
+
+    def redraw(self) -> None:
+        """Shows the start until the first question has begun."""
+        self._start.display = self.source.start is not None
+        super().redraw()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """A question must be opened before it can be played or steered."""

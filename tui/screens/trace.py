@@ -22,7 +22,7 @@ class TraceScreen(RunScreen):
     HORIZONTAL_BREAKPOINTS = WIDTHS
     VERTICAL_BREAKPOINTS = HEIGHTS
     BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("escape", "dismiss", "back"),
+        Binding("escape", "dismiss", "back", key_display="Esc"),
         Binding("left,h", "other(-1)", "previous trace", show=False),
         Binding("right,l", "other(1)", "next trace", show=False),
         Binding("c", "compare", "side by side"),
