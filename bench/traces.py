@@ -49,6 +49,7 @@ def finished_traces(journal: Path) -> Iterator[dict[str, Any]]:
                 "answer": trace.answer,
                 "finish_reason": trace.finish_reason,
                 "tokens": trace.tokens,
+                **({"confidences": trace.confidences.tolist()} if trace.confidences else {}),
             }
 
 

@@ -225,6 +225,9 @@ class PolicySettings(_Section):
     )
     window: int = Field(default=5, ge=1, description="esc, race: traces started together")
     enough: int = Field(default=3, ge=1, description="short: ballots that end the run")
+    top_logprobs: int = Field(
+        default=20, ge=1, description="log-probabilities that make the confidence of one token"
+    )
 
 
 class AnswerSettings(_Section):
@@ -260,6 +263,10 @@ class RunSettings(_Section):
     concurrency: int = Field(default=64, ge=1, description="reasoner streams open at once")
     seed: int = Field(
         default=0, ge=0, description="for the policy's own draws; servers are never sent a seed"
+    )
+    keep_confidences: bool = Field(
+        default=False,
+        description="record the confidence of every token, so that a replay can judge by it",
     )
     out: str = Field(default="runs", description="folder that receives one folder per run")
 

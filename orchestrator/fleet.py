@@ -15,9 +15,9 @@ from orchestrator.client.judge import JudgeClient
 from orchestrator.client.local import LocalModel, nano_model, serve_vllm
 from orchestrator.client.reasoner import ReasonerClient
 from orchestrator.config import Settings, judge_spec
-from orchestrator.core.policies import needs_judge
+from orchestrator.core.policies import needs_confidences, needs_judge
 from orchestrator.equivalence import AnswerChecker
-from orchestrator.errors import first_error
+from orchestrator.errors import ConfigError, first_error
 
 __all__ = ["Fleet", "local_servers", "nano_models", "open_fleet"]
 
@@ -39,13 +39,20 @@ class Fleet:
 async def open_fleet(
     settings: Settings, keys: tuple[str | None, str | None]
 ) -> AsyncIterator[Fleet]:
-    """The clients of a run, connected and probed; the reasoner's probe generates one token."""
+    """The clients of a run, connected and probed; the reasoner's probe generates one token or two.
+
+    Raises ConfigError where the run needs confidences and the server gives none, and what the probes raise.
+    """
     spec = judge_spec(settings.judge.spec) if needs_judge(settings) else None
     async with contextlib.AsyncExitStack() as stack:
         reasoner = await stack.enter_async_context(
             ReasonerClient(settings.endpoint.urls[0], settings.endpoint, settings.sampling, keys[0])
         )
-        capabilities = await reasoner.probe()
+        capabilities = await reasoner.probe(
+            settings.policy.top_logprobs if needs_confidences(settings) else None
+        )
+        if needs_confidences(settings) and not capabilities.confidences:
+            raise ConfigError(_no_confidences(settings, capabilities))
         judge: JudgeClient | None = None
         found: JudgeCapabilities | None = None
         if spec is not None:
@@ -109,3 +116,11 @@ async def _start_together(
     except BaseExceptionGroup as errors:
         raise first_error(errors) from None
     return {role: start.result() for role, start in starts.items()}
+
+
+def _no_confidences(settings: Settings, found: ServerCapabilities) -> str:
+    wanted = settings.policy.top_logprobs
+    return (
+        f"{found.endpoint} sends no {wanted} log-probabilities with a token, which this run needs for confidences: "
+        f"start vLLM with --max-logprobs {wanted}, ask for fewer with policy.top_logprobs, or choose another policy or vote."
+    )

@@ -87,13 +87,17 @@ class TraceStarted(_Fact, frozen=True, kw_only=True):
     cached_prompt_tokens: int
 
 
-class TokensArrived(_Fact, frozen=True, kw_only=True):
-    """New text of a trace. `tokens` is its exact total of generated tokens so far, over all its streams."""
+class TokensArrived(_Fact, frozen=True, kw_only=True, omit_defaults=True):
+    """New text of a trace. `tokens` is its exact total of generated tokens so far, over all its streams.
+
+    `confidences` has one entry for each new token where the run asks for them (`orchestrator/core/confidence.py`).
+    """
 
     trace: int
     text: str
     tokens: int
     token_ids: tuple[int, ...] = ()
+    confidences: tuple[float, ...] = ()
 
 
 class TracePaused(_Fact, frozen=True, kw_only=True):

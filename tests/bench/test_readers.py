@@ -5,6 +5,7 @@ import pytest
 from recordings import probe_matrix, record_run
 
 from bench.readers import read_recorded
+from bench.traces import main as export
 from orchestrator.errors import DatasetError
 
 
@@ -121,6 +122,19 @@ def test_a_finished_run_is_a_recording(tmp_path):
         (11, None, "so None"),
     ]
     assert question.correct == {"4"}
+
+
+def test_a_run_that_kept_its_confidences_tells_them(tmp_path):
+    record_run(tmp_path / "run" / "0001-a", "a", ["4", "5"], confidences=(9.5, 8.0))
+    (question,) = read_recorded(tmp_path / "run")
+    assert [trace.confidences for trace in question.traces] == [(9.5, 8.0)] * 2
+    exported = tmp_path / "t.jsonl"
+    assert export([str(tmp_path / "run"), "--out", str(exported)]) == 0
+    (again,) = read_recorded(exported)
+    assert again.traces == question.traces
+    record_run(tmp_path / "plain" / "0001-a", "a", ["4", "5"])
+    (plain,) = read_recorded(tmp_path / "plain")
+    assert (question.has_confidences, plain.has_confidences) == (True, False)
 
 
 def test_a_run_whose_traces_were_cut_is_no_recording(tmp_path):

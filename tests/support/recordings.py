@@ -77,7 +77,7 @@ def probe_matrix(path: Path, *questions) -> Path:
     return path
 
 
-def record_run(folder, question_id, answers, *, gold="4", finish=True):
+def record_run(folder, question_id, answers, *, gold="4", finish=True, confidences=()):
     """A recorded question whose traces gave `answers` ("stopped" for one that was cut)."""
     folder.mkdir(parents=True)
     started = RunStarted(
@@ -92,7 +92,11 @@ def record_run(folder, question_id, answers, *, gold="4", finish=True):
     with JournalWriter.create(folder) as journal:
         journal.write(started)
         for trace, answer in enumerate(answers):
-            journal.write(TokensArrived(at=1.0, trace=trace, text=f"so {answer}", tokens=10))
+            journal.write(
+                TokensArrived(
+                    at=1.0, trace=trace, text=f"so {answer}", tokens=10, confidences=confidences
+                )
+            )
             if answer == "stopped":
                 fact = TraceStopped(at=2.0, trace=trace, reason="pruned", tokens=10)
             else:

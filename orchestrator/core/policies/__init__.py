@@ -11,7 +11,7 @@ from orchestrator.core.policies.race import Race
 from orchestrator.core.policies.random_k import RandomK
 from orchestrator.core.policies.short import ShortFirst
 
-__all__ = ["Policy", "Step", "make_policy", "needs_judge", "planned_traces"]
+__all__ = ["Policy", "Step", "make_policy", "needs_confidences", "needs_judge", "planned_traces"]
 
 
 def make_policy(settings: Settings, *, resumable: bool) -> Policy:
@@ -40,6 +40,11 @@ def make_policy(settings: Settings, *, resumable: bool) -> Policy:
 def planned_traces(settings: Settings) -> int:
     """N of a question: `policy.traces`, but 1 for `pass1`."""
     return 1 if settings.policy.name == "pass1" else settings.policy.traces
+
+
+def needs_confidences(settings: Settings) -> bool:
+    """Whether the run cannot do without the confidences of tokens."""
+    return settings.run.keep_confidences
 
 
 def needs_judge(settings: Settings) -> bool:
