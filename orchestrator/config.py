@@ -45,6 +45,7 @@ __all__ = [
     "RunSettings",
     "SamplingSettings",
     "Settings",
+    "VotingRule",
     "configs_folder",
     "judge_spec",
     "load_settings",
@@ -90,7 +91,12 @@ PolicyName = Literal[
     "race",
     "short",
     "random-k",
+    "deepconf-low",
+    "deepconf-high",
+    "deepconf-offline",
 ]
+VotingRule = Literal["majority", "confidence", "cluster-size"]
+TraceMeasure = Literal["lowest", "bottom", "tail", "mean"]
 Effort = Literal["low", "medium", "high"]
 
 
@@ -225,9 +231,43 @@ class PolicySettings(_Section):
     )
     window: int = Field(default=5, ge=1, description="esc, race: traces started together")
     enough: int = Field(default=3, ge=1, description="short: ballots that end the run")
+    vote: VotingRule | None = Field(
+        default=None,
+        description="what a ballot weighs: 1, the trace's confidence, or the size of its cluster; "
+        "null: confidence for deepconf, majority for all others",
+    )
+    trace_confidence: TraceMeasure = Field(
+        default="lowest",
+        description="a trace's confidence: its lowest group, the bottom tenth of its groups, its tail, or its mean",
+    )
+    confidence_window: int = Field(
+        default=2048, ge=1, description="tokens in a group, and in the tail"
+    )
     top_logprobs: int = Field(
         default=20, ge=1, description="log-probabilities that make the confidence of one token"
     )
+    warm_up: int = Field(
+        default=16,
+        ge=1,
+        description="deepconf-low, deepconf-high: traces that run to their end and set the bar",
+    )
+    consensus_share: Probability = Field(
+        default=0.95,
+        description="deepconf-low, deepconf-high: end when one answer has this share of the weight",
+    )
+    kept_share: float = Field(
+        default=0.1, gt=0.0, le=1.0, description="deepconf-offline: the surest share, which votes"
+    )
+
+    @field_validator("vote")
+    @classmethod
+    def _clusters_to_weigh_by(
+        cls, vote: VotingRule | None, info: ValidationInfo
+    ) -> VotingRule | None:
+        name = info.data.get("name")
+        if vote == "cluster-size" and name != "deepprune":
+            raise ValueError(f"{name} makes no clusters; only deepprune does")
+        return vote
 
 
 class AnswerSettings(_Section):

@@ -240,7 +240,7 @@ class TraceUnjudged(_Fact, frozen=True, kw_only=True):
 
 
 class Ballots(msgspec.Struct, frozen=True, kw_only=True):
-    """Votes for one class of equal answers."""
+    """Votes for one class of equal answers; `weight` is what the ballots weigh together, by the voting rule."""
 
     answer: str
     ballots: int
@@ -248,9 +248,9 @@ class Ballots(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VoteCast(_Fact, frozen=True, kw_only=True):
-    """The tally, largest first. `answer` is None when there were fewer ballots than the floor.
+    """The tally, heaviest first. `answer` is None when there were fewer ballots than the floor.
 
-    `margin` is (first - second) / all ballots, in 0..1.
+    `margin` is (first - second) / all, by weight, in 0..1.
     """
 
     answer: str | None
