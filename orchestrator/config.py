@@ -279,6 +279,17 @@ class AnswerSettings(_Section):
     )
     timeout_seconds: float = Field(default=5.0, gt=0, description="for one equivalence check")
     workers: int = Field(default=1, ge=1, description="processes that check equivalence")
+    equality: Literal["math", "text", "llm"] = Field(
+        default="math",
+        description="answers are equal by mathematics, by spelling, or if a chat model says so in both orders",
+    )
+    llm_url: Url | None = Field(
+        default=None, description="the chat model's address with /v1; null: the judge's server"
+    )
+    llm_model: str | None = Field(
+        default=None, description="found from /v1/models when there is only one"
+    )
+    llm_timeout_seconds: float = Field(default=60.0, gt=0)
 
 
 class PriceSettings(_Section):

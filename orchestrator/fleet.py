@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -14,9 +14,10 @@ from orchestrator.capabilities import JudgeCapabilities, ServerCapabilities
 from orchestrator.client.judge import JudgeClient
 from orchestrator.client.local import LocalModel, nano_model, serve_vllm
 from orchestrator.client.reasoner import ReasonerClient
+from orchestrator.client.same_answer import AnswersOf, SameAnswerClient
 from orchestrator.config import Settings, judge_spec
 from orchestrator.core.policies import needs_confidences, needs_judge
-from orchestrator.equivalence import AnswerChecker
+from orchestrator.equivalence import AnswerChecker, Equality, SameText
 from orchestrator.errors import ConfigError, first_error
 
 __all__ = ["Fleet", "local_servers", "nano_models", "open_fleet"]
@@ -32,7 +33,10 @@ class Fleet:
     capabilities: ServerCapabilities
     judge: JudgeClient | None
     judge_capabilities: dict[str, Any] | None
-    checker: AnswerChecker
+    equality: Callable[[str], Equality]
+    """How the answers to a question are compared."""
+    same_answer: SameAnswerClient | None
+    """The chat model that compares them, if one does."""
 
 
 @contextlib.asynccontextmanager
@@ -58,18 +62,49 @@ async def open_fleet(
         if spec is not None:
             judge = await stack.enter_async_context(JudgeClient(settings.judge, spec, keys[1]))
             found = await judge.probe()
-        checker = await stack.enter_async_context(
-            AnswerChecker(
-                workers=settings.answers.workers, timeout_seconds=settings.answers.timeout_seconds
-            )
-        )
+        same_answer = await _open_same_answer(stack, settings, keys[1])
         yield Fleet(
             reasoner=reasoner,
             capabilities=capabilities,
             judge=judge,
             judge_capabilities=msgspec.to_builtins(found) if found else None,
-            checker=checker,
+            equality=await _equality(stack, settings, same_answer),
+            same_answer=same_answer,
         )
+
+
+async def _open_same_answer(
+    stack: contextlib.AsyncExitStack, settings: Settings, api_key: str | None
+) -> SameAnswerClient | None:
+    """The chat model that compares answers, asked once; None where none does."""
+    answers = settings.answers
+    if answers.equality != "llm":
+        return None
+    url = answers.llm_url or settings.judge.url
+    if url is None:
+        raise ConfigError(
+            "Answers are to be compared by a chat model (answers.equality is llm), and none is given; "
+            "name its server with --set answers.llm_url=http://HOST:PORT/v1."
+        )
+    client = await stack.enter_async_context(SameAnswerClient(answers, url, api_key))
+    await client.probe()
+    return client
+
+
+async def _equality(
+    stack: contextlib.AsyncExitStack, settings: Settings, same_answer: SameAnswerClient | None
+) -> Callable[[str], Equality]:
+    """How the answers to a question are compared."""
+    if same_answer is not None:
+        return lambda question: AnswersOf(same_answer, question)
+    checker: Equality = SameText()
+    if settings.answers.equality == "math":
+        checker = await stack.enter_async_context(
+            AnswerChecker(
+                workers=settings.answers.workers, timeout_seconds=settings.answers.timeout_seconds
+            )
+        )
+    return lambda question: checker
 
 
 @contextlib.asynccontextmanager

@@ -99,7 +99,7 @@ class _QuestionLoop:
         self._view = view
         self._channel: asyncio.Queue[Fact] = asyncio.Queue(_CHANNEL_SIZE)
         self._clock = _stopwatch()
-        self._book = AnswerBook(fleet.checker)
+        self._book = AnswerBook(fleet.equality(question.question))
         self._runners: dict[int, TraceRunner] = {}
         self._finish = False
 

@@ -1,7 +1,6 @@
 """Confidences from real vLLM: DeepConf live, its journal replayed, and its recording in the benchmark."""
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
