@@ -16,7 +16,7 @@ from urllib.parse import quote
 from bench.outcomes import Outcome
 from bench.policies import PolicySpec
 from orchestrator.config import Settings
-from orchestrator.core.policies import needs_judge
+from orchestrator.core.policies import needs_confidences, needs_judge
 from orchestrator.errors import ConfigError, DatasetError, first_error
 from orchestrator.fleet import Fleet, local_servers, open_fleet
 from orchestrator.interrupts import Interrupts
@@ -123,9 +123,12 @@ def _name(number: int, question: Question) -> str:
 
 @contextlib.asynccontextmanager
 async def _fleet(plan: LivePlan) -> AsyncIterator[Fleet]:
-    """The servers, with a judge if any policy needs one."""
+    """The servers, with a judge if any policy needs one, and known to give confidences if any needs them."""
     specs = sorted(plan.specs, key=lambda spec: not needs_judge(spec.settings))
     settings = specs[0].settings
+    if any(needs_confidences(spec.settings) for spec in specs):
+        run = settings.run.model_copy(update={"keep_confidences": True})
+        settings = settings.model_copy(update={"run": run})
     async with contextlib.AsyncExitStack() as stack:
         if plan.local:
             settings = await stack.enter_async_context(local_servers(settings, plan.out))

@@ -41,13 +41,15 @@ Sink = Callable[[Fact], None]
 class Cast:
     """Who plays: the traces in order of their numbers, where each reaches its checkpoint, and the judge.
 
-    `checkpoints` has an entry for every trace, None where it ends before or the policy looks for none.
+    `checkpoints` has an entry for every trace, None where it ends before or the policy looks for none. The policy
+    hears the traces' confidences every `report_every` tokens; with None it hears none.
     """
 
     question: RecordedQuestion
     traces: Sequence[RecordedTrace]
     checkpoints: Sequence[Lump | None]
     judge: Judge
+    report_every: int | None = None
 
 
 class Played(NamedTuple):
@@ -95,7 +97,9 @@ class _Player:
         self._model = model
         self._engine = engine
         self._sink = sink
-        self._server = SimulatedServer(model, cast.traces, cast.checkpoints)
+        self._server = SimulatedServer(
+            model, cast.traces, cast.checkpoints, report_every=cast.report_every
+        )
         self._judge_tokens = 0
         self._finished: list[TraceFinished] = []
         self._clusters: list[int] = []

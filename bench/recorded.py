@@ -16,13 +16,15 @@ class RecordedTrace:
 
     `tokens` is its generated length, at least 1. `answer` names its class of equal answers, None where no
     answer could be read. `text` is None where only the length was kept. `probes` are the answers that were
-    forced out of it along the way, every `RecordedQuestion.probe_tokens` tokens.
+    forced out of it along the way, every `RecordedQuestion.probe_tokens` tokens. `confidences` has one entry for each
+    token, None where they were not kept.
     """
 
     tokens: int
     answer: str | None
     text: str | None = None
     probes: tuple[str, ...] = ()
+    confidences: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,3 +41,8 @@ class RecordedQuestion:
     def has_text(self) -> bool:
         """Whether every trace can be cut at a reasoning word."""
         return all(trace.text is not None for trace in self.traces)
+
+    @cached_property
+    def has_confidences(self) -> bool:
+        """Whether every trace tells how sure the model was of each token."""
+        return all(trace.confidences is not None for trace in self.traces)

@@ -1,5 +1,6 @@
 """One policy over recorded questions, resampled: an outcome for every question and resampling."""
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -16,7 +17,9 @@ from bench.policies import Auroc, PolicySpec
 from bench.recorded import RecordedQuestion
 from bench.server_model import ServerModel
 from orchestrator.config import Settings
-from orchestrator.core.policies import make_policy
+from orchestrator.core.confidence import Confidences
+from orchestrator.core.policies import Policy, make_policy, needs_confidences
+from orchestrator.errors import DatasetError
 
 __all__ = ["DEFAULT_CHECKPOINT_TOKENS", "ReplayPlan", "replay_policy"]
 
@@ -40,6 +43,8 @@ class ReplayPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 DEFAULT_CHECKPOINT_TOKENS = 1500
 
+_REPORTS_PER_GROUP = 8  # a trace is stopped at most this part of a group later than live
+
 
 def replay_policy(
     spec: PolicySpec,
@@ -49,7 +54,12 @@ def replay_policy(
     file: str,
     advance: Callable[[], None] = lambda: None,
 ) -> Iterator[Outcome]:
-    """The outcomes of all questions and resamplings; `advance` is called after each."""
+    """The outcomes of all questions and resamplings; `advance` is called after each.
+
+    Raises:
+        DatasetError: the policy needs what was not recorded, confidences or probes.
+    """
+    _refuse_silent_traces(spec, questions, file)
     for question in questions:
         run = _QuestionReplay(spec, question, plan)
         for resample in range(plan.resamples):
@@ -82,10 +92,10 @@ class _QuestionReplay:
         self._traces = min(spec.traces or plan.max_traces, len(question.traces))
         settings = _settled(spec.settings, question, plan, self._traces)
         self._settings = settings.model_dump(mode="json")
+        policy = make_policy(settings, resumable=True, confidences=Confidences(settings.policy))
+        self._report_every = _report_every(settings, policy)
         self._lumps: list[Lump | None] = [
-            checkpoint_lump(trace, settings.checkpoint)
-            if make_policy(settings, resumable=True).uses_checkpoints
-            else None
+            checkpoint_lump(trace, settings.checkpoint) if policy.uses_checkpoints else None
             for trace in question.traces
         ]
 
@@ -100,6 +110,7 @@ class _QuestionReplay:
             traces=traces,
             checkpoints=[self._lumps[number] for number in drawn],
             judge=self._judge(drawn, resample),
+            report_every=self._report_every,
         )
         return play(cast, self._seeded(seed + resample), self._plan.server)
 
@@ -131,6 +142,26 @@ def _settled(
             update={"unit": "tokens", "tokens": tokens}
         )
     return settings.model_copy(update=changes)
+
+
+def _refuse_silent_traces(
+    spec: PolicySpec, questions: Sequence[RecordedQuestion], file: str
+) -> None:
+    silent = [question.id for question in questions if not question.has_confidences]
+    if silent and needs_confidences(spec.settings):
+        raise DatasetError(
+            f"{file} has no confidences (question '{silent[0]}'), which {spec.label} judges by: leave that policy out, "
+            "or record with --set run.keep_confidences=true."
+        )
+
+
+def _report_every(settings: Settings, policy: Policy) -> int | None:
+    """Tokens between two reports of confidences: a part of a group if they are watched, else only at the end."""
+    if not needs_confidences(settings):
+        return None
+    if not policy.watches_tokens:
+        return sys.maxsize
+    return max(1, settings.policy.confidence_window // _REPORTS_PER_GROUP)
 
 
 def _correct(spec: PolicySpec, question: RecordedQuestion, played: Played) -> bool:

@@ -38,19 +38,38 @@ class _Stream:
 
     recorded: RecordedTrace
     checkpoint: Lump | None
+    report_every: int | None
     state: Literal["idle", "waiting", "opening", "running", "paused", "over"] = "idle"
     opened: bool = False
     tokens: int = 0
     since: float = 0.0
     epoch: int = 0
     """What was planned for it before the last change of its state is void."""
+    reported: int = 0
+    """Tokens whose confidences were told."""
 
     @property
     def milestone(self) -> int:
         """The token count at which something happens next."""
+        ahead = self.recorded.tokens
         if self.checkpoint is not None and self.tokens < self.checkpoint.tokens:
-            return self.checkpoint.tokens
-        return self.recorded.tokens
+            ahead = min(ahead, self.checkpoint.tokens)
+        if self.report_every is not None:
+            ahead = min(ahead, (self.tokens // self.report_every + 1) * self.report_every)
+        return ahead
+
+    @property
+    def text(self) -> str:
+        """What it is known to have written since the last milestone: all that leads to the checkpoint, or nothing."""
+        lump = self.checkpoint
+        return lump.text if lump is not None and self.tokens == lump.tokens else ""
+
+    def report(self) -> tuple[float, ...]:
+        """The confidences not told yet, which counts as telling them; none where nobody asks."""
+        if self.report_every is None or self.recorded.confidences is None:
+            return ()
+        first, self.reported = self.reported, self.tokens
+        return self.recorded.confidences[first : self.tokens]
 
     def catch_up(self, step: float) -> None:
         """Counts what it has written by `step`."""
@@ -61,13 +80,18 @@ class _Stream:
 
 
 class SimulatedServer:
-    """Performs what the shell would order of a server; `facts` are those not yet taken, in order."""
+    """Performs what the shell would order of a server; `facts` are those not yet taken, in order.
+
+    Every `report_every` tokens it tells a stream's confidences; with None it tells none.
+    """
 
     def __init__(
         self,
         model: ServerModel,
         traces: Sequence[RecordedTrace],
         checkpoints: Sequence[Lump | None],
+        *,
+        report_every: int | None = None,
     ) -> None:
         self.facts: deque[Fact] = deque()
         self.now = 0.0
@@ -75,7 +99,10 @@ class SimulatedServer:
         self.step = 0.0
         """Decoding steps since the start: the tokens in sequence."""
         self._model = model
-        self._streams = [_Stream(*each) for each in zip(traces, checkpoints, strict=True)]
+        self._streams = [
+            _Stream(trace, checkpoint, report_every)
+            for trace, checkpoint in zip(traces, checkpoints, strict=True)
+        ]
         self._running = 0
         self._opening = 0
         self._waiting: deque[int] = deque()
@@ -188,21 +215,31 @@ class SimulatedServer:
 
     def _reach_milestone(self, trace: int) -> None:
         stream = self._streams[trace]
-        if stream.checkpoint is None or stream.milestone == stream.recorded.tokens:
+        if stream.milestone == stream.recorded.tokens:
             self._finish(trace)
             return
         stream.tokens, stream.since = stream.milestone, self.step
+        self._tell_tokens(trace)
+        self._plan(trace)
+
+    def _tell_tokens(self, trace: int) -> None:
+        stream = self._streams[trace]
         self.facts.append(
             TokensArrived(
-                at=self.now, trace=trace, text=stream.checkpoint.text, tokens=stream.tokens
+                at=self.now,
+                trace=trace,
+                text=stream.text,
+                tokens=stream.tokens,
+                confidences=stream.report(),
             )
         )
-        self._plan(trace)
 
     def _finish(self, trace: int) -> None:
         self._leave(trace, "over")
         stream = self._streams[trace]
         stream.tokens = stream.recorded.tokens
+        if stream.report_every is not None:
+            self._tell_tokens(trace)
         self.facts.append(
             TraceFinished(
                 at=self.now,

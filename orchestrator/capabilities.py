@@ -22,6 +22,8 @@ class ServerCapabilities(msgspec.Struct, frozen=True, kw_only=True):
     resumable: bool
     metrics: bool
     max_model_len: int | None
+    confidences: bool = False
+    """It sent log-probabilities with its tokens when it was asked for them, which is only if the run needs them."""
 
 
 class JudgeCapabilities(msgspec.Struct, frozen=True, kw_only=True):

@@ -46,6 +46,7 @@ __all__ = [
     "RunSettings",
     "SamplingSettings",
     "Settings",
+    "VotingRule",
     "configs_folder",
     "judge_spec",
     "load_settings",
@@ -92,7 +93,12 @@ PolicyName = Literal[
     "race",
     "short",
     "random-k",
+    "deepconf-low",
+    "deepconf-high",
+    "deepconf-offline",
 ]
+VotingRule = Literal["majority", "confidence", "cluster-size"]
+TraceMeasure = Literal["lowest", "bottom", "tail", "mean"]
 Effort = Literal["low", "medium", "high"]
 
 
@@ -227,6 +233,43 @@ class PolicySettings(_Section):
     )
     window: int = Field(default=5, ge=1, description="esc, race: traces started together")
     enough: int = Field(default=3, ge=1, description="short: ballots that end the run")
+    vote: VotingRule | None = Field(
+        default=None,
+        description="what a ballot weighs: 1, the trace's confidence, or the size of its cluster; "
+        "null: confidence for deepconf, majority for all others",
+    )
+    trace_confidence: TraceMeasure = Field(
+        default="lowest",
+        description="a trace's confidence: its lowest group, the bottom tenth of its groups, its tail, or its mean",
+    )
+    confidence_window: int = Field(
+        default=2048, ge=1, description="tokens in a group, and in the tail"
+    )
+    top_logprobs: int = Field(
+        default=20, ge=1, description="log-probabilities that make the confidence of one token"
+    )
+    warm_up: int = Field(
+        default=16,
+        ge=1,
+        description="deepconf-low, deepconf-high: traces that run to their end and set the bar",
+    )
+    consensus_share: Probability = Field(
+        default=0.95,
+        description="deepconf-low, deepconf-high: end when one answer has this share of the weight",
+    )
+    kept_share: float = Field(
+        default=0.1, gt=0.0, le=1.0, description="deepconf-offline: the surest share, which votes"
+    )
+
+    @field_validator("vote")
+    @classmethod
+    def _clusters_to_weigh_by(
+        cls, vote: VotingRule | None, info: ValidationInfo
+    ) -> VotingRule | None:
+        name = info.data.get("name")
+        if vote == "cluster-size" and name != "deepprune":
+            raise ValueError(f"{name} makes no clusters; only deepprune does")
+        return vote
 
 
 class AnswerSettings(_Section):
@@ -238,6 +281,17 @@ class AnswerSettings(_Section):
     )
     timeout_seconds: float = Field(default=5.0, gt=0, description="for one equivalence check")
     workers: int = Field(default=1, ge=1, description="processes that check equivalence")
+    equality: Literal["math", "text", "llm"] = Field(
+        default="math",
+        description="answers are equal by mathematics, by spelling, or if a chat model says so in both orders",
+    )
+    llm_url: Url | None = Field(
+        default=None, description="the chat model's address with /v1; null: the judge's server"
+    )
+    llm_model: str | None = Field(
+        default=None, description="found from /v1/models when there is only one"
+    )
+    llm_timeout_seconds: float = Field(default=60.0, gt=0)
 
 
 class PriceSettings(_Section):
@@ -262,6 +316,10 @@ class RunSettings(_Section):
     concurrency: int = Field(default=64, ge=1, description="reasoner streams open at once")
     seed: int = Field(
         default=0, ge=0, description="for the policy's own draws; servers are never sent a seed"
+    )
+    keep_confidences: bool = Field(
+        default=False,
+        description="record the confidence of every token, so that a replay can judge by it",
     )
     out: str = Field(default="runs", description="folder that receives one folder per run")
 

@@ -15,7 +15,7 @@ import signal
 from collections.abc import Callable, Iterator
 from decimal import Decimal
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 from orchestrator.core.answer import trim_answer
 from orchestrator.mathematics import can_be_compared, prepare_worker, same_in_either_order
@@ -23,10 +23,25 @@ from orchestrator.mathematics import can_be_compared, prepare_worker, same_in_ei
 if TYPE_CHECKING:
     from pebble import ProcessPool
 
-__all__ = ["AnswerBook", "AnswerChecker"]
+__all__ = ["AnswerBook", "AnswerChecker", "Equality", "SameText"]
 
 _NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d*)?|[-+]?\.\d+")
 _WORDS = re.compile(r"[^\W\d_]+(?:[ '’-][^\W\d_]{2,})*")
+
+
+class Equality(Protocol):
+    """Tells whether two answers to one question are equal; False where it does not know."""
+
+    async def equal(self, one: str, other: str) -> bool:
+        """Whether the answers are known to be equal."""
+
+
+class SameText:
+    """Answers are equal that are spelled alike, but for case, white space and the marks around them."""
+
+    async def equal(self, one: str, other: str) -> bool:
+        """Whether the spellings agree."""
+        return _plain_spelling(one) == _plain_spelling(other)
 
 
 class AnswerChecker:
@@ -143,7 +158,7 @@ class AnswerBook:
     An answer is compared with the first member of each class, in the order in which the classes opened.
     """
 
-    def __init__(self, checker: AnswerChecker) -> None:
+    def __init__(self, checker: Equality) -> None:
         self._checker = checker
         self._labels: dict[str, str] = {}
         self._lock = asyncio.Lock()
@@ -174,6 +189,10 @@ class AnswerBook:
 
     def _classes(self) -> list[str]:
         return list(dict.fromkeys(self._labels.values()))
+
+
+def _plain_spelling(answer: str) -> str:
+    return " ".join(trim_answer(answer).split()).casefold()
 
 
 def _plainly_equal(one: str, other: str) -> bool | None:

@@ -14,10 +14,11 @@ from orchestrator.capabilities import JudgeCapabilities, ServerCapabilities
 from orchestrator.client.judge import JudgeClient
 from orchestrator.client.local import LocalModel, nano_model, serve_vllm
 from orchestrator.client.reasoner import ReasonerClient
+from orchestrator.client.same_answer import AnswersOf, SameAnswerClient
 from orchestrator.config import Settings, judge_spec
-from orchestrator.core.policies import needs_judge
-from orchestrator.equivalence import AnswerChecker
-from orchestrator.errors import first_error
+from orchestrator.core.policies import needs_confidences, needs_judge
+from orchestrator.equivalence import AnswerChecker, Equality, SameText
+from orchestrator.errors import ConfigError, first_error
 
 __all__ = ["Fleet", "local_servers", "nano_models", "open_fleet"]
 
@@ -32,37 +33,78 @@ class Fleet:
     capabilities: ServerCapabilities
     judge: JudgeClient | None
     judge_capabilities: dict[str, Any] | None
-    checker: AnswerChecker
+    equality: Callable[[str], Equality]
+    """How the answers to a question are compared."""
+    same_answer: SameAnswerClient | None
+    """The chat model that compares them, if one does."""
 
 
 @contextlib.asynccontextmanager
 async def open_fleet(
     settings: Settings, keys: tuple[str | None, str | None]
 ) -> AsyncIterator[Fleet]:
-    """The clients of a run, connected and probed; the reasoner's probe generates one token."""
+    """The clients of a run, connected and probed; the reasoner's probe generates one token or two.
+
+    Raises ConfigError where the run needs confidences and the server gives none, and what the probes raise.
+    """
     spec = judge_spec(settings.judge.spec) if needs_judge(settings) else None
     async with contextlib.AsyncExitStack() as stack:
         reasoner = await stack.enter_async_context(
             ReasonerClient(settings.endpoint.urls[0], settings.endpoint, settings.sampling, keys[0])
         )
-        capabilities = await reasoner.probe()
+        capabilities = await reasoner.probe(
+            settings.policy.top_logprobs if needs_confidences(settings) else None
+        )
+        if needs_confidences(settings) and not capabilities.confidences:
+            raise ConfigError(_no_confidences(settings, capabilities))
         judge: JudgeClient | None = None
         found: JudgeCapabilities | None = None
         if spec is not None:
             judge = await stack.enter_async_context(JudgeClient(settings.judge, spec, keys[1]))
             found = await judge.probe()
-        checker = await stack.enter_async_context(
-            AnswerChecker(
-                workers=settings.answers.workers, timeout_seconds=settings.answers.timeout_seconds
-            )
-        )
+        same_answer = await _open_same_answer(stack, settings, keys[1])
         yield Fleet(
             reasoner=reasoner,
             capabilities=capabilities,
             judge=judge,
             judge_capabilities=msgspec.to_builtins(found) if found else None,
-            checker=checker,
+            equality=await _equality(stack, settings, same_answer),
+            same_answer=same_answer,
         )
+
+
+async def _open_same_answer(
+    stack: contextlib.AsyncExitStack, settings: Settings, api_key: str | None
+) -> SameAnswerClient | None:
+    """The chat model that compares answers, asked once; None where none does."""
+    answers = settings.answers
+    if answers.equality != "llm":
+        return None
+    url = answers.llm_url or settings.judge.url
+    if url is None:
+        raise ConfigError(
+            "Answers are to be compared by a chat model (answers.equality is llm), and none is given; "
+            "name its server with --set answers.llm_url=http://HOST:PORT/v1."
+        )
+    client = await stack.enter_async_context(SameAnswerClient(answers, url, api_key))
+    await client.probe()
+    return client
+
+
+async def _equality(
+    stack: contextlib.AsyncExitStack, settings: Settings, same_answer: SameAnswerClient | None
+) -> Callable[[str], Equality]:
+    """How the answers to a question are compared."""
+    if same_answer is not None:
+        return lambda question: AnswersOf(same_answer, question)
+    checker: Equality = SameText()
+    if settings.answers.equality == "math":
+        checker = await stack.enter_async_context(
+            AnswerChecker(
+                workers=settings.answers.workers, timeout_seconds=settings.answers.timeout_seconds
+            )
+        )
+    return lambda question: checker
 
 
 @contextlib.asynccontextmanager
@@ -120,3 +162,11 @@ async def _start_together(
     except BaseExceptionGroup as errors:
         raise first_error(errors) from None
     return {role: task.result() for role, task in starts.items()}
+
+
+def _no_confidences(settings: Settings, found: ServerCapabilities) -> str:
+    wanted = settings.policy.top_logprobs
+    return (
+        f"{found.endpoint} sends no {wanted} log-probabilities with a token, which this run needs for confidences: "
+        f"start vLLM with --max-logprobs {wanted}, ask for fewer with policy.top_logprobs, or choose another policy or vote."
+    )

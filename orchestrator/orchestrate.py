@@ -119,6 +119,7 @@ async def _carry_out(job: Job, board: Board, output: Output, interrupts: Interru
             )
             if interrupts.requested.is_set():
                 break
+        output.tell_comparisons(fleet)
     return output.conclude(reports, run_dir, interrupted=interrupts.requested.is_set())
 
 

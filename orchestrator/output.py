@@ -116,6 +116,20 @@ class Output:
                 "decides (as with --at-checkpoint run)."
             )
 
+    def tell_comparisons(self, fleet: Fleet) -> None:
+        """What comparing answers by a chat model has cost, and where it told nothing."""
+        asked = fleet.same_answer
+        if asked is None:
+            return
+        self.note(
+            f"Answers were compared by {plain(asked.model)}: {asked.requests} requests, {asked.tokens:,} tokens, "
+            "which are not in the judge's bill."
+        )
+        if asked.unknown:
+            self.note(
+                f"{asked.unknown} pairs of answers got no clear verdict and count as different."
+            )
+
     @contextlib.asynccontextmanager
     async def progress(self, view: RunView, number: int) -> AsyncIterator[None]:
         """Shows the `number`-th question's progress while the block runs."""

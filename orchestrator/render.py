@@ -123,8 +123,11 @@ def _answer(report: Mapping[str, Any]) -> Text:
 
 
 def _votes(votes: list[dict[str, Any]]) -> Text:
+    """The answers with their ballots, and what those weigh where it is not one each."""
+    weighted = any(vote["weight"] != vote["ballots"] for vote in votes)
     parts = [
         f"{plain(vote['answer'], limit=_ANSWER_CHARACTERS)} ×{vote['ballots']}"
+        + (f" (weight {vote['weight']:.1f})" if weighted else "")
         for vote in votes[:_VOTES_SHOWN]
     ]
     if len(votes) > _VOTES_SHOWN:

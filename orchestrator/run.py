@@ -33,7 +33,7 @@ from orchestrator.core.facts import (
     StopTrace,
     UserActed,
 )
-from orchestrator.core.policies import planned_traces
+from orchestrator.core.policies import needs_confidences, planned_traces
 from orchestrator.equivalence import AnswerBook
 from orchestrator.errors import JudgeError, first_error
 from orchestrator.fleet import Fleet
@@ -99,7 +99,7 @@ class _QuestionLoop:
         self._view = view
         self._channel: asyncio.Queue[Fact] = asyncio.Queue(_CHANNEL_SIZE)
         self._clock = _stopwatch()
-        self._book = AnswerBook(fleet.checker)
+        self._book = AnswerBook(fleet.equality(question.question))
         self._runners: dict[int, TraceRunner] = {}
         self._finish = False
 
@@ -120,6 +120,9 @@ class _QuestionLoop:
             book=self._book,
             emit=self._channel.put,
             clock=self._clock,
+            top_logprobs=self._settings.policy.top_logprobs
+            if needs_confidences(self._settings)
+            else None,
         )
         try:
             async with _cancelled_at_exit() as start:

@@ -64,6 +64,8 @@ class TraceSettings:
     book: AnswerBook
     emit: Callable[[Fact], Awaitable[None]]
     clock: Callable[[], float]
+    top_logprobs: int | None = None
+    """Log-probabilities of each token that make its confidence; None asks for none."""
 
 
 class TraceRunner:
@@ -186,7 +188,11 @@ class TraceRunner:
         before = self._tokens
         line = self._line = Line()
         stream = self._shared.reasoner.stream(
-            self._shared.prompt, self._token_ids, generated_tokens=before, line=line
+            self._shared.prompt,
+            self._token_ids,
+            generated_tokens=before,
+            line=line,
+            top_logprobs=self._shared.top_logprobs,
         )
         try:
             async with contextlib.aclosing(stream):
@@ -236,6 +242,7 @@ class TraceRunner:
                 text=chunk.text,
                 tokens=tokens,
                 token_ids=chunk.token_ids,
+                confidences=chunk.confidences,
             )
         )
 

@@ -5,6 +5,7 @@ The rule: `apply` is the only way in, and the same entries always give the same 
 dictionary lookup and a few additions), since one process carries thousands of streams.
 """
 
+from array import array
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -90,6 +91,8 @@ class TraceView:
     ended_at: float | None = None
     retries: int = 0
     """Streams opened anew after a fault."""
+    confidences: "array[float]" = field(default_factory=lambda: array("d"), repr=False)
+    """Of each of its tokens, in nats; empty where the run asks for none, or where texts are dropped."""
     _blocks: list[str] = field(default_factory=list, repr=False)
     _chunks: list[str] = field(default_factory=list, repr=False)
     _segment: str | None = field(default=None, repr=False)
@@ -312,6 +315,7 @@ class RunView:
         self._count(trace, fact.tokens)
         if self._keep_text:
             trace.add_text(fact.text)
+            trace.confidences.extend(fact.confidences)
 
     def _checkpoint_reached(self, fact: CheckpointReached) -> None:
         trace = self._trace(fact.trace)

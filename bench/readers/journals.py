@@ -50,7 +50,12 @@ def _read_question(journal: Path) -> RecordedQuestion:
         question=view.run.question,
         correct=frozenset(view.finished.correct_answers),
         traces=tuple(
-            RecordedTrace(tokens=max(1, trace.tokens), answer=trace.answer, text=trace.text)
+            RecordedTrace(
+                tokens=max(1, trace.tokens),
+                answer=trace.answer,
+                text=trace.text,
+                confidences=tuple(trace.confidences) or None,
+            )
             for trace in whole
         ),
     )

@@ -29,6 +29,7 @@ class _Row(msgspec.Struct, frozen=True):
     answer_class: int | str | None = None
     correct: bool | None = None
     tokens: int | None = None
+    confidences: tuple[float, ...] | None = None
 
 
 def read_traces_file(name: str, text: str) -> list[RecordedQuestion]:
@@ -93,7 +94,12 @@ def _question(rows: Sequence[_Row], graded: Graded) -> RecordedQuestion:
         question=rows[0].question,
         correct=graded.correct,
         traces=tuple(
-            RecordedTrace(tokens=_tokens(row), answer=answer, text=row.text)
+            RecordedTrace(
+                tokens=_tokens(row),
+                answer=answer,
+                text=row.text,
+                confidences=row.confidences or None,
+            )
             for row, answer in zip(rows, graded.classes, strict=True)
         ),
     )

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from orchestrator.client.confidence import token_confidences
 from orchestrator.client.sse import DONE, ChatMarkers, Choice, Event, Usage, decode_event
 from orchestrator.errors import StreamBroken
 
@@ -28,20 +29,24 @@ class Chunk(msgspec.Struct, frozen=True):
     prompt_tokens: int
     cached_prompt_tokens: int
     finish_reason: str | None
+    confidences: tuple[float, ...] = ()
 
 
 class ChunkFold:
     """Collects events until `take`.
 
     `ended` says that nothing more than a final usage can follow; `finish_reason` is None if the stream came to
-    no proper end.
+    no proper end. `top_logprobs` is how many log-probabilities of each token make its confidence; None makes none.
     """
 
-    def __init__(self, prompt_tokens: int = 0) -> None:
+    def __init__(self, prompt_tokens: int = 0, *, top_logprobs: int | None = None) -> None:
         self.finish_reason: str | None = None
         self.ended = False
         self.tells_token_ids = False
         self.tells_continuous_usage = False
+        self.tells_confidences = False
+        self._top_logprobs = top_logprobs
+        self._confidences: list[float] = []
         self._markers = ChatMarkers()
         self._text: list[str] = []
         self._token_ids: list[int] = []
@@ -78,7 +83,9 @@ class ChunkFold:
             prompt_tokens=self._prompt_tokens,
             cached_prompt_tokens=self._cached_prompt_tokens,
             finish_reason=self.finish_reason,
+            confidences=tuple(self._confidences),
         )
+        self._confidences.clear()
         self._text.clear()
         self._token_ids.clear()
         self._generated_taken = self._generated
@@ -101,6 +108,10 @@ class ChunkFold:
         if choice.token_ids:
             self.tells_token_ids = True
             self._token_ids += choice.token_ids
+        if choice.logprobs is not None and self._top_logprobs is not None:
+            confidences = token_confidences(choice.logprobs, self._top_logprobs)
+            self._confidences += confidences
+            self.tells_confidences |= bool(confidences)
         if choice.finish_reason is not None:
             self.ended = True
             if choice.finish_reason not in GIVEN_UP:

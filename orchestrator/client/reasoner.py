@@ -92,8 +92,10 @@ class ReasonerClient:
     ) -> None:
         await self._exit.aclose()
 
-    async def probe(self) -> ServerCapabilities:
+    async def probe(self, top_logprobs: int | None = None) -> ServerCapabilities:
         """What this server can do, found by asking it; generates one token.
+
+        With `top_logprobs` it generates one more, to see whether the server sends so many log-probabilities with it.
 
         Raises ConfigError or EndpointRejected where the user must choose or mend something, and
         EndpointUnreachable, EndpointBusy or StreamBroken where the server is not there or not ready.
@@ -104,8 +106,9 @@ class ReasonerClient:
         apis = self._apis_to_try(rendered)
         for api in apis:
             ids = rendered.tokens if rendered and api == "completions" else None
+            greeting = Prompt(ids, _messages("Hi"))
             try:
-                fold = await self._find_mode(model, api, length, Prompt(ids, _messages("Hi")))
+                fold = await self._find_mode(model, api, length, greeting)
                 break
             except EndpointRejected as error:
                 if api == apis[-1] or not is_refusal_of_form(error):
@@ -120,6 +123,7 @@ class ReasonerClient:
             resumable=api == "completions" and fold.tells_token_ids,
             metrics=await self.counters() is not None,
             max_model_len=length,
+            confidences=await self._gives_confidences(greeting, top_logprobs),
         )
 
     async def render(self, question: str) -> Prompt:
@@ -144,6 +148,7 @@ class ReasonerClient:
         *,
         generated_tokens: int,
         line: Line | None = None,
+        top_logprobs: int | None = None,
     ) -> AsyncGenerator[Chunk, None]:
         """A trace's text as it is generated, one chunk per network read, the last with a finish reason.
 
@@ -151,7 +156,7 @@ class ReasonerClient:
         `generated_tokens` is their number, taken off the trace's token limit; a trace that has reached its
         limit gets its last chunk without a request. `line.hang_up()` stops the generation on the server: the
         stream then ends, without a finish reason, behind the last tokens that the server sent. `aclose` stops it
-        too, and gives those up.
+        too, and gives those up. With `top_logprobs` every token has a confidence, made of so many log-probabilities.
 
         Raises EndpointBusy, EndpointRejected, EndpointUnreachable, or StreamBroken when the server fails,
         stalls, sends nonsense or ends without a finish reason; chunks given out before stay valid.
@@ -162,9 +167,9 @@ class ReasonerClient:
         if limit is not None and limit <= 0:
             yield Chunk("", (), 0, prompt_tokens, 0, "length")
             return
-        fold = ChunkFold(prompt_tokens)
+        fold = ChunkFold(prompt_tokens, top_logprobs=top_logprobs)
         line = line or Line()
-        body = self._body(mode, prompt, generated_ids, limit)
+        body = self._body(mode, prompt, generated_ids, limit) | _logprobs(mode, top_logprobs)
         async with self._http.response("POST", self._stream_url(mode), body) as response:
             line.attach(response)
             splitter = SseSplitter()
@@ -221,7 +226,7 @@ class ReasonerClient:
         for extras in REQUEST_EXTRAS:
             mode = _Mode(model=model, api=api, extras=extras, max_model_len=length)
             try:
-                fold = await self._trial(mode, prompt)
+                fold = await self._trial(mode, prompt, None)
             except EndpointRejected as error:
                 if extras is REQUEST_EXTRAS[-1] or not is_refusal_of_form(error):
                     raise
@@ -230,10 +235,22 @@ class ReasonerClient:
             return fold
         raise AssertionError("the last set of extras returns or raises")
 
-    async def _trial(self, mode: _Mode, prompt: Prompt) -> ChunkFold:
+    async def _gives_confidences(self, prompt: Prompt, top_logprobs: int | None) -> bool:
+        """Whether log-probabilities come with a token; False if nobody needs them."""
+        if top_logprobs is None:
+            return False
+        try:
+            fold = await self._trial(self._found_mode(), prompt, top_logprobs)
+        except EndpointRejected as error:
+            if not is_refusal_of_form(error):
+                raise
+            return False
+        return fold.tells_confidences
+
+    async def _trial(self, mode: _Mode, prompt: Prompt, top_logprobs: int | None) -> ChunkFold:
         """The events of a stream of one token."""
-        fold, splitter = ChunkFold(), SseSplitter()
-        body = self._body(mode, prompt, (), 1)
+        fold, splitter = ChunkFold(top_logprobs=top_logprobs), SseSplitter()
+        body = self._body(mode, prompt, (), 1) | _logprobs(mode, top_logprobs)
         async with self._http.response("POST", self._stream_url(mode), body) as response:
             while data := await _read_on(response.content, fold, Line()):
                 fold.feed(splitter.feed(data))
@@ -285,6 +302,16 @@ class ReasonerClient:
         else:
             body["messages"] = prompt.messages
         return body
+
+
+def _logprobs(mode: _Mode, top: int | None) -> dict[str, Any]:
+    """What asks for the `top` likeliest tokens beside each one; completions name them by text, so ids are better."""
+    if top is None:
+        return {}
+    if mode.api == "chat":
+        return {"logprobs": True, "top_logprobs": top}
+    named_by_id = {"return_tokens_as_token_ids": True} if mode.extras is _ALL_EXTRAS else {}
+    return {"logprobs": top, **named_by_id}
 
 
 def _messages(question: str) -> tuple[dict[str, str], ...]:

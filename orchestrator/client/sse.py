@@ -16,6 +16,7 @@ __all__ = [
     "Choice",
     "Delta",
     "Event",
+    "Logprobs",
     "SseSplitter",
     "Usage",
     "decode_event",
@@ -97,12 +98,32 @@ class Delta(msgspec.Struct, gc=False):
     reasoning_content: str | None = None
 
 
+class Logprob(msgspec.Struct, gc=False):
+    """One of the likely tokens at a position of a chat stream."""
+
+    logprob: float
+
+
+class Position(msgspec.Struct, gc=False):
+    """One token of a chat stream."""
+
+    top_logprobs: list[Logprob] = []
+
+
+class Logprobs(msgspec.Struct, gc=False):
+    """The likely tokens of each new one: `top_logprobs` by text (completions), or in `content` (chat)."""
+
+    top_logprobs: list[dict[str, float] | None] | None = None
+    content: list[Position] | None = None
+
+
 class Choice(msgspec.Struct, gc=False):
     """New text (completions) or a delta (chat), the tokens behind it, and why the stream ends, if it does."""
 
     text: str | None = None
     delta: Delta | None = None
     token_ids: list[int] | None = None
+    logprobs: Logprobs | None = None
     finish_reason: str | None = None
 
 

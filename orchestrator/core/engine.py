@@ -3,9 +3,9 @@
 The rule: synchronous and sans-io. Time is on the facts, randomness comes from the seed in the settings, so
 the same facts always give the same decisions; a journal replayed through a fresh engine proves it.
 
-The engine does what all policies share: it finds checkpoints, counts the traces that are still open,
-honours an interrupt and the user's acts, and casts the vote when nothing is left to wait for. The policy
-does the rest.
+The engine does what all policies share: it finds checkpoints, measures confidences, counts the traces that are
+still open, honours an interrupt and the user's acts, and casts the vote when nothing is left to wait for. The
+policy does the rest.
 
 What the user wants of a trace goes before what the policy wants: `Wishes` amends its orders on the way out.
 """
@@ -13,6 +13,7 @@ What the user wants of a trace goes before what the policy wants: `Wishes` amend
 from typing import NamedTuple
 
 from orchestrator.config import Settings
+from orchestrator.core.confidence import Confidences
 from orchestrator.core.facts import (
     CheckpointReached,
     Fact,
@@ -30,9 +31,10 @@ from orchestrator.core.facts import (
     TraceStopped,
     UserActed,
 )
-from orchestrator.core.policies import Step, make_policy
+from orchestrator.core.policies import Step, make_policy, needs_confidences, voting_rule
 from orchestrator.core.segment import Cut, Segmenter
-from orchestrator.core.vote import majority
+from orchestrator.core.vote import Ballot, weighted_majority
+from orchestrator.core.weights import BallotWeights
 from orchestrator.core.wishes import Wishes
 
 __all__ = ["Engine", "Outcome"]
@@ -52,7 +54,14 @@ class Engine:
         settings = Settings.model_validate(started.settings)
         self._checkpoint = settings.checkpoint
         self._min_ballots = settings.policy.min_ballots
-        self._policy = make_policy(settings, resumable=bool(started.capabilities["resumable"]))
+        self._confidences = Confidences(settings.policy)
+        self._measures_confidence = needs_confidences(settings)
+        self._policy = make_policy(
+            settings,
+            resumable=bool(started.capabilities["resumable"]),
+            confidences=self._confidences,
+        )
+        self._weights = BallotWeights(voting_rule(settings), self._confidences)
         self._segmenters: dict[int, Segmenter] = {}
         self._open: set[int] = set()
         self._answers: dict[int, str | None] = {}
@@ -71,7 +80,7 @@ class Engine:
     def _digest(self, fact: Fact, outcome: Outcome) -> None:
         match fact:
             case TokensArrived():
-                self._watch_for_checkpoint(fact, outcome)
+                self._take_tokens(fact, outcome)
             case RunStarted():
                 self._follow(self._policy.start(), outcome)
             case RunInterrupted():
@@ -100,6 +109,13 @@ class Engine:
     def _stop_all(self, reason: str, outcome: Outcome) -> None:
         self._closing = True
         outcome.orders.extend(StopTrace(trace=trace, reason=reason) for trace in sorted(self._open))
+
+    def _take_tokens(self, fact: TokensArrived, outcome: Outcome) -> None:
+        if self._measures_confidence:
+            self._confidences.take(fact)
+        self._watch_for_checkpoint(fact, outcome)
+        if self._policy.watches_tokens:
+            self._consult(fact, outcome)
 
     def _watch_for_checkpoint(self, fact: TokensArrived, outcome: Outcome) -> None:
         if not self._policy.uses_checkpoints:
@@ -152,6 +168,8 @@ class Engine:
     def _follow(self, step: Step, outcome: Outcome) -> None:
         self._open.update(order.trace for order in step.orders if isinstance(order, StartTrace))
         outcome.facts.extend(step.facts)
+        for decided in step.facts:
+            self._weights.note(decided)
         for order in step.orders:
             outcome.orders.extend(self._wishes.amend(order))
 
@@ -160,6 +178,10 @@ class Engine:
             return
         self._over = True
         chosen = set(self._policy.ballots(tuple(self._answers))) | self._wishes.kept
-        answers = [answer for trace, answer in self._answers.items() if trace in chosen]
-        outcome.facts.append(majority(answers, min_ballots=self._min_ballots, at=at))
+        ballots = [
+            Ballot(answer, self._weights.of(trace))
+            for trace, answer in self._answers.items()
+            if trace in chosen
+        ]
+        outcome.facts.append(weighted_majority(ballots, min_ballots=self._min_ballots, at=at))
         outcome.orders.append(FinishRun())

@@ -87,13 +87,17 @@ class TraceStarted(_Fact, frozen=True, kw_only=True):
     cached_prompt_tokens: int
 
 
-class TokensArrived(_Fact, frozen=True, kw_only=True):
-    """New text of a trace. `tokens` is its exact total of generated tokens so far, over all its streams."""
+class TokensArrived(_Fact, frozen=True, kw_only=True, omit_defaults=True):
+    """New text of a trace. `tokens` is its exact total of generated tokens so far, over all its streams.
+
+    `confidences` has one entry for each new token where the run asks for them (`orchestrator/core/confidence.py`).
+    """
 
     trace: int
     text: str
     tokens: int
     token_ids: tuple[int, ...] = ()
+    confidences: tuple[float, ...] = ()
 
 
 class TracePaused(_Fact, frozen=True, kw_only=True):
@@ -236,7 +240,7 @@ class TraceUnjudged(_Fact, frozen=True, kw_only=True):
 
 
 class Ballots(msgspec.Struct, frozen=True, kw_only=True):
-    """Votes for one class of equal answers."""
+    """Votes for one class of equal answers; `weight` is what the ballots weigh together, by the voting rule."""
 
     answer: str
     ballots: int
@@ -244,9 +248,9 @@ class Ballots(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class VoteCast(_Fact, frozen=True, kw_only=True):
-    """The tally, largest first. `answer` is None when there were fewer ballots than the floor.
+    """The tally, heaviest first. `answer` is None when there were fewer ballots than the floor.
 
-    `margin` is (first - second) / all ballots, in 0..1.
+    `margin` is (first - second) / all, by weight, in 0..1.
     """
 
     answer: str | None

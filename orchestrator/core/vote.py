@@ -1,30 +1,48 @@
-"""Majority vote over the answers of finished traces (self-consistency, cons@N)."""
+"""The vote over the answers of finished traces: a plain majority (self-consistency, cons@N), or weighted ballots."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from scipy.special import betainc
 
 from orchestrator.core.facts import Ballots, VoteCast
 
-__all__ = ["leader_posterior", "majority"]
+__all__ = ["Ballot", "leader_posterior", "majority", "weighted_majority"]
+
+
+class Ballot(NamedTuple):
+    """A finished trace's answer (None: it gave none) and what its ballot weighs, at least 0."""
+
+    answer: str | None
+    weight: float
 
 
 def majority(answers: Iterable[str | None], *, min_ballots: int, at: float) -> VoteCast:
-    """The vote of one ballot per answer; traces without an answer (None) have none.
+    """The vote of one ballot per answer, all of the same weight; see `weighted_majority`."""
+    return weighted_majority((Ballot(a, 1.0) for a in answers), min_ballots=min_ballots, at=at)
 
-    Of equally frequent answers the one that was given first wins. With fewer than `min_ballots` ballots
-    the answer is None.
+
+def weighted_majority(ballots: Iterable[Ballot], *, min_ballots: int, at: float) -> VoteCast:
+    """The answer with the greatest weight of ballots; traces without an answer have none.
+
+    Of equally heavy answers the one that was given first wins. With fewer than `min_ballots` ballots, whatever
+    they weigh, the answer is None.
     """
-    counts = Counter(answer for answer in answers if answer is not None)
-    ranked = counts.most_common()  # stable: first given first among equals
-    total = counts.total()
-    runner_up = ranked[1][1] if len(ranked) > 1 else 0
+    counts: Counter[str] = Counter()
+    weights: defaultdict[str, float] = defaultdict(float)
+    for answer, weight in ballots:
+        if answer is not None:
+            counts[answer] += 1
+            weights[answer] += weight
+    ranked = sorted(counts, key=lambda answer: -weights[answer])  # stable: first given first
+    total = sum(weights.values())
+    runner_up = weights[ranked[1]] if len(ranked) > 1 else 0.0
     return VoteCast(
         at=at,
-        answer=ranked[0][0] if ranked and total >= min_ballots else None,
-        votes=tuple(Ballots(answer=a, ballots=n, weight=float(n)) for a, n in ranked),
-        margin=(ranked[0][1] - runner_up) / total if total else 0.0,
+        answer=ranked[0] if ranked and counts.total() >= min_ballots else None,
+        votes=tuple(Ballots(answer=a, ballots=counts[a], weight=weights[a]) for a in ranked),
+        margin=(weights[ranked[0]] - runner_up) / total if total else 0.0,
     )
 
 

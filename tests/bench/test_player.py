@@ -12,6 +12,7 @@ from orchestrator.config import CheckpointSettings
 from orchestrator.core.facts import (
     JudgeFailed,
     PairsJudged,
+    TokensArrived,
     TraceFailed,
     TraceFinished,
     TraceResumed,
@@ -69,6 +70,40 @@ def test_a_trace_that_is_just_being_opened_can_be_stopped():
     question = recorded((10, "1"), (12, "1"), (30, "1"))
     end = played(question, server=slow, name="short", enough=2)
     assert (end.tokens, end.started) == (22, 2)
+
+
+# --- confidences ----------------------------------------------------------------------------------
+
+
+def test_an_unsure_trace_costs_what_it_has_written_when_it_falls_below_the_bar():
+    sure, doubts = (9.0,) * 20, (9.0,) * 6 + (1.0,) * 14
+    question = recorded((20, "1", sure), (20, "2", sure), (20, "3", doubts), (20, "1", sure))
+    policy = {"name": "deepconf-high", "warm_up": 2, "confidence_window": 2}
+    end = played(question, report_every=1, **policy)
+    assert (end.answer, end.tokens, end.finished) == ("1", 20 + 20 + 7 + 20, ("1", "2", "1"))
+    later = played(question, report_every=8, **policy)
+    assert later.tokens == 20 + 20 + 8 + 20
+
+
+def test_confidences_are_told_once_and_whole_whatever_else_happens():
+    question = recorded((10, "1", tuple(map(float, range(10)))), (30, "2", (5.0,) * 30))
+    told = {0: (), 1: ()}
+
+    def listen(fact):
+        if isinstance(fact, TokensArrived):
+            told[fact.trace] += fact.confidences
+
+    lumps = [Lump("so " * 25, 7)] * 2
+    played(
+        question,
+        checkpoints=lumps,
+        report_every=3,
+        sink=listen,
+        name="deepprune",
+        vote="confidence",
+    )
+    assert told[0] == question.traces[0].confidences
+    assert len(told[1]) in (6, 7, 30)  # pruned behind its checkpoint, or finished
 
 
 # --- checkpoints and the judge --------------------------------------------------------------------

@@ -123,6 +123,18 @@ def test_a_finished_run_is_a_recording(tmp_path):
     assert question.correct == {"4"}
 
 
+def test_a_run_that_kept_its_confidences_tells_them(tmp_path):
+    record_run(tmp_path / "run" / "0001-a", "a", ["4", "5"], confidences=(9.5, 8.0))
+    (question,) = read_recorded(tmp_path / "run")
+    assert [trace.confidences for trace in question.traces] == [(9.5, 8.0)] * 2
+    row = {"text": "so 4", "answer": "4", "tokens": 2, "confidences": [9.5, 8.0]}
+    (written,) = read_recorded(traces_file(tmp_path / "t.jsonl", row))
+    assert written.traces[0].confidences == (9.5, 8.0)
+    record_run(tmp_path / "plain" / "0001-a", "a", ["4", "5"])
+    (plain,) = read_recorded(tmp_path / "plain")
+    assert (question.has_confidences, plain.has_confidences) == (True, False)
+
+
 def test_a_run_whose_traces_were_cut_is_no_recording(tmp_path):
     record_run(tmp_path / "0001-a", "a", ["4", "stopped"])
     assert "1 traces that were cut" in refusal(tmp_path)

@@ -39,6 +39,39 @@ def test_a_question_keeps_its_half():
     assert halves == [half_of(recorded((9, "2"), question=f"q{i}")) for i in range(40)]
 
 
+# --- confidences ----------------------------------------------------------------------------------
+
+DOUBTING = recorded(
+    *[(40, "1", (9.0,) * 40)] * 8, *[(40, "2", (9.0,) * 10 + (2.0,) * 30)] * 6, question="sure?"
+)
+
+
+@pytest.mark.parametrize(
+    "policy", ["deepconf-low", "deepconf-high", "deepconf-offline", "cons@4:vote=confidence"]
+)
+def test_a_policy_that_judges_by_confidences_refuses_a_recording_without(policy):
+    with pytest.raises(
+        DatasetError, match=r"f has no confidences \(question 'q'\), which"
+    ) as caught:
+        replayed(policy, DOUBTING, QUESTION)
+    assert "run.keep_confidences=true" in str(caught.value)
+
+
+def test_deepconf_drops_the_unsure_and_saves_their_tokens():
+    plain = replayed("cons", DOUBTING, resamples=4)
+    assert {outcome.tokens for outcome in plain} == {14 * 40}
+    option = "warm_up=6,confidence_window=8,consensus_share=1"
+    outcomes = replayed(f"deepconf-low:{option}", DOUBTING, resamples=4)
+    assert all(outcome.answer == "1" for outcome in outcomes)
+    assert all(outcome.tokens < 14 * 40 for outcome in outcomes)
+    assert any(outcome.cut_tokens > 0 for outcome in outcomes)
+
+
+def test_offline_deepconf_costs_all_and_votes_by_the_surest():
+    outcomes = replayed("deepconf-offline:confidence_window=8", DOUBTING, resamples=2)
+    assert {(outcome.tokens, outcome.answer) for outcome in outcomes} == {(14 * 40, "1")}
+
+
 # --- names of policies ----------------------------------------------------------------------------
 
 

@@ -196,7 +196,8 @@ def test_a_section_given_as_a_value_lists_its_keys(tmp_path: Path, text: str) ->
         (
             "policy.name=best",
             "policy.name is 'best' (from --set), but must be one of pass1, consensus, deepprune, "
-            "auto, adaptive-consistency, esc, race, short, random-k.",
+            "auto, adaptive-consistency, esc, race, short, random-k, deepconf-low, deepconf-high, "
+            "deepconf-offline.",
         ),
         (
             "policy.bounds=perhaps",
@@ -332,3 +333,9 @@ def test_a_judge_whose_prompt_shows_no_trace_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["", "- 1", "just text"])
 def test_a_file_that_is_no_judge_is_refused(tmp_path: Path, text: str) -> None:
     assert "mine.yaml" in judge_refusal(str(written(tmp_path, text)))
+
+
+def test_ballots_cannot_weigh_by_clusters_that_nobody_makes() -> None:
+    assert refusal("policy.name=consensus", "policy.vote=cluster-size") == (
+        "policy.vote is 'cluster-size' (from --set), but consensus makes no clusters; only deepprune does."
+    )

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from orchestrator.equivalence import AnswerBook, AnswerChecker
+from orchestrator.equivalence import AnswerBook, AnswerChecker, SameText
 
 HANGING = "9^{9^{9^9}}"
 
@@ -244,3 +244,18 @@ async def test_the_classes_equal_to_the_right_answer_are_named() -> None:
 
 async def test_no_answers_make_no_classes() -> None:
     assert await AnswerBook(AnswerChecker()).correct_classes("42") == ()
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "equal"),
+    [
+        ("The  Key", "the key", True),
+        ("$x$", "x", True),
+        ("2/4", "1/2", False),
+        ("42", "42.0", False),
+    ],
+)
+async def test_by_spelling_only_what_is_spelled_alike_is_equal(
+    one: str, other: str, equal: bool
+) -> None:
+    assert await SameText().equal(one, other) is equal

@@ -2,6 +2,7 @@ import errno
 from datetime import datetime
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from orchestrator.core.facts import (
@@ -47,6 +48,15 @@ def test_reads_back_what_was_written_in_order(tmp_path: Path) -> None:
     path = write(tmp_path / "run", ENTRIES)
     assert list(read_journal(path)) == ENTRIES
     assert list(read_journal(tmp_path / "run")) == ENTRIES
+
+
+def test_a_line_without_confidences_is_read_as_before(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    told = TokensArrived(at=0.1, trace=0, text="so", tokens=2, confidences=(11.25, 3.5))
+    old = '{"type":"TokensArrived","at":0.1,"trace":0,"text":"so","tokens":2,"token_ids":[]}\n'
+    path.write_bytes(old.encode() + msgspec.json.encode(told) + b"\n")
+    assert [entry.confidences for entry in read_journal(path)] == [(), (11.25, 3.5)]
+    assert b"confidences" not in msgspec.json.encode(tokens(0.1))
 
 
 def test_an_entry_is_one_line_with_its_type(tmp_path: Path) -> None:

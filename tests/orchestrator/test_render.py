@@ -121,3 +121,12 @@ def test_an_ungraded_summary_has_no_accuracy(story: Callable[..., Any]) -> None:
     assert "accuracy" not in text
     assert "1 interrupted" in text
     assert "unknown" in text
+
+
+def test_ballots_that_weigh_more_than_one_each_show_their_weight(pruned_story: Any) -> None:
+    report = report_of(pruned_story)
+    report["votes"] = [
+        {"answer": "42", "ballots": 9, "weight": 88.25},
+        {"answer": "7", "ballots": 1, "weight": 9.5},
+    ]
+    assert "42 ×9 (weight 88.2) · 7 ×1 (weight 9.5)" in flat(render_report(report))

@@ -55,7 +55,7 @@ class Reasoner:
         self.asked = []
         self.closed = 0
 
-    async def stream(self, prompt, generated_ids=(), *, generated_tokens, line):
+    async def stream(self, prompt, generated_ids=(), *, generated_tokens, line, top_logprobs):
         self.asked.append((tuple(generated_ids), generated_tokens))
         script = self.streams.pop(0)
         try:

@@ -118,6 +118,7 @@ def event(
     token_ids: list[int] | None = None,
     generated: int | None = None,
     finish_reason: str | None = None,
+    logprobs: dict[str, Any] | None = None,
 ) -> bytes:
     """One completions event as vLLM writes it."""
     chunk: dict[str, Any] = {
@@ -126,6 +127,8 @@ def event(
             {"index": 0, "text": text, "token_ids": token_ids, "finish_reason": finish_reason}
         ],
     }
+    if logprobs is not None:
+        chunk["choices"][0]["logprobs"] = logprobs
     if generated is not None:
         chunk["usage"] = {"prompt_tokens": 3, "completion_tokens": generated}
     return b"data: " + json.dumps(chunk).encode() + b"\n\n"

@@ -35,21 +35,33 @@ class Perfect:
 
 
 def recorded(*traces, correct=("1",), question="What is 1?", probe_tokens=None):
-    """A question of `(tokens, answer)` pairs; text may follow as a third part."""
+    """A question of `(tokens, answer)` pairs; text may follow as a third part, or the tokens' confidences."""
     return RecordedQuestion(
         id="q",
         question=question,
         correct=frozenset(correct),
         traces=tuple(
-            RecordedTrace(tokens=tokens, answer=answer, text=text[0] if text else None)
-            for tokens, answer, *text in traces
+            RecordedTrace(
+                tokens=tokens,
+                answer=answer,
+                text=more[0] if more and isinstance(more[0], str) else None,
+                confidences=more[0] if more and isinstance(more[0], tuple) else None,
+            )
+            for tokens, answer, *more in traces
         ),
         probe_tokens=probe_tokens,
     )
 
 
 def played(
-    question, *, server=INSTANT, judge=None, checkpoints=None, sink=None, **policy
+    question,
+    *,
+    server=INSTANT,
+    judge=None,
+    checkpoints=None,
+    sink=None,
+    report_every=None,
+    **policy,
 ) -> Played:
     """The question's traces, in the order given, under the policy `name=...`."""
     settings = Settings.model_validate({"policy": {"traces": len(question.traces), **policy}})
@@ -58,6 +70,7 @@ def played(
         traces=question.traces,
         checkpoints=checkpoints or [None] * len(question.traces),
         judge=judge or Perfect(question.traces),
+        report_every=report_every,
     )
     return play(cast, settings.model_dump(mode="json"), server, sink=sink)
 
@@ -77,7 +90,7 @@ def probe_matrix(path: Path, *questions) -> Path:
     return path
 
 
-def record_run(folder, question_id, answers, *, gold="4", finish=True):
+def record_run(folder, question_id, answers, *, gold="4", finish=True, confidences=()):
     """A recorded question whose traces gave `answers` ("stopped" for one that was cut)."""
     folder.mkdir(parents=True)
     started = RunStarted(
@@ -92,7 +105,11 @@ def record_run(folder, question_id, answers, *, gold="4", finish=True):
     with JournalWriter.create(folder) as journal:
         journal.write(started)
         for trace, answer in enumerate(answers):
-            journal.write(TokensArrived(at=1.0, trace=trace, text=f"so {answer}", tokens=10))
+            journal.write(
+                TokensArrived(
+                    at=1.0, trace=trace, text=f"so {answer}", tokens=10, confidences=confidences
+                )
+            )
             if answer == "stopped":
                 fact = TraceStopped(at=2.0, trace=trace, reason="pruned", tokens=10)
             else:

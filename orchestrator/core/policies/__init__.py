@@ -1,9 +1,11 @@
 """Policies: pure state machines over facts that decide which traces start, pause, resume and stop."""
 
-from orchestrator.config import Settings
+from orchestrator.config import Settings, VotingRule
+from orchestrator.core.confidence import Confidences
 from orchestrator.core.policies.adaptive_consistency import AdaptiveConsistency
 from orchestrator.core.policies.auto import Auto
 from orchestrator.core.policies.consensus import Consensus
+from orchestrator.core.policies.deepconf import KEPT_SHARES, DeepConf, DeepConfOffline
 from orchestrator.core.policies.deepprune import DeepPrune
 from orchestrator.core.policies.esc import EarlyStopping
 from orchestrator.core.policies.policy import Policy, Step
@@ -11,11 +13,24 @@ from orchestrator.core.policies.race import Race
 from orchestrator.core.policies.random_k import RandomK
 from orchestrator.core.policies.short import ShortFirst
 
-__all__ = ["Policy", "Step", "make_policy", "needs_judge", "planned_traces"]
+__all__ = [
+    "Policy",
+    "Step",
+    "make_policy",
+    "needs_confidences",
+    "needs_judge",
+    "planned_traces",
+    "voting_rule",
+]
+
+_DEEPCONF = (*KEPT_SHARES, "deepconf-offline")
 
 
-def make_policy(settings: Settings, *, resumable: bool) -> Policy:
-    """The policy that `settings.policy.name` asks for, on a server that can resume streams or cannot."""
+def make_policy(settings: Settings, *, resumable: bool, confidences: Confidences) -> Policy:
+    """The policy that `settings.policy.name` asks for, on a server that can resume streams or cannot.
+
+    `confidences` are measured by the caller; only policies that watch tokens read them.
+    """
     policy, seed = settings.policy, settings.run.seed
     match policy.name:
         case "deepprune":
@@ -31,6 +46,10 @@ def make_policy(settings: Settings, *, resumable: bool) -> Policy:
             return Race(policy)
         case "short":
             return ShortFirst(policy)
+        case "deepconf-low" | "deepconf-high":
+            return DeepConf(policy, confidences, kept=KEPT_SHARES[policy.name])
+        case "deepconf-offline":
+            return DeepConfOffline(policy, confidences)
         case "random-k":
             return RandomK(policy, seed=seed)
         case _:
@@ -42,6 +61,21 @@ def planned_traces(settings: Settings) -> int:
     return 1 if settings.policy.name == "pass1" else settings.policy.traces
 
 
+def needs_confidences(settings: Settings) -> bool:
+    """Whether the run cannot do without the confidences of tokens."""
+    return settings.run.keep_confidences or _votes_by_confidence(settings)
+
+
 def needs_judge(settings: Settings) -> bool:
     """Whether the policy cannot work without a judge endpoint."""
     return settings.policy.name == "deepprune"
+
+
+def voting_rule(settings: Settings) -> VotingRule:
+    """How ballots are weighed: `policy.vote`, or what the policy's paper does."""
+    own: VotingRule = "confidence" if settings.policy.name in _DEEPCONF else "majority"
+    return settings.policy.vote or own
+
+
+def _votes_by_confidence(settings: Settings) -> bool:
+    return settings.policy.name in _DEEPCONF or settings.policy.vote == "confidence"

@@ -25,6 +25,7 @@ class AdaptiveConsistency:
     """Launches the next trace only while the leader may still be overtaken."""
 
     uses_checkpoints = False
+    watches_tokens = False
     at_rest = True
 
     def __init__(self, settings: PolicySettings) -> None:

@@ -47,6 +47,7 @@ class Auto:
     """Launches, waits or stops, whichever the next ballots are worth."""
 
     uses_checkpoints = False
+    watches_tokens = False
     at_rest = True
 
     def __init__(self, settings: PolicySettings) -> None:

@@ -10,6 +10,7 @@ class Consensus:
     """Starts every trace at once and lets all of them finish."""
 
     uses_checkpoints = False
+    watches_tokens = False
     at_rest = True
 
     def __init__(self, planned: int) -> None:

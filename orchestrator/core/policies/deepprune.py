@@ -46,6 +46,7 @@ class DeepPrune:
     """Assigns every trace to a cluster, then lets the largest cluster's survivors finish."""
 
     uses_checkpoints = True
+    watches_tokens = False
 
     def __init__(
         self, settings: PolicySettings, *, resumable: bool, pause: bool, seed: int
@@ -94,8 +95,11 @@ class DeepPrune:
         return step
 
     def ballots(self, finished: tuple[int, ...]) -> list[int]:
-        """The survivors and the unjudged; every finished trace if the run ended before the clusters."""
-        if self._survivors is None:
+        """The survivors and the unjudged; every finished trace if the run ended before the clusters.
+
+        Where clusters weigh the ballots, every finished trace speaks for its own cluster.
+        """
+        if self._survivors is None or self._settings.vote == "cluster-size":
             return list(finished)
         return [t for t in finished if t in self._survivors or t in self._unjudged]
 

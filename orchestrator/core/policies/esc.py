@@ -16,6 +16,7 @@ class EarlyStopping:
     """Launches window after window of `settings.window` traces."""
 
     uses_checkpoints = False
+    watches_tokens = False
     at_rest = True
 
     def __init__(self, settings: PolicySettings) -> None:

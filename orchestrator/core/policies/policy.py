@@ -15,11 +15,18 @@ class Step(NamedTuple):
 
 
 class Policy(Protocol):
-    """A state machine; the engine calls `start` once and then `on` for every fact but `TokensArrived`."""
+    """A state machine; the engine calls `start` once and then `on` for every fact.
+
+    `TokensArrived` comes only to a policy that watches tokens, once their confidences are measured.
+    """
 
     @property
     def uses_checkpoints(self) -> bool:
         """Whether the engine shall look for checkpoints."""
+
+    @property
+    def watches_tokens(self) -> bool:
+        """Whether the policy decides on tokens as they arrive."""
 
     @property
     def at_rest(self) -> bool:

@@ -18,6 +18,7 @@ class Race:
     """Launches windows of `settings.window` traces and stops them above `settings.confidence`."""
 
     uses_checkpoints = False
+    watches_tokens = False
     at_rest = True
 
     def __init__(self, settings: PolicySettings) -> None:

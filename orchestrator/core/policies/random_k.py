@@ -17,6 +17,7 @@ class RandomK:
     """Draws `settings.survivors` traces beforehand, from the run's seed."""
 
     uses_checkpoints = True
+    watches_tokens = False
     at_rest = True
 
     def __init__(self, settings: PolicySettings, *, seed: int) -> None:

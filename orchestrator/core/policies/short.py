@@ -12,6 +12,7 @@ class ShortFirst:
     """Waits for `settings.enough` ballots out of `settings.traces` traces."""
 
     uses_checkpoints = False
+    watches_tokens = False
     at_rest = True
 
     def __init__(self, settings: PolicySettings) -> None:

@@ -13,7 +13,7 @@ from fake_server import FakeServer, answer_json, answer_stream, event
 from orchestrator.capabilities import ServerCapabilities
 from orchestrator.client.http import HttpClient, parse_address
 from orchestrator.client.reasoner import Chunk, Prompt, ReasonerClient
-from orchestrator.config import EndpointSettings, SamplingSettings
+from orchestrator.config import EndpointSettings, SamplingSettings, Settings
 from orchestrator.errors import (
     ConfigError,
     EndpointBusy,
@@ -21,6 +21,7 @@ from orchestrator.errors import (
     EndpointUnreachable,
     StreamBroken,
 )
+from orchestrator.fleet import open_fleet
 
 COMPLETIONS = "/v1/completions"
 CHAT = "/v1/chat/completions"
@@ -97,6 +98,59 @@ async def test_a_vllm_server_is_recognised_with_all_it_can_do() -> None:
         metrics=False,
         max_model_len=100,
     )
+
+
+SURE = {"top_logprobs": [{"token_id:5": -0.5, "token_id:6": -1.5}]}
+
+
+def with_logprobs(field: str = "logprobs") -> Any:
+    """One token, with log-probabilities if the request asks for them."""
+
+    async def answer(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        told = SURE if field in body else None
+        one = event("a", token_ids=[5], generated=1, finish_reason="length", logprobs=told)
+        return await answer_stream(one)(request, body)
+
+    return answer
+
+
+async def test_logprobs_are_asked_for_only_where_the_run_needs_them() -> None:
+    async with vllm_like(**{COMPLETIONS: with_logprobs()}) as server, client(server) as reasoner:
+        assert not (await reasoner.probe()).confidences
+        assert "logprobs" not in server.bodies(COMPLETIONS)[-1]
+        assert (await reasoner.probe(2)).confidences
+        stream = reasoner.stream(PROMPT, generated_tokens=0, top_logprobs=2)
+        async with aclosing(stream):
+            assert [chunk.confidences async for chunk in stream] == [(1.0,)]
+        body = server.bodies(COMPLETIONS)[-1]
+        assert (body["logprobs"], body["return_tokens_as_token_ids"]) == (2, True)
+        (chunk,) = await chunks(reasoner)
+        assert chunk.confidences == ()
+
+
+async def test_a_chat_is_asked_for_logprobs_in_its_own_way() -> None:
+    answers = {CHAT: with_logprobs()}
+    async with vllm_like(**answers) as server:
+        async with client(server, endpoint=EndpointSettings(api="chat")) as reasoner:
+            assert (await reasoner.probe(7)).confidences
+        body = server.bodies(CHAT)[-1]
+        assert (body["logprobs"], body["top_logprobs"]) == (True, 7)
+        assert "return_tokens_as_token_ids" not in body
+
+
+async def test_a_server_that_refuses_or_ignores_logprobs_gives_no_confidences() -> None:
+    for answer in (ONE_TOKEN, only_plain_fields(ONE_TOKEN, ('"logprobs"',))):
+        async with vllm_like(**{COMPLETIONS: answer}) as server, client(server) as reasoner:
+            assert not (await reasoner.probe(20)).confidences
+
+
+async def test_a_run_that_needs_confidences_refuses_a_server_without() -> None:
+    settings = {"policy": {"name": "consensus"}, "run": {"keep_confidences": True}}
+    async with vllm_like() as server:
+        wanted = Settings.model_validate({**settings, "endpoint": {"urls": server.url}})
+        with pytest.raises(ConfigError, match=r"no 20 log-probabilities.*--max-logprobs 20"):
+            async with open_fleet(wanted, (None, None)):
+                pass
 
 
 async def test_a_plain_chat_server_is_used_as_it_is() -> None:

@@ -75,6 +75,25 @@ def test_the_largest_clusters_survivors_finish_and_all_others_are_pruned():
     assert (vote.answer, vote.votes[0].ballots) == ("0", 2)
 
 
+def test_a_ballot_can_weigh_as_many_as_its_cluster_has_members():
+    scripts = [Script(LONG, "0"), Script(LONG, "1"), Script(SHORT, "1"), Script(LONG, "0")]
+    scripts += [Script(LONG, "0"), Script(SHORT, "1")]
+    world = play(
+        6,
+        judge=lambda t, m: 0.9 if {t, m} <= {0, 3, 4} else 0.1,
+        scripts=scripts,
+        vote="cluster-size",
+        survivors=1,
+    )
+    assert finished(world) == {0, 2, 5}
+    (vote,) = world.of(VoteCast)  # traces 2 and 5 are alone in their clusters
+    assert [(v.answer, v.ballots, v.weight) for v in vote.votes] == [("0", 1, 3.0), ("1", 2, 2.0)]
+    (plain,) = play(
+        6, judge=lambda t, m: 0.9 if {t, m} <= {0, 3, 4} else 0.1, scripts=scripts, survivors=1
+    ).of(VoteCast)
+    assert [(v.answer, v.weight) for v in plain.votes] == [("0", 1.0)]
+
+
 def test_every_trace_waits_at_its_checkpoint():
     world = play(3)
     assert {order.trace for order in world.of(PauseTrace)} == {0, 1, 2}

@@ -1,6 +1,6 @@
 import pytest
 
-from orchestrator.core.vote import leader_posterior, majority
+from orchestrator.core.vote import Ballot, leader_posterior, majority, weighted_majority
 
 
 def vote(*answers, min_ballots=1):
@@ -29,6 +29,18 @@ def test_no_ballots_give_no_answer():
 def test_the_floor_counts_ballots_not_traces():
     assert vote("1", None, None, min_ballots=2).answer is None
     assert vote("1", "1", min_ballots=2).answer == "1"
+
+
+def test_few_heavy_ballots_outweigh_many_light_ones():
+    ballots = [Ballot("1", 2.0), Ballot("2", 7.0), Ballot("1", 3.0), Ballot(None, 99.0)]
+    cast = weighted_majority(ballots, min_ballots=3, at=3.0)
+    assert [(v.answer, v.ballots, v.weight) for v in cast.votes] == [("2", 1, 7.0), ("1", 2, 5.0)]
+    assert (cast.answer, cast.margin) == ("2", 2 / 12)
+
+
+def test_ballots_without_weight_still_give_an_answer():
+    cast = weighted_majority([Ballot("1", 0.0), Ballot("2", 0.0)], min_ballots=1, at=3.0)
+    assert (cast.answer, cast.margin) == ("1", 0.0)
 
 
 def test_the_posterior_of_the_leader_is_the_mass_beyond_a_half():

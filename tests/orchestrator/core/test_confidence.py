@@ -1,0 +1,93 @@
+"""A trace's confidence, worked by hand and against the definitions of arXiv 2508.15260, section 3.1."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.config import PolicySettings
+from orchestrator.core.confidence import Confidences, TraceConfidence
+from orchestrator.core.facts import TokensArrived
+
+TOKENS = (4.0, 2.0, 6.0, 8.0, 1.0, 5.0)
+CHUNKS = st.lists(st.lists(st.floats(0, 30).map(lambda value: round(value, 3)), max_size=7))
+
+
+def measured(window, *chunks):
+    trace = TraceConfidence(window)
+    for chunk in chunks:
+        trace.extend(chunk)
+    return trace
+
+
+def measures(trace):
+    return trace.tokens, trace.mean, trace.tail, trace.lowest, trace.bottom, trace.least_group
+
+
+def test_the_lowest_group_is_the_window_with_the_smallest_mean():
+    trace = measured(3, TOKENS)  # groups: 12, 16, 15, 14, each over 3
+    assert trace.lowest == trace.least_group == 4.0
+    assert trace.mean == pytest.approx(26 / 6)
+    assert trace.tail == pytest.approx(14 / 3)
+    assert trace.bottom == 4.0  # a tenth of four groups is one
+
+
+def test_the_bottom_is_the_mean_of_a_tenth_of_all_groups():
+    trace = measured(1, [float(token) for token in range(40, 0, -1)])
+    assert trace.bottom == (1 + 2 + 3 + 4) / 4
+    assert trace.lowest == 1.0
+
+
+def test_a_trace_shorter_than_a_group_is_one_group():
+    trace = measured(10, TOKENS)
+    assert trace.least_group is None  # nothing to stop it for while it may still go on
+    assert trace.lowest == trace.bottom == trace.tail == trace.mean == pytest.approx(26 / 6)
+
+
+def test_a_trace_without_tokens_is_not_confident_at_all():
+    assert measures(measured(4)) == (0, 0.0, 0.0, 0.0, 0.0, None)
+
+
+def test_a_group_counts_as_soon_as_it_is_full():
+    trace = measured(2, [5.0])
+    assert trace.least_group is None
+    trace.extend([3.0])
+    assert trace.least_group == 4.0
+    trace.extend([9.0])
+    assert trace.least_group == 4.0
+    trace.extend([0.0, 1.0])
+    assert trace.least_group == 0.5
+
+
+@given(CHUNKS, st.integers(1, 9))
+def test_measures_do_not_depend_on_how_tokens_are_chunked(chunks, window):
+    together = [confidence for chunk in chunks for confidence in chunk]
+    assert measures(measured(window, *chunks)) == measures(measured(window, together))
+
+
+@given(CHUNKS, st.integers(1, 9))
+def test_measures_are_those_of_the_paper(chunks, window):
+    tokens = np.array([confidence for chunk in chunks for confidence in chunk])
+    if not len(tokens):
+        return
+    trace = measured(window, *chunks)
+    groups = np.array([tokens[i : i + window].mean() for i in range(len(tokens) - window + 1)])
+    if not len(groups):
+        groups = tokens.mean(keepdims=True)
+    tenth = np.sort(groups)[: max(1, len(groups) // 10)]
+    found = (trace.mean, trace.tail, trace.lowest, trace.bottom)
+    wanted = (tokens.mean(), tokens[-window:].mean(), groups.min(), tenth.mean())
+    assert found == pytest.approx(wanted, abs=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("measure", "confidence"),
+    [("lowest", 4.0), ("bottom", 4.0), ("tail", 14 / 3), ("mean", 26 / 6)],
+)
+def test_the_setting_says_what_counts_as_a_traces_confidence(measure, confidence):
+    settings = PolicySettings(confidence_window=3, trace_confidence=measure)
+    book = Confidences(settings)
+    for at, chunk in enumerate((TOKENS[:2], TOKENS[2:])):
+        book.take(TokensArrived(at=at, trace=7, text="", tokens=at, confidences=chunk))
+    assert book.of(7) == pytest.approx(confidence)
+    assert book.of(3) == 0.0
