@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.commands.flags import price
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -24,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     parser.add_argument(
         "--judge-price",
-        type=_price,
+        type=price,
         default=1.0,
         metavar="P",
         help="cost of a judge token in reasoner tokens: judge parameters / reasoner parameters",
@@ -75,13 +77,3 @@ def _pictures(comparison: "Comparison") -> "Iterator[tuple[str, Figure]]":
             yield f"distributions-{number}", draw_distributions(found)
     for number, series in enumerate(comparison.series, start=1):
         yield f"sweep-{number}", draw_series(series)
-
-
-def _price(text: str) -> float:
-    try:
-        price = float(text)
-    except ValueError:
-        price = -1.0
-    if not 0.0 <= price < float("inf"):
-        raise argparse.ArgumentTypeError(f"{text} is not a price of at least 0")
-    return price

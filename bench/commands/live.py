@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.commands.flags import positive
+
 if TYPE_CHECKING:
     from bench.outcomes import Outcome
 
@@ -39,10 +41,12 @@ def add_live_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--config", type=Path, metavar="FILE", help="YAML with any of the settings")
     group.add_argument("--set", action="append", default=[], metavar="A.B=C")
-    group.add_argument("--at-once", type=int, default=4, metavar="N", help="questions side by side")
+    group.add_argument(
+        "--at-once", type=positive, default=4, metavar="N", help="questions side by side"
+    )
     group.add_argument(
         "--streams",
-        type=int,
+        type=positive,
         default=64,
         metavar="N",
         help="streams open at once, over all questions",
@@ -94,8 +98,8 @@ def play_live(
         specs=specs,
         out=out,
         traces=traces,
-        at_once=max(1, arguments.at_once),
-        streams=max(1, arguments.streams),
+        at_once=arguments.at_once,
+        streams=arguments.streams,
         local=arguments.local,
         keys=(os.environ.get("OPENAI_API_KEY"), os.environ.get("DEEPPRUNE_JUDGE_API_KEY")),
     )

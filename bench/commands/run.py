@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.commands.flags import positive
 from bench.commands.live import add_live_arguments, play_live
 
 if TYPE_CHECKING:
@@ -62,8 +63,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_replay_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags that say how traces are drawn and judged."""
-    parser.add_argument("--max-traces", type=_positive, default=128, metavar="N")
-    parser.add_argument("--resamples", type=_positive, default=20, metavar="N")
+    parser.add_argument("--max-traces", type=positive, default=128, metavar="N")
+    parser.add_argument("--resamples", type=positive, default=20, metavar="N")
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     parser.add_argument(
         "--half",
@@ -83,12 +84,12 @@ def add_replay_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--checkpoint-tokens",
-        type=_positive,
+        type=positive,
         metavar="N",
         help="checkpoint after so many tokens; default: reasoning words, 1500 without text",
     )
     parser.add_argument(
-        "--capacity", type=_positive, metavar="N", help="streams that the server runs at once"
+        "--capacity", type=positive, metavar="N", help="streams that the server runs at once"
     )
 
 
@@ -217,12 +218,6 @@ def read_half(path: Path, half: str) -> "list[RecordedQuestion]":
     if not questions:
         raise DatasetError(f"{path} has no question in the half '{half}'; choose --half all.")
     return questions
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 1")
-    return int(text)
 
 
 def _auroc(text: str) -> "Auroc":

@@ -373,3 +373,30 @@ def test_flags_that_do_not_go_together_are_refused(flags, sentence, capsys):
 def test_recording_needs_a_server(tmp_path, questions, capsys):
     assert main(["record", "--questions", str(questions), "--out", str(tmp_path / "r")]) == 2
     assert "name its server" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (["serve", "x.json", "--speed", "0"], "0 is not a number above 0"),
+        (["serve", "x.json", "--reset", "2"], "2 is not a chance between 0 and 1"),
+        (["serve", "x.json", "--busy", "often"], "often is not a chance between 0 and 1"),
+        (["record", "--out", "x", "--traces", "0"], "0 is not a whole number of at least 1"),
+        (["record", "--out", "x", "--at-once", "-1"], "-1 is not a whole number of at least 1"),
+    ],
+)
+def test_a_wrong_number_is_refused(flags, sentence, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(flags)
+    assert caught.value.code == 2
+    assert sentence in capsys.readouterr().err
+
+
+async def test_a_port_that_is_taken_is_named(tmp_path, capsys):
+    path = tmp_path / "t.jsonl"
+    row = {"question_id": "a", "question": "?", "text": "so 1", "answer": "1", "gold": "1"}
+    path.write_text(json.dumps(row) + "\n")
+    async with serving(ReplayServer(recording(), model=FAST)) as url:
+        port = url.removesuffix("/v1").rpartition(":")[2]
+        assert await in_thread("serve", str(path), "--port", port) == 2
+    assert f"Cannot listen on 127.0.0.1:{port}" in capsys.readouterr().err
