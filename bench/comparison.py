@@ -6,7 +6,7 @@ many tokens, the judge's included at their price. Every comparison is paired: th
 
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -16,17 +16,18 @@ from scipy.stats import permutation_test
 from bench.intervals import Interval, interval_of_mean
 from bench.outcomes import Outcome, by_policy, per_question
 
-__all__ = ["PolicyRow", "compare_policies"]
+__all__ = ["PolicyRow", "compare_policies", "frontier"]
 
 _SHUFFLES = 5_000
+_SIGNIFICANT = 0.05
 _VOTE = "cons@"
 
 
 class PolicyRow(msgspec.Struct, frozen=True, kw_only=True):
     """One policy on one file; token counts are means per question, accuracies and shares lie in 0..1.
 
-    `cost` is reasoner tokens plus priced judge tokens, `saved` the share of the largest vote's cost that it is
-    below. `rival_votes` is the n of the equal-cost vote and `difference` the accuracy above it, with its interval
+    `cost` is reasoner tokens plus priced judge tokens, `saved` the share of the dearest vote's cost that it is
+    below, and `saved_before_judge` the same for the reasoner's tokens alone. `rival_votes` is the n of the equal-cost vote and `difference` the accuracy above it, with its interval
     and the p-value of a paired permutation test; None outside the range of the votes that were measured.
     """
 
@@ -41,6 +42,7 @@ class PolicyRow(msgspec.Struct, frozen=True, kw_only=True):
     judge_tokens: float
     cost: float
     saved: float | None
+    saved_before_judge: float | None
     sequential_tokens: float | None
     seconds: float
     traces: float
@@ -51,6 +53,23 @@ class PolicyRow(msgspec.Struct, frozen=True, kw_only=True):
     p_value: float | None = None
     clusters: float | None = None
     largest_cluster: float | None = None
+
+    @property
+    def is_vote(self) -> bool:
+        """Whether this is a plain vote, cons@n."""
+        return self.policy.removeprefix(_VOTE).isdecimal() and self.policy.startswith(_VOTE)
+
+    @property
+    def verdict(self) -> str:
+        """Against the vote of equal cost: better or worse where chance explains it badly (p < 0.05), else level."""
+        if self.difference is None or self.p_value is None:
+            return "" if self.is_vote or self.saved is None else self._beyond(self.saved)
+        if self.p_value >= _SIGNIFICANT:
+            return "level"
+        return "better" if self.difference > 0 else "worse"
+
+    def _beyond(self, saved: float) -> str:
+        return "dearer than every vote" if saved < 0 else "no vote to compare with"
 
 
 class _Vote(NamedTuple):
@@ -84,9 +103,22 @@ def compare_policies(outcomes: Sequence[Outcome], *, judge_price: float) -> list
     return sorted(rows, key=lambda row: (files.index(row.file), row.cost))
 
 
+def frontier(
+    rows: Sequence[PolicyRow], field: Literal["cost", "sequential_tokens", "seconds"] = "cost"
+) -> list[PolicyRow]:
+    """The rows of one file that no other beats in both accuracy and `field`, the cheapest first."""
+    known = [row for row in rows if getattr(row, field) is not None]
+    best: list[PolicyRow] = []
+    for row in sorted(known, key=lambda row: (getattr(row, field), -row.accuracy)):
+        if not best or row.accuracy > best[-1].accuracy:
+            best.append(row)
+    return best
+
+
 def _row(group: Sequence[Outcome], votes: Sequence[_Vote], judge_price: float) -> PolicyRow:
     accuracy = interval_of_mean(_correct(group).tolist())
     cost = _cost(group, judge_price)
+    tokens = _mean([outcome.tokens for outcome in group])
     is_vote = any(vote.cost == cost for vote in votes)
     rival = None if is_vote else _rival(cost, votes)
     sequential = [o.sequential_tokens for o in group if o.sequential_tokens is not None]
@@ -98,11 +130,12 @@ def _row(group: Sequence[Outcome], votes: Sequence[_Vote], judge_price: float) -
         accuracy=accuracy.mean,
         accuracy_low=accuracy.low,
         accuracy_high=accuracy.high,
-        tokens=_mean([outcome.tokens for outcome in group]),
-        cut_share=_mean([o.cut_tokens for o in group]) / max(1.0, _mean([o.tokens for o in group])),
+        tokens=tokens,
+        cut_share=_mean([o.cut_tokens for o in group]) / max(1.0, tokens),
         judge_tokens=_mean([outcome.judge_tokens for outcome in group]),
         cost=cost,
         saved=1.0 - cost / votes[-1].cost if votes else None,
+        saved_before_judge=1.0 - tokens / votes[-1].cost if votes else None,
         sequential_tokens=_mean(sequential) if sequential else None,
         seconds=_mean([outcome.seconds for outcome in group]),
         traces=_mean([outcome.traces for outcome in group]),

@@ -13,14 +13,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from bench.lengths import Lengths
 from bench.outcomes import Outcome
 from bench.policies import PolicySpec
 from orchestrator.config import Settings
+from orchestrator.core.facts import RunStarted
 from orchestrator.core.policies import needs_confidences, needs_judge
 from orchestrator.errors import ConfigError, DatasetError, first_error
 from orchestrator.fleet import Fleet, local_servers, open_fleet
 from orchestrator.interrupts import Interrupts
-from orchestrator.journal import REPORT_FILE, JournalWriter, write_run_file
+from orchestrator.journal import REPORT_FILE, JournalWriter, read_journal, write_run_file
 from orchestrator.orchestrate import refuse_total_failure
 from orchestrator.questions import Question
 from orchestrator.report import build_report, to_json_line
@@ -63,12 +65,13 @@ async def run_live(
     """The outcomes of all jobs, in their order; fewer after an interrupt.
 
     Raises:
-        ConfigError: `out` belongs to another benchmark, or a policy needs a judge and there is none.
+        ConfigError: `out` belongs to another benchmark, or has a question that was run in another way, or a policy needs a judge and there is none.
         DatasetError: a question has no gold answer.
         DeepPruneError: all traces of a question failed; it counts as not asked.
     """
     _check(plan)
     jobs = list(_jobs(plan))
+    _check_kept(jobs, plan)
     with interrupts.listening(), interrupts.graceful():
         async with _fleet(plan) as fleet:
             await _work(jobs, plan, fleet, interrupts, advance)
@@ -105,6 +108,32 @@ def _claim(plan: LivePlan) -> None:
         write_run_file(plan.out, PLAN_FILE, identity)
     elif mark.read_text(encoding="utf-8") != identity:
         raise ConfigError(f"{plan.out} holds a benchmark with other settings; give another --out.")
+
+
+def _check_kept(jobs: Sequence[_Job], plan: LivePlan) -> None:
+    """Whatever is finished must be what would be run now; its journal says what it was."""
+    for job in jobs:
+        if not (job.folder / REPORT_FILE).exists():
+            continue
+        started = next(iter(read_journal(job.folder)), None)
+        settings = _settings(job.spec, plan).model_dump(mode="json")
+        if (
+            not isinstance(started, RunStarted)
+            or (started.question, started.gold) != (job.question.question, job.question.gold)
+            or _placeless(started.settings) != _placeless(settings)
+        ):
+            raise ConfigError(
+                f"{job.folder} was run with another question, prompt, model or settings; give another --out."
+            )
+
+
+def _placeless(settings: dict[str, Any]) -> dict[str, Any]:
+    """The settings without the servers' addresses: a server may move between two runs."""
+    return {
+        **settings,
+        "endpoint": {**settings["endpoint"], "urls": None},
+        "judge": {**settings["judge"], "url": None},
+    }
 
 
 def _jobs(plan: LivePlan) -> list[_Job]:
@@ -218,4 +247,12 @@ def _outcome(job: _Job) -> Outcome:
         seconds=report["seconds"],
         traces=report["traces"]["started"],
         clusters=tuple(cluster["size"] for cluster in report["clusters"]),
+        lengths=_lengths(job.folder),
     )
+
+
+def _lengths(folder: Path) -> dict[str, tuple[int, ...]]:
+    lengths = Lengths()
+    for entry in read_journal(folder):
+        lengths.note(entry)
+    return lengths.by_fate()

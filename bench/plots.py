@@ -1,49 +1,78 @@
-"""Pareto plots: accuracy against tokens, and against tokens in sequence, with 95 % intervals.
+"""Pictures of a comparison: Pareto plots, and differences to the vote of equal cost.
 
-The plain votes (cons@n) are joined by a line: whatever lies above it does better than sampling less. The plot is
-scaled to the means; intervals over few questions are far wider than what policies differ by, and may leave it.
+The plain votes (cons@n) are joined by a line: whatever lies above it does better than sampling less. Policies that
+none beats in both directions are marked. Intervals of accuracy over few questions are far wider than what policies
+differ by, so the paired differences have a picture of their own.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import EngFormatter, NullFormatter
 
-from bench.comparison import PolicyRow
+from bench.comparison import PolicyRow, frontier
 
-__all__ = ["AXES", "Axis", "draw_pareto", "scale", "votes_of"]
+__all__ = [
+    "FATE_COLOURS",
+    "GREY",
+    "PALETTE",
+    "Axis",
+    "axes_of",
+    "colours",
+    "draw_differences",
+    "draw_pareto",
+    "scale",
+]
 
 
 class Axis(NamedTuple):
     """What a plot has on its horizontal axis: a field of the rows, and its title."""
 
-    field: Literal["cost", "sequential_tokens"]
+    field: Literal["cost", "sequential_tokens", "seconds"]
     title: str
 
 
-AXES = (
-    Axis("cost", "tokens per question, the judge's at their price"),
-    Axis("sequential_tokens", "tokens in sequence (latency)"),
+_COST = Axis("cost", "tokens per question, the judge's at their price")
+_LATENCY = Axis("sequential_tokens", "latency: tokens in sequence")
+_SECONDS = Axis("seconds", "latency: seconds per question")
+
+PALETTE = (
+    "#4477aa",
+    "#ee6677",
+    "#228833",
+    "#aa3377",
+    "#bb8800",
+    "#33a0c0",
+    "#dd5500",
+    "#7755cc",
 )
+"""Told apart by colour-blind readers, and readable on white and on black."""
 
+FATE_COLOURS = {
+    "finished": "#228833",
+    "pruned": "#ee6677",
+    "stopped": "#bb8800",
+    "failed": "#7755cc",
+}
 
+GREY = "#888888"
 _MARGIN = 2.0  # points of accuracy
+_MARKERS = "osD^v<>P"
 
 
-def draw_pareto(rows: Sequence[PolicyRow], path: Path) -> None:
-    """Writes the plots of one file's rows to `path`; its ending (.png, .svg) is the format."""
-    figure = Figure(figsize=(13, 5.5), layout="constrained")
-    for axis, axes in zip(AXES, figure.subplots(1, len(AXES)), strict=True):
-        _draw(rows, axis, axes)
-    figure.savefig(path, dpi=120, metadata={"Date": None} if path.suffix == ".svg" else None)
+def axes_of(rows: Sequence[PolicyRow]) -> tuple[Axis, Axis]:
+    """Cost, and latency in tokens where all rows have it (a replay), else in seconds (a live run)."""
+    counted = all(row.sequential_tokens is not None for row in rows)
+    return _COST, _LATENCY if counted else _SECONDS
 
 
-def votes_of(rows: Sequence[PolicyRow]) -> list[PolicyRow]:
-    """The plain votes among the rows, the cheapest first."""
-    return sorted((row for row in rows if row.policy.startswith("cons@")), key=lambda row: row.cost)
+def colours(rows: Sequence[PolicyRow]) -> dict[str, str]:
+    """A colour for every policy, the same in all pictures; votes are grey."""
+    others = dict.fromkeys(row.policy for row in rows if not row.is_vote)
+    found = {row.policy: GREY for row in rows if row.is_vote}
+    return found | {name: PALETTE[n % len(PALETTE)] for n, name in enumerate(others)}
 
 
 def scale(rows: Sequence[PolicyRow]) -> tuple[float, float]:
@@ -52,44 +81,90 @@ def scale(rows: Sequence[PolicyRow]) -> tuple[float, float]:
     return min(shown) - _MARGIN, max(shown) + _MARGIN
 
 
+def draw_pareto(rows: Sequence[PolicyRow]) -> Figure:
+    """Accuracy against cost, and against latency; the rows are of one file."""
+    figure = Figure(figsize=(13, 5.5), layout="constrained")
+    for axis, axes in zip(axes_of(rows), figure.subplots(1, 2), strict=True):
+        _draw(rows, axis, axes)
+    return figure
+
+
 def _draw(rows: Sequence[PolicyRow], axis: Axis, axes: Axes) -> None:
-    votes = [row for row in votes_of(rows) if getattr(row, axis.field) is not None]
-    others = [row for row in rows if row not in votes and getattr(row, axis.field) is not None]
+    colour = colours(rows)
+    votes = sorted((row for row in rows if row.is_vote), key=lambda row: row.cost)
+    axes.plot(*_places(votes, axis), "-", color=GREY, label="plain votes, cons@n")
+    best = frontier(rows, axis.field)
+    x, y = _places([*best, *best[-1:]], axis)
     axes.plot(
-        [getattr(row, axis.field) for row in votes],
-        [100 * row.accuracy for row in votes],
-        "o-",
-        color="0.55",
-        label="cons@n",
+        [*x[:-1], max(_places(rows, axis)[0])],
+        y,
+        drawstyle="steps-post",
+        color="black",
+        linestyle=":",
+        label="best so far (Pareto front)",
     )
-    for row in votes:
+    for number, row in enumerate([*votes, *(row for row in rows if not row.is_vote)]):
         place = (getattr(row, axis.field), 100 * row.accuracy)
-        axes.annotate(
-            row.policy.removeprefix("cons@"),
-            place,
-            xytext=(4, -11),
-            textcoords="offset points",
-            fontsize=8,
-            color="0.4",
+        axes.plot(
+            *place,
+            marker="o" if row.is_vote else _MARKERS[(number - len(votes)) % len(_MARKERS)],
+            markersize=6 if row.is_vote else 9,
+            color=colour[row.policy],
+            markeredgecolor="black" if row in best else colour[row.policy],
+            linestyle="",
         )
-    for number, row in enumerate(others):
-        axes.errorbar(
-            [getattr(row, axis.field)],
-            [100 * row.accuracy],
-            yerr=[
-                [100 * (row.accuracy - row.accuracy_low)],
-                [100 * (row.accuracy_high - row.accuracy)],
-            ],
-            fmt="osD^v<>P"[number // 10 % 8],
-            color=f"C{number % 10}",
-            elinewidth=0.5,
-            label=row.policy.replace("$", r"\$"),
+        below = row.is_vote or number % 2
+        axes.annotate(
+            row.policy.replace("$", r"\$"),
+            place,
+            xytext=(0, -15 if below else 9),
+            ha="center",
+            textcoords="offset points",
+            fontsize=8 if row.is_vote else 9,
+            color=colour[row.policy],
+            weight="normal" if row.is_vote else "bold",
         )
     axes.set_ylim(scale(rows))
     axes.set_xscale("log")
+    axes.margins(x=0.15)
     axes.xaxis.set_major_formatter(EngFormatter(sep=""))
     axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlabel(axis.title)
+    axes.set_xlabel(axis.title + " (log scale)")
     axes.set_ylabel("accuracy, %")
     axes.grid(alpha=0.3)
-    axes.legend(fontsize=7)
+    axes.legend(fontsize=8, loc="lower right")
+
+
+def _places(rows: Sequence[PolicyRow], axis: Axis) -> tuple[list[float], list[float]]:
+    return [getattr(row, axis.field) for row in rows], [100 * row.accuracy for row in rows]
+
+
+def draw_differences(rows: Sequence[PolicyRow]) -> Figure:
+    """Points of accuracy above the vote of equal cost, paired by question; rows without such a vote are left out."""
+    shown = [row for row in rows if row.difference is not None]
+    colour = colours(rows)
+    figure = Figure(figsize=(9, 1.6 + 0.4 * len(shown)), layout="constrained")
+    axes = figure.subplots()
+    for place, row in enumerate(reversed(shown)):
+        middle, low, high = (100 * (value or 0.0) for value in _interval(row))
+        axes.errorbar(
+            middle,
+            place,
+            xerr=[[middle - low], [high - middle]],
+            fmt="o",
+            capsize=4,
+            color=colour[row.policy],
+        )
+    axes.set_yticks(
+        range(len(shown)),
+        [f"{row.policy.replace('$', '')} ({row.verdict})" for row in reversed(shown)],
+    )
+    axes.set_ylim(-0.7, len(shown) - 0.3)
+    axes.axvline(0.0, color=GREY)
+    axes.set_xlabel("points of accuracy above the vote of equal cost, 95 % interval")
+    axes.grid(axis="x", alpha=0.3)
+    return figure
+
+
+def _interval(row: PolicyRow) -> tuple[float | None, float | None, float | None]:
+    return row.difference, row.difference_low, row.difference_high

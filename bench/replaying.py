@@ -78,6 +78,7 @@ def replay_policy(
                 seconds=round(played.seconds, 3),
                 traces=played.started,
                 clusters=played.clusters,
+                lengths=dict(played.lengths),
             )
             advance()
 

@@ -4,68 +4,147 @@ import csv
 import io
 import json
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import msgspec
 
-from bench.comparison import PolicyRow
+from bench.comparison import PolicyRow, compare_policies, frontier
+from bench.distributions import Distribution, distributions
+from bench.outcomes import Outcome
+from bench.signatures import findings
+from bench.swept import Series, swept_settings
 
-__all__ = ["as_csv", "as_json", "as_markdown"]
+__all__ = ["Comparison", "as_csv", "as_json", "as_markdown", "compared", "maybe"]
+
+
+class Comparison(NamedTuple):
+    """All that `compare` shows; `judge_price` is per judge token, in reasoner tokens."""
+
+    judge_price: float
+    rows: Sequence[PolicyRow]
+    findings: Sequence[str]
+    distributions: Sequence[Distribution]
+    series: Sequence[Series]
+
+
+def compared(outcomes: Sequence[Outcome], *, judge_price: float) -> Comparison:
+    """The comparison of all policies in `outcomes`."""
+    rows = compare_policies(outcomes, judge_price=judge_price)
+    return Comparison(
+        judge_price, rows, findings(rows), distributions(outcomes), swept_settings(rows)
+    )
+
 
 _HEAD = (
     "| policy | accuracy | 95 % interval | tokens/question | judge tokens | saved, net | in sequence | traces "
-    "| equal-cost vote | above it, points | 95 % interval | p |"
+    "| equal-cost vote | above it, points | 95 % interval | p | verdict |"
+)
+
+_SERIES_HEAD = (
+    "| {} | accuracy | 95 % interval | tokens/question | judge tokens | saved before the judge's bill | saved, net "
+    "| clusters | largest |"
 )
 
 
-def as_markdown(rows: Sequence[PolicyRow], findings: Sequence[str]) -> str:
-    """A table for every file, then the findings."""
+def as_markdown(comparison: Comparison) -> str:
+    """For every file what to choose and a table of all policies; then swept settings and findings."""
     parts = []
-    for file in dict.fromkeys(row.file for row in rows):
-        lines = [_line(row) for row in rows if row.file == file]
-        title = f"## {_plain(file)}, {rows[0].questions} questions"
-        parts.append("\n".join([title, "", _HEAD, "|---" * 12 + "|", *lines]))
-    if findings:
-        parts.append("\n".join(["## Signatures", "", *(f"- {_plain(each)}" for each in findings)]))
+    for file in dict.fromkeys(row.file for row in comparison.rows):
+        own = [row for row in comparison.rows if row.file == file]
+        title = f"## {_plain(file)}, {own[0].questions} questions"
+        parts.append("\n".join([title, "", *(_choice(row) for row in frontier(own))]))
+        parts.append("\n".join([_HEAD, "|---" * 13 + "|", *(_line(row) for row in own)]))
+        parts.extend(_series(each) for each in comparison.series if each.file == file)
+    if comparison.findings:
+        items = [f"- {_plain(each)}" for each in comparison.findings]
+        parts.append("\n".join(["## Signatures", "", *items]))
     return "\n\n".join(parts) + "\n"
 
 
 def as_csv(rows: Sequence[PolicyRow]) -> str:
     """One line per row under a line of names; what is unknown is empty."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, PolicyRow.__struct_fields__, lineterminator="\n")
+    names = [*PolicyRow.__struct_fields__, "verdict"]
+    writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
-    writer.writerows(msgspec.to_builtins(row) for row in rows)
+    writer.writerows({**msgspec.to_builtins(row), "verdict": row.verdict} for row in rows)
     return text.getvalue()
 
 
-def as_json(rows: Sequence[PolicyRow], findings: Sequence[str]) -> str:
-    """The rows and the findings as one object."""
-    content = {"rows": msgspec.to_builtins(list(rows)), "findings": list(findings)}
+def as_json(comparison: Comparison) -> str:
+    """The whole comparison as one object; swept settings name their policies, whose rows are in `rows`."""
+    rows = comparison.rows
+    content = {
+        "judge_price": comparison.judge_price,
+        "rows": [{**msgspec.to_builtins(row), "verdict": row.verdict} for row in rows],
+        "frontier": {
+            file: [row.policy for row in frontier([row for row in rows if row.file == file])]
+            for file in dict.fromkeys(row.file for row in rows)
+        },
+        "findings": list(comparison.findings),
+        "distributions": [msgspec.to_builtins(each) for each in comparison.distributions],
+        "series": [
+            {**each._asdict(), "rows": [row.policy for row in each.rows]}
+            for each in comparison.series
+        ],
+    }
     return json.dumps(content, indent=2) + "\n"
 
 
+def _choice(row: PolicyRow) -> str:
+    against = f"; {row.verdict} with the vote of equal cost" if row.verdict == "level" else ""
+    if row.verdict in ("better", "worse"):
+        against = f"; {row.verdict} than the vote of equal cost"
+    return f"- from {row.cost:,.0f} tokens: {_plain(row.policy)}, {row.accuracy:.1%}{against}"
+
+
+def _series(series: Series) -> str:
+    lines = [
+        _row(
+            _plain(value),
+            f"{row.accuracy:.1%}",
+            f"{row.accuracy_low:.1%} to {row.accuracy_high:.1%}",
+            f"{row.tokens:,.0f}",
+            f"{row.judge_tokens:,.0f}",
+            maybe(row.saved_before_judge, ".1%"),
+            maybe(row.saved, ".1%"),
+            maybe(row.clusters, ".1f"),
+            maybe(row.largest_cluster, ".0%"),
+        )
+        for value, row in zip(series.values, series.rows, strict=True)
+    ]
+    title = f"### {_plain(series.setting)} of {_plain(series.policy)}"
+    head = _SERIES_HEAD.format(_plain(series.setting))
+    return "\n".join([title, "", head, "|---" * 9 + "|", *lines])
+
+
 def _line(row: PolicyRow) -> str:
-    cells = [
+    return _row(
         _plain(row.policy),
         f"{row.accuracy:.1%}",
         f"{row.accuracy_low:.1%} to {row.accuracy_high:.1%}",
         f"{row.tokens:,.0f}",
         f"{row.judge_tokens:,.0f}",
-        _share(row.saved),
-        "" if row.sequential_tokens is None else f"{row.sequential_tokens:,.0f}",
+        maybe(row.saved, ".1%"),
+        maybe(row.sequential_tokens, ",.0f"),
         f"{row.traces:.1f}",
-        "" if row.rival_votes is None else f"cons@{row.rival_votes:.1f}",
+        maybe(row.rival_votes, ".1f", "cons@"),
         _points(row.difference),
         f"{_points(row.difference_low)} to {_points(row.difference_high)}"
         if row.difference is not None
         else "",
-        "" if row.p_value is None else f"{row.p_value:.2f}",
-    ]
+        maybe(row.p_value, ".2f"),
+        row.verdict,
+    )
+
+
+def _row(*cells: str) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _share(value: float | None) -> str:
-    return "" if value is None else f"{value:.1%}"
+def maybe(value: float | None, form: str, head: str = "") -> str:
+    """The value in this form, or nothing where it is unknown."""
+    return "" if value is None else head + format(value, form)
 
 
 def _points(value: float | None) -> str:

@@ -92,7 +92,17 @@ def play_parallel_probe(
         started=len(branches),
         finished=tuple(trace.answer for trace in finished),
         finished_tokens=sum(trace.tokens for trace in finished),
+        lengths=_lengths(branches),
     )
+
+
+def _lengths(branches: Sequence[_Branch]) -> dict[str, tuple[int, ...]]:
+    """Tokens of every trace by its fate; one that still ran when the majority was settled was stopped."""
+    lengths: dict[str, tuple[int, ...]] = {}
+    for branch in branches:
+        fate = "pruned" if branch.pruned else "finished" if branch.finished else "stopped"
+        lengths[fate] = (*lengths.get(fate, ()), branch.tokens)
+    return lengths
 
 
 def _majority(branches: Sequence[_Branch]) -> tuple[str, float]:

@@ -4,7 +4,16 @@ deepprune-bench compare sweeps/aime --out reports/aime
 """
 
 import argparse
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.commands.flags import price
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from bench.written import Comparison
 
 __all__ = ["add_arguments", "run"]
 
@@ -17,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     parser.add_argument(
         "--judge-price",
-        type=float,
+        type=price,
         default=1.0,
         metavar="P",
         help="cost of a judge token in reasoner tokens: judge parameters / reasoner parameters",
@@ -25,31 +34,46 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Writes table.md, table.csv, table.json, pareto-N.png, pareto-N.svg and page.html; prints the table."""
-    from bench.comparison import compare_policies
+    """Writes table.md, table.csv, table.json, page.html and pictures (PNG, SVG); prints the table."""
     from bench.outcomes import read_outcomes
     from bench.page import build_page
-    from bench.plots import draw_pareto
-    from bench.signatures import findings
-    from bench.written import as_csv, as_json, as_markdown
+    from bench.written import as_csv, as_json, as_markdown, compared
     from orchestrator.errors import ConfigError
     from orchestrator.journal import write_run_file
 
     outcomes = [outcome for path in arguments.outcomes for outcome in read_outcomes(path)]
-    rows = compare_policies(outcomes, judge_price=arguments.judge_price)
-    found = findings(rows)
+    comparison = compared(outcomes, judge_price=arguments.judge_price)
     try:
         arguments.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(
             f"{arguments.out} cannot be made ({error}); give another --out."
         ) from error
-    write_run_file(arguments.out, "table.md", as_markdown(rows, found))
-    write_run_file(arguments.out, "table.csv", as_csv(rows))
-    write_run_file(arguments.out, "table.json", as_json(rows, found))
-    write_run_file(arguments.out, "page.html", build_page(rows, found))
-    for number, file in enumerate(dict.fromkeys(row.file for row in rows), start=1):
+    markdown = as_markdown(comparison)
+    write_run_file(arguments.out, "table.md", markdown)
+    write_run_file(arguments.out, "table.csv", as_csv(comparison.rows))
+    write_run_file(arguments.out, "table.json", as_json(comparison))
+    write_run_file(arguments.out, "page.html", build_page(comparison))
+    for name, figure in _pictures(comparison):
         for ending in ("png", "svg"):
-            own = [row for row in rows if row.file == file]
-            draw_pareto(own, arguments.out / f"pareto-{number}.{ending}")
-    print(as_markdown(rows, found), end="")
+            metadata = {"Date": None} if ending == "svg" else None
+            figure.savefig(arguments.out / f"{name}.{ending}", dpi=120, metadata=metadata)
+    print(markdown, end="")
+
+
+def _pictures(comparison: "Comparison") -> "Iterator[tuple[str, Figure]]":
+    """The pictures by name; files and swept settings are numbered in the order of the table."""
+    from bench.detail_plots import draw_distributions, draw_series
+    from bench.plots import draw_differences, draw_pareto
+
+    files = dict.fromkeys(row.file for row in comparison.rows)
+    for number, file in enumerate(files, start=1):
+        rows = [row for row in comparison.rows if row.file == file]
+        yield f"pareto-{number}", draw_pareto(rows)
+        if any(row.difference is not None for row in rows):
+            yield f"difference-{number}", draw_differences(rows)
+        found = [each for each in comparison.distributions if each.file == file]
+        if found:
+            yield f"distributions-{number}", draw_distributions(found)
+    for number, series in enumerate(comparison.series, start=1):
+        yield f"sweep-{number}", draw_series(series)

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.commands.flags import positive
+
 if TYPE_CHECKING:
     from bench.outcomes import Outcome
 
@@ -27,16 +29,24 @@ def add_live_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--judge-endpoint", metavar="URL")
     group.add_argument("--judge", metavar="SPEC", help="a name in configs/judges, or a YAML file")
     group.add_argument("--local", action="store_true", help="the bundled nano models")
-    group.add_argument("--questions", type=Path, metavar="FILE", help="id, question, answer")
     group.add_argument(
-        "--prompt", default="plain", metavar="NAME", help="in configs/prompts, or a YAML file"
+        "--questions",
+        metavar="FILE|NAME",
+        help="a file with id, question, answer; or aime24, aime25, math-500, gpqa, amc, gsm8k from the hub",
+    )
+    group.add_argument(
+        "--prompt",
+        metavar="NAME",
+        help="in configs/prompts, or a YAML file; default: plain, or what the named benchmark wants",
     )
     group.add_argument("--config", type=Path, metavar="FILE", help="YAML with any of the settings")
     group.add_argument("--set", action="append", default=[], metavar="A.B=C")
-    group.add_argument("--at-once", type=int, default=4, metavar="N", help="questions side by side")
+    group.add_argument(
+        "--at-once", type=positive, default=4, metavar="N", help="questions side by side"
+    )
     group.add_argument(
         "--streams",
-        type=int,
+        type=positive,
         default=64,
         metavar="N",
         help="streams open at once, over all questions",
@@ -54,21 +64,22 @@ def play_live(
     import asyncio
     import sys
 
+    from bench.datasets import HUB, read_named
     from bench.live import LivePlan, run_live
     from bench.policies import parse_policy
     from bench.progress import progress_bar
     from bench.prompts import prompted, read_prompt
     from orchestrator.errors import ConfigError
     from orchestrator.interrupts import Interrupts
-    from orchestrator.questions import read_questions
 
     if arguments.questions is None:
-        raise ConfigError("There are no questions; give --questions FILE.")
+        raise ConfigError("There are no questions; give --questions FILE or a name such as aime24.")
     if not arguments.local and not arguments.endpoint:
         raise ConfigError(
             "No reasoner is given; name its server with --endpoint URL, or use --local."
         )
-    prompt = read_prompt(arguments.prompt)
+    known = HUB.get(arguments.questions.lower())
+    prompt = read_prompt(arguments.prompt or (known.prompt if known else "plain"))
     flags = {path: getattr(arguments, flag) for flag, path in _FLAGS.items()}
     specs = [
         parse_policy(
@@ -80,15 +91,15 @@ def play_live(
         )
         for text in policies
     ]
-    questions = [prompted(question, prompt) for question in read_questions(arguments.questions)]
+    questions = [prompted(question, prompt) for question in read_named(arguments.questions)]
     interrupts = Interrupts(lambda text: print(text, file=sys.stderr))
     plan = LivePlan(
         questions=questions,
         specs=specs,
         out=out,
         traces=traces,
-        at_once=max(1, arguments.at_once),
-        streams=max(1, arguments.streams),
+        at_once=arguments.at_once,
+        streams=arguments.streams,
         local=arguments.local,
         keys=(os.environ.get("OPENAI_API_KEY"), os.environ.get("DEEPPRUNE_JUDGE_API_KEY")),
     )

@@ -6,6 +6,7 @@ deepprune-bench record --endpoint http://gpu:8000/v1 --questions aime.jsonl --tr
 import argparse
 from pathlib import Path
 
+from bench.commands.flags import positive
 from bench.commands.live import add_live_arguments, play_live
 
 __all__ = ["add_arguments", "run"]
@@ -13,7 +14,9 @@ __all__ = ["add_arguments", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of this command."""
-    parser.add_argument("--traces", type=int, default=64, metavar="N", help="for every question")
+    parser.add_argument(
+        "--traces", type=positive, default=64, metavar="N", help="for every question"
+    )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     add_live_arguments(parser)
 

@@ -5,11 +5,14 @@ deepprune-bench run --endpoint http://gpu:8000/v1 --questions aime.jsonl --polic
 """
 
 import argparse
+import contextlib
 import json
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.commands.flags import positive
 from bench.commands.live import add_live_arguments, play_live
 
 if TYPE_CHECKING:
@@ -18,7 +21,15 @@ if TYPE_CHECKING:
     from bench.recorded import RecordedQuestion
     from bench.replaying import ReplayPlan
 
-__all__ = ["add_arguments", "add_replay_arguments", "plan_of", "read_half", "run"]
+__all__ = [
+    "add_arguments",
+    "add_ray_argument",
+    "add_replay_arguments",
+    "plan_of",
+    "read_half",
+    "replayer",
+    "run",
+]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,6 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--effort", metavar="low|medium|high", help="what auto may spend")
     add_replay_arguments(parser)
+    add_ray_argument(parser)
     parser.add_argument("--json", action="store_true", help="one JSON line per policy and file")
     parser.add_argument(
         "--out",
@@ -51,8 +63,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def add_replay_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags that say how traces are drawn and judged."""
-    parser.add_argument("--max-traces", type=_positive, default=128, metavar="N")
-    parser.add_argument("--resamples", type=_positive, default=20, metavar="N")
+    parser.add_argument("--max-traces", type=positive, default=128, metavar="N")
+    parser.add_argument("--resamples", type=positive, default=20, metavar="N")
     parser.add_argument("--seed", type=int, default=0, metavar="N")
     parser.add_argument(
         "--half",
@@ -72,12 +84,21 @@ def add_replay_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--checkpoint-tokens",
-        type=_positive,
+        type=positive,
         metavar="N",
         help="checkpoint after so many tokens; default: reasoning words, 1500 without text",
     )
     parser.add_argument(
-        "--capacity", type=_positive, metavar="N", help="streams that the server runs at once"
+        "--capacity", type=positive, metavar="N", help="streams that the server runs at once"
+    )
+
+
+def add_ray_argument(parser: argparse.ArgumentParser) -> None:
+    """The flag that spreads a replay over machines."""
+    parser.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="replay in Ray tasks, one question each: HOST:PORT, auto, or local",
     )
 
 
@@ -101,29 +122,46 @@ def _replay(arguments: argparse.Namespace) -> "list[Outcome]":
     from bench.outcomes import write_outcomes
     from bench.policies import parse_policy
     from bench.progress import progress_bar
-    from bench.replaying import replay_policy
 
     effort = [f"policy.effort={arguments.effort}"] if arguments.effort else []
     specs = [parse_policy(text, effort) for text in arguments.policy]
     plan = plan_of(arguments)
     files = [(str(path), read_half(path, arguments.half)) for path in arguments.replay]
     total = len(specs) * plan.resamples * sum(len(questions) for _, questions in files)
-    with progress_bar(total) as advance:
+    with replayer(arguments.ray) as replay, progress_bar(total) as advance:
         outcomes = [
             outcome
             for file, questions in files
             for spec in specs
-            for outcome in replay_policy(spec, questions, plan, file=file, advance=advance)
+            for outcome in replay(spec, questions, plan, file=file, advance=advance)
         ]
     if arguments.out:
         write_outcomes(arguments.out, outcomes)
     return outcomes
 
 
+@contextlib.contextmanager
+def replayer(address: str | None) -> "Iterator[Callable[..., Iterator[Outcome]]]":
+    """`replay_policy`, in this process or, with the address of a Ray cluster, over its tasks."""
+    if address is None:
+        from bench.replaying import replay_policy
+
+        yield replay_policy
+    else:
+        from bench.rays import connected
+
+        with connected(address) as cluster:
+            yield cluster.replay
+
+
 def _play_live(arguments: argparse.Namespace) -> "list[Outcome]":
     from bench.outcomes import write_outcomes
     from orchestrator.errors import ConfigError
 
+    if arguments.ray is not None:
+        raise ConfigError(
+            "--ray spreads replays; a live run is one process with thousands of streams: raise --at-once."
+        )
     if arguments.out is None:
         raise ConfigError("Live runs are kept; give a folder with --out DIR.")
     if arguments.effort:
@@ -180,12 +218,6 @@ def read_half(path: Path, half: str) -> "list[RecordedQuestion]":
     if not questions:
         raise DatasetError(f"{path} has no question in the half '{half}'; choose --half all.")
     return questions
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number of at least 1")
-    return int(text)
 
 
 def _auroc(text: str) -> "Auroc":

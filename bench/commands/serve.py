@@ -6,23 +6,30 @@ deepprune-bench serve aime24.json --port 8000 --speed 20
 import argparse
 from pathlib import Path
 
+from bench.commands.flags import chance, speed
+
 __all__ = ["add_arguments", "run"]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of this command."""
+    faults = {"reset": "breaks", "stall": "falls silent", "busy": "is refused with 503"}
     parser.add_argument("recording", type=Path, help="what run --replay takes")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="default: a free one")
     parser.add_argument(
-        "--speed", type=float, default=1.0, help="times as fast as the model of a server"
+        "--speed", type=speed, default=1.0, metavar="X", help="times as fast as a large GPU"
     )
     parser.add_argument(
         "--seed", type=int, default=0, help="for the order of traces and the faults"
     )
-    for fault in ("reset", "stall", "busy"):
+    for fault, what in faults.items():
         parser.add_argument(
-            f"--{fault}", type=float, default=0.0, metavar="P", help="chance per request"
+            f"--{fault}",
+            type=chance,
+            default=0.0,
+            metavar="P",
+            help=f"chance that a request {what}",
         )
 
 
@@ -32,6 +39,7 @@ def run(arguments: argparse.Namespace) -> None:
 
     from bench.readers import read_recorded
     from bench.replay_server import Faults, ReplayServer, serving
+    from orchestrator.errors import ConfigError
 
     server = ReplayServer(
         read_recorded(arguments.recording),
@@ -45,4 +53,9 @@ def run(arguments: argparse.Namespace) -> None:
             print(url, flush=True)
             await asyncio.Event().wait()
 
-    asyncio.run(serve())
+    try:
+        asyncio.run(serve())
+    except OSError as error:
+        raise ConfigError(
+            f"Cannot listen on {arguments.host}:{arguments.port} ({error.strerror}); give another --port."
+        ) from error

@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
+from bench.commands.run import add_ray_argument
+
 if TYPE_CHECKING:
     from bench.grid import Grid
 
@@ -23,16 +25,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--replay", type=Path, action="append", required=True, metavar="FILE")
     parser.add_argument("--half", choices=("tune", "report", "all"), default="all")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    add_ray_argument(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Plays what the folder does not hold yet; prints one JSON line per policy and file."""
-    from bench.commands.run import read_half
+    from bench.commands.run import read_half, replayer
     from bench.grid import policies_of, read_grid
     from bench.outcomes import policy_line, read_outcomes, write_outcomes
     from bench.policies import parse_policy
     from bench.progress import progress_bar
-    from bench.replaying import ReplayPlan, replay_policy
+    from bench.replaying import ReplayPlan
 
     grid = read_grid(arguments.grid)
     specs = [parse_policy(text) for text in policies_of(grid)]
@@ -45,12 +48,13 @@ def run(arguments: argparse.Namespace) -> None:
     )
     _claim(arguments.out, _identity(arguments, grid))
     files = [(str(path), read_half(path, arguments.half)) for path in arguments.replay]
-    with progress_bar(len(files) * len(specs), "policies") as advance:
+    total = len(files) * len(specs)
+    with replayer(arguments.ray) as replay, progress_bar(total, "policies") as advance:
         for number, (file, questions) in enumerate(files):
             for spec in specs:
                 kept = arguments.out / f"{number:02d}-{quote(spec.label, safe='')}.jsonl"
                 if not kept.exists():
-                    write_outcomes(kept, replay_policy(spec, questions, plan, file=file))
+                    write_outcomes(kept, replay(spec, questions, plan, file=file))
                 print(json.dumps(policy_line(read_outcomes(kept))), flush=True)
                 advance()
 

@@ -5,10 +5,12 @@ import json
 import pytest
 
 from bench.cli import main
-from bench.comparison import compare_policies
+from bench.comparison import compare_policies, frontier
+from bench.distributions import distributions
 from bench.outcomes import Outcome, write_outcomes
 from bench.signatures import findings
-from bench.written import as_csv, as_markdown
+from bench.swept import swept_settings
+from bench.written import as_csv, as_markdown, compared
 
 
 def outcomes(policy, corrects, tokens, **changes):
@@ -127,7 +129,8 @@ def test_without_a_vote_only_the_judge_can_be_found_fault_with():
 
 
 def test_names_from_files_cannot_break_a_table():
-    text = as_markdown(list(rows(outcomes("a|b\nc", [1], 5)).values()), ["x\ny"])
+    comparison = compared(outcomes("a|b\nc", [1], 5), judge_price=1.0)
+    text = as_markdown(comparison._replace(findings=["x\ny"]))
     assert "| a\\|b c | 100.0% |" in text
     assert "- x y" in text
 
@@ -145,11 +148,13 @@ def test_compare_writes_tables_plots_and_a_page_that_needs_no_network(tmp_path, 
     out = tmp_path / "report"
     assert main(["compare", str(tmp_path / "o.jsonl"), "--out", str(out)]) == 0
     assert "cons@4" in capsys.readouterr().out
-    names = {"table.md", "table.csv", "table.json", "page.html", "pareto-1.png", "pareto-1.svg"}
+    names = {"table.md", "table.csv", "table.json", "page.html"}
+    pictures = ("pareto-1", "difference-1")
+    names |= {f"{name}.{ending}" for name in pictures for ending in ("png", "svg")}
     assert {path.name for path in out.iterdir()} == names
     page = (out / "page.html").read_text(encoding="utf-8")
     assert "<script>alert" not in page
-    assert "src=" not in page.split("</head>")[0]
+    assert "src=" not in page.split("</head>")[1]
     assert 'src="http' not in page
     table = json.loads((out / "table.json").read_text())
     assert len(table["rows"]) == 3
@@ -162,3 +167,81 @@ def test_a_folder_that_cannot_be_made_is_named(tmp_path, capsys):
     (tmp_path / "file").write_text("")
     assert main(["compare", str(tmp_path / "o.jsonl"), "--out", str(tmp_path / "file")]) == 2
     assert "cannot be made" in capsys.readouterr().err
+
+
+def test_a_wrong_price_is_refused(tmp_path, capsys):
+    for price in ("-1", "much", "inf", "nan"):
+        with pytest.raises(SystemExit) as caught:
+            main(["compare", "x.jsonl", "--out", str(tmp_path), f"--judge-price={price}"])
+        assert caught.value.code == 2
+        assert "is not a price of at least 0" in capsys.readouterr().err
+
+
+# --- what to choose -------------------------------------------------------------------------------
+
+
+def test_the_front_holds_what_nothing_beats_in_both():
+    dear = outcomes("dear", [1, 1, 1, 0], 900)
+    found = rows(ONE, FOUR, dear, outcomes("mine", [1, 1, 0, 0], 200))
+    assert [row.policy for row in frontier(list(found.values()))] == ["cons@1", "mine", "cons@4"]
+
+
+def test_a_verdict_needs_more_than_chance():
+    right = [1, 0] * 20
+    none = outcomes("cons@1", [0] * 40, 100), outcomes("cons@4", [0] * 40, 400)
+    all_right = outcomes("cons@1", [1] * 40, 100), outcomes("cons@4", [1] * 40, 400)
+    assert rows(*none, outcomes("m", right, 200))["m"].verdict == "better"
+    assert rows(*all_right, outcomes("m", right, 200))["m"].verdict == "worse"
+    assert rows(ONE, FOUR, outcomes("m", [1, 1, 0, 0], 200))["m"].verdict == "level"
+    assert rows(ONE, FOUR, outcomes("m", [1] * 4, 500))["m"].verdict == "dearer than every vote"
+    assert rows(ONE, FOUR, outcomes("m", [1] * 4, 50))["m"].verdict == "no vote to compare with"
+    assert rows(ONE, FOUR)["cons@4"].verdict == ""
+
+
+# --- distributions and swept settings -------------------------------------------------------------
+
+
+def test_traces_are_counted_by_length_and_fate():
+    lengths = {"finished": (100, 100), "pruned": (10, 0)}
+    (found,) = distributions(outcomes("m", [1, 0], 210, lengths=lengths, clusters=(2, 1)))
+    assert {fate: sum(counts) for fate, counts in found.traces.items()} == {
+        "finished": 4,
+        "pruned": 2,
+    }
+    assert found.tokens == {"finished": 200.0, "pruned": 10.0}
+    assert found.clusters == {1: 2, 2: 2}
+    assert distributions(outcomes("m", [1], 5)) == []
+
+
+def test_a_setting_that_alone_differs_makes_a_series():
+    swept = rows(
+        ONE,
+        FOUR,
+        outcomes("d@8:tau=0.5", [1], 10),
+        outcomes("d@8:tau=0.25", [1], 20),
+        outcomes("d@16:tau=0.25", [1], 30),
+        outcomes("other:tau=0.1", [1], 30),
+    )
+    found = {(each.policy, each.setting): each for each in swept_settings(list(swept.values()))}
+    assert {key: list(each.values) for key, each in found.items()} == {
+        ("d@8", "tau"): ["0.25", "0.5"],
+        ("d:tau=0.25", "traces"): ["8", "16"],
+    }
+    assert [row.policy for row in found["d@8", "tau"].rows] == ["d@8:tau=0.25", "d@8:tau=0.5"]
+
+
+def test_a_sweep_is_shown_in_all_forms(tmp_path, capsys):
+    lengths = {"finished": (100,), "pruned": (30,)}
+    swept = [
+        outcome
+        for tau in ("0.25", "0.5")
+        for outcome in outcomes(f"d:tau={tau}", [1] * 4, 200, clusters=(3, 1), lengths=lengths)
+    ]
+    write_outcomes(tmp_path / "o.jsonl", [*ONE, *FOUR, *swept])
+    out = tmp_path / "report"
+    assert main(["compare", str(tmp_path / "o.jsonl"), "--out", str(out)]) == 0
+    assert "### tau of d\n\n| tau | accuracy |" in capsys.readouterr().out
+    assert "<h3>tau of d</h3>" in (out / "page.html").read_text(encoding="utf-8")
+    assert json.loads((out / "table.json").read_text())["series"][0]["values"] == ["0.25", "0.5"]
+    for name in ("sweep-1.png", "distributions-1.svg"):
+        assert (out / name).stat().st_size > 1000

@@ -1,5 +1,6 @@
 import asyncio
 import json
+import sys
 
 import pytest
 
@@ -155,8 +156,8 @@ async def test_what_is_finished_is_not_asked_again(tmp_path):
     assert (tmp_path / "cons@2" / ".0002-q1.cut-1" / "journal.jsonl").exists()
 
 
-async def until(holds):
-    async with asyncio.timeout(10):
+async def until(holds, seconds=10):
+    async with asyncio.timeout(seconds):
         while not holds():  # noqa: ASYNC110  the server has no event for it
             await asyncio.sleep(0.01)
 
@@ -208,6 +209,59 @@ async def test_a_benchmark_of_another_kind_is_not_mixed_in(tmp_path):
         await played(plan(url, tmp_path, "cons@1", questions=QUESTIONS[:1]))
         with pytest.raises(ConfigError, match="give another --out"):
             await played(plan(url, tmp_path, "cons@1", traces=9))
+
+
+async def test_a_finished_question_is_not_taken_for_another(tmp_path):
+    async with serving(ReplayServer(recording(), model=FAST)) as url:
+        await played(plan(url, tmp_path, "cons@1", questions=QUESTIONS[:1]))
+        other = [Question(id="q0", question="Question 1?", gold="1")]
+        with pytest.raises(ConfigError, match="was run with another question"):
+            await played(plan(url, tmp_path, "cons@1", questions=other))
+        spec = parse_policy("cons@1", ["policy.min_ballots=2"], flags={"endpoint.urls": (url,)})
+        with pytest.raises(ConfigError, match="was run with another question"):
+            await played(plan(url, tmp_path, questions=QUESTIONS[:1], specs=[spec]))
+    moved = ReplayServer(recording(), model=FAST)
+    async with serving(moved) as url:
+        outcomes, _ = await played(plan(url, tmp_path, "cons@1", questions=QUESTIONS[:1]))
+    assert len(outcomes) == 1
+    assert moved.generated_tokens <= 1  # a greeting alone
+
+
+async def test_a_killed_run_goes_on_without_paying_twice(tmp_path, questions):
+    slow = ServerModel(first_token_seconds=0.0, step_seconds=0.02, step_seconds_per_stream=0.0)
+    server = ReplayServer(recording(), model=slow)
+    out = tmp_path / "out"
+    async with serving(server) as url:
+        command = [sys.executable, "-m", "bench.cli", "run", "--endpoint", url, "--at-once", "1"]
+        command += [
+            "--questions",
+            str(questions),
+            "--policy",
+            "cons@2",
+            "--out",
+            str(out),
+            "--json",
+        ]
+        first = await asyncio.create_subprocess_exec(*command)
+        reports = out.glob
+        await until(lambda: list(reports("cons@2/*/report.json")) and server.live, seconds=60)
+        first.kill()
+        await first.wait()
+        await until(lambda: server.live == 0)
+        kept = {path: path.read_bytes() for path in reports("cons@2/*/*.json*")}
+        finished = [path.parent for path in kept if path.name == "report.json"]
+        spent = server.generated_tokens
+        second = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+        shown, _ = await second.communicate()
+    assert second.returncode == 0
+    assert json.loads(shown)["questions"] == 3
+    assert 1 <= len(finished) < 3
+    for path in (path for path in kept if path.parent in finished):
+        assert path.read_bytes() == kept[path]
+    names = {folder.name.rpartition("-")[2] for folder in finished}
+    again = [o for o in read_outcomes(out / "outcomes.jsonl") if o.question_id not in names]
+    greeting = 1
+    assert server.generated_tokens - spent == sum(o.tokens for o in again) + greeting
 
 
 async def test_what_cannot_run_live_is_refused_before_any_token(tmp_path):
@@ -308,7 +362,7 @@ async def test_a_live_run_prints_the_same_lines_as_a_replay(
         ([], "Give recorded traces with --replay FILE, or servers"),
         (["--local", "--replay", "x.json"], "Give recorded traces with --replay FILE, or servers"),
         (["--endpoint", "http://gpu:1/v1"], "give a folder with --out"),
-        (["--endpoint", "http://gpu:1/v1", "--out", "x"], "give --questions FILE"),
+        (["--endpoint", "http://gpu:1/v1", "--out", "x"], "give --questions FILE or a name"),
     ],
 )
 def test_flags_that_do_not_go_together_are_refused(flags, sentence, capsys):
@@ -319,3 +373,30 @@ def test_flags_that_do_not_go_together_are_refused(flags, sentence, capsys):
 def test_recording_needs_a_server(tmp_path, questions, capsys):
     assert main(["record", "--questions", str(questions), "--out", str(tmp_path / "r")]) == 2
     assert "name its server" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (["serve", "x.json", "--speed", "0"], "0 is not a number above 0"),
+        (["serve", "x.json", "--reset", "2"], "2 is not a chance between 0 and 1"),
+        (["serve", "x.json", "--busy", "often"], "often is not a chance between 0 and 1"),
+        (["record", "--out", "x", "--traces", "0"], "0 is not a whole number of at least 1"),
+        (["record", "--out", "x", "--at-once", "-1"], "-1 is not a whole number of at least 1"),
+    ],
+)
+def test_a_wrong_number_is_refused(flags, sentence, capsys):
+    with pytest.raises(SystemExit) as caught:
+        main(flags)
+    assert caught.value.code == 2
+    assert sentence in capsys.readouterr().err
+
+
+async def test_a_port_that_is_taken_is_named(tmp_path, capsys):
+    path = tmp_path / "t.jsonl"
+    row = {"question_id": "a", "question": "?", "text": "so 1", "answer": "1", "gold": "1"}
+    path.write_text(json.dumps(row) + "\n")
+    async with serving(ReplayServer(recording(), model=FAST)) as url:
+        port = url.removesuffix("/v1").rpartition(":")[2]
+        assert await in_thread("serve", str(path), "--port", port) == 2
+    assert f"Cannot listen on 127.0.0.1:{port}" in capsys.readouterr().err
