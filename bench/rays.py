@@ -5,6 +5,7 @@ these alone; so neither the order in which tasks end nor the machine they ran on
 """
 
 import contextlib
+import logging
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -71,7 +72,7 @@ def connected(address: str) -> Iterator[RayReplay]:
     if ":" in address and "://" not in address:
         _knock(address)
     try:
-        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
+        ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise _unreachable(address) from error
     try:

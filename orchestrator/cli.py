@@ -160,7 +160,9 @@ def _add_servers(group: Any) -> None:
 
 def _add_method(group: Any) -> None:
     group.add_argument(
-        "--policy", metavar="NAME", help="deepprune, auto, consensus, pass1 or a baseline"
+        "--policy",
+        metavar="NAME",
+        help="auto, deepprune, consensus, pass1 or a baseline; default: auto, or deepprune with --judge-endpoint",
     )
     group.add_argument("--effort", metavar="low|medium|high", help="what --policy auto may spend")
     group.add_argument("--traces", metavar="N", help="traces planned for a question")

@@ -189,7 +189,9 @@ class JudgeSettings(_Section):
 class PolicySettings(_Section):
     """What decides. The letters are those of arXiv 2510.08483."""
 
-    name: PolicyName = "deepprune"
+    name: PolicyName = Field(
+        default="auto", description="unless named: deepprune where judge.url is, else auto"
+    )
     traces: int = Field(
         default=64, ge=1, le=4096, description="N, the traces planned for a question"
     )
@@ -365,8 +367,11 @@ def load_settings(
     for assigned in given:
         if assigned.path not in tree:
             raise ConfigError(unknown_key(assigned.path, assigned.origin, tree))
+    values = {item.path: item.value for item in given}
+    if values.get("judge.url"):  # who names a judge wants it asked
+        values.setdefault("policy.name", "deepprune")
     try:
-        return Settings.model_validate(nest({item.path: item.value for item in given}))
+        return Settings.model_validate(nest(values))
     except ValidationError as error:
         origins = {item.path: item.origin for item in given}
         raise ConfigError(explain(error, Settings, origins, "the settings")) from error

@@ -58,6 +58,21 @@ def test_the_default_file_loads_to_the_defaults() -> None:
     assert loaded(file=configs_folder() / "default.yaml") == Settings()
 
 
+@pytest.mark.parametrize(
+    ("flags", "policy"),
+    [
+        ({}, "auto"),
+        ({"judge.url": "http://judge:8001/v1"}, "deepprune"),
+        ({"judge.url": "http://judge:8001/v1", "policy.name": "esc"}, "esc"),
+        ({"judge.url": None}, "auto"),
+    ],
+)
+def test_auto_decides_unless_a_policy_or_a_judge_is_named(
+    flags: dict[str, Any], policy: str
+) -> None:
+    assert loaded(flags=flags).policy.name == policy
+
+
 def test_every_shipped_judge_is_a_judge_spec() -> None:
     for path in (configs_folder() / "judges").glob("*.yaml"):
         if not path.stem.endswith("-train"):

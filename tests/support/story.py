@@ -26,6 +26,8 @@ from orchestrator.core.facts import (
 )
 from orchestrator.view import RunView
 
+DEEPPRUNE = {"policy": {"name": "deepprune"}}
+
 
 class Story:
     """Collects the facts of one run; every call takes a tenth of a second."""
@@ -48,7 +50,9 @@ class Story:
             question="How many apples?",
             gold=gold,
             planned=planned,
-            settings=Settings.model_validate(settings or {}).model_dump(mode="json"),
+            settings=Settings.model_validate({**DEEPPRUNE, **(settings or {})}).model_dump(
+                mode="json"
+            ),
             capabilities={"judge": None, **server, **can},
         )
 
