@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from bench.critical_path import CriticalPath
 from bench.lengths import Lengths
 from bench.outcomes import Outcome
 from bench.policies import PolicySpec
@@ -231,6 +232,10 @@ def _put_aside(folder: Path) -> None:
 def _outcome(job: _Job) -> Outcome:
     report: dict[str, Any] = json.loads((job.folder / REPORT_FILE).read_text(encoding="utf-8"))
     reasoner, judge = report["ledger"]["reasoner"], report["ledger"]["judge"]
+    lengths, path = Lengths(), CriticalPath()
+    for entry in read_journal(job.folder):
+        lengths.note(entry)
+        path.note(entry)
     return Outcome(
         file="live",
         policy=job.spec.label,
@@ -240,19 +245,12 @@ def _outcome(job: _Job) -> Outcome:
         correct=bool(report["correct"]),
         tokens=reasoner["generated_tokens"],
         cut_tokens=reasoner["generated_tokens"] - reasoner["by_fate"]["finished"],
-        sequential_tokens=None,
+        sequential_tokens=float(path.tokens()),
         judge_tokens=judge["prompt_tokens"]
         - judge["cached_prompt_tokens"]
         + judge["completion_tokens"],
         seconds=report["seconds"],
         traces=report["traces"]["started"],
         clusters=tuple(cluster["size"] for cluster in report["clusters"]),
-        lengths=_lengths(job.folder),
+        lengths=lengths.by_fate(),
     )
-
-
-def _lengths(folder: Path) -> dict[str, tuple[int, ...]]:
-    lengths = Lengths()
-    for entry in read_journal(folder):
-        lengths.note(entry)
-    return lengths.by_fate()

@@ -352,7 +352,7 @@ async def test_a_live_run_prints_the_same_lines_as_a_replay(
         1.0,
         3,
     )
-    assert line["sequential_tokens"] is None
+    assert 0 < line["sequential_tokens"] <= line["tokens_per_question"]
     assert len(read_outcomes(out / "outcomes.jsonl")) == 3
 
 
