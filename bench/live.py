@@ -1,13 +1,15 @@
 """Questions x policies on live servers, many at once within one budget of streams; goes on after a kill.
 
-The rule: a question that has its report is never asked again. One that was under way when the program was killed
-is asked anew; its torn journal is kept beside (`.cut-1`, ...), because those tokens were spent.
+The rule: a question that has its report is never asked again, and one that was under way when the program ended goes
+on from its journal. Only one that cannot go on exactly is asked anew; its journal is kept beside (`.cut-1`, ...),
+because those tokens were spent.
 """
 
 import asyncio
 import contextlib
 import json
 import re
+import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,15 +22,22 @@ from bench.policies import PolicySpec
 from orchestrator.config import Settings
 from orchestrator.core.facts import RunStarted
 from orchestrator.core.policies import needs_confidences, needs_judge
-from orchestrator.errors import ConfigError, DatasetError, first_error
+from orchestrator.errors import ConfigError, DatasetError, DeepPruneError, first_error
 from orchestrator.fleet import Fleet, local_servers, open_fleet
 from orchestrator.interrupts import Interrupts
-from orchestrator.journal import REPORT_FILE, JournalWriter, read_journal, write_run_file
+from orchestrator.journal import (
+    JOURNAL_FILE,
+    REPORT_FILE,
+    JournalWriter,
+    read_journal,
+    write_run_file,
+)
 from orchestrator.orchestrate import refuse_total_failure
 from orchestrator.questions import Question
 from orchestrator.report import build_report, to_json_line
 from orchestrator.run import run_question
 from orchestrator.slots import Slots
+from orchestrator.standing import Standing
 from orchestrator.view import RunView
 
 __all__ = ["LivePlan", "run_live"]
@@ -186,10 +195,21 @@ async def _work(
 
     try:
         async with asyncio.TaskGroup() as group:
-            for _ in range(plan.at_once):
-                group.create_task(worker())
+            workers = [group.create_task(worker()) for _ in range(plan.at_once)]
+            watch = asyncio.create_task(_cancel_on(interrupts.requested, workers))
+            try:
+                await asyncio.wait(workers)
+            finally:
+                watch.cancel()
     except BaseExceptionGroup as errors:
         raise first_error(errors) from None
+
+
+async def _cancel_on(interrupted: asyncio.Event, workers: Sequence[asyncio.Task[None]]) -> None:
+    """Ends the workers where they are once `interrupted` is set; their streams are closed."""
+    await interrupted.wait()
+    for worker in workers:
+        worker.cancel()
 
 
 def _settings(spec: PolicySpec, plan: LivePlan) -> Settings:
@@ -200,33 +220,66 @@ def _settings(spec: PolicySpec, plan: LivePlan) -> Settings:
 async def _run(
     job: _Job, settings: Settings, fleet: Fleet, slots: Slots, interrupts: Interrupts
 ) -> None:
-    """One question; its report is written last, and only if nothing cut it short."""
-    _put_aside(job.folder)
+    """One question, from its journal if there is one; its report is written last, and only if nothing cut it short."""
+    _make_way(job, settings)
     view = RunView()
-    with JournalWriter.create(job.folder) as journal:
+    with JournalWriter.open(job.folder) as journal:
         await run_question(
             job.question,
             settings=settings,
             fleet=fleet,
             journal=journal,
             view=view,
-            interrupted=interrupts.requested,
+            interrupted=asyncio.Event(),  # an interrupt leaves a journal that can be gone on with
             slots=slots,
+            past=read_journal(job.folder),
         )
     refuse_total_failure(view)
     report = build_report(view, run_dir=str(job.folder))
-    if not report["interrupted"]:
-        write_run_file(job.folder, REPORT_FILE, to_json_line(report) + "\n")
+    write_run_file(job.folder, REPORT_FILE, to_json_line(report) + "\n")
 
 
-def _put_aside(folder: Path) -> None:
-    """Moves what a killed run has left out of the way."""
-    if not folder.exists():
+def _make_way(job: _Job, settings: Settings) -> None:
+    """Puts aside what cannot be gone on with, and says why."""
+    if not (job.folder / JOURNAL_FILE).exists():
         return
+    JournalWriter.open(job.folder).close()  # what a kill has torn off goes
+    why = _obstacle(job, settings)
+    if why is not None:
+        aside = _put_aside(job.folder)
+        print(
+            f"{job.folder} is asked anew, and what it had is now {aside.name}: {why}",
+            file=sys.stderr,
+        )
+
+
+def _obstacle(job: _Job, settings: Settings) -> str | None:
+    """Why the question cannot go on exactly from its journal; None if it can."""
+    try:
+        standing = Standing(read_journal(job.folder))
+        standing.refuse_changes(settings)
+    except DeepPruneError as error:
+        return str(error)
+    started, finished = standing.started, standing.finished
+    if started is not None and (started.question, started.gold) != (
+        job.question.question,
+        job.question.gold,
+    ):
+        return "The question or its answer is another one now."
+    if standing.lost:
+        return f"{len(standing.lost)} traces have no token ids to go on from."
+    traces = standing.traces.values()
+    if finished is not None and (finished.interrupted or all(trace.failed for trace in traces)):
+        return "It ended without a result."
+    return None
+
+
+def _put_aside(folder: Path) -> Path:
+    """Moves the folder out of the way; where it lies now."""
     number = 1
     while (aside := folder.with_name(f".{folder.name}.cut-{number}")).exists():
         number += 1
-    folder.rename(aside)
+    return folder.rename(aside)
 
 
 def _outcome(job: _Job) -> Outcome:

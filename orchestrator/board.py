@@ -19,7 +19,7 @@ __all__ = ["Board", "QuestionRun", "Show"]
 
 @dataclass(slots=True, kw_only=True)
 class QuestionRun:
-    """One question that was begun; `view` is None for those before the last, whose journal tells the rest."""
+    """One question that was begun; `view` is None for those that are over, whose journal tells the rest."""
 
     question: Question
     folder: Path
@@ -40,7 +40,7 @@ class Board:
         self.closing = False
         """A screen has to go."""
 
-    def begin(self, question: Question, folder: Path, view: RunView) -> QuestionRun:
+    def begin(self, question: Question, folder: Path, view: RunView | None) -> QuestionRun:
         """The run of a further question; the views of earlier ones are let go of, they may be large."""
         if self.runs:
             self.runs[-1].view = None

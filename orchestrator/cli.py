@@ -15,6 +15,7 @@ from orchestrator.errors import ConfigError, DeepPruneError
 
 if TYPE_CHECKING:
     from orchestrator.board import Show
+    from orchestrator.config import Settings
     from orchestrator.orchestrate import Job
     from orchestrator.questions import Question
 
@@ -84,29 +85,52 @@ def _wants_screen(arguments: argparse.Namespace) -> bool:
 
 
 def _job(arguments: argparse.Namespace) -> "Job":
-    from orchestrator.config import load_settings
     from orchestrator.orchestrate import Job
 
-    settings = load_settings(
-        file=arguments.config,
-        environ=os.environ,
-        assignments=arguments.set,
-        flags={path: getattr(arguments, flag) for flag, path in _FLAGS.items()},
-    )
     return Job(
-        settings=settings,
+        settings=_settings(arguments),
         questions=_questions(arguments),
         local=arguments.local,
         json=arguments.json,
         quiet=arguments.quiet,
         keys=(os.environ.get("OPENAI_API_KEY"), os.environ.get("DEEPPRUNE_JUDGE_API_KEY")),
+        resume=arguments.resume,
+    )
+
+
+def _settings(arguments: argparse.Namespace) -> "Settings":
+    from orchestrator.config import load_settings
+
+    flags = {path: getattr(arguments, flag) for flag, path in _FLAGS.items()}
+    if arguments.resume is not None:
+        from orchestrator.resuming import settings_of
+
+        if arguments.config is not None or arguments.out is not None:
+            raise ConfigError(
+                "--resume goes on with the run's own settings; leave out --config and --out."
+            )
+        return settings_of(
+            arguments.resume,
+            environ=os.environ,
+            assignments=arguments.set,
+            flags=flags,
+            local=arguments.local,
+        )
+    return load_settings(
+        file=arguments.config, environ=os.environ, assignments=arguments.set, flags=flags
     )
 
 
 def _questions(arguments: argparse.Namespace) -> "list[Question]":
-    """The questions from the argument, stdin or a file; exactly one of these may be given."""
+    """The questions from the argument, stdin, a file or an earlier run; exactly one of these may be given."""
     from orchestrator.questions import Question, read_questions
 
+    if arguments.resume is not None:
+        from orchestrator.resuming import questions_of
+
+        if arguments.question is not None or arguments.questions is not None:
+            raise ConfigError("--resume goes on with the run's own questions; leave out others.")
+        return questions_of(arguments.resume)
     if arguments.questions is not None:
         if arguments.question is not None:
             raise ConfigError("Give a question or --questions FILE, not both.")
@@ -137,6 +161,13 @@ def _add_input(group: Any) -> None:
     group.add_argument("question", nargs="?", help='the question, or "-" to read it from stdin')
     group.add_argument(
         "--questions", type=Path, metavar="FILE", help="JSONL, JSON or CSV: id, question, answer"
+    )
+    group.add_argument(
+        "--resume",
+        type=Path,
+        metavar="RUN",
+        help="go on with a run that was killed, from the tokens already paid for; takes the run's own questions and "
+        "settings, only --endpoint, --judge-endpoint, --local and keys may be given anew",
     )
 
 

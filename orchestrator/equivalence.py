@@ -174,6 +174,10 @@ class AnswerBook:
                 self._labels[answer] = answer if label is None else label
             return self._labels[answer]
 
+    def remember(self, answer: str, label: str) -> None:
+        """Takes over what was decided before: `answer` belongs to the class `label`."""
+        self._labels[answer] = label
+
     async def correct_classes(self, gold: str) -> tuple[str, ...]:
         """The labels of all classes equal to the right answer, in the order in which they opened."""
         async with self._lock:

@@ -3,9 +3,10 @@
 The rule: nothing is lost in silence. Everything but the newest text is on disk as soon as it has been
 written, and a disk that refuses a byte is a `JournalError`, if possible before any token is spent.
 
-A run's folder holds `journal.jsonl`, `settings.yaml` and `report.json`.
+A run's folder holds `journal.jsonl`, `settings.yaml`, `questions.jsonl` and `report.json`.
 """
 
+import fcntl
 import os
 from collections.abc import Iterator
 from datetime import datetime
@@ -20,6 +21,7 @@ from orchestrator.errors import JournalError
 
 __all__ = [
     "JOURNAL_FILE",
+    "QUESTIONS_FILE",
     "REPORT_FILE",
     "SETTINGS_FILE",
     "JournalTail",
@@ -31,6 +33,7 @@ __all__ = [
 
 JOURNAL_FILE = "journal.jsonl"
 SETTINGS_FILE = "settings.yaml"
+QUESTIONS_FILE = "questions.jsonl"
 REPORT_FILE = "report.json"
 
 _BUFFER_BYTES = 1 << 16
@@ -74,8 +77,9 @@ def write_run_file(run_dir: Path, name: str, text: str) -> None:
 class JournalWriter:
     """Appends entries to a run's journal; a context manager that closes it.
 
-    Text (`TokensArrived`) is buffered for at most half a second of the run's time; every other entry is
-    handed to the operating system at once, so a kill loses some streamed text at most.
+    Text (`TokensArrived`) is buffered for at most half a second of the run's time, and until `flush`; every other
+    entry is handed to the operating system at once, so a kill loses some streamed text at most. While it is
+    open, no other process can write the journal.
     """
 
     def __init__(self, path: Path, file: BinaryIO) -> None:
@@ -98,6 +102,26 @@ class JournalWriter:
             file = path.open("ab", buffering=_BUFFER_BYTES)
         except OSError as error:
             raise _unwritable(path, error) from error
+        _lock(path, file)
+        return cls(path, file)
+
+    @classmethod
+    def open(cls, run_dir: Path) -> Self:
+        """The journal in `run_dir`, to be gone on with behind its last whole line; a new one if there is none.
+
+        Raises:
+            JournalError: the journal cannot be written, or another process writes it.
+        """
+        path = run_dir / JOURNAL_FILE
+        if not path.exists():
+            return cls.create(run_dir)
+        try:
+            file = path.open("r+b", buffering=_BUFFER_BYTES)
+            _lock(path, file)
+            file.truncate(_whole_bytes(file))
+            file.seek(0, os.SEEK_END)
+        except OSError as error:
+            raise _unwritable(path, error) from error
         return cls(path, file)
 
     def write(self, entry: Fact | Order) -> None:
@@ -114,6 +138,17 @@ class JournalWriter:
                 self._flushed_at = entry.at
                 self._file.flush()
         except (OSError, UnicodeEncodeError) as error:
+            raise _unwritable(self.path, error) from error
+
+    def flush(self) -> None:
+        """Hands over what is buffered.
+
+        Raises:
+            JournalError: the disk refuses it.
+        """
+        try:
+            self._file.flush()
+        except OSError as error:
             raise _unwritable(self.path, error) from error
 
     def close(self) -> None:
@@ -208,6 +243,29 @@ def _probe(path: Path) -> None:
         file.write(b"\n" * _PROBE_BYTES)
         os.fsync(file.fileno())
         file.truncate(0)
+
+
+def _lock(path: Path, file: BinaryIO) -> None:
+    """Keeps other writers out until the file is closed, be it by a kill."""
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        file.close()
+        raise JournalError(
+            f"{path} is being written by another process: let it end, or follow it with deepprune-tui."
+        ) from error
+    except OSError:  # some network disks have no locks
+        return
+
+
+def _whole_bytes(file: BinaryIO) -> int:
+    """Where the last whole line ends; 0 for a file that holds nothing but the probe of a full disk."""
+    end = 0
+    holds_entries = False
+    for line in file:
+        holds_entries = holds_entries or line != b"\n"
+        end += len(line) if line.endswith(b"\n") else 0
+    return end if holds_entries else 0
 
 
 def _unreadable(path: Path, error: OSError) -> JournalError:

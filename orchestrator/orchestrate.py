@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import re
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -22,15 +23,17 @@ from orchestrator.errors import ConfigError, DeepPruneError
 from orchestrator.fleet import Fleet, local_servers, open_fleet
 from orchestrator.interrupts import EXIT_INTERRUPTED, Interrupts
 from orchestrator.journal import (
+    QUESTIONS_FILE,
     REPORT_FILE,
     SETTINGS_FILE,
     JournalWriter,
     new_run_dir,
+    read_journal,
     write_run_file,
 )
 from orchestrator.output import Output
-from orchestrator.questions import Question
-from orchestrator.report import build_report, to_json_line
+from orchestrator.questions import Question, to_jsonl
+from orchestrator.report import build_report, read_report, to_json_line
 from orchestrator.run import run_question
 from orchestrator.untrusted import plain
 from orchestrator.view import RunView
@@ -40,7 +43,10 @@ __all__ = ["Job", "orchestrate", "refuse_total_failure"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What one call of the command line asks for; `keys` are (reasoner's, judge's), never stored."""
+    """What one call of the command line asks for; `keys` are (reasoner's, judge's), never stored.
+
+    `resume` is the folder of a run that broke off: its questions that have no report are gone on with.
+    """
 
     settings: Settings
     questions: list[Question]
@@ -48,6 +54,7 @@ class Job:
     json: bool
     quiet: bool
     keys: tuple[str | None, str | None]
+    resume: Path | None = None
 
 
 async def orchestrate(job: Job, show: Show | None = None) -> int:
@@ -97,30 +104,47 @@ def _check(job: Job) -> None:
 
 async def _carry_out(job: Job, board: Board, output: Output, interrupts: Interrupts) -> int:
     out = Path(job.settings.run.out)
-    run_dir = new_run_dir(out, datetime.now().astimezone(), secrets.token_hex(3))
+    run_dir = job.resume or new_run_dir(out, datetime.now().astimezone(), secrets.token_hex(3))
+    folders = _folders(run_dir, job.questions)
+    reports = []
     async with contextlib.AsyncExitStack() as stack:
         settings = job.settings
-        if job.local:
-            settings = await stack.enter_async_context(
-                local_servers(settings, run_dir, output.note)
-            )
-        write_run_file(run_dir, SETTINGS_FILE, _as_yaml(settings))
-        fleet = await stack.enter_async_context(open_fleet(settings, job.keys))
-        output.describe(fleet, settings)
-        reports = []
-        for number, question in enumerate(job.questions, start=1):
-            folder = (
-                run_dir if len(job.questions) == 1 else _question_dir(run_dir, number, question)
-            )
+        if not all((folder / REPORT_FILE).exists() for folder in folders):
+            if job.local:
+                settings = await stack.enter_async_context(
+                    local_servers(settings, run_dir, output.note)
+                )
+            if job.resume is None:
+                write_run_file(run_dir, SETTINGS_FILE, _as_yaml(settings))
+                write_run_file(run_dir, QUESTIONS_FILE, to_jsonl(job.questions))
+            fleet = await stack.enter_async_context(open_fleet(settings, job.keys))
+            stack.callback(output.tell_comparisons, fleet)
+            output.describe(fleet, settings)
+        for number, (question, folder) in enumerate(
+            zip(job.questions, folders, strict=True), start=1
+        ):
+            report = _finished_before(question, folder, board, output)
             reports.append(
-                await _one_question(
+                report
+                or await _one_question(
                     question, number, folder, settings, fleet, board, output, interrupts
                 )
             )
             if interrupts.requested.is_set():
                 break
-        output.tell_comparisons(fleet)
     return output.conclude(reports, run_dir, interrupted=interrupts.requested.is_set())
+
+
+def _finished_before(
+    question: Question, folder: Path, board: Board, output: Output
+) -> dict[str, Any] | None:
+    """Shows the report of a question that an earlier process has finished; None if there is none."""
+    report = read_report(folder / REPORT_FILE)
+    if report is not None:
+        run = board.begin(question, folder, None)
+        run.report = report
+        output.result(report)
+    return report
 
 
 async def _one_question(
@@ -135,7 +159,7 @@ async def _one_question(
 ) -> dict[str, Any]:
     view = RunView()
     run = board.begin(question, folder, view)
-    with JournalWriter.create(folder) as journal, interrupts.graceful():
+    with JournalWriter.open(folder) as journal, interrupts.graceful():
         async with output.progress(view, number):
             await run_question(
                 question,
@@ -145,6 +169,7 @@ async def _one_question(
                 view=view,
                 interrupted=interrupts.requested,
                 acts=run.acts,
+                past=read_journal(folder),
             )
     report = run.report = build_report(view, run_dir=str(folder))
     write_run_file(folder, REPORT_FILE, to_json_line(report) + "\n")
@@ -168,12 +193,17 @@ def refuse_total_failure(view: RunView) -> None:
         )
 
 
-def _question_dir(run_dir: Path, number: int, question: Question) -> Path:
-    """A folder whose name sorts by number and shows the (untrusted) id as far as is safe."""
+def _folders(run_dir: Path, questions: Sequence[Question]) -> list[Path]:
+    """The folder of each question: the run's own if there is only one."""
+    if len(questions) == 1:
+        return [run_dir]
+    return [run_dir / _name(number, question) for number, question in enumerate(questions, start=1)]
+
+
+def _name(number: int, question: Question) -> str:
+    """A name that sorts by number and shows the (untrusted) id as far as is safe."""
     slug = re.sub(r"[^A-Za-z0-9]+", "-", question.id)[:40].strip("-")
-    folder = run_dir / f"{number:04d}-{slug}"
-    folder.mkdir()
-    return folder
+    return f"{number:04d}-{slug}"
 
 
 def _as_yaml(settings: Settings) -> str:

@@ -8,7 +8,7 @@ import gzip
 import io
 import json
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,7 +17,7 @@ import msgspec
 from orchestrator.core.answer import extract_answer
 from orchestrator.errors import DatasetError
 
-__all__ = ["Question", "read_questions"]
+__all__ = ["Question", "read_questions", "to_jsonl"]
 
 _ID_COLUMNS = ("id", "question_id")
 _QUESTION_COLUMNS = ("question", "problem", "prompt")
@@ -64,6 +64,12 @@ def read_questions(path: Path) -> list[Question]:
     if not questions:
         raise DatasetError(f"{path} holds no question; add at least one.")
     return questions
+
+
+def to_jsonl(questions: Iterable[Question]) -> str:
+    """The questions as text that `read_questions` reads again."""
+    rows = ({"id": q.id, "question": q.question, "answer": q.gold} for q in questions)
+    return "".join(json.dumps(row) + "\n" for row in rows)
 
 
 def _parser(path: Path) -> Callable[[Path, str], Iterator[_Record]]:

@@ -11,16 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from orchestrator.core.engine import Engine
-from orchestrator.core.facts import (
-    CheckpointReached,
-    ClusterOpened,
-    Fact,
-    Order,
-    RunStarted,
-    TraceJoined,
-    TraceUnjudged,
-    VoteCast,
-)
+from orchestrator.core.facts import Decided, Fact, Order, RunStarted
 from orchestrator.errors import DeepPruneError
 from orchestrator.journal import JOURNAL_FILE, REPORT_FILE, read_journal
 from orchestrator.render import render_report
@@ -28,8 +19,6 @@ from orchestrator.report import build_report, read_report, to_json_line
 from orchestrator.view import RunView
 
 __all__ = ["Replay", "decisions", "replay"]
-
-_DECIDED = (CheckpointReached, ClusterOpened, TraceJoined, TraceUnjudged, VoteCast)
 
 
 class Replay(NamedTuple):
@@ -54,7 +43,7 @@ def decisions(entries: Iterable[Fact | Order]) -> Iterator[Fact | Order]:
     """All that a fresh core says and passes on when it is fed the outside facts among `entries`."""
     engine: Engine | None = None
     for entry in entries:
-        if not isinstance(entry, Fact) or isinstance(entry, _DECIDED):
+        if not isinstance(entry, Fact) or isinstance(entry, Decided):
             continue
         yield entry
         if isinstance(entry, RunStarted):

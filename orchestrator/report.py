@@ -69,7 +69,7 @@ class ReasonerPart(_Part, frozen=True, kw_only=True):
 
     `overshoot_tokens` (part of the pruned ones) were written past the checkpoint. `source` tells how tokens
     were counted: by the server, by their ids, or by the stream's chunks. `server_generated_tokens` is the
-    servers' own counter over the run, null where it is missing or shared.
+    servers' own counter over the run, null where it is missing or shared, and for a resumed run.
     """
 
     generated_tokens: int
@@ -121,7 +121,11 @@ class LedgerPart(_Part, frozen=True, kw_only=True):
 
 
 class Report(_Part, frozen=True, kw_only=True):
-    """The whole report. `interrupted` is also true for a journal that breaks off."""
+    """The whole report. `interrupted` is also true for a journal that breaks off.
+
+    `resumed` counts how often the run was killed and went on; what a server had generated but the journal had
+    not received is on no bill.
+    """
 
     schema: Literal[1]
     question_id: str
@@ -137,6 +141,7 @@ class Report(_Part, frozen=True, kw_only=True):
     seconds: float
     run_dir: str
     interrupted: bool
+    resumed: int
 
 
 def build_report(view: RunView, *, run_dir: str) -> dict[str, Any]:
@@ -169,6 +174,7 @@ def build_report(view: RunView, *, run_dir: str) -> dict[str, Any]:
         seconds=round(view.elapsed, 3),
         run_dir=run_dir,
         interrupted=view.interrupted or view.finished is None,
+        resumed=view.resumed,
     )
     plain: dict[str, Any] = msgspec.to_builtins(report)
     return plain
@@ -250,10 +256,15 @@ def _reasoner(view: RunView) -> ReasonerPart:
         ),
         overshoot_tokens=sum(trace.overshoot_tokens for trace in view.traces.values()),
         source=_source(view),
-        server_generated_tokens=(
-            view.finished.server_generated_tokens if view.finished is not None else None
-        ),
+        server_generated_tokens=_server_generated(view),
     )
+
+
+def _server_generated(view: RunView) -> int | None:
+    """The server's own count of the whole run, which none has where several processes carried it."""
+    if view.finished is None or view.resumed:
+        return None
+    return view.finished.server_generated_tokens
 
 
 def _source(view: RunView) -> Source:

@@ -8,7 +8,7 @@ every stream is closed before `run_question` returns.
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from typing import Any
 
 import msgspec
@@ -28,9 +28,11 @@ from orchestrator.core.facts import (
     ResumeTrace,
     RunFinished,
     RunInterrupted,
+    RunResumed,
     RunStarted,
     StartTrace,
     StopTrace,
+    TraceFailed,
     UserActed,
 )
 from orchestrator.core.policies import needs_confidences, planned_traces
@@ -41,6 +43,7 @@ from orchestrator.journal import JournalWriter
 from orchestrator.meter import Meter
 from orchestrator.questions import Question
 from orchestrator.slots import Slots
+from orchestrator.standing import Standing
 from orchestrator.traces import TraceRunner, TraceSettings
 from orchestrator.view import RunView
 
@@ -62,6 +65,7 @@ async def run_question(
     interrupted: asyncio.Event,
     acts: Acts | None = None,
     slots: Slots | None = None,
+    past: Iterable[Fact | Order] = (),
 ) -> None:
     """Carries one question from its first stream to `RunFinished`, recording every fact.
 
@@ -70,12 +74,22 @@ async def run_question(
     into `acts` is what the user does to the run meanwhile; its time is set when it is taken. `slots` is room for
     streams that this question shares with others; without it, it has `run.concurrency` of its own.
 
+    `past` is what `journal` holds already: the run goes on from there (`orchestrator.standing`), and one that was over
+    is only folded.
+
     Raises:
+        ConfigError: the run began with other settings, or with servers of another kind.
         EndpointRejected: the server refuses the requests.
-        JournalError: a fact could not be recorded; the streams are closed.
+        JournalError: a fact could not be recorded, and the streams are closed; or the core decides otherwise than
+            `past` says.
     """
+    standing = Standing(past, view.apply)
+    if standing.finished is not None:
+        return
+    standing.refuse_changes(settings)
+    standing.refuse_other_servers(_capabilities(fleet))
     room = slots if slots is not None else Slots(settings.run.concurrency)
-    loop = _QuestionLoop(question, settings, fleet, journal, view, room)
+    loop = _QuestionLoop(question, settings, fleet, journal, view, room, standing)
     await loop.run(interrupted, acts if acts is not None else asyncio.Queue())
 
 
@@ -90,21 +104,24 @@ class _QuestionLoop:
         journal: JournalWriter,
         view: RunView,
         slots: Slots,
+        standing: Standing,
     ) -> None:
         self._slots = slots
+        self._standing = standing
         self._question = question
         self._settings = settings
         self._fleet = fleet
         self._journal = journal
         self._view = view
         self._channel: asyncio.Queue[Fact] = asyncio.Queue(_CHANNEL_SIZE)
-        self._clock = _stopwatch()
+        self._clock = _stopwatch(standing.at)
         self._book = AnswerBook(fleet.equality(question.question))
         self._runners: dict[int, TraceRunner] = {}
         self._finish = False
 
     async def run(self, interrupted: asyncio.Event, acts: Acts) -> None:
         prompt = await self._fleet.reasoner.render(self._question.question)
+        self._standing.refuse_other_prompt(prompt.token_ids)
         reasoner_meter, judge_meter = Meter(self._fleet.reasoner), Meter(self._fleet.judge)
         await reasoner_meter.start()
         await judge_meter.start()
@@ -145,9 +162,13 @@ class _QuestionLoop:
 
     async def _consume(self, shared: TraceSettings, start: StartTask) -> None:
         """Takes facts one by one until the core says that the run is over."""
-        started = self._run_started()
-        engine = Engine(started)
-        fact: Fact = started
+        fact: Fact
+        if (engine := self._standing.engine) is None:
+            fact = started = self._run_started()
+            engine = Engine(started)
+        else:
+            self._take_up(shared, start)
+            fact = RunResumed(at=self._clock(), capabilities=_capabilities(self._fleet))
         while True:
             self._record(fact)
             outcome = engine.feed(fact)
@@ -158,10 +179,39 @@ class _QuestionLoop:
                 self._perform(order, shared, start)
             if self._finish:
                 return
+            if self._channel.empty():
+                self._journal.flush()
             fact = await self._channel.get()
 
+    def _take_up(self, shared: TraceSettings, start: StartTask) -> None:
+        """Does what an earlier process had ordered and not seen done; traces that had streams come first."""
+        standing = self._standing
+        for entry in standing.owed:
+            self._record(entry)
+        for raw, label in standing.answers.items():
+            self._book.remember(raw, label)
+        if standing.held:
+            shared.launching.clear()
+        self._finish = standing.over
+        for number, trace in sorted(standing.traces.items(), key=lambda item: not item[1].opened):
+            runner = self._runners[number] = TraceRunner(number, shared, trace)
+            if trace.lost:
+                start(self._channel.put(self._lost(number, trace.tokens)))
+            elif not trace.ended:
+                start(runner.run())
+        for order in standing.unanswered.values():
+            start(self._ask_judge(order))
+
+    def _lost(self, trace: int, tokens: int) -> TraceFailed:
+        return TraceFailed(
+            at=self._clock(),
+            trace=trace,
+            boundary="server",
+            message="the program ended, and this server gives no token ids to go on from",
+            tokens=tokens,
+        )
+
     def _run_started(self) -> RunStarted:
-        capabilities = msgspec.to_builtins(self._fleet.capabilities)
         return RunStarted(
             at=self._clock(),
             question_id=self._question.id,
@@ -169,7 +219,7 @@ class _QuestionLoop:
             gold=self._question.gold,
             planned=planned_traces(self._settings),
             settings=self._settings.model_dump(mode="json"),
-            capabilities={**capabilities, "judge": self._fleet.judge_capabilities},
+            capabilities=_capabilities(self._fleet),
         )
 
     def _record(self, entry: Fact | Order) -> None:
@@ -259,13 +309,18 @@ async def _cancelled_at_exit() -> AsyncIterator[StartTask]:
             task.cancel()
 
 
+def _capabilities(fleet: Fleet) -> dict[str, Any]:
+    """What the servers can do, as plain JSON."""
+    return {**msgspec.to_builtins(fleet.capabilities), "judge": fleet.judge_capabilities}
+
+
 def _opened_gate() -> asyncio.Event:
     gate = asyncio.Event()
     gate.set()
     return gate
 
 
-def _stopwatch() -> Callable[[], float]:
-    """Seconds since now, to the microsecond, which is what facts carry."""
-    start = time.monotonic()
+def _stopwatch(shown: float) -> Callable[[], float]:
+    """Seconds from `shown` on, to the microsecond, which is what facts carry."""
+    start = time.monotonic() - shown
     return lambda: round(time.monotonic() - start, 6)

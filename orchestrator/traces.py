@@ -41,6 +41,7 @@ from orchestrator.errors import (
     StreamBroken,
 )
 from orchestrator.slots import Slots
+from orchestrator.standing import TraceStanding
 
 __all__ = ["TraceRunner", "TraceSettings"]
 
@@ -71,19 +72,25 @@ class TraceSettings:
 class TraceRunner:
     """Carries one trace from its first stream to its terminal fact; orders may come at any time."""
 
-    def __init__(self, trace: int, shared: TraceSettings) -> None:
+    def __init__(
+        self, trace: int, shared: TraceSettings, standing: TraceStanding | None = None
+    ) -> None:
+        """`standing` is what an earlier process has left of the trace."""
+        before = standing or TraceStanding()
         self._trace = trace
         self._shared = shared
-        self._wanted: Literal["run", "pause", "stop"] = "run"
-        self._stop_reason = ""
+        self._wanted = before.wanted
+        self._stop_reason = before.stop_reason
         self._changed = asyncio.Event()
         self._streaming: asyncio.Task[str | None] | None = None
         self._line = Line()
-        self._text: list[str] = []
-        self._token_ids: list[int] = []
-        self._tokens = 0
+        self._text = before.text
+        self._token_ids = before.token_ids
+        self._tokens = before.tokens
+        self._finish_reason = before.finish_reason
         self._unsent: list[Fact] = []
-        self._opened = False
+        self._opened = before.opened
+        self._paused = before.paused
         self._fruitless = 0  # streams in a row that brought no token
 
     def pause(self) -> None:
@@ -118,6 +125,8 @@ class TraceRunner:
         """Streams and waits as ordered, until the trace has an end; that end is the terminal fact."""
         while True:
             self._changed.clear()
+            if self._finish_reason is not None:
+                return await self._finished(self._finish_reason)
             if self._wanted == "stop":
                 return TraceStopped(
                     at=self._shared.clock(),
@@ -126,14 +135,18 @@ class TraceRunner:
                     tokens=self._tokens,
                 )
             if self._wanted == "pause":
-                await self._emit(
-                    TracePaused(at=self._shared.clock(), trace=self._trace, tokens=self._tokens)
-                )
+                await self._tell_pause()
                 await self._changed.wait()
-                continue
-            finish_reason = await self._stream_until_ordered()
-            if finish_reason is not None:
-                return await self._finished(finish_reason)
+            else:
+                self._finish_reason = await self._stream_until_ordered()
+
+    async def _tell_pause(self) -> None:
+        """Emits the fact once for each pause, also where an earlier process has done so."""
+        if not self._paused:
+            self._paused = True
+            await self._emit(
+                TracePaused(at=self._shared.clock(), trace=self._trace, tokens=self._tokens)
+            )
 
     async def _stream_until_ordered(self) -> str | None:
         """The finish reason, or None when an order closed the stream first."""
@@ -218,6 +231,7 @@ class TraceRunner:
             "cached_prompt_tokens": chunk.cached_prompt_tokens,
         }
         at, endpoint = self._shared.clock(), self._shared.endpoint
+        self._paused = False
         if self._opened:
             return TraceResumed(
                 at=at, trace=self._trace, endpoint=endpoint, attempt=attempt, **usage
@@ -230,7 +244,7 @@ class TraceRunner:
         tokens = before + chunk.generated
         if tokens > self._tokens:
             self._fruitless = 0
-        if not chunk.text and tokens == self._tokens:
+        if not chunk.text and tokens == self._tokens and chunk.finish_reason is None:
             return
         self._tokens = tokens
         self._text.append(chunk.text)
@@ -243,6 +257,7 @@ class TraceRunner:
                 tokens=tokens,
                 token_ids=chunk.token_ids,
                 confidences=chunk.confidences,
+                finish_reason=chunk.finish_reason,
             )
         )
 

@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Self
 
+import msgspec
+
 from orchestrator.core.facts import (
     AskJudge,
     Ballots,
@@ -22,6 +24,7 @@ from orchestrator.core.facts import (
     PairsJudged,
     RunFinished,
     RunInterrupted,
+    RunResumed,
     RunStarted,
     TokensArrived,
     TraceFailed,
@@ -199,9 +202,14 @@ class RunView:
         self.vote: VoteCast | None = None
         self.finished: RunFinished | None = None
         self.interrupted = False
+        self.resumed = 0
+        """How often the run broke off and went on."""
         self.held = False
         """The user lets no further trace be launched."""
         self._keep_text = keep_text
+        self._cached_before = self._judge_cached_before = (
+            0  # told before the last process took over
+        )
 
     @classmethod
     def of(cls, entries: Iterable[Fact | Order], *, keep_text: bool = True) -> Self:
@@ -297,6 +305,13 @@ class RunView:
             self.tau = fact.settings.get("policy", {}).get("tau")
         for number in range(fact.planned):
             self._trace(number)
+
+    def _run_resumed(self, fact: RunResumed) -> None:
+        self.resumed += 1
+        self._cached_before = self.cached_prompt_tokens
+        self._judge_cached_before = self.judge.cached_prompt_tokens
+        if self.run is not None:
+            self.run = msgspec.structs.replace(self.run, capabilities=fact.capabilities)
 
     def _trace_started(self, fact: TraceStarted) -> None:
         trace = self._trace(fact.trace)
@@ -410,14 +425,15 @@ class RunView:
         if (
             fact.cached_prompt_tokens is not None
         ):  # the server saw what aborted streams did not tell
-            self.cached_prompt_tokens = min(fact.cached_prompt_tokens, self.prompt_tokens)
+            cached = self._cached_before + fact.cached_prompt_tokens
+            self.cached_prompt_tokens = min(cached, self.prompt_tokens)
         if fact.judge_cached_prompt_tokens is not None:
-            self.judge.cached_prompt_tokens = min(
-                fact.judge_cached_prompt_tokens, self.judge.prompt_tokens
-            )
+            cached = self._judge_cached_before + fact.judge_cached_prompt_tokens
+            self.judge.cached_prompt_tokens = min(cached, self.judge.prompt_tokens)
 
     _FOLDS: ClassVar[dict[type, Callable[[Any, Any], None]]] = {
         RunStarted: _run_started,
+        RunResumed: _run_resumed,
         TraceStarted: _trace_started,
         TokensArrived: _tokens_arrived,
         TracePaused: _trace_paused,

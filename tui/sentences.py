@@ -10,6 +10,7 @@ from orchestrator.core.facts import (
     JudgeFailed,
     RunFinished,
     RunInterrupted,
+    RunResumed,
     RunStarted,
     TraceFailed,
     TraceFinished,
@@ -28,6 +29,7 @@ __all__ = ["fate", "is_told", "sentence", "tone"]
 
 _TOLD: dict[type, Shown | None] = {
     RunStarted: None,
+    RunResumed: None,
     CheckpointReached: "checkpoint",
     ClusterOpened: "representative",
     TraceJoined: "paused",
@@ -61,6 +63,8 @@ def sentence(fact: Fact) -> str:
     match fact:
         case RunStarted():
             return f"{fact.planned} traces planned"
+        case RunResumed():
+            return "the run goes on after it broke off"
         case CheckpointReached():
             end = "ended" if fact.complete else "at its checkpoint"
             return f"trace {fact.trace} {end} after {fact.words} reasoning words, {fact.tokens:,} tokens"

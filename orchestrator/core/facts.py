@@ -3,7 +3,7 @@
 The rule: facts are logged, orders are performed and produce facts. Both serialise to one JSON line with
 a `type` field, so the journal, the report, a display and the tests all read the same thing.
 
-Times (`at`) are seconds since the run started. Token counts are the server's own where it gives them.
+Times (`at`) are seconds since the run started, without those in which a resumed run stood still. Token counts are the server's own where it gives them.
 Traces are numbered 0 to planned-1; clusters in the order in which they opened.
 """
 
@@ -17,6 +17,7 @@ __all__ = [
     "Ballots",
     "CheckpointReached",
     "ClusterOpened",
+    "Decided",
     "Fact",
     "FinishRun",
     "HoldLaunches",
@@ -28,6 +29,7 @@ __all__ = [
     "ResumeTrace",
     "RunFinished",
     "RunInterrupted",
+    "RunResumed",
     "RunStarted",
     "StartTrace",
     "StopTrace",
@@ -78,6 +80,15 @@ class RunStarted(_Fact, frozen=True, kw_only=True):
     capabilities: dict[str, Any]
 
 
+class RunResumed(_Fact, frozen=True, kw_only=True):
+    """A run that broke off goes on, in another process and from its journal; it decides nothing.
+
+    `capabilities` is what the probe found now; the servers may have moved.
+    """
+
+    capabilities: dict[str, Any]
+
+
 class TraceStarted(_Fact, frozen=True, kw_only=True):
     """The first event of a trace's first stream has come; the server has read `prompt_tokens`."""
 
@@ -91,6 +102,7 @@ class TokensArrived(_Fact, frozen=True, kw_only=True, omit_defaults=True):
     """New text of a trace. `tokens` is its exact total of generated tokens so far, over all its streams.
 
     `confidences` has one entry for each new token where the run asks for them (`orchestrator/core/confidence.py`).
+    `finish_reason` comes with the last of them, so that a trace is known to be complete before its answer is.
     """
 
     trace: int
@@ -98,6 +110,7 @@ class TokensArrived(_Fact, frozen=True, kw_only=True, omit_defaults=True):
     tokens: int
     token_ids: tuple[int, ...] = ()
     confidences: tuple[float, ...] = ()
+    finish_reason: str | None = None
 
 
 class TracePaused(_Fact, frozen=True, kw_only=True):
@@ -108,7 +121,10 @@ class TracePaused(_Fact, frozen=True, kw_only=True):
 
 
 class TraceResumed(_Fact, frozen=True, kw_only=True):
-    """A further stream of the trace gave its first event: after a pause or, `attempt` > 0, after a fault."""
+    """A further stream of the trace gave its first event.
+
+    It was opened after a pause, after the run was resumed or, `attempt` > 0, after a fault.
+    """
 
     trace: int
     endpoint: str
@@ -187,8 +203,9 @@ class UserActed(_Fact, frozen=True, kw_only=True):
 class RunFinished(_Fact, frozen=True, kw_only=True):
     """The last fact. `correct_answers` are the answer classes equal to the gold answer.
 
-    The other counts are the changes of the servers' own counters over the run, None where a server has
-    none: generated tokens, and prompt tokens found in the prefix caches of reasoner and judge.
+    The other counts are the changes of the servers' own counters since the run was started or, last, resumed;
+    None where a server has none: generated tokens, and prompt tokens found in the prefix caches of reasoner and
+    judge.
     """
 
     correct_answers: tuple[str, ...]
@@ -258,8 +275,12 @@ class VoteCast(_Fact, frozen=True, kw_only=True):
     margin: float
 
 
+Decided = CheckpointReached | ClusterOpened | TraceJoined | TraceUnjudged | VoteCast
+"""Recorded like what comes from outside, but never fed to a core."""
+
 Fact = (
     RunStarted
+    | RunResumed
     | TraceStarted
     | TokensArrived
     | TracePaused
@@ -272,11 +293,7 @@ Fact = (
     | RunInterrupted
     | UserActed
     | RunFinished
-    | CheckpointReached
-    | ClusterOpened
-    | TraceJoined
-    | TraceUnjudged
-    | VoteCast
+    | Decided
 )
 
 

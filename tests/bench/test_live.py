@@ -1,5 +1,6 @@
 import asyncio
 import json
+import re
 import sys
 
 import pytest
@@ -18,7 +19,9 @@ from orchestrator.client.reasoner import ReasonerClient
 from orchestrator.config import EndpointSettings, SamplingSettings
 from orchestrator.errors import ConfigError, DatasetError, DeepPruneError, EndpointRejected
 from orchestrator.interrupts import Interrupts
+from orchestrator.journal import read_journal
 from orchestrator.questions import Question
+from orchestrator.view import RunView
 
 FAST = ServerModel(first_token_seconds=0.0, step_seconds=1e-4, step_seconds_per_stream=0.0)
 
@@ -148,12 +151,52 @@ async def test_what_is_finished_is_not_asked_again(tmp_path):
         (tmp_path / "cons@2" / "0002-q1" / "report.json").unlink()
         before = server.generated_tokens
         second, _ = await played(plan(url, tmp_path, "cons@2"))
-        again = next(outcome for outcome in second if outcome.question_id == "q1")
+        probe = 1
+        assert server.generated_tokens - before == probe
+    assert second == first
+
+
+async def test_a_question_that_was_cut_goes_on_from_its_tokens(tmp_path):
+    server = ReplayServer(recording(), model=FAST)
+    async with serving(server) as url:
+        await played(plan(url, tmp_path, "cons@2"))
+        known = cut(tmp_path / "cons@2" / "0002-q1")
+        before = server.generated_tokens
+        outcomes, _ = await played(plan(url, tmp_path, "cons@2"))
+        again = next(outcome for outcome in outcomes if outcome.question_id == "q1")
+        probe = 1
+        assert server.generated_tokens - before == again.tokens - known + probe
+    assert again.correct
+    assert not list(tmp_path.glob("cons@2/.*"))
+
+
+async def test_a_question_that_cannot_go_on_is_asked_anew_and_says_why(tmp_path, capsys):
+    server = ReplayServer(recording(), model=FAST)
+    async with serving(server) as url:
+        await played(plan(url, tmp_path, "cons@2"))
+        folder = tmp_path / "cons@2" / "0002-q1"
+        cut(folder)
+        journal = folder / "journal.jsonl"
+        journal.write_text(re.sub(r',"token_ids":\[[^]]*\]', "", journal.read_text()))
+        before = server.generated_tokens
+        outcomes, _ = await played(plan(url, tmp_path, "cons@2"))
+        again = next(outcome for outcome in outcomes if outcome.question_id == "q1")
         probe = 1
         assert server.generated_tokens - before == again.tokens + probe
-    kept = {outcome.question_id: outcome for outcome in first}
-    assert [o for o in second if o.question_id != "q1"] == [kept["q0"], kept["q2"]]
     assert (tmp_path / "cons@2" / ".0002-q1.cut-1" / "journal.jsonl").exists()
+    assert "no token ids to go on from" in capsys.readouterr().err
+
+
+def cut(folder):
+    """Leaves the question as a kill half-way would; the tokens that its journal still has."""
+    (folder / "report.json").unlink()
+    lines = (folder / "journal.jsonl").read_bytes().splitlines(keepends=True)
+    (folder / "journal.jsonl").write_bytes(b"".join(lines[: len(lines) // 2]) + b'{"type":"Tok')
+    view = RunView()
+    for entry in read_journal(folder):
+        view.apply(entry)
+    assert view.generated_tokens
+    return view.generated_tokens
 
 
 async def until(holds, seconds=10):
@@ -174,7 +217,10 @@ async def test_an_interrupted_question_is_not_counted_as_finished(tmp_path):
         interrupts.interrupt()
         assert await running == []
         await until(lambda: server.live == 0)
-    assert not list(tmp_path.glob("cons@2/*/report.json"))
+        assert not list(tmp_path.glob("cons@2/*/report.json"))
+        outcomes, _ = await played(plan(url, tmp_path, "cons@2"))
+    assert len(outcomes) == 3
+    assert not list(tmp_path.glob("cons@2/.*"))
 
 
 async def test_traces_go_on_through_resets_and_refusals(tmp_path):

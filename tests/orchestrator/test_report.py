@@ -9,7 +9,7 @@ from orchestrator.errors import JournalError
 from orchestrator.report import Report, build_report, to_json_line
 from orchestrator.view import RunView
 
-ADDED = {"interrupted"}
+ADDED = {"interrupted", "resumed"}
 ADDED_TO_JUDGE = {"requests", "failures", "pruning_off_since", "weighed_tokens"}
 
 

@@ -1,0 +1,248 @@
+"""Where a run that broke off stands: its journal fed to a fresh core, and what is left to do.
+
+The rule: nothing is guessed and nothing is undone. The core must decide what the journal says it decided; what the
+end of the program cut off of its last decision is given again (`owed`). A trace goes on only if every token on
+its bill is there with its id.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from orchestrator.config import Settings
+from orchestrator.core.engine import Engine
+from orchestrator.core.facts import (
+    AskJudge,
+    Decided,
+    Fact,
+    FinishRun,
+    HoldLaunches,
+    JudgeFailed,
+    Order,
+    PairsJudged,
+    PauseTrace,
+    ReleaseLaunches,
+    ResumeTrace,
+    RunFinished,
+    RunStarted,
+    StartTrace,
+    StopTrace,
+    TokensArrived,
+    TraceFailed,
+    TraceFinished,
+    TracePaused,
+    TraceResumed,
+    TraceStarted,
+    TraceStopped,
+)
+from orchestrator.errors import ConfigError, JournalError
+
+__all__ = ["Standing", "TraceStanding", "changed_setting"]
+
+_WHEREABOUTS = {"endpoint": {"urls", "model"}, "judge": {"url", "model"}, "run": {"out"}}
+"""Settings that say where servers and folders are; the models are compared by what the servers tell."""
+
+
+@dataclass(slots=True)
+class TraceStanding:
+    """One trace: what was ordered of it, and what it has received; token counts are totals."""
+
+    wanted: Literal["run", "pause", "stop"] = "run"
+    stop_reason: str = ""
+    opened: bool = False
+    """Its first stream has given an event."""
+    paused: bool = False
+    """The last thing that is known of it is that it was paused."""
+    ended: bool = False
+    failed: bool = False
+    finish_reason: str | None = None
+    """The model has ended it, though it may not be recorded as finished yet."""
+    text: list[str] = field(default_factory=list)
+    token_ids: list[int] = field(default_factory=list)
+    tokens: int = 0
+
+    @property
+    def lost(self) -> bool:
+        """Whether it would have to go on, but cannot: the ids of its tokens are not known."""
+        streams = not self.ended and self.wanted != "stop" and self.finish_reason is None
+        return streams and len(self.token_ids) != self.tokens
+
+
+class Standing:
+    """A run folded from the entries of its journal; `started` is None as long as there is none."""
+
+    def __init__(
+        self,
+        entries: Iterable[Fact | Order],
+        see: Callable[[Fact | Order], None] = lambda entry: None,
+    ) -> None:
+        """`see` is handed each entry. Raises JournalError for entries that this version's core does not decide."""
+        self.owed: deque[Fact | Order] = deque()
+        """What the core has decided behind the last entry, in order."""
+        self.started: RunStarted | None = None
+        self.engine: Engine | None = None
+        self.at = 0.0
+        """The time of the last fact."""
+        self.traces: dict[int, TraceStanding] = {}
+        self.unanswered: dict[int, AskJudge] = {}
+        """The judge calls without a verdict, by trace."""
+        self.answers: dict[str, str] = {}
+        """The class of each answer, in the order in which they came."""
+        self.prompt_tokens: int | None = None
+        """Length of the prompt, once a stream has told it."""
+        self.held = False
+        self.over = False
+        """The vote is cast."""
+        self.finished: RunFinished | None = None
+        for entry in entries:
+            see(entry)
+            self._take(entry)
+        for entry in self.owed:
+            self._fold(entry)
+
+    @property
+    def lost(self) -> list[int]:
+        """The traces that cannot go on."""
+        return [number for number, trace in self.traces.items() if trace.lost]
+
+    def refuse_changes(self, settings: Settings) -> None:
+        """Raises ConfigError for settings other than the run's own; where the servers are may change."""
+        if self.started is not None:
+            then = Settings.model_validate(self.started.settings)
+            if (changed := changed_setting(then, settings)) is not None:
+                raise ConfigError(
+                    f"The run cannot go on with another {changed}; leave it as it was."
+                )
+
+    def refuse_other_servers(self, now: dict[str, Any]) -> None:
+        """Raises ConfigError for servers that, by what they tell `now`, cannot take the place of the first ones."""
+        if self.started is None:
+            return
+        then = self.started.capabilities
+        _same_model("reasoner", then, now)
+        if then["judge"] is not None and now["judge"] is not None:
+            _same_model("judge", then["judge"], now["judge"])
+        if then["resumable"] and not now["resumable"]:
+            raise ConfigError(
+                f"{now['endpoint']} cannot continue a stream from its token ids, which this run needs; "
+                "give the address of a server that can."
+            )
+
+    def refuse_other_prompt(self, token_ids: tuple[int, ...] | None) -> None:
+        """Raises ConfigError if the question now takes another number of tokens: another chat template."""
+        if (
+            None not in (token_ids, self.prompt_tokens)
+            and len(token_ids or ()) != self.prompt_tokens
+        ):
+            raise ConfigError(
+                f"The server reads this question as {len(token_ids or ())} tokens, and it was "
+                f"{self.prompt_tokens} when the run began; serve the model with the chat template it had."
+            )
+
+    def _take(self, entry: Fact | Order) -> None:
+        self._fold(entry)
+        if not isinstance(entry, Fact) or isinstance(entry, Decided):
+            self._expect(entry)
+        elif isinstance(entry, RunFinished):
+            self.finished = entry
+        elif self.owed:
+            raise _other_decision(entry)
+        else:
+            self._decide(entry)
+
+    def _expect(self, entry: Fact | Order) -> None:
+        if self.engine is None:
+            raise _no_beginning()
+        if not self.owed or self.owed.popleft() != entry:
+            raise _other_decision(entry)
+
+    def _decide(self, fact: Fact) -> None:
+        if isinstance(fact, RunStarted):
+            self.started, self.engine = fact, Engine(fact)
+        if self.engine is None:
+            raise _no_beginning()
+        outcome = self.engine.feed(fact)
+        self.owed.extend(outcome.facts)
+        self.owed.extend(outcome.orders)
+
+    def _fold(self, entry: Fact | Order) -> None:
+        if isinstance(entry, Fact):
+            self.at = max(self.at, entry.at)
+        match entry:
+            case AskJudge(trace=number):
+                self.unanswered[number] = entry
+            case PairsJudged(trace=number) | JudgeFailed(trace=number):
+                self.unanswered.pop(number, None)
+            case HoldLaunches() | ReleaseLaunches():
+                self.held = isinstance(entry, HoldLaunches)
+            case FinishRun():
+                self.over = True
+            case StartTrace(trace=number):
+                self.traces[number] = TraceStanding()
+            case PauseTrace() | ResumeTrace() | StopTrace():
+                _order(self.traces[entry.trace], entry)
+            case TraceStarted(trace=number, prompt_tokens=tokens):
+                self.traces[number].opened = True
+                self.prompt_tokens = tokens
+            case TraceResumed() | TracePaused():
+                self.traces[entry.trace].paused = isinstance(entry, TracePaused)
+            case TokensArrived():
+                _receive(self.traces[entry.trace], entry)
+            case TraceFinished() | TraceStopped() | TraceFailed():
+                self._end(entry)
+            case _:
+                pass
+
+    def _end(self, fact: TraceFinished | TraceStopped | TraceFailed) -> None:
+        trace = self.traces[fact.trace]
+        trace.ended = True
+        trace.failed = isinstance(fact, TraceFailed)
+        trace.text.clear()
+        trace.token_ids.clear()
+        if isinstance(fact, TraceFinished) and fact.raw_answer is not None:
+            self.answers[fact.raw_answer] = fact.answer or fact.raw_answer
+
+
+def changed_setting(then: Settings, now: Settings) -> str | None:
+    """The first setting that differs, as `section.name`; None if only addresses and folders do."""
+    before, after = (tree.model_dump(exclude=_WHEREABOUTS) for tree in (then, now))
+    for section, values in before.items():
+        for name, value in values.items():
+            if after[section][name] != value:
+                return f"{section}.{name}"
+    return None
+
+
+def _same_model(role: str, then: dict[str, Any], now: dict[str, Any]) -> None:
+    if then["model"] != now["model"]:
+        raise ConfigError(
+            f"The run began with the {role} {then['model']}, and {now['endpoint']} serves {now['model']}; "
+            "give the address of a server with the first one."
+        )
+
+
+def _order(trace: TraceStanding, order: PauseTrace | ResumeTrace | StopTrace) -> None:
+    """As the trace itself obeys: a stop is for good."""
+    if isinstance(order, StopTrace):
+        trace.wanted, trace.stop_reason = "stop", order.reason
+    elif trace.wanted != "stop":
+        trace.wanted = "pause" if isinstance(order, PauseTrace) else "run"
+
+
+def _receive(trace: TraceStanding, fact: TokensArrived) -> None:
+    trace.text.append(fact.text)
+    trace.token_ids.extend(fact.token_ids)
+    trace.tokens = fact.tokens
+    trace.finish_reason = fact.finish_reason
+
+
+def _no_beginning() -> JournalError:
+    return JournalError("This journal does not begin with the start of a run; ask anew.")
+
+
+def _other_decision(entry: Fact | Order) -> JournalError:
+    return JournalError(
+        f"This version decides otherwise than the journal, which has {type(entry).__name__} at this point: "
+        "go on with the version that wrote it, or ask anew."
+    )

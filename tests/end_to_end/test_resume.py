@@ -1,0 +1,158 @@
+"""`deepprune-orchestrate` killed with SIGKILL and resumed: nothing that the journal holds is paid for again."""
+
+import asyncio
+import contextlib
+import json
+from pathlib import Path
+
+import pytest
+from command import end, idle_within, metric, orchestrate, start
+from fleet import Fleet
+
+from orchestrator.core.facts import StopTrace, TokensArrived, TraceFinished
+from orchestrator.errors import JournalError
+from orchestrator.journal import read_journal
+from orchestrator.replay import replay
+
+QUESTIONS = Path(__file__).parents[2] / "nano" / "questions.jsonl"
+PROMPT = 3  # tokens, of the server in this process
+WORDS = 150
+
+
+@pytest.fixture
+async def servers():
+    async with Fleet(words=WORDS, pause=0.02).serving() as running:
+        yield running
+
+
+def flags(servers):
+    return ("--endpoint", servers.reasoner.url, "--judge-endpoint", servers.judge.url)
+
+
+def generated(entries):
+    """Journalled tokens of each trace, as ids."""
+    ids = {}
+    for entry in entries:
+        if isinstance(entry, TokensArrived):
+            ids.setdefault(entry.trace, []).extend(entry.token_ids)
+    return ids
+
+
+async def killed(cwd, *arguments, tokens):
+    """Runs the command and kills it once the newest journal below `cwd` holds so many pieces of text."""
+    process = await start(*arguments, cwd=cwd)
+    while True:
+        journals = sorted(cwd.glob("runs/**/journal.jsonl"))
+        with contextlib.suppress(JournalError):
+            if journals and len([*arrivals(journals[-1])]) >= tokens:
+                break
+        assert process.returncode is None
+        await asyncio.sleep(0.02)
+    process.kill()
+    assert (await end(process)).code == -9
+    (run_dir,) = cwd.glob("runs/*")
+    return run_dir
+
+
+def arrivals(journal):
+    return (entry for entry in read_journal(journal) if isinstance(entry, TokensArrived))
+
+
+async def test_a_killed_question_goes_on_from_its_tokens(tmp_path, servers):
+    asked = ("How many?", *flags(servers), "--json", "--traces", 4, "--policy", "consensus")
+    run_dir = await killed(tmp_path, *asked, tokens=60)
+    await servers.reasoner.until_live(0)
+    before = list(read_journal(run_dir))
+    servers.reasoner.seen.clear()
+    ended = await orchestrate("--resume", run_dir, "--json", cwd=tmp_path)
+    assert ended.code == 0, ended.err
+    (report,) = ended.reports
+    sent = [body["prompt"][PROMPT:] for body in servers.reasoner.bodies("/v1/completions")]
+    probe, *resumed = sent
+    assert probe == []
+    assert sorted(resumed) == sorted(generated(before).values())
+    assert report["answer"] == "26"
+    assert report["ledger"]["reasoner"]["generated_tokens"] == 4 * (WORDS + 1)
+    assert report["resumed"] == 1
+    again = replay(run_dir)
+    assert again.difference is None
+    assert json.loads(json.dumps(again.report))["ledger"] == report["ledger"]
+
+
+async def test_of_several_questions_only_the_open_ones_are_asked(tmp_path, servers):
+    file = tmp_path / "three.jsonl"
+    file.write_text("".join(json.dumps({"id": f"q{n}", "question": f"{n}?"}) + "\n" for n in "123"))
+    asked = ("--questions", file, *flags(servers), "--json", "--policy", "pass1")
+    process = await start(*asked, cwd=tmp_path)
+    while not list(tmp_path.glob("runs/*/0002-q2/journal.jsonl")):  # noqa: ASYNC110  another process makes it
+        await asyncio.sleep(0.02)
+    process.kill()
+    await end(process)
+    (run_dir,) = tmp_path.glob("runs/*")
+    first = json.loads((run_dir / "0001-q1" / "report.json").read_text())
+    servers.reasoner.seen.clear()
+    ended = await orchestrate("--resume", run_dir, "--json", cwd=tmp_path)
+    assert ended.code == 0, ended.err
+    *reports, summary = ended.reports
+    assert [report["question_id"] for report in reports] == ["q1", "q2", "q3"]
+    assert reports[0] == first
+    assert summary["summary"]["questions"] == 3
+    probe = 1
+    assert len(servers.reasoner.bodies("/v1/completions")) <= 2 + probe
+    servers.reasoner.seen.clear()
+    ended = await orchestrate("--resume", run_dir, "--json", cwd=tmp_path)
+    assert ended.reports == [*reports, summary]
+    assert servers.reasoner.seen == []  # all was finished: no server is asked for anything
+
+
+async def test_what_would_change_the_run_is_refused(tmp_path, servers):
+    asked = ("How many?", *flags(servers), "--policy", "pass1", "--quiet")
+    run_dir = await killed(tmp_path, *asked, tokens=3)
+    journal = (run_dir / "journal.jsonl").read_bytes()
+    for more, sentence in (
+        (("--traces", 9), "policy.traces was another one"),
+        (("--config", "x.yaml"), "leave out --config and --out"),
+        (("another question",), "the run's own questions"),
+    ):
+        refused = await orchestrate(*more, "--resume", run_dir, cwd=tmp_path)
+        assert refused.code == 2
+        assert sentence in refused.err
+        assert refused.err.count("\n") == 1
+    nowhere = await orchestrate("--resume", tmp_path, cwd=tmp_path)
+    assert (nowhere.code, nowhere.out) == (2, "")
+    assert "holds no run that can be resumed" in nowhere.err
+    assert (run_dir / "journal.jsonl").read_bytes() == journal
+
+
+@pytest.mark.vllm
+@pytest.mark.timeout(600)
+async def test_the_servers_own_count_agrees_that_nothing_is_paid_twice(
+    tmp_path, reasoner_url, judge_url
+):
+    """What the server generates after the kill is what the journal lacked, and nothing else."""
+    question = json.loads(QUESTIONS.read_text().splitlines()[0])["question"]
+    servers = ("--endpoint", reasoner_url, "--judge-endpoint", judge_url)
+    asked = (question, *servers, "--json", "--traces", 24)
+    run_dir = await killed(tmp_path, *asked, tokens=200)
+    assert await idle_within(reasoner_url, 10.0)
+    before = list(read_journal(run_dir))
+    paid = sum(map(len, generated(before).values()))
+    counted = await metric(reasoner_url, "vllm:generation_tokens")
+    ended = await orchestrate("--resume", run_dir, "--json", cwd=tmp_path)
+    assert ended.code in (0, 3), ended.err
+    assert await idle_within(reasoner_url, 10.0)
+    counted = await metric(reasoner_url, "vllm:generation_tokens") - counted
+    (report,) = ended.reports
+    entries = list(read_journal(run_dir))
+    assert entries[: len(before)] == before
+    whole = report["ledger"]["reasoner"]["generated_tokens"]
+    assert whole == sum(map(len, generated(entries).values()))
+    new, probe = whole - paid, 1
+    assert paid > 0
+    # as in test_run.py: a busy server counts what it had not sent when a stream was hung up
+    assert new <= counted - probe <= 1.05 * new
+    done = {entry.trace for entry in before if isinstance(entry, TraceFinished)}
+    since = {e.trace for e in entries[len(before) :] if isinstance(e, TokensArrived)}
+    assert not done & since
+    assert replay(run_dir).difference is None
+    assert [e for e in entries if isinstance(e, StopTrace)]
