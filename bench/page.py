@@ -33,6 +33,7 @@ th, td { padding: .25rem .6rem; border-bottom: 1px solid var(--line); text-align
 th:first-child, td:first-child { text-align: left }
 tr.best { background: var(--best) }
 h2, h3, td:first-child { overflow-wrap: anywhere }
+td:first-child { min-width: 15em }
 .wide { overflow-x: auto }
 """
 
