@@ -193,9 +193,10 @@ class _QuestionLoop:
         if standing.held:
             shared.launching.clear()
         self._finish = standing.over
+        lost = set(standing.lost)
         for number, trace in sorted(standing.traces.items(), key=lambda item: not item[1].opened):
             runner = self._runners[number] = TraceRunner(number, shared, trace)
-            if trace.lost:
+            if number in lost:
                 start(self._channel.put(self._lost(number, trace.tokens)))
             elif not trace.ended:
                 start(runner.run())

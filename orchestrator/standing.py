@@ -44,6 +44,20 @@ _WHEREABOUTS = {"endpoint": {"urls", "model"}, "judge": {"url", "model"}, "run":
 """Settings that say where servers and folders are; the models are compared by what the servers tell."""
 
 
+_OfTrace = (
+    PauseTrace
+    | ResumeTrace
+    | StopTrace
+    | TraceStarted
+    | TraceResumed
+    | TracePaused
+    | TokensArrived
+    | TraceFinished
+    | TraceStopped
+    | TraceFailed
+)
+
+
 @dataclass(slots=True)
 class TraceStanding:
     """One trace: what was ordered of it, and what it has received; token counts are totals."""
@@ -63,10 +77,10 @@ class TraceStanding:
     tokens: int = 0
 
     @property
-    def lost(self) -> bool:
-        """Whether it would have to go on, but cannot: the ids of its tokens are not known."""
-        streams = not self.ended and self.wanted != "stop" and self.finish_reason is None
-        return streams and len(self.token_ids) != self.tokens
+    def goes_on(self) -> bool:
+        """Whether it needs a further stream, now or later, behind tokens that it has."""
+        over = self.ended or self.wanted == "stop" or self.finish_reason is not None
+        return self.tokens > 0 and not over
 
 
 class Standing:
@@ -103,8 +117,13 @@ class Standing:
 
     @property
     def lost(self) -> list[int]:
-        """The traces that cannot go on."""
-        return [number for number, trace in self.traces.items() if trace.lost]
+        """The traces that would have to go on and cannot: the server is not able to, or ids of tokens are missing."""
+        able = self.started is not None and self.started.capabilities["resumable"]
+        return [
+            number
+            for number, trace in self.traces.items()
+            if trace.goes_on and not (able and len(trace.token_ids) == trace.tokens)
+        ]
 
     def refuse_changes(self, settings: Settings) -> None:
         """Raises ConfigError for settings other than the run's own; where the servers are may change."""
@@ -121,7 +140,7 @@ class Standing:
             return
         then = self.started.capabilities
         _same_model("reasoner", then, now)
-        if then["judge"] is not None and now["judge"] is not None:
+        if then.get("judge") and now["judge"]:
             _same_model("judge", then["judge"], now["judge"])
         if then["resumable"] and not now["resumable"]:
             raise ConfigError(
@@ -141,7 +160,6 @@ class Standing:
             )
 
     def _take(self, entry: Fact | Order) -> None:
-        self._fold(entry)
         if not isinstance(entry, Fact) or isinstance(entry, Decided):
             self._expect(entry)
         elif isinstance(entry, RunFinished):
@@ -150,6 +168,7 @@ class Standing:
             raise _other_decision(entry)
         else:
             self._decide(entry)
+        self._fold(entry)
 
     def _expect(self, entry: Fact | Order) -> None:
         if self.engine is None:
@@ -181,21 +200,27 @@ class Standing:
             case StartTrace(trace=number):
                 self.traces[number] = TraceStanding()
             case PauseTrace() | ResumeTrace() | StopTrace():
-                _order(self.traces[entry.trace], entry)
-            case TraceStarted(trace=number, prompt_tokens=tokens):
-                self.traces[number].opened = True
-                self.prompt_tokens = tokens
+                _order(self._trace(entry), entry)
+            case TraceStarted():
+                self._trace(entry).opened = True
+                self.prompt_tokens = entry.prompt_tokens
             case TraceResumed() | TracePaused():
-                self.traces[entry.trace].paused = isinstance(entry, TracePaused)
+                self._trace(entry).paused = isinstance(entry, TracePaused)
             case TokensArrived():
-                _receive(self.traces[entry.trace], entry)
+                _receive(self._trace(entry), entry)
             case TraceFinished() | TraceStopped() | TraceFailed():
                 self._end(entry)
             case _:
                 pass
 
+    def _trace(self, entry: _OfTrace) -> TraceStanding:
+        trace = self.traces.get(entry.trace)
+        if trace is None:
+            raise JournalError(f"The journal tells of trace {entry.trace}, which was not started.")
+        return trace
+
     def _end(self, fact: TraceFinished | TraceStopped | TraceFailed) -> None:
-        trace = self.traces[fact.trace]
+        trace = self._trace(fact)
         trace.ended = True
         trace.failed = isinstance(fact, TraceFailed)
         trace.text.clear()

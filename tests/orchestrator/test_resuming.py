@@ -217,8 +217,9 @@ def first(entries, kind):
 
 async def test_a_paused_trace_stays_paused(whole):
     until = first(whole, TracePaused) + 1
-    trace = Standing(whole[:until]).traces[whole[until - 1].trace]
-    assert (trace.wanted, trace.paused, trace.lost) == ("pause", True, False)
+    standing = Standing(whole[:until])
+    trace = standing.traces[whole[until - 1].trace]
+    assert (trace.wanted, trace.paused, standing.lost) == ("pause", True, [])
 
 
 async def test_a_judge_call_without_a_verdict_is_asked_again(whole):
@@ -244,7 +245,10 @@ async def test_a_journal_that_was_changed_is_refused(whole):
     with pytest.raises(JournalError, match="decides otherwise"):
         Standing(changed)
     with pytest.raises(JournalError, match="start of a run"):
-        Standing(whole[10:])
+        Standing([whole[first(whole, TokensArrived)]])
+    unknown = msgspec.structs.replace(whole[first(whole, TokensArrived)], trace=99)
+    with pytest.raises(JournalError, match="trace 99"):
+        Standing([*whole[: first(whole, TokensArrived)], unknown])
 
 
 async def test_a_trace_whose_last_token_has_come_is_only_finished(whole):
@@ -258,6 +262,9 @@ async def test_a_trace_without_token_ids_is_lost_and_the_others_are_not(whole):
     bare = msgspec.structs.replace(whole[number], token_ids=())
     standing = Standing([*whole[:number], bare])
     assert standing.lost == [bare.trace]
+    chat = {**whole[0].capabilities, "resumable": False}
+    started = msgspec.structs.replace(whole[0], capabilities=chat)
+    assert Standing([started, *whole[1 : number + 1]]).lost == [whole[number].trace]
 
 
 async def test_a_lost_trace_fails_with_its_tokens_on_the_bill(tmp_path, whole):
