@@ -19,7 +19,7 @@ from orchestrator.board import Board, Show
 from orchestrator.config import Settings
 from orchestrator.core.policies import needs_judge
 from orchestrator.errors import ConfigError, DeepPruneError
-from orchestrator.fleet import Fleet, local_servers, open_fleet
+from orchestrator.fleet import Fleet, Keys, local_servers, open_fleet, refuse_without_rewards
 from orchestrator.interrupts import EXIT_INTERRUPTED, Interrupts
 from orchestrator.journal import (
     REPORT_FILE,
@@ -40,14 +40,14 @@ __all__ = ["Job", "orchestrate", "refuse_total_failure"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What one call of the command line asks for; `keys` are (reasoner's, judge's), never stored."""
+    """What one call of the command line asks for; `keys` are never stored."""
 
     settings: Settings
     questions: list[Question]
     local: bool
     json: bool
     quiet: bool
-    keys: tuple[str | None, str | None]
+    keys: Keys
 
 
 async def orchestrate(job: Job, show: Show | None = None) -> int:
@@ -93,6 +93,7 @@ def _check(job: Job) -> None:
             f"The policy {settings.policy.name} needs a judge; name its server with --judge-endpoint URL, "
             "or choose --policy consensus."
         )
+    refuse_without_rewards(settings, f"The policy {settings.policy.name}")
 
 
 async def _carry_out(job: Job, board: Board, output: Output, interrupts: Interrupts) -> int:
@@ -120,6 +121,7 @@ async def _carry_out(job: Job, board: Board, output: Output, interrupts: Interru
             if interrupts.requested.is_set():
                 break
         output.tell_comparisons(fleet)
+        output.tell_rewards()
     return output.conclude(reports, run_dir, interrupted=interrupts.requested.is_set())
 
 
@@ -149,6 +151,7 @@ async def _one_question(
     report = run.report = build_report(view, run_dir=str(folder))
     write_run_file(folder, REPORT_FILE, to_json_line(report) + "\n")
     output.result(report)
+    output.count_rewards(view)
     refuse_total_failure(view)
     return report
 
