@@ -20,7 +20,7 @@ _COMMANDS = {
 }
 
 _EPILOG = """\
-keys:    OPENAI_API_KEY for the reasoner, DEEPPRUNE_JUDGE_API_KEY for the judge
+keys:    OPENAI_API_KEY for the reasoner, DEEPPRUNE_JUDGE_API_KEY for the judge, DEEPPRUNE_REWARD_API_KEY for rewards
 stdout:  results only; progress goes to stderr
 exit:    0 done, 1 the command failed, 2 wrong input, 130 interrupted
 """

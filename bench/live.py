@@ -20,10 +20,10 @@ from bench.lengths import Lengths
 from bench.outcomes import Outcome
 from bench.policies import PolicySpec
 from orchestrator.config import Settings
-from orchestrator.core.facts import RunStarted
-from orchestrator.core.policies import needs_confidences, needs_judge
+from orchestrator.core.facts import RunStarted, TraceRewarded
+from orchestrator.core.policies import needs_confidences, needs_judge, needs_rewards
 from orchestrator.errors import ConfigError, DatasetError, DeepPruneError, first_error
-from orchestrator.fleet import Fleet, local_servers, open_fleet
+from orchestrator.fleet import Fleet, Keys, local_servers, open_fleet, refuse_without_rewards
 from orchestrator.interrupts import Interrupts
 from orchestrator.journal import (
     JOURNAL_FILE,
@@ -46,7 +46,7 @@ PLAN_FILE = "plan.json"
 
 
 class LivePlan(NamedTuple):
-    """What is to be run: each question under each policy. `keys` are (reasoner's, judge's), never stored.
+    """What is to be run: each question under each policy. `keys` are never stored.
 
     `traces` is N for policies that do not name their own, `streams` the budget that all questions share.
     """
@@ -58,7 +58,7 @@ class LivePlan(NamedTuple):
     at_once: int
     streams: int
     local: bool
-    keys: tuple[str | None, str | None]
+    keys: Keys
 
 
 class _Job(NamedTuple):
@@ -75,7 +75,7 @@ async def run_live(
     """The outcomes of all jobs, in their order; fewer after an interrupt.
 
     Raises:
-        ConfigError: `out` belongs to another benchmark, or has a question that was run in another way, or a policy needs a judge and there is none.
+        ConfigError: `out` belongs to another benchmark, or has a question that was run in another way, or a policy needs a judge or rewards and there are none.
         DatasetError: a question has no gold answer.
         DeepPruneError: all traces of a question failed; it counts as not asked.
     """
@@ -103,13 +103,14 @@ def _check(plan: LivePlan) -> None:
             raise ConfigError(
                 f"{spec.label} needs a judge; name its server with --judge-endpoint URL."
             )
+        refuse_without_rewards(spec.settings, spec.label)
     _claim(plan)
 
 
 def _claim(plan: LivePlan) -> None:
     """Makes the folder this benchmark's own, or finds that it is."""
     settings = plan.specs[0].settings.model_dump(
-        mode="json", exclude={"policy", "endpoint", "judge"}
+        mode="json", exclude={"policy", "endpoint", "judge", "reward"}
     )
     identity = json.dumps({"traces": plan.traces, "settings": settings}, sort_keys=True)
     plan.out.mkdir(parents=True, exist_ok=True)
@@ -143,6 +144,7 @@ def _placeless(settings: dict[str, Any]) -> dict[str, Any]:
         **settings,
         "endpoint": {**settings["endpoint"], "urls": None},
         "judge": {**settings["judge"], "url": None},
+        "reward": {**settings.get("reward", {}), "url": None},
     }
 
 
@@ -162,12 +164,16 @@ def _name(number: int, question: Question) -> str:
 
 @contextlib.asynccontextmanager
 async def _fleet(plan: LivePlan) -> AsyncIterator[Fleet]:
-    """The servers, with a judge if any policy needs one, and known to give confidences if any needs them."""
+    """The servers, with a judge or a reward model if any policy needs one, and known to give confidences likewise."""
     specs = sorted(plan.specs, key=lambda spec: not needs_judge(spec.settings))
     settings = specs[0].settings
     if any(needs_confidences(spec.settings) for spec in specs):
         run = settings.run.model_copy(update={"keep_confidences": True})
         settings = settings.model_copy(update={"run": run})
+    rewarded = [spec.settings for spec in specs if needs_rewards(spec.settings)]
+    if rewarded:
+        policy = settings.policy.model_copy(update={"vote": rewarded[0].policy.vote})
+        settings = settings.model_copy(update={"policy": policy, "reward": rewarded[0].reward})
     async with contextlib.AsyncExitStack() as stack:
         if plan.local:
             settings = await stack.enter_async_context(local_servers(settings, plan.out))
@@ -285,10 +291,12 @@ def _put_aside(folder: Path) -> Path:
 def _outcome(job: _Job) -> Outcome:
     report: dict[str, Any] = json.loads((job.folder / REPORT_FILE).read_text(encoding="utf-8"))
     reasoner, judge = report["ledger"]["reasoner"], report["ledger"]["judge"]
-    lengths, path = Lengths(), CriticalPath()
+    lengths, path, reward_tokens = Lengths(), CriticalPath(), 0
     for entry in read_journal(job.folder):
         lengths.note(entry)
         path.note(entry)
+        if isinstance(entry, TraceRewarded):
+            reward_tokens += entry.prompt_tokens
     return Outcome(
         file="live",
         policy=job.spec.label,
@@ -306,4 +314,5 @@ def _outcome(job: _Job) -> Outcome:
         traces=report["traces"]["started"],
         clusters=tuple(cluster["size"] for cluster in report["clusters"]),
         lengths=lengths.by_fate(),
+        reward_tokens=reward_tokens,
     )

@@ -17,7 +17,7 @@ class RecordedTrace:
     `tokens` is its generated length, at least 1. `answer` names its class of equal answers, None where no
     answer could be read. `text` is None where only the length was kept. `probes` are the answers that were
     forced out of it along the way, every `RecordedQuestion.probe_tokens` tokens. `confidences` has one entry for each
-    token, None where they were not kept.
+    token, None where they were not kept. `reward` in 0..1 is what a reward model gave it, None where none did.
     """
 
     tokens: int
@@ -25,6 +25,7 @@ class RecordedTrace:
     text: str | None = None
     probes: tuple[str, ...] = ()
     confidences: tuple[float, ...] | None = None
+    reward: float | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,3 +47,8 @@ class RecordedQuestion:
     def has_confidences(self) -> bool:
         """Whether every trace tells how sure the model was of each token."""
         return all(trace.confidences is not None for trace in self.traces)
+
+    @cached_property
+    def has_rewards(self) -> bool:
+        """Whether a reward model was asked and gave a reward at least once."""
+        return any(trace.reward is not None for trace in self.traces)

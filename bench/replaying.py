@@ -18,7 +18,7 @@ from bench.recorded import RecordedQuestion
 from bench.server_model import ServerModel
 from orchestrator.config import Settings
 from orchestrator.core.confidence import Confidences
-from orchestrator.core.policies import Policy, make_policy, needs_confidences
+from orchestrator.core.policies import Policy, make_policy, needs_confidences, needs_rewards
 from orchestrator.errors import DatasetError
 
 __all__ = ["DEFAULT_CHECKPOINT_TOKENS", "ReplayPlan", "replay_policy"]
@@ -57,9 +57,10 @@ def replay_policy(
     """The outcomes of all questions and resamplings; `advance` is called after each.
 
     Raises:
-        DatasetError: the policy needs what was not recorded, confidences or probes.
+        DatasetError: the policy needs what was not recorded, confidences, rewards or probes.
     """
     _refuse_silent_traces(spec, questions, file)
+    _refuse_unrewarded_traces(spec, questions, file)
     for question in questions:
         run = _QuestionReplay(spec, question, plan)
         for resample in range(plan.resamples):
@@ -79,6 +80,7 @@ def replay_policy(
                 traces=played.started,
                 clusters=played.clusters,
                 lengths=dict(played.lengths),
+                reward_tokens=played.reward_tokens,
             )
             advance()
 
@@ -153,6 +155,17 @@ def _refuse_silent_traces(
         raise DatasetError(
             f"{file} has no confidences (question '{silent[0]}'), which {spec.label} judges by: leave that policy out, "
             "or record with --set run.keep_confidences=true."
+        )
+
+
+def _refuse_unrewarded_traces(
+    spec: PolicySpec, questions: Sequence[RecordedQuestion], file: str
+) -> None:
+    unrewarded = [question.id for question in questions if not question.has_rewards]
+    if unrewarded and needs_rewards(spec.settings):
+        raise DatasetError(
+            f"{file} has no rewards (question '{unrewarded[0]}'), which {spec.label} votes by: leave that policy out, "
+            "or record with --set policy.vote=reward --reward-endpoint URL."
         )
 
 

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 _EPILOG = """\
-keys:    OPENAI_API_KEY for the reasoner, DEEPPRUNE_JUDGE_API_KEY for the judge
+keys:    OPENAI_API_KEY for the reasoner, DEEPPRUNE_JUDGE_API_KEY for the judge, DEEPPRUNE_REWARD_API_KEY for the
+         reward model
 stdout:  the answer (with several questions: id, tab, answer), or JSON with --json
 exit:    0 answered, 1 the run failed, 2 wrong input, 3 a question has no answer, 130 interrupted
 """
@@ -33,6 +34,7 @@ _FLAGS = {
     "judge_endpoint": "judge.url",
     "judge_model": "judge.model",
     "judge": "judge.spec",
+    "reward_endpoint": "reward.url",
     "policy": "policy.name",
     "traces": "policy.traces",
     "effort": "policy.effort",
@@ -85,6 +87,7 @@ def _wants_screen(arguments: argparse.Namespace) -> bool:
 
 
 def _job(arguments: argparse.Namespace) -> "Job":
+    from orchestrator.fleet import Keys
     from orchestrator.orchestrate import Job
 
     return Job(
@@ -93,7 +96,7 @@ def _job(arguments: argparse.Namespace) -> "Job":
         local=arguments.local,
         json=arguments.json,
         quiet=arguments.quiet,
-        keys=(os.environ.get("OPENAI_API_KEY"), os.environ.get("DEEPPRUNE_JUDGE_API_KEY")),
+        keys=Keys.of(os.environ),
         resume=arguments.resume,
     )
 
@@ -182,6 +185,9 @@ def _add_servers(group: Any) -> None:
     group.add_argument("--judge-endpoint", metavar="URL", help="the judge's server")
     group.add_argument("--judge-model", metavar="NAME", help="default: the only one that it serves")
     group.add_argument("--judge", metavar="SPEC", help="a name in configs/judges, or a YAML file")
+    group.add_argument(
+        "--reward-endpoint", metavar="URL", help="the reward model's server, for votes by reward"
+    )
     group.add_argument(
         "--local",
         action="store_true",

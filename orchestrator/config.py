@@ -43,6 +43,7 @@ __all__ = [
     "JudgeSettings",
     "PolicySettings",
     "PriceSettings",
+    "RewardSettings",
     "RunSettings",
     "SamplingSettings",
     "Settings",
@@ -73,6 +74,12 @@ def _pattern(regex: str) -> str:
     return regex
 
 
+def _with_trace(template: str) -> str:
+    if "{trace}" not in template:
+        raise ValueError("must contain {trace}")
+    return template
+
+
 def _as_list(value: Any) -> Any:
     """A single text where a list of texts is wanted, so that `--set endpoint.urls=URL` works."""
     return (value,) if isinstance(value, str) else value
@@ -97,7 +104,7 @@ PolicyName = Literal[
     "deepconf-high",
     "deepconf-offline",
 ]
-VotingRule = Literal["majority", "confidence", "cluster-size"]
+VotingRule = Literal["majority", "confidence", "cluster-size", "reward", "best-of-n"]
 TraceMeasure = Literal["lowest", "bottom", "tail", "mean"]
 Effort = Literal["low", "medium", "high"]
 
@@ -186,6 +193,37 @@ class JudgeSettings(_Section):
     )
 
 
+class RewardSettings(_Section):
+    """The reward model's server, and how its reward of a finished trace is asked for and read."""
+
+    url: Url | None = None
+    model: str | None = Field(
+        default=None, description="found from /v1/models when there is only one"
+    )
+    dialect: Literal["classify", "pooling"] = Field(
+        default="classify",
+        description="vLLM's /classify, or the last row of what /pooling gives (reward models by token or step)",
+    )
+    label: int = Field(
+        default=-1, description="whose value is the reward: 0 is the first label, -1 the last one"
+    )
+    scale: Literal["probability", "logit"] = Field(
+        default="probability", description="what the server gives; a logit becomes a probability"
+    )
+    template: Annotated[str, AfterValidator(_with_trace)] | None = Field(
+        default=None,
+        description="text with {question} and {trace}; null: a chat of both, in the server's own template",
+    )
+    max_chars: int | None = Field(
+        default=None, ge=1, description="a longer trace keeps its last characters; null cuts none"
+    )
+    concurrency: int = Field(default=8, ge=1, description="requests to the reward model at once")
+    timeout_seconds: float = Field(
+        default=60.0, gt=0, description="for one reward, its retries included"
+    )
+    max_attempts: int = Field(default=3, ge=1)
+
+
 class PolicySettings(_Section):
     """What decides. The letters are those of arXiv 2510.08483."""
 
@@ -237,8 +275,8 @@ class PolicySettings(_Section):
     enough: int = Field(default=3, ge=1, description="short: ballots that end the run")
     vote: VotingRule | None = Field(
         default=None,
-        description="what a ballot weighs: 1, the trace's confidence, or the size of its cluster; "
-        "null: confidence for deepconf, majority for all others",
+        description="what a ballot weighs: 1, the trace's confidence, the size of its cluster, or its reward; "
+        "best-of-n: the best reward decides alone; null: confidence for deepconf, majority for all others",
     )
     trace_confidence: TraceMeasure = Field(
         default="lowest",
@@ -333,6 +371,7 @@ class Settings(_Section):
     sampling: SamplingSettings = SamplingSettings()
     checkpoint: CheckpointSettings = CheckpointSettings()
     judge: JudgeSettings = JudgeSettings()
+    reward: RewardSettings = RewardSettings()
     policy: PolicySettings = PolicySettings()
     answers: AnswerSettings = AnswerSettings()
     prices: PriceSettings = PriceSettings()

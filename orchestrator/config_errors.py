@@ -59,7 +59,10 @@ def unknown_key(path: str, origin: str, known: Iterable[str]) -> str:
         return f"'{path}' (from {origin}) is a section; set one of its keys: {', '.join(inside)}."
     sentence = f"Unknown setting '{path}' (from {origin}); the nearest valid key is '{_nearest(path, known)}'"
     if path.endswith(("api_key", "password", "secret")):
-        return sentence + ", and keys are read from OPENAI_API_KEY and DEEPPRUNE_JUDGE_API_KEY."
+        return (
+            sentence + ", and keys are read from OPENAI_API_KEY, DEEPPRUNE_JUDGE_API_KEY and "
+            "DEEPPRUNE_REWARD_API_KEY."
+        )
     return sentence + "."
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple, Self
 
 import msgspec
 
@@ -14,15 +14,30 @@ from orchestrator.capabilities import JudgeCapabilities, ServerCapabilities
 from orchestrator.client.judge import JudgeClient
 from orchestrator.client.local import LocalModel, nano_model, serve_vllm
 from orchestrator.client.reasoner import ReasonerClient
+from orchestrator.client.reward import RewardClient
 from orchestrator.client.same_answer import AnswersOf, SameAnswerClient
 from orchestrator.config import Settings, judge_spec
-from orchestrator.core.policies import needs_confidences, needs_judge
+from orchestrator.core.policies import needs_confidences, needs_judge, needs_rewards
 from orchestrator.equivalence import AnswerChecker, Equality, SameText
 from orchestrator.errors import ConfigError, first_error
 
-__all__ = ["Fleet", "local_servers", "nano_models", "open_fleet"]
+__all__ = ["Fleet", "Keys", "local_servers", "nano_models", "open_fleet", "refuse_without_rewards"]
 
 _NANO_CONTEXT = 1280  # tokens, prompt included: room for the nano reasoner's longest useful traces
+
+
+class Keys(NamedTuple):
+    """The keys to the servers, never stored; None where a server wants none."""
+
+    reasoner: str | None = None
+    judge: str | None = None
+    reward: str | None = None
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str]) -> Self:
+        """The keys in the environment."""
+        names = ("OPENAI_API_KEY", "DEEPPRUNE_JUDGE_API_KEY", "DEEPPRUNE_REWARD_API_KEY")
+        return cls(*(environ.get(name) for name in names))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,6 +48,7 @@ class Fleet:
     capabilities: ServerCapabilities
     judge: JudgeClient | None
     judge_capabilities: dict[str, Any] | None
+    reward: RewardClient | None
     equality: Callable[[str], Equality]
     """How the answers to a question are compared."""
     same_answer: SameAnswerClient | None
@@ -40,9 +56,7 @@ class Fleet:
 
 
 @contextlib.asynccontextmanager
-async def open_fleet(
-    settings: Settings, keys: tuple[str | None, str | None]
-) -> AsyncIterator[Fleet]:
+async def open_fleet(settings: Settings, keys: Keys) -> AsyncIterator[Fleet]:
     """The clients of a run, connected and probed; the reasoner's probe generates one token or two.
 
     Raises ConfigError where the run needs confidences and the server gives none, and what the probes raise.
@@ -50,7 +64,9 @@ async def open_fleet(
     spec = judge_spec(settings.judge.spec) if needs_judge(settings) else None
     async with contextlib.AsyncExitStack() as stack:
         reasoner = await stack.enter_async_context(
-            ReasonerClient(settings.endpoint.urls[0], settings.endpoint, settings.sampling, keys[0])
+            ReasonerClient(
+                settings.endpoint.urls[0], settings.endpoint, settings.sampling, keys.reasoner
+            )
         )
         capabilities = await reasoner.probe(
             settings.policy.top_logprobs if needs_confidences(settings) else None
@@ -60,17 +76,39 @@ async def open_fleet(
         judge: JudgeClient | None = None
         found: JudgeCapabilities | None = None
         if spec is not None:
-            judge = await stack.enter_async_context(JudgeClient(settings.judge, spec, keys[1]))
+            judge = await stack.enter_async_context(JudgeClient(settings.judge, spec, keys.judge))
             found = await judge.probe()
-        same_answer = await _open_same_answer(stack, settings, keys[1])
+        reward = await _open_reward(stack, settings, keys.reward)
+        same_answer = await _open_same_answer(stack, settings, keys.judge)
         yield Fleet(
             reasoner=reasoner,
             capabilities=capabilities,
             judge=judge,
             judge_capabilities=msgspec.to_builtins(found) if found else None,
+            reward=reward,
             equality=await _equality(stack, settings, same_answer),
             same_answer=same_answer,
         )
+
+
+def refuse_without_rewards(settings: Settings, who: str) -> None:
+    """Raises ConfigError where the vote of `who` needs rewards and there is no endpoint to give them."""
+    if needs_rewards(settings) and settings.reward.url is None:
+        raise ConfigError(
+            f"{who} votes by reward (policy.vote is {settings.policy.vote}); name a reward model's server with "
+            "--reward-endpoint URL, or choose another vote."
+        )
+
+
+async def _open_reward(
+    stack: contextlib.AsyncExitStack, settings: Settings, api_key: str | None
+) -> RewardClient | None:
+    """The reward model, asked once; None where the vote needs none."""
+    if not needs_rewards(settings):
+        return None
+    client = await stack.enter_async_context(RewardClient(settings.reward, api_key))
+    await client.probe()
+    return client
 
 
 async def _open_same_answer(

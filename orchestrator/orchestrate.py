@@ -20,7 +20,7 @@ from orchestrator.board import Board, Show
 from orchestrator.config import Settings
 from orchestrator.core.policies import needs_judge
 from orchestrator.errors import ConfigError, DeepPruneError
-from orchestrator.fleet import Fleet, local_servers, open_fleet
+from orchestrator.fleet import Fleet, Keys, local_servers, open_fleet, refuse_without_rewards
 from orchestrator.interrupts import EXIT_INTERRUPTED, Interrupts
 from orchestrator.journal import (
     QUESTIONS_FILE,
@@ -43,7 +43,7 @@ __all__ = ["Job", "orchestrate", "refuse_total_failure"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """What one call of the command line asks for; `keys` are (reasoner's, judge's), never stored.
+    """What one call of the command line asks for; `keys` are never stored.
 
     `resume` is the folder of a run that broke off: its questions that have no report are gone on with.
     """
@@ -53,7 +53,7 @@ class Job:
     local: bool
     json: bool
     quiet: bool
-    keys: tuple[str | None, str | None]
+    keys: Keys
     resume: Path | None = None
 
 
@@ -100,6 +100,7 @@ def _check(job: Job) -> None:
             f"The policy {settings.policy.name} needs a judge; name its server with --judge-endpoint URL, "
             "or choose --policy consensus."
         )
+    refuse_without_rewards(settings, f"The policy {settings.policy.name}")
 
 
 async def _carry_out(job: Job, board: Board, output: Output, interrupts: Interrupts) -> int:
@@ -118,6 +119,7 @@ async def _carry_out(job: Job, board: Board, output: Output, interrupts: Interru
                 write_run_file(run_dir, SETTINGS_FILE, _as_yaml(settings))
                 write_run_file(run_dir, QUESTIONS_FILE, to_jsonl(job.questions))
             fleet = await stack.enter_async_context(open_fleet(settings, job.keys))
+            stack.callback(output.tell_rewards)
             stack.callback(output.tell_comparisons, fleet)
             output.describe(fleet, settings)
         for number, (question, folder) in enumerate(
@@ -174,6 +176,7 @@ async def _one_question(
     report = run.report = build_report(view, run_dir=str(folder))
     write_run_file(folder, REPORT_FILE, to_json_line(report) + "\n")
     output.result(report)
+    output.count_rewards(view)
     refuse_total_failure(view)
     return report
 

@@ -22,7 +22,7 @@ from orchestrator.render import render_report, render_summary
 from orchestrator.report import to_json_line
 from orchestrator.summary import summarise
 from orchestrator.untrusted import plain
-from orchestrator.view import RunView
+from orchestrator.view import RewardTotals, RunView
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -53,6 +53,7 @@ class Output:
         self._json = json
         self._quiet = quiet
         self._show = show
+        self._rewards = RewardTotals()  # over all questions
         self._out, self._err = sys.stdout, sys.stderr  # a screen puts its own in their place
         self._held: list[tuple[str, TextIO]] | None = None  # None: no screen has the terminal
 
@@ -110,6 +111,11 @@ class Output:
         if fleet.judge_capabilities is not None:
             judge = fleet.judge_capabilities
             self.note(f"Judge {plain(judge['model'])} at {judge['endpoint']} ({judge['dialect']})")
+        if fleet.reward is not None:
+            dialect = settings.reward.dialect
+            self.note(
+                f"Reward model {plain(fleet.reward.model)} at {fleet.reward.address} ({dialect})"
+            )
         if needs_judge(settings) and settings.checkpoint.at == "pause" and not found.resumable:
             self.note(
                 "This server cannot resume a closed stream exactly, so traces write on while the judge "
@@ -128,6 +134,30 @@ class Output:
         if asked.unknown:
             self.note(
                 f"{asked.unknown} pairs of answers got no clear verdict and count as different."
+            )
+
+    def count_rewards(self, view: RunView) -> None:
+        """Adds a question's rewards to the bill, and says at once if its vote had to do without any."""
+        spent = view.rewards
+        self._rewards.add(spent)
+        if spent.failures and not spent.traces:
+            self.note(
+                f"No trace got a reward, so the vote is a plain majority; the last reason: {plain(spent.last_failure)}"
+            )
+
+    def tell_rewards(self) -> None:
+        """What the rewards have cost, and how many traces have none."""
+        spent = self._rewards
+        if not spent.traces and not spent.failures:
+            return
+        self.note(
+            f"Rewards: {spent.traces} traces, {spent.prompt_tokens:,} tokens read in {spent.seconds:.1f} s; "
+            "they are not in the judge's bill and not in what was saved."
+        )
+        if spent.failures:
+            self.note(
+                f"{spent.failures} traces got no reward and weigh as much as the others of their question on average; "
+                f"the last reason: {plain(spent.last_failure)}"
             )
 
     @contextlib.asynccontextmanager

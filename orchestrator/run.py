@@ -26,6 +26,8 @@ from orchestrator.core.facts import (
     PauseTrace,
     ReleaseLaunches,
     ResumeTrace,
+    RewardFailed,
+    RewardTrace,
     RunFinished,
     RunInterrupted,
     RunResumed,
@@ -33,11 +35,12 @@ from orchestrator.core.facts import (
     StartTrace,
     StopTrace,
     TraceFailed,
+    TraceRewarded,
     UserActed,
 )
 from orchestrator.core.policies import needs_confidences, planned_traces
 from orchestrator.equivalence import AnswerBook
-from orchestrator.errors import JudgeError, first_error
+from orchestrator.errors import EndpointError, JudgeError, first_error
 from orchestrator.fleet import Fleet
 from orchestrator.journal import JournalWriter
 from orchestrator.meter import Meter
@@ -202,6 +205,8 @@ class _QuestionLoop:
                 start(runner.run())
         for order in standing.unanswered.values():
             start(self._ask_judge(order))
+        for number in standing.unrewarded:
+            start(self._ask_reward(number))
 
     def _lost(self, trace: int, tokens: int) -> TraceFailed:
         return TraceFailed(
@@ -241,6 +246,8 @@ class _QuestionLoop:
                 self._runners[trace].stop(reason)
             case AskJudge():
                 start(self._ask_judge(order))
+            case RewardTrace(trace=trace):
+                start(self._ask_reward(trace))
             case HoldLaunches():
                 shared.launching.clear()
             case ReleaseLaunches():
@@ -276,6 +283,29 @@ class _QuestionLoop:
             completion_tokens=scores.completion_tokens,
             seconds=scores.seconds,
             requests=scores.requests,
+        )
+
+    async def _ask_reward(self, trace: int) -> None:
+        """One reward; a trace that gets none keeps its ballot, so the fact is `RewardFailed`."""
+        fact: Fact
+        try:
+            fact = await self._reward(trace)
+        except EndpointError as error:
+            fact = RewardFailed(at=self._clock(), trace=trace, message=str(error))
+        await self._channel.put(fact)
+
+    async def _reward(self, trace: int) -> Fact:
+        if self._fleet.reward is None:
+            raise EndpointError("there is no reward endpoint")
+        reward = await self._fleet.reward.score(
+            question=self._question.question, trace=self._view.traces[trace].text
+        )
+        return TraceRewarded(
+            at=self._clock(),
+            trace=trace,
+            reward=reward.value,
+            prompt_tokens=reward.prompt_tokens,
+            seconds=reward.seconds,
         )
 
     def _segment(self, trace: int) -> str:

@@ -24,6 +24,8 @@ from orchestrator.core.facts import (
     PauseTrace,
     ReleaseLaunches,
     ResumeTrace,
+    RewardFailed,
+    RewardTrace,
     RunFinished,
     RunStarted,
     StartTrace,
@@ -33,6 +35,7 @@ from orchestrator.core.facts import (
     TraceFinished,
     TracePaused,
     TraceResumed,
+    TraceRewarded,
     TraceStarted,
     TraceStopped,
 )
@@ -101,6 +104,8 @@ class Standing:
         self.traces: dict[int, TraceStanding] = {}
         self.unanswered: dict[int, AskJudge] = {}
         """The judge calls without a verdict, by trace."""
+        self.unrewarded: set[int] = set()
+        """The traces whose reward was asked for and has not come."""
         self.answers: dict[str, str] = {}
         """The class of each answer, in the order in which they came."""
         self.prompt_tokens: int | None = None
@@ -193,6 +198,10 @@ class Standing:
                 self.unanswered[number] = entry
             case PairsJudged(trace=number) | JudgeFailed(trace=number):
                 self.unanswered.pop(number, None)
+            case RewardTrace(trace=number):
+                self.unrewarded.add(number)
+            case TraceRewarded(trace=number) | RewardFailed(trace=number):
+                self.unrewarded.discard(number)
             case HoldLaunches() | ReleaseLaunches():
                 self.held = isinstance(entry, HoldLaunches)
             case FinishRun():

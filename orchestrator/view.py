@@ -22,6 +22,7 @@ from orchestrator.core.facts import (
     JudgeFailed,
     Order,
     PairsJudged,
+    RewardFailed,
     RunFinished,
     RunInterrupted,
     RunResumed,
@@ -32,6 +33,7 @@ from orchestrator.core.facts import (
     TraceJoined,
     TracePaused,
     TraceResumed,
+    TraceRewarded,
     TraceStarted,
     TraceStopped,
     TraceUnjudged,
@@ -44,6 +46,7 @@ __all__ = [
     "ClusterView",
     "Ending",
     "JudgeTotals",
+    "RewardTotals",
     "RunView",
     "TraceState",
     "TraceView",
@@ -85,6 +88,8 @@ class TraceView:
     answer: str | None = None
     raw_answer: str | None = None
     finish_reason: str | None = None
+    reward: float | None = None
+    """What the reward model gave it, 0..1; None where it was not asked, or gave none."""
     reason: str | None = None
     """Why it was stopped, or what failed."""
     endpoint: str | None = None
@@ -173,6 +178,26 @@ class JudgeTotals:
     """When the judge stopped giving verdicts (the first failure since the last good call), in seconds."""
 
 
+@dataclass(slots=True)
+class RewardTotals:
+    """The reward model's bill: traces with a reward, traces without, tokens read, and seconds summed over traces."""
+
+    traces: int = 0
+    failures: int = 0
+    prompt_tokens: int = 0
+    seconds: float = 0.0
+    last_failure: str = ""
+    """The (untrusted) reason of the latest failure."""
+
+    def add(self, other: "RewardTotals") -> None:
+        """Adds the bill of another question."""
+        self.traces += other.traces
+        self.failures += other.failures
+        self.prompt_tokens += other.prompt_tokens
+        self.seconds += other.seconds
+        self.last_failure = other.last_failure or self.last_failure
+
+
 class RunView:
     """One question's run, folded from its facts. Read its attributes; change it by `apply` alone.
 
@@ -195,6 +220,7 @@ class RunView:
         self.traces: dict[int, TraceView] = {}
         self.clusters: dict[int, ClusterView] = {}
         self.judge = JudgeTotals()
+        self.rewards = RewardTotals()
         self.generated_tokens = 0
         self.prompt_tokens = 0
         """Prompt tokens read by the servers, over all streams; the cached ones included."""
@@ -382,6 +408,16 @@ class RunView:
         if self.judge.pruning_off_since is None:
             self.judge.pruning_off_since = fact.at
 
+    def _trace_rewarded(self, fact: TraceRewarded) -> None:
+        self._trace(fact.trace).reward = fact.reward
+        self.rewards.traces += 1
+        self.rewards.prompt_tokens += fact.prompt_tokens
+        self.rewards.seconds += fact.seconds
+
+    def _reward_failed(self, fact: RewardFailed) -> None:
+        self.rewards.failures += 1
+        self.rewards.last_failure = fact.message
+
     def _cluster_opened(self, fact: ClusterOpened) -> None:
         self.clusters[fact.cluster] = ClusterView(fact.cluster, fact.trace, [])
         self._place(fact)
@@ -443,6 +479,8 @@ class RunView:
         TraceFailed: _trace_failed,
         PairsJudged: _pairs_judged,
         JudgeFailed: _judge_failed,
+        TraceRewarded: _trace_rewarded,
+        RewardFailed: _reward_failed,
         RunInterrupted: _run_interrupted,
         UserActed: _user_acted,
         RunFinished: _run_finished,

@@ -8,6 +8,7 @@ from orchestrator.core.facts import (
     ClusterOpened,
     Fact,
     JudgeFailed,
+    RewardFailed,
     RunFinished,
     RunInterrupted,
     RunResumed,
@@ -16,6 +17,7 @@ from orchestrator.core.facts import (
     TraceFinished,
     TraceJoined,
     TraceResumed,
+    TraceRewarded,
     TraceStopped,
     TraceUnjudged,
     UserActed,
@@ -39,6 +41,8 @@ _TOLD: dict[type, Shown | None] = {
     TraceStopped: "pruned",
     TraceFailed: "failed",
     JudgeFailed: "failed",
+    TraceRewarded: "finished",
+    RewardFailed: "failed",
     RunInterrupted: None,
     UserActed: None,
     VoteCast: None,
@@ -98,6 +102,10 @@ def _ending(fact: Fact) -> str:
             return f"trace {fact.trace} failed: {inert(fact.message)}"
         case JudgeFailed():
             return f"no verdict on trace {fact.trace}: {inert(fact.message)}"
+        case TraceRewarded():
+            return f"trace {fact.trace} has reward {fact.reward:.3f}"
+        case RewardFailed():
+            return f"no reward for trace {fact.trace}: {inert(fact.message)}"
         case RunInterrupted():
             return "you interrupted the run"
         case UserActed():

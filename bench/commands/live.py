@@ -18,6 +18,7 @@ _FLAGS = {
     "model": "endpoint.model",
     "judge_endpoint": "judge.url",
     "judge": "judge.spec",
+    "reward_endpoint": "reward.url",
 }
 
 
@@ -28,6 +29,7 @@ def add_live_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--model", metavar="NAME")
     group.add_argument("--judge-endpoint", metavar="URL")
     group.add_argument("--judge", metavar="SPEC", help="a name in configs/judges, or a YAML file")
+    group.add_argument("--reward-endpoint", metavar="URL", help="for votes by reward")
     group.add_argument("--local", action="store_true", help="the bundled nano models")
     group.add_argument(
         "--questions",
@@ -70,6 +72,7 @@ def play_live(
     from bench.progress import progress_bar
     from bench.prompts import prompted, read_prompt
     from orchestrator.errors import ConfigError
+    from orchestrator.fleet import Keys
     from orchestrator.interrupts import Interrupts
 
     if arguments.questions is None:
@@ -101,7 +104,7 @@ def play_live(
         at_once=arguments.at_once,
         streams=arguments.streams,
         local=arguments.local,
-        keys=(os.environ.get("OPENAI_API_KEY"), os.environ.get("DEEPPRUNE_JUDGE_API_KEY")),
+        keys=Keys.of(os.environ),
     )
     with progress_bar(len(questions) * len(specs), "questions x policies") as advance:
         outcomes = asyncio.run(run_live(plan, interrupts, advance))

@@ -115,7 +115,19 @@ def run(arguments: argparse.Namespace) -> None:
     lines = []
     for outcomes in by_policy(_play_live(arguments) if live else _replay(arguments)).values():
         lines.append(policy_line(outcomes))
+        _tell_rewards(outcomes)
     _show(lines, as_json=arguments.json)
+
+
+def _tell_rewards(outcomes: "list[Outcome]") -> None:
+    """The reward model's bill, which the agreed columns have no place for."""
+    tokens = sum(each.reward_tokens for each in outcomes)
+    if tokens:
+        print(
+            f"{outcomes[0].policy}: the reward model read {tokens / len(outcomes):,.1f} tokens per question, "
+            "which no column counts.",
+            file=sys.stderr,
+        )
 
 
 def _replay(arguments: argparse.Namespace) -> "list[Outcome]":

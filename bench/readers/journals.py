@@ -55,6 +55,7 @@ def _read_question(journal: Path) -> RecordedQuestion:
                 answer=trace.answer,
                 text=trace.text,
                 confidences=tuple(trace.confidences) or None,
+                reward=trace.reward,
             )
             for trace in whole
         ),

@@ -13,17 +13,21 @@ from orchestrator.client.sse import Usage
 from orchestrator.core.judging import PairPrompt
 from orchestrator.errors import EndpointRejected, JudgeError
 
-__all__ = ["Classification"]
+__all__ = ["Class", "Classes", "Classification"]
 
 
-class _Class(msgspec.Struct):
+class Class(msgspec.Struct):
+    """What /classify says of one text; `probs` has one entry for each label."""
+
     index: int
     probs: list[float]
     label: str | None = None
 
 
-class _Classes(msgspec.Struct):
-    data: list[_Class]
+class Classes(msgspec.Struct):
+    """An answer of /classify."""
+
+    data: list[Class]
     usage: Usage | None = None
 
 
@@ -44,14 +48,14 @@ class Classification:
         }
         url = f"{self._server.http.address.root}/classify"
         try:
-            answer = await self._server.http.json("POST", url, _Classes, body)
+            answer = await self._server.http.json("POST", url, Classes, body)
         except EndpointRejected as error:
             raise _with_remedy(error) from None
         classes = in_order(answer.data, len(prompts))
         self._check_labels(classes)
         return verdicts([one.probs[0] for one in classes], answer.usage)
 
-    def _check_labels(self, classes: Sequence[_Class]) -> None:
+    def _check_labels(self, classes: Sequence[Class]) -> None:
         labels = self._server.spec.labels
         for one in classes:
             if len(one.probs) != 2:

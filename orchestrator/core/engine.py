@@ -4,8 +4,8 @@ The rule: synchronous and sans-io. Time is on the facts, randomness comes from t
 the same facts always give the same decisions; a journal replayed through a fresh engine proves it.
 
 The engine does what all policies share: it finds checkpoints, measures confidences, counts the traces that are
-still open, honours an interrupt and the user's acts, and casts the vote when nothing is left to wait for. The
-policy does the rest.
+still open, asks for rewards where the vote wants them, honours an interrupt and the user's acts, and casts the vote when
+nothing is left to wait for. The policy does the rest.
 
 What the user wants of a trace goes before what the policy wants: `Wishes` amends its orders on the way out.
 """
@@ -21,6 +21,7 @@ from orchestrator.core.facts import (
     HoldLaunches,
     Order,
     ReleaseLaunches,
+    RewardFailed,
     RunInterrupted,
     RunStarted,
     StartTrace,
@@ -28,12 +29,20 @@ from orchestrator.core.facts import (
     TokensArrived,
     TraceFailed,
     TraceFinished,
+    TraceRewarded,
     TraceStopped,
     UserActed,
 )
-from orchestrator.core.policies import Step, make_policy, needs_confidences, voting_rule
+from orchestrator.core.policies import (
+    Step,
+    make_policy,
+    needs_confidences,
+    needs_rewards,
+    voting_rule,
+)
+from orchestrator.core.rewards import Rewards
 from orchestrator.core.segment import Cut, Segmenter
-from orchestrator.core.vote import Ballot, weighted_majority
+from orchestrator.core.vote import Ballot, best_of_n, weighted_majority
 from orchestrator.core.weights import BallotWeights
 from orchestrator.core.wishes import Wishes
 
@@ -61,12 +70,15 @@ class Engine:
             resumable=bool(started.capabilities["resumable"]),
             confidences=self._confidences,
         )
-        self._weights = BallotWeights(voting_rule(settings), self._confidences)
+        self._rewards = Rewards()
+        self._needs_rewards = needs_rewards(settings)
+        self._weights = BallotWeights(voting_rule(settings), self._confidences, self._rewards)
         self._segmenters: dict[int, Segmenter] = {}
         self._open: set[int] = set()
         self._answers: dict[int, str | None] = {}
         self._wishes = Wishes()
         self._closing = False  # no more decisions: what is open is being stopped
+        self._interrupted = False  # nothing more is asked, and no reward waited for
         self._over = False
 
     def feed(self, fact: Fact) -> Outcome:
@@ -84,11 +96,14 @@ class Engine:
             case RunStarted():
                 self._follow(self._policy.start(), outcome)
             case RunInterrupted():
+                self._interrupted = True
                 self._stop_all("interrupted", outcome)
             case UserActed():
                 self._obey(fact, outcome)
             case TraceFinished() | TraceStopped() | TraceFailed():
                 self._end_trace(fact, outcome)
+            case TraceRewarded() | RewardFailed():
+                self._rewards.take(fact)
             case _:
                 self._consult(fact, outcome)
 
@@ -130,6 +145,8 @@ class Engine:
         self._open.discard(fact.trace)
         if isinstance(fact, TraceFinished):
             self._answers[fact.trace] = fact.answer
+            if self._needs_rewards and not self._interrupted:
+                outcome.orders.extend(self._rewards.ask(fact))
         self._consult(fact, outcome)
         if isinstance(fact, TraceFinished) and self._policy.uses_checkpoints:
             segmenter = self._segmenter(fact.trace)
@@ -176,6 +193,8 @@ class Engine:
     def _close_if_done(self, at: float, outcome: Outcome) -> None:
         if self._open or not (self._policy.at_rest or self._closing):
             return
+        if self._rewards.awaited and not self._interrupted:
+            return
         self._over = True
         chosen = set(self._policy.ballots(tuple(self._answers))) | self._wishes.kept
         ballots = [
@@ -183,5 +202,6 @@ class Engine:
             for trace, answer in self._answers.items()
             if trace in chosen
         ]
-        outcome.facts.append(weighted_majority(ballots, min_ballots=self._min_ballots, at=at))
+        vote = best_of_n if self._weights.best_alone_counts else weighted_majority
+        outcome.facts.append(vote(ballots, min_ballots=self._min_ballots, at=at))
         outcome.orders.append(FinishRun())

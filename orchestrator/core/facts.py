@@ -27,6 +27,8 @@ __all__ = [
     "PauseTrace",
     "ReleaseLaunches",
     "ResumeTrace",
+    "RewardFailed",
+    "RewardTrace",
     "RunFinished",
     "RunInterrupted",
     "RunResumed",
@@ -39,6 +41,7 @@ __all__ = [
     "TraceJoined",
     "TracePaused",
     "TraceResumed",
+    "TraceRewarded",
     "TraceStarted",
     "TraceStopped",
     "TraceUnjudged",
@@ -188,6 +191,22 @@ class JudgeFailed(_Fact, frozen=True, kw_only=True):
     message: str
 
 
+class TraceRewarded(_Fact, frozen=True, kw_only=True):
+    """The reward model read a finished trace: `reward` in 0..1, and what reading it cost."""
+
+    trace: int
+    reward: float
+    prompt_tokens: int
+    seconds: float
+
+
+class RewardFailed(_Fact, frozen=True, kw_only=True):
+    """The reward model gave none for this trace: its ballot weighs what the others weigh on average."""
+
+    trace: int
+    message: str
+
+
 class RunInterrupted(_Fact, frozen=True, kw_only=True):
     """The user asked the run to end now."""
 
@@ -290,6 +309,8 @@ Fact = (
     | TraceFailed
     | PairsJudged
     | JudgeFailed
+    | TraceRewarded
+    | RewardFailed
     | RunInterrupted
     | UserActed
     | RunFinished
@@ -336,6 +357,12 @@ class AskJudge(_Order, frozen=True, kw_only=True):
     members: tuple[int, ...]
 
 
+class RewardTrace(_Order, frozen=True, kw_only=True):
+    """Ask the reward model about a trace that has finished."""
+
+    trace: int
+
+
 class HoldLaunches(_Order, frozen=True, kw_only=True):
     """Open the first stream of no further trace; open ones go on, and so do resumed ones."""
 
@@ -354,6 +381,7 @@ Order = (
     | ResumeTrace
     | StopTrace
     | AskJudge
+    | RewardTrace
     | HoldLaunches
     | ReleaseLaunches
     | FinishRun

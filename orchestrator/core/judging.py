@@ -26,7 +26,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from orchestrator.core.calibration import Calibration
 
-__all__ = ["JudgeSpec", "PairPrompt", "pair_prompt", "probability_identical"]
+__all__ = ["JudgeSpec", "PairPrompt", "fill", "pair_prompt", "probability_identical"]
 
 
 class JudgeSpec(BaseModel):
@@ -90,7 +90,7 @@ def pair_prompt(spec: JudgeSpec, *, question: str, new: str, member: str) -> Pai
 
     Segments longer than `spec.max_segment_chars` keep their end. Braces in the texts are left alone.
     """
-    query = _fill(
+    query = fill(
         spec.query,
         {
             "instruction": spec.instruction,
@@ -98,7 +98,7 @@ def pair_prompt(spec: JudgeSpec, *, question: str, new: str, member: str) -> Pai
             "new": new[-spec.max_segment_chars :],
         },
     )
-    item = _fill(spec.item, {"member": member[-spec.max_segment_chars :]})
+    item = fill(spec.item, {"member": member[-spec.max_segment_chars :]})
     return PairPrompt(
         query=spec.markup_before + query,
         item=item + spec.markup_after,
@@ -121,7 +121,7 @@ def probability_identical(label_logprobs: Sequence[float]) -> float:
     return odds / (1.0 + odds)
 
 
-def _fill(template: str, values: Mapping[str, str]) -> str:
+def fill(template: str, values: Mapping[str, str]) -> str:
     """`template` with each {name} replaced in one pass, so that braces in a trace stay as they are."""
     parts = []
     rest = template

@@ -1,14 +1,14 @@
-"""The vote over the answers of finished traces: a plain majority (self-consistency, cons@N), or weighted ballots."""
+"""The vote over the answers of finished traces: plain majority (self-consistency, cons@N), weighted, or best of N."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from scipy.special import betainc
 
 from orchestrator.core.facts import Ballots, VoteCast
 
-__all__ = ["Ballot", "leader_posterior", "majority", "weighted_majority"]
+__all__ = ["Ballot", "best_of_n", "leader_posterior", "majority", "weighted_majority"]
 
 
 class Ballot(NamedTuple):
@@ -29,12 +29,30 @@ def weighted_majority(ballots: Iterable[Ballot], *, min_ballots: int, at: float)
     Of equally heavy answers the one that was given first wins. With fewer than `min_ballots` ballots, whatever
     they weigh, the answer is None.
     """
-    counts: Counter[str] = Counter()
-    weights: defaultdict[str, float] = defaultdict(float)
+    return _cast(ballots, sum, min_ballots=min_ballots, at=at)
+
+
+def best_of_n(ballots: Iterable[Ballot], *, min_ballots: int, at: float) -> VoteCast:
+    """The answer of the single heaviest ballot; an answer weighs as much as the best of its ballots.
+
+    All else is as in `weighted_majority`.
+    """
+    return _cast(ballots, max, min_ballots=min_ballots, at=at)
+
+
+def _cast(
+    ballots: Iterable[Ballot],
+    together: Callable[[list[float]], float],
+    *,
+    min_ballots: int,
+    at: float,
+) -> VoteCast:
+    given: defaultdict[str, list[float]] = defaultdict(list)
     for answer, weight in ballots:
         if answer is not None:
-            counts[answer] += 1
-            weights[answer] += weight
+            given[answer].append(weight)
+    counts = Counter({answer: len(each) for answer, each in given.items()})
+    weights = {answer: together(each) for answer, each in given.items()}
     ranked = sorted(counts, key=lambda answer: -weights[answer])  # stable: first given first
     total = sum(weights.values())
     runner_up = weights[ranked[1]] if len(ranked) > 1 else 0.0

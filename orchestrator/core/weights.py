@@ -6,6 +6,7 @@ The rule: a weight is read when the vote is cast, so it counts all that was know
 from orchestrator.config import VotingRule
 from orchestrator.core.confidence import Confidences
 from orchestrator.core.facts import ClusterOpened, Fact, TraceJoined
+from orchestrator.core.rewards import Rewards
 
 __all__ = ["BallotWeights"]
 
@@ -15,12 +16,13 @@ class BallotWeights:
 
     `majority`: every ballot weighs 1. `confidence`: as much as the trace is confident (arXiv 2508.15260, section
     3.2). `cluster-size`: as many as the trace's cluster has members, each of which would have voted so if the
-    judge is right; a trace in no cluster stands for itself.
+    judge is right; a trace in no cluster stands for itself. `reward`, `best-of-n`: the trace's reward.
     """
 
-    def __init__(self, rule: VotingRule, confidences: Confidences) -> None:
+    def __init__(self, rule: VotingRule, confidences: Confidences, rewards: Rewards) -> None:
         self._rule = rule
         self._confidences = confidences
+        self._rewards = rewards
         self._clusters: dict[int, int] = {}  # cluster of each trace
         self._sizes: list[int] = []
 
@@ -46,3 +48,10 @@ class BallotWeights:
             case "cluster-size":
                 cluster = self._clusters.get(trace)
                 return 1.0 if cluster is None else float(self._sizes[cluster])
+            case "reward" | "best-of-n":
+                return self._rewards.of(trace)
+
+    @property
+    def best_alone_counts(self) -> bool:
+        """Whether an answer weighs as much as its best ballot, not as all of them; never without a reward."""
+        return self._rule == "best-of-n" and self._rewards.known

@@ -18,6 +18,7 @@ from bench.server_model import ServerModel
 from orchestrator.client.reasoner import ReasonerClient
 from orchestrator.config import EndpointSettings, SamplingSettings
 from orchestrator.errors import ConfigError, DatasetError, DeepPruneError, EndpointRejected
+from orchestrator.fleet import Keys
 from orchestrator.interrupts import Interrupts
 from orchestrator.journal import read_journal
 from orchestrator.questions import Question
@@ -56,7 +57,7 @@ def plan(url, out, *policies, **changes):
         "at_once": 2,
         "streams": 8,
         "local": False,
-        "keys": (None, None),
+        "keys": Keys(),
     }
     return LivePlan(**{**values, **changes})
 

@@ -21,7 +21,7 @@ from orchestrator.core.facts import (
     TraceStopped,
 )
 from orchestrator.errors import ConfigError, JournalError
-from orchestrator.fleet import open_fleet
+from orchestrator.fleet import Keys, open_fleet
 from orchestrator.journal import JOURNAL_FILE, JournalWriter, read_journal
 from orchestrator.questions import Question
 from orchestrator.replay import decisions
@@ -123,7 +123,7 @@ async def once(folder, **policy):
     """The question begun, or gone on with, on servers of its own: they and the view."""
     async with Servers(words=6, answers=("26", "26", "38")).serving() as servers:
         settings = settings_for(servers, traces=3, **policy)
-        async with open_fleet(settings, (None, None)) as fleet:
+        async with open_fleet(settings, Keys()) as fleet:
             servers.reasoner.seen.clear()
             servers.judge.seen.clear()
             yield servers, await carry(folder, fleet, settings)
@@ -153,7 +153,7 @@ def check_resumed(folder, view, cut, servers):
 async def test_a_kill_while_streams_run_pays_no_token_of_the_journal_twice(tmp_path):
     async with Servers(words=40, pause=0.01).serving() as servers:
         settings = settings_for(servers, policy="consensus")
-        async with open_fleet(settings, (None, None)) as fleet:
+        async with open_fleet(settings, Keys()) as fleet:
             first = asyncio.create_task(carry(tmp_path, fleet, settings))
             await journal_holds(tmp_path, TokensArrived, 60)
             first.cancel()
@@ -176,7 +176,7 @@ async def test_a_kill_while_streams_run_pays_no_token_of_the_journal_twice(tmp_p
 async def test_a_run_can_be_killed_again_and_again(tmp_path):
     async with Servers(words=30, pause=0.005).serving() as servers:
         settings = settings_for(servers)
-        async with open_fleet(settings, (None, None)) as fleet:
+        async with open_fleet(settings, Keys()) as fleet:
             for kill in range(1, 5):
                 running = asyncio.create_task(carry(tmp_path, fleet, settings))
                 await journal_holds(tmp_path, TokensArrived, 12 * kill)
@@ -206,7 +206,7 @@ async def whole(tmp_path):
     """The entries of a finished run."""
     async with Servers(words=10).serving() as servers:
         settings = settings_for(servers)
-        async with open_fleet(settings, (None, None)) as fleet:
+        async with open_fleet(settings, Keys()) as fleet:
             await carry(tmp_path / "whole", fleet, settings)
     return entries_of(tmp_path / "whole")
 
@@ -277,7 +277,7 @@ async def test_a_lost_trace_fails_with_its_tokens_on_the_bill(tmp_path, whole):
     paid = of_trace(whole[:until], 0, TokensArrived)[-1].tokens
     async with Servers(words=10).serving() as servers:
         settings = settings_for(servers)
-        async with open_fleet(settings, (None, None)) as fleet:
+        async with open_fleet(settings, Keys()) as fleet:
             view = await carry(folder, fleet, settings)
     _, report = check_whole_but_for_ids(folder, view)
     assert view.traces[0].ending == "failed"
@@ -301,7 +301,7 @@ async def test_other_settings_and_other_models_are_refused(tmp_path, whole):
             journal.write(entry)
     async with Servers(words=10).serving() as servers:
         settings = settings_for(servers)
-        async with open_fleet(settings, (None, None)) as fleet:
+        async with open_fleet(settings, Keys()) as fleet:
             with pytest.raises(ConfigError, match=r"policy\.traces"):
                 await carry(folder, fleet, settings_for(servers, traces=5))
             other = msgspec.structs.replace(fleet.capabilities, model="another")
@@ -344,7 +344,7 @@ async def test_a_journal_that_only_holds_the_probe_of_the_disk_is_begun_anew(tmp
     (tmp_path / JOURNAL_FILE).write_bytes(b"\n" * 100)
     async with Servers(words=10).serving() as servers:
         settings = settings_for(servers, policy="pass1")
-        async with open_fleet(settings, (None, None)) as fleet:
+        async with open_fleet(settings, Keys()) as fleet:
             view = await carry(tmp_path, fleet, settings)
     check_whole(tmp_path, view)
     assert view.resumed == 0
@@ -353,7 +353,7 @@ async def test_a_journal_that_only_holds_the_probe_of_the_disk_is_begun_anew(tmp
 async def test_a_run_that_is_over_is_only_read(tmp_path, whole):
     async with Servers(words=10).serving() as servers:
         settings = settings_for(servers)
-        async with open_fleet(settings, (None, None)) as fleet:
+        async with open_fleet(settings, Keys()) as fleet:
             servers.reasoner.seen.clear()
             view = await carry(tmp_path / "whole", fleet, settings)
             assert servers.reasoner.seen == []

@@ -19,6 +19,7 @@ from orchestrator.core.facts import (
     UserActed,
     VoteCast,
 )
+from orchestrator.fleet import Keys
 from orchestrator.interrupts import Interrupts
 from orchestrator.journal import read_journal
 from orchestrator.orchestrate import Job, orchestrate
@@ -43,9 +44,7 @@ def job(fleet, out, traces=6, questions=1, words=6, policy="deepprune"):
         }
     )
     asked = [Question(id=f"q{n}", question=f"How many? {n}") for n in range(questions)]
-    return Job(
-        settings=settings, questions=asked, local=False, json=True, quiet=False, keys=(None, None)
-    )
+    return Job(settings=settings, questions=asked, local=False, json=True, quiet=False, keys=Keys())
 
 
 class Pilot:
@@ -191,7 +190,7 @@ async def test_held_launching_starts_no_further_trace_until_it_is_released(tmp_p
                 local=False,
                 json=True,
                 quiet=True,
-                keys=(None, None),
+                keys=Keys(),
             ),
             Pilot(hold),
         )

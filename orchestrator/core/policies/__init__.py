@@ -19,6 +19,7 @@ __all__ = [
     "make_policy",
     "needs_confidences",
     "needs_judge",
+    "needs_rewards",
     "planned_traces",
     "voting_rule",
 ]
@@ -69,6 +70,11 @@ def needs_confidences(settings: Settings) -> bool:
 def needs_judge(settings: Settings) -> bool:
     """Whether the policy cannot work without a judge endpoint."""
     return settings.policy.name == "deepprune"
+
+
+def needs_rewards(settings: Settings) -> bool:
+    """Whether the vote needs a reward model's endpoint."""
+    return settings.policy.vote in ("reward", "best-of-n")
 
 
 def voting_rule(settings: Settings) -> VotingRule:

@@ -21,7 +21,7 @@ from orchestrator.errors import (
     EndpointUnreachable,
     StreamBroken,
 )
-from orchestrator.fleet import open_fleet
+from orchestrator.fleet import Keys, open_fleet
 
 COMPLETIONS = "/v1/completions"
 CHAT = "/v1/chat/completions"
@@ -149,7 +149,7 @@ async def test_a_run_that_needs_confidences_refuses_a_server_without() -> None:
     async with vllm_like() as server:
         wanted = Settings.model_validate({**settings, "endpoint": {"urls": server.url}})
         with pytest.raises(ConfigError, match=r"no 20 log-probabilities.*--max-logprobs 20"):
-            async with open_fleet(wanted, (None, None)):
+            async with open_fleet(wanted, Keys()):
                 pass
 
 

@@ -10,7 +10,7 @@ from orchestrator.client.same_answer import AnswersOf, SameAnswerClient
 from orchestrator.config import AnswerSettings, Settings
 from orchestrator.equivalence import AnswerBook
 from orchestrator.errors import ConfigError, EndpointRejected
-from orchestrator.fleet import open_fleet
+from orchestrator.fleet import Keys, open_fleet
 
 CHAT = "/v1/chat/completions"
 QUESTION = "What did the key do?"
@@ -118,5 +118,5 @@ async def test_without_a_chat_model_the_run_is_refused() -> None:
             "answers": {"equality": "llm"},
         }
         with pytest.raises(ConfigError, match=r"answers\.llm_url"):
-            async with open_fleet(Settings.model_validate(tree), (None, None)):
+            async with open_fleet(Settings.model_validate(tree), Keys()):
                 pass

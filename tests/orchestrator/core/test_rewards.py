@@ -1,0 +1,179 @@
+"""Votes by reward, on examples worked by hand. `Jury` ends traces and hands out rewards when the test says so."""
+
+import pytest
+from pydantic import ValidationError
+from world import run_started
+
+from orchestrator.config import RewardSettings, Settings
+from orchestrator.core.engine import Engine
+from orchestrator.core.facts import (
+    Fact,
+    FinishRun,
+    RewardFailed,
+    RewardTrace,
+    RunInterrupted,
+    StopTrace,
+    TraceFinished,
+    TraceRewarded,
+    TraceStopped,
+    UserActed,
+    VoteCast,
+)
+from orchestrator.core.vote import Ballot, best_of_n
+
+
+class Jury:
+    """An engine under one vote; stopped traces end at once."""
+
+    def __init__(self, vote="best-of-n", traces=4, **policy):
+        given = {"name": "consensus", "traces": traces, "vote": vote, **policy}
+        started = run_started(Settings.model_validate({"policy": given}))
+        self._engine = Engine(started)
+        self.asked, self.vote, self.over = [], None, False
+        self._feed(started)
+
+    def end(self, trace, answer):
+        text = answer or "?"
+        return self._feed(
+            TraceFinished(
+                at=1.0,
+                trace=trace,
+                answer=answer,
+                raw_answer=text,
+                finish_reason="stop",
+                tokens=5,
+            )
+        )
+
+    def reward(self, trace, reward):
+        if reward is None:
+            return self._feed(RewardFailed(at=2.0, trace=trace, message="down"))
+        return self._feed(
+            TraceRewarded(at=2.0, trace=trace, reward=reward, prompt_tokens=9, seconds=0.1)
+        )
+
+    def both(self, *ends):
+        """Traces that end with these answers and rewards, in order."""
+        for trace, (answer, reward) in enumerate(ends):
+            self.end(trace, answer).reward(trace, reward)
+        return self
+
+    def do(self, fact: Fact):
+        return self._feed(fact)
+
+    @property
+    def tally(self):
+        return [(each.answer, each.ballots, each.weight) for each in self.vote.votes]
+
+    def _feed(self, fact):
+        outcome = self._engine.feed(fact)
+        for decided in outcome.facts:
+            if isinstance(decided, VoteCast):
+                self.vote = decided
+        for order in outcome.orders:
+            self.over = self.over or isinstance(order, FinishRun)
+            if isinstance(order, RewardTrace):
+                self.asked.append(order.trace)
+        for order in outcome.orders:
+            if isinstance(order, StopTrace):
+                self._feed(TraceStopped(at=1.0, trace=order.trace, reason=order.reason, tokens=3))
+        return self
+
+
+ENDS = (("A", 0.25), ("B", 0.75), ("A", 0.5), ("A", 0.125))
+
+
+def test_the_best_reward_alone_decides_against_the_majority():
+    jury = Jury("best-of-n").both(*ENDS)
+    assert jury.vote.answer == "B"
+    assert jury.tally == [("B", 1, 0.75), ("A", 3, 0.5)]
+    assert jury.vote.margin == (0.75 - 0.5) / 1.25
+
+
+def test_rewards_of_equal_answers_are_added_up():
+    jury = Jury("reward").both(*ENDS)
+    assert jury.vote.answer == "A"
+    assert jury.tally == [("A", 3, 0.875), ("B", 1, 0.75)]
+
+
+def test_without_a_vote_by_reward_nobody_is_asked():
+    jury = Jury(None)
+    for trace in range(4):
+        jury.end(trace, "A")
+    assert jury.asked == []
+    assert jury.over
+
+
+def test_a_trace_is_asked_about_when_it_finishes_and_only_if_it_has_a_ballot():
+    jury = Jury(traces=3).end(2, "A")
+    assert jury.asked == [2]
+    assert jury.end(0, None).asked == [2]
+    assert jury.end(1, "B").asked == [2, 1]
+
+
+def test_the_vote_waits_for_the_last_reward():
+    jury = Jury(traces=2).end(0, "A").end(1, "B").reward(1, 0.5)
+    assert not jury.over
+    assert jury.reward(0, 0.25).over
+    assert jury.vote.answer == "B"
+
+
+@pytest.mark.parametrize(("vote", "winner"), [("best-of-n", "B"), ("reward", "A")])
+def test_a_trace_without_a_reward_weighs_the_mean_of_the_others(vote, winner):
+    jury = Jury(vote, traces=3).both(("A", 0.25), ("A", None), ("B", 0.5))
+    weights = {answer: weight for answer, _, weight in jury.tally}
+    assert weights["A"] == (0.375 if vote == "best-of-n" else 0.625)
+    assert jury.vote.answer == winner
+
+
+@pytest.mark.parametrize("vote", ["best-of-n", "reward"])
+def test_without_any_reward_the_majority_decides(vote):
+    jury = Jury(vote).both(("B", None), ("A", None), ("A", None), (None, None))
+    assert jury.tally == [("A", 2, 2.0), ("B", 1, 1.0)]
+
+
+@pytest.mark.parametrize("vote", ["best-of-n", "reward"])
+def test_rewards_of_nothing_still_give_the_first_answer(vote):
+    jury = Jury(vote, traces=2).both(("B", 0.0), ("A", 0.0))
+    assert (jury.vote.answer, jury.vote.margin) == ("B", 0.0)
+
+
+def test_an_interrupt_waits_for_no_reward():
+    jury = Jury().end(0, "A").end(1, "B").end(2, "B").reward(0, 0.75)
+    jury.do(RunInterrupted(at=3.0))
+    assert jury.over
+    assert jury.tally == [("A", 1, 0.75), ("B", 2, 0.75)]
+
+
+def test_an_interrupt_ends_a_run_that_only_waits_for_rewards():
+    jury = Jury(traces=1).end(0, "A")
+    assert not jury.over
+    assert jury.do(RunInterrupted(at=3.0)).over
+
+
+def test_a_user_who_wants_the_vote_gets_it_with_the_rewards_that_are_under_way():
+    jury = Jury().end(0, "A").end(1, "B").do(UserActed(at=3.0, act="vote"))
+    assert not jury.over
+    jury.reward(0, 0.5).reward(1, 0.75)
+    assert jury.vote.answer == "B"
+
+
+def test_a_policy_that_stops_early_still_hears_the_rewards():
+    jury = Jury("reward", traces=5, name="short", enough=2).end(3, "A").end(1, "B")
+    assert jury.asked == [3, 1]
+    assert not jury.over
+    assert jury.reward(3, 0.25).reward(1, 0.5).vote.answer == "B"
+
+
+def test_too_few_ballots_give_no_answer_however_good_they_are():
+    assert Jury(traces=1, min_ballots=2).both(("A", 1.0)).vote.answer is None
+
+
+def test_of_equally_good_ballots_the_answer_given_first_wins():
+    cast = best_of_n([Ballot("1", 0.5), Ballot("2", 0.5)], min_ballots=1, at=0.0)
+    assert cast.answer == "1"
+
+
+def test_a_template_without_the_trace_is_refused():
+    with pytest.raises(ValidationError, match="must contain"):
+        RewardSettings(template="{question}")
