@@ -74,13 +74,22 @@ def read_traces(path: Path, *, answer_regex: str | None = None) -> Iterator[Trac
 def source_files(path: Path) -> list[Path]:
     """The files that `read_traces(path)` reads: all journals in a folder at any depth, or the file itself.
 
+    What lies in a hidden folder was put aside and is not read.
+
     Raises:
         DatasetError: the folder holds no journal.
     """
-    files = sorted(path.rglob(JOURNAL_FILE)) if path.is_dir() else [path]
+    files = [path]
+    if path.is_dir():
+        found = sorted(path.rglob(JOURNAL_FILE))
+        files = [file for file in found if not _is_hidden(file.relative_to(path))]
     if not files:
         raise DatasetError(f"{path} holds no {JOURNAL_FILE}; give the folder of a run, or a file.")
     return files
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
 
 
 def traces_of_facts(facts: Iterable[Fact | Order]) -> Iterator[TraceRow]:

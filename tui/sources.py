@@ -86,7 +86,7 @@ def run_folders(run: Path) -> list[Path]:
         ConfigError: there is no journal.
     """
     folders = [run] if (run / JOURNAL_FILE).is_file() else []
-    folders += sorted(path.parent for path in run.glob(f"*/{JOURNAL_FILE}"))
+    folders += sorted(path.parent for path in run.glob(f"[!.]*/{JOURNAL_FILE}"))
     if not folders:
         raise ConfigError(f"{run} holds no {JOURNAL_FILE}: give the folder of a run.")
     return folders

@@ -15,12 +15,12 @@ __all__ = ["journals_of", "read_run"]
 
 
 def journals_of(run_dir: Path) -> list[Path]:
-    """The journals of a run's folder: its subfolders' (several questions), or its own.
+    """The journals of a run's folder: its subfolders' (several questions; hidden ones were put aside), or its own.
 
     Raises:
         DatasetError: there is none.
     """
-    journals = sorted(run_dir.glob(f"*/{JOURNAL_FILE}")) or list(run_dir.glob(JOURNAL_FILE))
+    journals = sorted(run_dir.glob(f"[!.]*/{JOURNAL_FILE}")) or list(run_dir.glob(JOURNAL_FILE))
     if not journals:
         raise DatasetError(f"{run_dir} holds no journal; give the folder of a run.")
     return journals

@@ -5,6 +5,7 @@ import pytest
 from recordings import probe_matrix, record_run
 
 from bench.readers import read_recorded
+from judge_server.traces import source_files
 from orchestrator.errors import DatasetError
 
 
@@ -138,6 +139,14 @@ def test_a_run_that_kept_its_confidences_tells_them(tmp_path):
 def test_a_run_whose_traces_were_cut_is_no_recording(tmp_path):
     record_run(tmp_path / "0001-a", "a", ["4", "stopped"])
     assert "1 traces that were cut" in refusal(tmp_path)
+
+
+def test_what_a_resumed_run_has_put_aside_is_not_read(tmp_path):
+    record_run(tmp_path / "0001-a", "a", ["4"])
+    record_run(tmp_path / ".0001-a.cut-1", "a", ["5"], finish=False)
+    (question,) = read_recorded(tmp_path)
+    assert [trace.answer for trace in question.traces] == ["4"]
+    assert source_files(tmp_path) == [tmp_path / "0001-a" / "journal.jsonl"]
 
 
 def test_an_unfinished_run_is_no_recording(tmp_path):
