@@ -28,7 +28,10 @@ CONSENSUS = [*ENDPOINT, "--policy", "consensus"]
 MISTAKES = {
     "no endpoint": (["hi"], ["--endpoint", "--local"]),
     "no question": (CONSENSUS, ["question"]),
-    "no judge": (["hi", *ENDPOINT], ["--judge-endpoint", "--policy consensus"]),
+    "no judge": (
+        ["hi", *ENDPOINT, "--policy", "deepprune"],
+        ["--judge-endpoint", "--policy consensus"],
+    ),
     "wrong url": (["hi", "--endpoint", "{nobody}", "--policy", "consensus"], ["{nobody}"]),
     "wrong model": (["hi", *CONSENSUS, "--model", "gpt-9"], ["gpt-9", "nano-reasoner"]),
     "empty file": (["--questions", "empty.jsonl", *CONSENSUS], ["empty.jsonl"]),
