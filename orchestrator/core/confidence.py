@@ -106,5 +106,5 @@ class Confidences:
                 return measured.bottom
             case "tail":
                 return measured.tail
-            case "lowest":
+            case _:  # "lowest"
                 return measured.lowest

@@ -48,7 +48,7 @@ class BallotWeights:
             case "cluster-size":
                 cluster = self._clusters.get(trace)
                 return 1.0 if cluster is None else float(self._sizes[cluster])
-            case "reward" | "best-of-n":
+            case _:  # "reward", "best-of-n"
                 return self._rewards.of(trace)
 
     @property

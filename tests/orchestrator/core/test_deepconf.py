@@ -163,6 +163,11 @@ def test_a_warm_up_that_agrees_is_enough():
     assert (lane.started, lane.vote.answer) == ([0, 1, 2], "1")
 
 
+def test_a_trace_without_an_answer_does_not_stand_against_agreement():
+    lane = Lane().whole(0, "1", 10.0).whole(1, None, 11.0).whole(2, "1", 12.0)
+    assert (lane.started, lane.vote.answer) == ([0, 1, 2], "1")
+
+
 def test_the_floor_of_ballots_holds_against_agreement():
     lane = Lane(min_ballots=3).whole(0, "1", 10.0).whole(1, "1", 11.0).whole(2, "1", 12.0)
     assert lane.vote is None
