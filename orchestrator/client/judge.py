@@ -3,9 +3,6 @@
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AsyncExitStack
-from types import TracebackType
-from typing import Self
 
 import msgspec
 from tenacity import (
@@ -19,6 +16,7 @@ from tenacity import (
 from orchestrator.capabilities import JudgeCapabilities
 from orchestrator.client.breaker import Breaker
 from orchestrator.client.classification import Classification
+from orchestrator.client.connected import Connected
 from orchestrator.client.dialects import (
     Dialect,
     GenerativeScoring,
@@ -81,7 +79,7 @@ class JudgeScores(msgspec.Struct, frozen=True):
     requests: int
 
 
-class JudgeClient:
+class JudgeClient(Connected):
     """One judge endpoint, as an async context manager; `probe` comes first."""
 
     def __init__(self, settings: JudgeSettings, spec: JudgeSpec, api_key: str | None) -> None:
@@ -91,31 +89,19 @@ class JudgeClient:
         self._settings = settings
         self._spec = spec
         self._api_key = api_key
-        self._http = HttpClient(
-            self.address,
-            api_key=api_key,
-            key_name=KEY_NAME,
-            connect_seconds=min(CONNECT_SECONDS, settings.timeout_seconds),
-            read_seconds=settings.timeout_seconds,
+        super().__init__(
+            HttpClient(
+                self.address,
+                api_key=api_key,
+                key_name=KEY_NAME,
+                connect_seconds=min(CONNECT_SECONDS, settings.timeout_seconds),
+                read_seconds=settings.timeout_seconds,
+            )
         )
         self._slots = asyncio.Semaphore(settings.concurrency)
         self._breaker = Breaker(settings.breaker_failures, settings.breaker_seconds)
         self._server: JudgeServer | None = None
         self._dialect: Dialect | None = None
-        self._exit = AsyncExitStack()
-
-    async def __aenter__(self) -> Self:
-        await self._http.open()
-        self._exit.push_async_callback(self._http.close)
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._exit.aclose()
 
     async def probe(self) -> JudgeCapabilities:
         """How this judge can be asked, found by asking it about one tiny pair.

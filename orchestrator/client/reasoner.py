@@ -5,15 +5,14 @@ The rule: a stream ends with its connection, because that is what stops the gene
 
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import AsyncExitStack
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import aiohttp
 import msgspec
 
 from orchestrator.capabilities import ServerCapabilities
 from orchestrator.client.chunks import Chunk, ChunkFold
+from orchestrator.client.connected import Connected
 from orchestrator.client.http import HttpClient, parse_address
 from orchestrator.client.line import Line
 from orchestrator.client.metrics import ServerCounters, read_counters
@@ -58,7 +57,7 @@ class _Mode(msgspec.Struct, frozen=True, kw_only=True):
     max_model_len: int | None
 
 
-class ReasonerClient:
+class ReasonerClient(Connected):
     """One reasoner endpoint, as an async context manager; `probe` comes first."""
 
     def __init__(
@@ -69,28 +68,16 @@ class ReasonerClient:
         self._sampling = sampling.model_dump(exclude_none=True, exclude={"max_tokens"})
         self._max_tokens = sampling.max_tokens
         self._api_key = api_key
-        self._http = HttpClient(
-            self.address,
-            api_key=api_key,
-            key_name=KEY_NAME,
-            connect_seconds=endpoint.connect_seconds,
-            read_seconds=endpoint.stall_seconds,
+        super().__init__(
+            HttpClient(
+                self.address,
+                api_key=api_key,
+                key_name=KEY_NAME,
+                connect_seconds=endpoint.connect_seconds,
+                read_seconds=endpoint.stall_seconds,
+            )
         )
         self._mode: _Mode | None = None
-        self._exit = AsyncExitStack()
-
-    async def __aenter__(self) -> Self:
-        await self._http.open()
-        self._exit.push_async_callback(self._http.close)
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._exit.aclose()
 
     async def probe(self, top_logprobs: int | None = None) -> ServerCapabilities:
         """What this server can do, found by asking it; generates one token.

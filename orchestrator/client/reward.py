@@ -6,9 +6,7 @@ The rule: vLLM's /classify and /pooling are spoken, one trace a request, and wha
 import asyncio
 import math
 import time
-from contextlib import AsyncExitStack
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import msgspec
 from tenacity import (
@@ -20,6 +18,7 @@ from tenacity import (
 
 from orchestrator.client.breaker import Breaker
 from orchestrator.client.classification import Classes
+from orchestrator.client.connected import Connected
 from orchestrator.client.http import HttpClient, parse_address
 from orchestrator.client.sdk import find_model, open_sdk
 from orchestrator.client.sse import Usage
@@ -60,7 +59,7 @@ class _Pooled(msgspec.Struct):
     usage: Usage | None = None
 
 
-class RewardClient:
+class RewardClient(Connected):
     """One reward endpoint, as an async context manager; `probe` comes first."""
 
     def __init__(self, settings: RewardSettings, api_key: str | None) -> None:
@@ -70,29 +69,17 @@ class RewardClient:
         self.address = parse_address(settings.url)
         self._settings = settings
         self._api_key = api_key
-        self._http = HttpClient(
-            self.address,
-            api_key=api_key,
-            key_name=KEY_NAME,
-            connect_seconds=min(_CONNECT_SECONDS, settings.timeout_seconds),
-            read_seconds=settings.timeout_seconds,
+        super().__init__(
+            HttpClient(
+                self.address,
+                api_key=api_key,
+                key_name=KEY_NAME,
+                connect_seconds=min(_CONNECT_SECONDS, settings.timeout_seconds),
+                read_seconds=settings.timeout_seconds,
+            )
         )
         self._slots = asyncio.Semaphore(settings.concurrency)
         self._breaker = Breaker(_BREAKER_FAILURES, _BREAKER_SECONDS)
-        self._exit = AsyncExitStack()
-
-    async def __aenter__(self) -> Self:
-        await self._http.open()
-        self._exit.push_async_callback(self._http.close)
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._exit.aclose()
 
     async def probe(self) -> None:
         """Finds the model and asks for one small reward; raises EndpointError or ConfigError if it gives none."""

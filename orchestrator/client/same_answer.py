@@ -6,9 +6,6 @@ said yes; such pairs are counted.
 
 import asyncio
 from collections.abc import Sequence
-from contextlib import AsyncExitStack
-from types import TracebackType
-from typing import Self
 
 import msgspec
 from tenacity import (
@@ -18,6 +15,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from orchestrator.client.connected import Connected
 from orchestrator.client.dialects import all_of
 from orchestrator.client.http import HttpClient, parse_address
 from orchestrator.client.judge import CONNECT_SECONDS, KEY_NAME
@@ -62,7 +60,7 @@ class _Reply(msgspec.Struct):
     usage: Usage | None = None
 
 
-class SameAnswerClient:
+class SameAnswerClient(Connected):
     """One chat endpoint, as an async context manager; `probe` comes first. Every pair is asked about once.
 
     `requests` were answered and cost `tokens` (prompt and reply); `unknown` pairs got no clear verdict.
@@ -76,29 +74,17 @@ class SameAnswerClient:
         self._settings = settings
         self._api_key = api_key
         self._address = parse_address(url)
-        self._http = HttpClient(
-            self._address,
-            api_key=api_key,
-            key_name=KEY_NAME,
-            connect_seconds=CONNECT_SECONDS,
-            read_seconds=settings.llm_timeout_seconds,
+        super().__init__(
+            HttpClient(
+                self._address,
+                api_key=api_key,
+                key_name=KEY_NAME,
+                connect_seconds=CONNECT_SECONDS,
+                read_seconds=settings.llm_timeout_seconds,
+            )
         )
         self._slots = asyncio.Semaphore(_AT_ONCE)
         self._known: dict[tuple[str, frozenset[str]], bool] = {}
-        self._exit = AsyncExitStack()
-
-    async def __aenter__(self) -> Self:
-        await self._http.open()
-        self._exit.push_async_callback(self._http.close)
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._exit.aclose()
 
     async def probe(self) -> None:
         """Finds the model and asks it one question; raises EndpointError or ConfigError if it cannot be asked."""

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from tokenizers import Tokenizer
+from transformers import AutoTokenizer
 
 from nano.measure import WEIGHTS
 from nano.questions import read_questions
@@ -62,8 +63,7 @@ def test_control_tokens_are_skipped_and_thinking_tags_are_seen() -> None:
 
 
 def test_the_chat_template_renders_roles_and_the_turn_to_write() -> None:
-    transformers = pytest.importorskip("transformers")
-    chat = transformers.AutoTokenizer.from_pretrained(WEIGHTS)
+    chat = AutoTokenizer.from_pretrained(WEIGHTS)
     messages = [{"role": "system", "content": "Add."}, {"role": "user", "content": "2+2?"}]
     rendered = chat.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
     assert rendered == (
