@@ -21,7 +21,7 @@ from orchestrator.core.confidence import Confidences
 from orchestrator.core.policies import Policy, make_policy, needs_confidences, needs_rewards
 from orchestrator.errors import DatasetError
 
-__all__ = ["DEFAULT_CHECKPOINT_TOKENS", "ReplayPlan", "replay_policy"]
+__all__ = ["DEFAULT_CHECKPOINT_TOKENS", "ReplayPlan", "refuse_unrecorded", "replay_policy"]
 
 
 class ReplayPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,10 +57,9 @@ def replay_policy(
     """The outcomes of all questions and resamplings; `advance` is called after each.
 
     Raises:
-        DatasetError: the policy needs what was not recorded, confidences, rewards or probes.
+        DatasetError: as for `refuse_unrecorded`.
     """
-    _refuse_silent_traces(spec, questions, file)
-    _refuse_unrewarded_traces(spec, questions, file)
+    refuse_unrecorded(spec, questions, file)
     for question in questions:
         run = _QuestionReplay(spec, question, plan)
         for resample in range(plan.resamples):
@@ -83,6 +82,34 @@ def replay_policy(
                 reward_tokens=played.reward_tokens,
             )
             advance()
+
+
+def refuse_unrecorded(spec: PolicySpec, questions: Sequence[RecordedQuestion], file: str) -> None:
+    """Refuses a policy that needs what these recordings lack.
+
+    Raises:
+        DatasetError: there are no probes, confidences or rewards, and the policy goes by them.
+    """
+    if spec.player == "parallel-probe":
+        unprobed = [question.id for question in questions if question.probe_tokens is None]
+        if unprobed:
+            raise DatasetError(
+                f"{file} has no probes (question '{unprobed[0]}'); leave out the policy {spec.label}."
+            )
+    if needs_confidences(spec.settings):
+        silent = [question.id for question in questions if not question.has_confidences]
+        if silent:
+            raise DatasetError(
+                f"{file} has no confidences (question '{silent[0]}'), which {spec.label} judges by: leave that "
+                "policy out, or record with --set run.keep_confidences=true."
+            )
+    if needs_rewards(spec.settings):
+        unrewarded = [question.id for question in questions if not question.has_rewards]
+        if unrewarded:
+            raise DatasetError(
+                f"{file} has no rewards (question '{unrewarded[0]}'), which {spec.label} votes by: leave that "
+                "policy out, or record with --set policy.vote=reward --reward-endpoint URL."
+            )
 
 
 class _QuestionReplay:
@@ -145,28 +172,6 @@ def _settled(
             update={"unit": "tokens", "tokens": tokens}
         )
     return settings.model_copy(update=changes)
-
-
-def _refuse_silent_traces(
-    spec: PolicySpec, questions: Sequence[RecordedQuestion], file: str
-) -> None:
-    silent = [question.id for question in questions if not question.has_confidences]
-    if silent and needs_confidences(spec.settings):
-        raise DatasetError(
-            f"{file} has no confidences (question '{silent[0]}'), which {spec.label} judges by: leave that policy out, "
-            "or record with --set run.keep_confidences=true."
-        )
-
-
-def _refuse_unrewarded_traces(
-    spec: PolicySpec, questions: Sequence[RecordedQuestion], file: str
-) -> None:
-    unrewarded = [question.id for question in questions if not question.has_rewards]
-    if unrewarded and needs_rewards(spec.settings):
-        raise DatasetError(
-            f"{file} has no rewards (question '{unrewarded[0]}'), which {spec.label} votes by: leave that policy out, "
-            "or record with --set policy.vote=reward --reward-endpoint URL."
-        )
 
 
 def _report_every(settings: Settings, policy: Policy) -> int | None:

@@ -27,9 +27,7 @@ def _of(row: PolicyRow, vote: PolicyRow | None) -> list[str]:
     found: list[str] = []
     if vote is not None and vote.accuracy - row.accuracy > _LOST_POINTS:
         lost = 100 * (vote.accuracy - row.accuracy)
-        found.append(
-            f"{lost:.1f} points below {vote.policy}; with a judge, raise tau or calibrate it, else allow more ballots."
-        )
+        found.append(f"{lost:.1f} points below {vote.policy}; {_more_ballots(row)}.")
     if row.clusters is None or row.largest_cluster is None:
         return found
     if row.saved is not None and row.saved < _SMALL_SAVING:
@@ -46,6 +44,15 @@ def _of(row: PolicyRow, vote: PolicyRow | None) -> list[str]:
             f"{row.largest_cluster:.0%} of the traces fall into one cluster; if answers differ, raise tau."
         )
     return found
+
+
+def _more_ballots(row: PolicyRow) -> str:
+    """How this policy is made to hear more traces."""
+    if row.clusters is not None:
+        return "raise tau, calibrate the judge, or take more survivors"
+    if row.policy.partition(":")[0].partition("@")[0] == "auto":
+        return "raise --effort"
+    return "allow more traces, or let auto decide how many"
 
 
 def _best_vote(row: PolicyRow, rows: Sequence[PolicyRow]) -> PolicyRow | None:

@@ -134,11 +134,15 @@ def _replay(arguments: argparse.Namespace) -> "list[Outcome]":
     from bench.outcomes import write_outcomes
     from bench.policies import parse_policy
     from bench.progress import progress_bar
+    from bench.replaying import refuse_unrecorded
 
     effort = [f"policy.effort={arguments.effort}"] if arguments.effort else []
     specs = [parse_policy(text, effort) for text in arguments.policy]
     plan = plan_of(arguments)
     files = [(str(path), read_half(path, arguments.half)) for path in arguments.replay]
+    for file, questions in files:
+        for spec in specs:
+            refuse_unrecorded(spec, questions, file)
     total = len(specs) * plan.resamples * sum(len(questions) for _, questions in files)
     with replayer(arguments.ray) as replay, progress_bar(total) as advance:
         outcomes = [

@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> None:
     from bench.outcomes import policy_line, read_outcomes, write_outcomes
     from bench.policies import parse_policy
     from bench.progress import progress_bar
-    from bench.replaying import ReplayPlan
+    from bench.replaying import ReplayPlan, refuse_unrecorded
 
     grid = read_grid(arguments.grid)
     specs = [parse_policy(text) for text in policies_of(grid)]
@@ -48,6 +48,9 @@ def run(arguments: argparse.Namespace) -> None:
     )
     _claim(arguments.out, _identity(arguments, grid))
     files = [(str(path), read_half(path, arguments.half)) for path in arguments.replay]
+    for file, questions in files:
+        for spec in specs:
+            refuse_unrecorded(spec, questions, file)
     total = len(files) * len(specs)
     with replayer(arguments.ray) as replay, progress_bar(total, "policies") as advance:
         for number, (file, questions) in enumerate(files):

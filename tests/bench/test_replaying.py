@@ -325,6 +325,31 @@ def test_wrong_input_is_one_sentence_and_exit_code_2(matrix, tmp_path, capsys):
     assert "deepprune-bench run: " in error
 
 
+@pytest.mark.parametrize("command", ["run", "sweep"])
+def test_what_a_recording_lacks_is_said_before_anything_is_played(
+    command, matrix, tmp_path, capsys
+):
+    grid = tmp_path / "grid.yaml"
+    grid.write_text("resamples: 2\npolicies: [cons@4, deepconf-low]\n")
+    flags = {
+        "run": ["run", "--policy", "cons@4", "--policy", "deepconf-low", "--json"],
+        "sweep": ["sweep", str(grid), "--out", str(tmp_path / "out")],
+    }
+    assert main([*flags[command], "--replay", str(matrix)]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "has no confidences" in shown.err
+    assert not list(tmp_path.glob("out/*.jsonl"))
+
+
+def test_a_recording_without_probes_is_refused_by_name(tmp_path, capsys):
+    traces = tmp_path / "t.jsonl"
+    trace = {"question_id": "q", "question": "?", "tokens": 9, "answer": "1", "gold": "1"}
+    traces.write_text(json.dumps(trace) + "\n")
+    assert main(["run", "--replay", str(traces), "--policy", "parallel-probe"]) == 2
+    assert f"{traces} has no probes (question 'q')" in capsys.readouterr().err
+
+
 # --- sweep ----------------------------------------------------------------------------------------
 
 
