@@ -16,19 +16,25 @@ from scipy.stats import permutation_test
 from bench.intervals import Interval, interval_of_mean
 from bench.outcomes import Outcome, by_policy, per_question
 
-__all__ = ["PolicyRow", "compare_policies", "frontier"]
+__all__ = ["PolicyRow", "compare_policies", "frontier", "is_vote"]
 
 _SHUFFLES = 5_000
 _SIGNIFICANT = 0.05
 _VOTE = "cons@"
 
 
+def is_vote(policy: str) -> bool:
+    """Whether the policy of this name is a plain vote, cons@n."""
+    return policy.startswith(_VOTE) and policy.removeprefix(_VOTE).isdecimal()
+
+
 class PolicyRow(msgspec.Struct, frozen=True, kw_only=True):
     """One policy on one file; token counts are means per question, accuracies and shares lie in 0..1.
 
     `cost` is reasoner tokens plus priced judge tokens, `saved` the share of the dearest vote's cost that it is
-    below, and `saved_before_judge` the same for the reasoner's tokens alone. `rival_votes` is the n of the equal-cost vote and `difference` the accuracy above it, with its interval
-    and the p-value of a paired permutation test; None outside the range of the votes that were measured.
+    below, and `saved_before_judge` the same for the reasoner's tokens alone. `rival_votes` is the n of the equal-cost
+    vote and `difference` the accuracy above it, with its interval and the p-value of a paired permutation test; None
+    outside the range of the votes that were measured.
     """
 
     file: str
@@ -57,7 +63,7 @@ class PolicyRow(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def is_vote(self) -> bool:
         """Whether this is a plain vote, cons@n."""
-        return self.policy.removeprefix(_VOTE).isdecimal() and self.policy.startswith(_VOTE)
+        return is_vote(self.policy)
 
     @property
     def verdict(self) -> str:
@@ -92,10 +98,9 @@ def compare_policies(outcomes: Sequence[Outcome], *, judge_price: float) -> list
     groups = by_policy(outcomes)
     votes: dict[str, list[_Vote]] = {file: [] for file, _ in groups}
     for (file, policy), group in groups.items():
-        number = policy.removeprefix(_VOTE)
-        if policy.startswith(_VOTE) and number.isdecimal():
-            vote = _Vote(int(number), _cost(group, judge_price), _correct(group))
-            votes[file].append(vote)
+        if is_vote(policy):
+            n = int(policy.removeprefix(_VOTE))
+            votes[file].append(_Vote(n, _cost(group, judge_price), _correct(group)))
     for each in votes.values():
         each.sort(key=lambda vote: vote.cost)
     rows = [_row(group, votes[file], judge_price) for (file, _), group in groups.items()]
@@ -119,8 +124,7 @@ def _row(group: Sequence[Outcome], votes: Sequence[_Vote], judge_price: float) -
     accuracy = interval_of_mean(_correct(group).tolist())
     cost = _cost(group, judge_price)
     tokens = _mean([outcome.tokens for outcome in group])
-    is_vote = any(vote.cost == cost for vote in votes)
-    rival = None if is_vote else _rival(cost, votes)
+    rival = None if is_vote(group[0].policy) else _rival(cost, votes)
     sequential = [o.sequential_tokens for o in group if o.sequential_tokens is not None]
     shared: dict[str, Any] = {} if rival is None else _against(group, rival)
     return PolicyRow(
@@ -171,8 +175,8 @@ def _against(group: Sequence[Outcome], rival: _Rival) -> dict[str, float]:
 
 
 def _p_value(own: NDArray[np.float64], rival: NDArray[np.float64]) -> float:
-    """Two-sided, by swapping the two within questions."""
-    if np.allclose(own, rival):
+    """Two-sided, by swapping the two within questions; of a single question nothing can be concluded."""
+    if len(own) < 2 or np.allclose(own, rival):
         return 1.0
     test = permutation_test(
         (own, rival),

@@ -107,6 +107,11 @@ def _file(file: str, comparison: Comparison) -> Iterator[str]:
     for series in (each for each in comparison.series if each.file == file):
         yield f"<h3>{escape(series.setting)} of {escape(series.policy)}</h3>"
         yield _html(series_figure(series))
+        if series.hindsight is not None:
+            yield (
+                "<p>The best value for each question, which only hindsight knows: "
+                f"{series.hindsight.accuracy:.1%} for {series.hindsight.cost:,.0f} tokens, the judge's priced.</p>"
+            )
     found = [each for each in comparison.distributions if each.file == file]
     if found:
         yield "<h3>Where the tokens went</h3>" + _html(fate_figure(found))

@@ -15,13 +15,17 @@ _TRACES = "traces"
 
 
 class Series(NamedTuple):
-    """One setting of one policy on one file; `values` (as they were written) and `rows` go together, in order."""
+    """One setting of one policy on one file; `values` (as they were written) and `rows` go together, in order.
+
+    `hindsight` is the row of a policy that knows each question's best value, None where that cannot be told.
+    """
 
     file: str
     policy: str
     setting: str
     values: Sequence[str]
     rows: Sequence[PolicyRow]
+    hindsight: PolicyRow | None = None
 
 
 def swept_settings(rows: Sequence[PolicyRow]) -> list[Series]:

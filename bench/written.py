@@ -10,7 +10,8 @@ import msgspec
 
 from bench.comparison import PolicyRow, compare_policies, frontier
 from bench.distributions import Distribution, distributions
-from bench.outcomes import Outcome
+from bench.hindsight import hindsight_row
+from bench.outcomes import Outcome, by_policy
 from bench.signatures import findings
 from bench.swept import Series, swept_settings
 
@@ -30,9 +31,12 @@ class Comparison(NamedTuple):
 def compared(outcomes: Sequence[Outcome], *, judge_price: float) -> Comparison:
     """The comparison of all policies in `outcomes`."""
     rows = compare_policies(outcomes, judge_price=judge_price)
-    return Comparison(
-        judge_price, rows, findings(rows), distributions(outcomes), swept_settings(rows)
-    )
+    groups = by_policy(outcomes)
+    series = [
+        each._replace(hindsight=hindsight_row(each, groups, judge_price=judge_price))
+        for each in swept_settings(rows)
+    ]
+    return Comparison(judge_price, rows, findings(rows), distributions(outcomes), series)
 
 
 _HEAD = (
@@ -42,7 +46,7 @@ _HEAD = (
 
 _SERIES_HEAD = (
     "| {} | accuracy | 95 % interval | tokens/question | judge tokens | saved before the judge's bill | saved, net "
-    "| clusters | largest |"
+    "| clusters | largest | above the equal-cost vote, points |"
 )
 
 
@@ -84,7 +88,11 @@ def as_json(comparison: Comparison) -> str:
         "findings": list(comparison.findings),
         "distributions": [msgspec.to_builtins(each) for each in comparison.distributions],
         "series": [
-            {**each._asdict(), "rows": [row.policy for row in each.rows]}
+            {
+                **each._asdict(),
+                "rows": [row.policy for row in each.rows],
+                "hindsight": msgspec.to_builtins(each.hindsight),
+            }
             for each in comparison.series
         ],
     }
@@ -99,23 +107,27 @@ def _choice(row: PolicyRow) -> str:
 
 
 def _series(series: Series) -> str:
-    lines = [
-        _row(
-            _plain(value),
-            f"{row.accuracy:.1%}",
-            f"{row.accuracy_low:.1%} to {row.accuracy_high:.1%}",
-            f"{row.tokens:,.0f}",
-            f"{row.judge_tokens:,.0f}",
-            maybe(row.saved_before_judge, ".1%"),
-            maybe(row.saved, ".1%"),
-            maybe(row.clusters, ".1f"),
-            maybe(row.largest_cluster, ".0%"),
-        )
-        for value, row in zip(series.values, series.rows, strict=True)
-    ]
+    rows = [*zip(series.values, series.rows, strict=True)]
+    if series.hindsight is not None:
+        rows.append(("best for each question, in hindsight", series.hindsight))
     title = f"### {_plain(series.setting)} of {_plain(series.policy)}"
     head = _SERIES_HEAD.format(_plain(series.setting))
-    return "\n".join([title, "", head, "|---" * 9 + "|", *lines])
+    return "\n".join([title, "", head, "|---" * 10 + "|", *(_point(*each) for each in rows)])
+
+
+def _point(value: str, row: PolicyRow) -> str:
+    return _row(
+        _plain(value),
+        f"{row.accuracy:.1%}",
+        f"{row.accuracy_low:.1%} to {row.accuracy_high:.1%}",
+        f"{row.tokens:,.0f}",
+        f"{row.judge_tokens:,.0f}",
+        maybe(row.saved_before_judge, ".1%"),
+        maybe(row.saved, ".1%"),
+        maybe(row.clusters, ".1f"),
+        maybe(row.largest_cluster, ".0%"),
+        _points(row.difference),
+    )
 
 
 def _line(row: PolicyRow) -> str:

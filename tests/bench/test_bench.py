@@ -1,49 +1,13 @@
 import json
 
-import numpy as np
-import pytest
-from recordings import record_run as record
-
-from bench import pairs, table, votes
+from bench import pairs, table
 from orchestrator.core.facts import (
     ClusterOpened,
     PairsJudged,
     RunStarted,
     TraceJoined,
 )
-from orchestrator.errors import DatasetError
 from orchestrator.journal import JournalWriter
-
-
-def test_the_vote_of_all_traces_is_the_recorded_majority(tmp_path):
-    record(tmp_path / "0001-a", "a", ["4", "4", "5"])
-    record(tmp_path / "0002-b", "b", ["5", "5", "4"])
-    questions = list(votes.read_recorded(tmp_path))
-    (point,) = votes.vote_curve(questions, [3], np.random.default_rng(0))
-    assert point.accuracy == 0.5
-    assert point.tokens_per_question == pytest.approx(33)
-
-
-def test_one_vote_is_right_as_often_as_a_trace(tmp_path):
-    record(tmp_path / "0001-a", "a", ["4", "4", "4", "5"])
-    questions = list(votes.read_recorded(tmp_path))
-    one, *more = votes.vote_curve(questions, [1, 9], np.random.default_rng(0))
-    assert one.accuracy == pytest.approx(0.75, abs=0.1)
-    assert more == []  # nobody has nine traces
-
-
-def test_an_unfinished_or_ungraded_run_is_refused(tmp_path, capsys):
-    record(tmp_path / "a", "a", ["4"], finish=False)
-    with pytest.raises(DatasetError, match="unfinished"):
-        list(votes.read_recorded(tmp_path))
-    assert votes.main([str(tmp_path / "none")]) == 2
-    assert "holds no journal" in capsys.readouterr().err
-
-
-def test_the_curve_is_printed_as_a_table(tmp_path, capsys):
-    record(tmp_path / "0001-a", "a", ["4", "4", "5"])
-    assert votes.main([str(tmp_path), "--votes", "1", "3"]) == 0
-    assert "| cons@3 | 1.000 |" in capsys.readouterr().out
 
 
 def test_runs_stand_side_by_side(tmp_path, capsys):

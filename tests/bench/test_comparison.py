@@ -121,6 +121,14 @@ def test_each_signature_is_recognised():
     assert "100% of the traces fall into one cluster" in found("alike", ONE, FOUR, alike)[0]
 
 
+def test_the_advice_against_lost_points_fits_the_policy():
+    lost = [1, 0, 0, 0]
+    assert "raise --effort" in found("auto", ONE, FOUR, outcomes("auto@32", lost, 150))[0]
+    assert "allow more traces" in found("esc", ONE, FOUR, outcomes("esc", lost, 150))[0]
+    judged = outcomes("deepprune", lost, 150, clusters=(3, 1))
+    assert "raise tau" in found("deepprune", ONE, FOUR, judged)[0]
+
+
 def test_without_a_vote_only_the_judge_can_be_found_fault_with():
     assert found("worse", outcomes("worse", [0], 10)) == []
 
@@ -245,3 +253,61 @@ def test_a_sweep_is_shown_in_all_forms(tmp_path, capsys):
     assert json.loads((out / "table.json").read_text())["series"][0]["values"] == ["0.25", "0.5"]
     for name in ("sweep-1.png", "distributions-1.svg"):
         assert (out / name).stat().st_size > 1000
+
+
+# --- what hindsight would choose ------------------------------------------------------------------
+
+
+def drawn(policy, corrects, tokens):
+    """One question, a draw for each of `corrects`."""
+    return [
+        outcome
+        for resample, correct in enumerate(corrects)
+        for outcome in outcomes(policy, [correct], tokens, resample=resample)
+    ]
+
+
+def hindsight(*groups):
+    flat = [outcome for group in groups for outcome in group]
+    (series,) = compared(flat, judge_price=1.0).series
+    return series.hindsight
+
+
+def test_hindsight_takes_what_was_right_on_the_other_draws():
+    found = hindsight(drawn("d:tau=0.5", [1, 1, 1], 30), drawn("d:tau=0.9", [0, 0, 1], 10))
+    assert (found.accuracy, found.tokens) == (1.0, 30)
+
+
+def test_hindsight_takes_the_cheapest_of_equals():
+    found = hindsight(drawn("d:tau=0.5", [1, 1, 1], 30), drawn("d:tau=0.9", [1, 1, 1], 10))
+    assert found.tokens == 10
+
+
+def test_luck_on_the_draw_itself_does_not_count():
+    found = hindsight(drawn("d:tau=0.5", [1, 0], 10), drawn("d:tau=0.9", [0, 1], 20))
+    assert found.accuracy == 0.0  # whichever was right on one draw is wrong on the other
+
+
+def test_hindsight_stands_against_the_vote_of_equal_cost():
+    votes = (drawn("cons@1", [0, 0], 10), drawn("cons@4", [1, 1], 40))
+    swept = (drawn("d:tau=0.5", [1, 1], 25), drawn("d:tau=0.9", [0, 0], 25))
+    found = hindsight(*votes, *swept)
+    assert found.rival_votes == pytest.approx(2.5)
+    assert found.difference == pytest.approx(0.5)
+
+
+@pytest.mark.parametrize("other", [[1], [1, 1, 1]])
+def test_one_draw_or_unlike_draws_give_no_hindsight(other):
+    one = drawn("d:tau=0.5", [1], 10)
+    assert hindsight(one, drawn("d:tau=0.9", other, 10)) is None
+
+
+def test_hindsight_is_shown_in_all_forms(tmp_path, capsys):
+    swept = [*drawn("d:tau=0.5", [1, 1], 25), *drawn("d:tau=0.9", [0, 0], 25)]
+    write_outcomes(tmp_path / "o.jsonl", swept)
+    assert main(["compare", str(tmp_path / "o.jsonl"), "--out", str(tmp_path)]) == 0
+    assert "| best for each question, in hindsight | 100.0% |" in capsys.readouterr().out
+    assert "which only hindsight knows: 100.0%" in (tmp_path / "page.html").read_text("utf-8")
+    assert (
+        json.loads((tmp_path / "table.json").read_text())["series"][0]["hindsight"]["tokens"] == 25
+    )
