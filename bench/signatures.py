@@ -1,9 +1,11 @@
 """What tends to be wrong when a policy disappoints: the known signatures, each with advice.
 
-The rule: a finding is about one policy on one file, and says which figure gave it away.
+The rule: a finding is about one file, names every policy that it befalls, and says which figure gave each away. Plain
+votes are what the others are measured by, so nothing is found about them.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
 
 from bench.comparison import PolicyRow
 
@@ -15,47 +17,93 @@ _ALL_ALIKE = 0.9
 _ALL_ALONE = 0.95
 
 
+class _Signature(NamedTuple):
+    """A sign and what to do about it; `figure` gives a row away, or is None where the row does not show the sign.
+
+    It is told the dearest plain vote on the same file, if one was measured.
+    """
+
+    sign: str
+    figure: Callable[[PolicyRow, PolicyRow | None], str | None]
+    advice: str
+
+
 def findings(rows: Sequence[PolicyRow]) -> list[str]:
-    """One sentence per finding, in the order of the rows."""
-    found: list[str] = []
-    for row in rows:
-        found.extend(f"{row.policy}: {text}" for text in _of(row, _best_vote(row, rows)))
-    return found
+    """A text for every file and signature that some policy shows."""
+    files = list(dict.fromkeys(row.file for row in rows))
+    return [
+        f"{file}: {text}" if len(files) > 1 else text
+        for file in files
+        for text in _of_file([row for row in rows if row.file == file])
+    ]
 
 
-def _of(row: PolicyRow, vote: PolicyRow | None) -> list[str]:
-    found: list[str] = []
-    if vote is not None and vote.accuracy - row.accuracy > _LOST_POINTS:
-        lost = 100 * (vote.accuracy - row.accuracy)
-        found.append(f"{lost:.1f} points below {vote.policy}; {_more_ballots(row)}.")
-    if row.clusters is None or row.largest_cluster is None:
-        return found
-    if row.saved is not None and row.saved < _SMALL_SAVING:
-        found.append(
-            f"saves {row.saved:.0%}, the judge's tokens counted; the judge is too cautious or too dear, or answers "
-            "are many: lower tau, take fewer survivors or a smaller judge."
-        )
-    if row.clusters >= _ALL_ALONE * row.traces and row.traces > 1:
-        found.append(
-            "almost every trace is alone in its cluster; the judge does not know this kind of text."
-        )
-    if row.largest_cluster > _ALL_ALIKE:
-        found.append(
-            f"{row.largest_cluster:.0%} of the traces fall into one cluster; if answers differ, raise tau."
-        )
-    return found
+def _of_file(rows: Sequence[PolicyRow]) -> Iterator[str]:
+    vote = max((row for row in rows if row.is_vote), key=lambda row: row.cost, default=None)
+    for sign, figure, advice in _SIGNATURES:
+        figures = [(row.policy, figure(row, vote)) for row in rows if not row.is_vote]
+        shown = [f"{policy} ({text})" for policy, text in figures if text is not None]
+        if shown:
+            yield f"{sign}: {', '.join(shown)}. {advice}"
 
 
-def _more_ballots(row: PolicyRow) -> str:
-    """How this policy is made to hear more traces."""
-    if row.clusters is not None:
-        return "raise tau, calibrate the judge, or take more survivors"
-    if row.policy.partition(":")[0].partition("@")[0] == "auto":
-        return "raise --effort"
-    return "allow more traces, or let auto decide how many"
+def _lost(row: PolicyRow, vote: PolicyRow | None) -> str | None:
+    if vote is None or vote.accuracy - row.accuracy <= _LOST_POINTS:
+        return None
+    return f"{100 * (vote.accuracy - row.accuracy):.1f} below {vote.policy}"
 
 
-def _best_vote(row: PolicyRow, rows: Sequence[PolicyRow]) -> PolicyRow | None:
-    """The dearest plain vote on the same file."""
-    votes = [r for r in rows if r.file == row.file and r.policy.startswith("cons@")]
-    return max(votes, key=lambda vote: vote.cost, default=None)
+def _lost_with_a_judge(row: PolicyRow, vote: PolicyRow | None) -> str | None:
+    return None if row.clusters is None else _lost(row, vote)
+
+
+def _lost_by_auto(row: PolicyRow, vote: PolicyRow | None) -> str | None:
+    return _lost(row, vote) if _is_auto(row) else None
+
+
+def _lost_by_another(row: PolicyRow, vote: PolicyRow | None) -> str | None:
+    return _lost(row, vote) if row.clusters is None and not _is_auto(row) else None
+
+
+def _is_auto(row: PolicyRow) -> bool:
+    return row.policy.partition(":")[0].partition("@")[0] == "auto"
+
+
+def _saves_little(row: PolicyRow, _: PolicyRow | None) -> str | None:
+    if row.clusters is None or row.saved is None or row.saved >= _SMALL_SAVING:
+        return None
+    return f"{row.saved:.0%}"
+
+
+def _all_alone(row: PolicyRow, _: PolicyRow | None) -> str | None:
+    if row.clusters is None or row.traces <= 1 or row.clusters < _ALL_ALONE * row.traces:
+        return None
+    return f"{row.clusters:.0f} clusters of {row.traces:.0f} traces"
+
+
+def _all_alike(row: PolicyRow, _: PolicyRow | None) -> str | None:
+    if row.largest_cluster is None or row.largest_cluster <= _ALL_ALIKE:
+        return None
+    return f"{row.largest_cluster:.0%}"
+
+
+_POINTS = "Points of accuracy lost"
+
+_SIGNATURES = (
+    _Signature(
+        _POINTS, _lost_with_a_judge, "Raise tau, calibrate the judge, or take more survivors."
+    ),
+    _Signature(_POINTS, _lost_by_auto, "Raise --effort."),
+    _Signature(_POINTS, _lost_by_another, "Allow more traces, or let auto decide how many."),
+    _Signature(
+        "Little saved, the judge's tokens counted",
+        _saves_little,
+        "The judge is too cautious or too dear, or answers are many: lower tau, or take fewer survivors or a smaller judge.",
+    ),
+    _Signature(
+        "Almost every trace alone in its cluster",
+        _all_alone,
+        "The judge does not know this kind of text.",
+    ),
+    _Signature("Nearly all traces in one cluster", _all_alike, "If answers differ, raise tau."),
+)

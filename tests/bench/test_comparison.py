@@ -104,33 +104,45 @@ def test_clusters_are_summed_up():
 # --- signatures -----------------------------------------------------------------------------------
 
 
-def found(policy, *groups):
-    return [text for text in findings(list(rows(*groups).values())) if text.startswith(policy)]
+def found(*groups):
+    return findings(list(rows(*groups).values()))
 
 
 def test_each_signature_is_recognised():
     good = outcomes("good", [1, 1, 1, 0], 150, clusters=(3, 1))
-    worse = outcomes("worse", [1, 0, 0, 0], 150)
+    worse = outcomes("worse", [1, 0, 0, 0], 150, clusters=(3, 1))
     dear = outcomes("dear", [1, 1, 1, 0], 150, judge_tokens=200, clusters=(3, 1))
     alone = outcomes("alone", [1, 1, 1, 0], 150, clusters=(1, 1, 1, 1))
     alike = outcomes("alike", [1, 1, 1, 0], 150, clusters=(4,))
-    assert found("good", ONE, FOUR, good) == []
-    assert "50.0 points below cons@4" in found("worse", ONE, FOUR, worse)[0]
-    assert "saves 12%" in found("dear", ONE, FOUR, dear)[0]
-    assert "alone in its cluster" in found("alone", ONE, FOUR, alone)[0]
-    assert "100% of the traces fall into one cluster" in found("alike", ONE, FOUR, alike)[0]
+    assert found(ONE, FOUR, good) == []
+    assert "lost: worse (50.0 below cons@4). Raise tau" in found(ONE, FOUR, worse)[0]
+    assert "counted: dear (12%). The judge is too" in found(ONE, FOUR, dear)[0]
+    assert "cluster: alone (4 clusters of 4 traces). The judge" in found(ONE, FOUR, alone)[0]
+    assert "one cluster: alike (100%). If answers differ" in found(ONE, FOUR, alike)[0]
 
 
 def test_the_advice_against_lost_points_fits_the_policy():
     lost = [1, 0, 0, 0]
-    assert "raise --effort" in found("auto", ONE, FOUR, outcomes("auto@32", lost, 150))[0]
-    assert "allow more traces" in found("esc", ONE, FOUR, outcomes("esc", lost, 150))[0]
-    judged = outcomes("deepprune", lost, 150, clusters=(3, 1))
-    assert "raise tau" in found("deepprune", ONE, FOUR, judged)[0]
+    auto, esc = found(ONE, FOUR, outcomes("auto@32", lost, 150), outcomes("esc", lost, 160))
+    assert "auto@32 (50.0 below cons@4). Raise --effort." in auto
+    assert "esc (50.0 below cons@4). Allow more traces" in esc
+
+
+def test_policies_with_one_complaint_share_its_sentence():
+    bad = [outcomes(f"d:tau={tau}", [1, 1, 1, 0], 150, clusters=(4,)) for tau in ("0.1", "0.2")]
+    (text,) = found(ONE, FOUR, *bad)
+    assert "d:tau=0.1 (100%), d:tau=0.2 (100%)" in text
+
+
+def test_of_several_files_each_finding_names_its_own():
+    alike = outcomes("alike", [1, 1, 1, 0], 150, clusters=(4,))
+    other = outcomes("alike", [1, 1, 1, 0], 150, clusters=(4,), file="g")
+    texts = findings(compare_policies([*ONE, *FOUR, *alike, *other], judge_price=1.0))
+    assert [text.partition(":")[0] for text in texts] == ["f", "g"]
 
 
 def test_without_a_vote_only_the_judge_can_be_found_fault_with():
-    assert found("worse", outcomes("worse", [0], 10)) == []
+    assert found(outcomes("worse", [0], 10)) == []
 
 
 # --- what is written ------------------------------------------------------------------------------
