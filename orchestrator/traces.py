@@ -11,15 +11,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from tenacity import (
-    AsyncRetrying,
-    RetryCallState,
-    retry_if_exception_type,
-    wait_random_exponential,
-)
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from orchestrator.client.line import Line
 from orchestrator.client.reasoner import Chunk, Prompt, ReasonerClient
+from orchestrator.client.retrying import PASSING, patience
 from orchestrator.core.answer import extract_answer
 from orchestrator.core.facts import (
     Boundary,
@@ -37,7 +33,6 @@ from orchestrator.errors import (
     EndpointBusy,
     EndpointError,
     EndpointRejected,
-    EndpointUnreachable,
     StreamBroken,
 )
 from orchestrator.slots import Slots
@@ -45,8 +40,7 @@ from orchestrator.standing import TraceStanding
 
 __all__ = ["TraceRunner", "TraceSettings"]
 
-_RETRIED = (EndpointBusy, EndpointUnreachable, StreamBroken)
-_backoff = wait_random_exponential(multiplier=0.5, max=20)
+_patience = patience(first=0.5, most=20.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,7 +162,7 @@ class TraceRunner:
         The finish reason, or None when an order ended the stream.
         """
         attempts = AsyncRetrying(
-            retry=retry_if_exception_type(_RETRIED),
+            retry=retry_if_exception_type(PASSING),
             stop=self._given_up,
             wait=_patience,
             reraise=True,
@@ -306,11 +300,3 @@ class TraceRunner:
         """No further try: too many without a token, or a stream that cannot be continued."""
         stuck = self._fruitless >= self._shared.max_attempts
         return stuck or (self._tokens > 0 and not self._shared.resumable)
-
-
-def _patience(state: RetryCallState) -> float:
-    """Seconds before the next try: what the server asked for, else exponential backoff with jitter."""
-    error = state.outcome.exception() if state.outcome is not None else None
-    if isinstance(error, EndpointBusy) and error.retry_after is not None:
-        return error.retry_after
-    return _backoff(state)

@@ -5,13 +5,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
-from tenacity import (
-    AsyncRetrying,
-    RetryCallState,
-    retry_if_exception_type,
-    stop_after_attempt,
-    wait_random_exponential,
-)
 
 from orchestrator.capabilities import JudgeCapabilities
 from orchestrator.client.breaker import Breaker
@@ -31,16 +24,15 @@ from orchestrator.client.logprobs import (
     CompletionsLogprobs,
 )
 from orchestrator.client.metrics import ServerCounters, read_counters
+from orchestrator.client.retrying import reported, retries
 from orchestrator.client.sdk import find_model, open_sdk
 from orchestrator.client.tokenizing import ServerTokenizer
 from orchestrator.config import JudgeSettings
 from orchestrator.core.judging import JudgeSpec, PairPrompt, pair_prompt
 from orchestrator.errors import (
     ConfigError,
-    EndpointBusy,
     EndpointError,
     EndpointRejected,
-    EndpointUnreachable,
     JudgeError,
     StreamBroken,
 )
@@ -60,8 +52,6 @@ DIALECTS: Mapping[str, Sequence[tuple[str, Callable[[JudgeServer], Dialect]]]] =
     "classification": (("classify", Classification),),
 }
 """By the kind of judge, best first; the probe takes the first that answers."""
-
-_backoff = wait_random_exponential(multiplier=0.2, max=5.0)
 
 
 class JudgeScores(msgspec.Struct, frozen=True):
@@ -140,17 +130,10 @@ class JudgeClient(Connected):
             raise JudgeError(f"The judge failed repeatedly; it is not asked for {left:.0f} s more.")
         began = time.monotonic()
         try:
-            verdicts = await self._verdicts(self._dialect, question, new, members)
-        except EndpointRejected as error:
-            self._breaker.succeeded()  # it answers; what it refuses is this pair
+            with reported(self._breaker):
+                verdicts = await self._verdicts(self._dialect, question, new, members)
+        except EndpointError as error:
             raise JudgeError(str(error)) from None
-        except (EndpointError, JudgeError) as error:
-            self._breaker.failed(time.monotonic())
-            raise JudgeError(str(error)) from None
-        except BaseException:
-            self._breaker.abandoned()
-            raise
-        self._breaker.succeeded()
         return self._sum(verdicts, time.monotonic() - began)
 
     async def _verdicts(
@@ -164,12 +147,8 @@ class JudgeClient(Connected):
         return await all_of(self._with_retries(dialect, batch) for batch in batches)
 
     async def _with_retries(self, dialect: Dialect, prompts: Sequence[PairPrompt]) -> Verdicts:
-        retrying = AsyncRetrying(
-            stop=stop_after_attempt(self._settings.max_attempts),
-            wait=self._wait_seconds,
-            retry=retry_if_exception_type((EndpointBusy, EndpointUnreachable, StreamBroken)),
-            reraise=True,
-        )
+        settings = self._settings
+        retrying = retries(settings.max_attempts, longest_wait=settings.timeout_seconds)
         return await retrying(self._once, dialect, prompts)
 
     async def _once(self, dialect: Dialect, prompts: Sequence[PairPrompt]) -> Verdicts:
@@ -182,13 +161,6 @@ class JudgeClient(Connected):
                     f"The judge at {self.address} did not answer within "
                     f"{self._settings.timeout_seconds:g} seconds."
                 ) from None
-
-    def _wait_seconds(self, state: RetryCallState) -> float:
-        """Retry-After where the server gives one, at most the request timeout; else growing with jitter."""
-        error = state.outcome.exception() if state.outcome is not None else None
-        if isinstance(error, EndpointBusy) and error.retry_after is not None:
-            return min(error.retry_after, self._settings.timeout_seconds)
-        return float(_backoff(state))
 
     async def _find_server(self) -> JudgeServer:
         sdk = open_sdk(

@@ -9,27 +9,19 @@ import time
 from typing import Any
 
 import msgspec
-from tenacity import (
-    AsyncRetrying,
-    retry_if_exception_type,
-    stop_after_attempt,
-    wait_random_exponential,
-)
 
 from orchestrator.client.breaker import Breaker
 from orchestrator.client.classification import Classes
 from orchestrator.client.connected import Connected
 from orchestrator.client.http import HttpClient, parse_address
+from orchestrator.client.retrying import reported, retries
 from orchestrator.client.sdk import find_model, open_sdk
 from orchestrator.client.sse import Usage
 from orchestrator.config import RewardSettings
 from orchestrator.core.judging import fill
 from orchestrator.errors import (
     ConfigError,
-    EndpointBusy,
-    EndpointError,
     EndpointRejected,
-    EndpointUnreachable,
     StreamBroken,
 )
 
@@ -39,7 +31,6 @@ KEY_NAME = "DEEPPRUNE_REWARD_API_KEY"
 _CONNECT_SECONDS = 10.0
 _BREAKER_FAILURES = 3  # in a row; then nothing is asked for a while
 _BREAKER_SECONDS = 30.0
-_backoff = wait_random_exponential(multiplier=0.2, max=5.0)
 
 
 class Reward(msgspec.Struct, frozen=True):
@@ -111,34 +102,16 @@ class RewardClient(Connected):
 
     async def _guarded(self, body: dict[str, Any]) -> tuple[float, Usage]:
         """An answer in time; the breaker hears how it went."""
+        seconds = self._settings.timeout_seconds
+        retrying = retries(self._settings.max_attempts, longest_wait=seconds)
         try:
-            async with asyncio.timeout(self._settings.timeout_seconds):
-                answer = await self._with_retries(body)
-        except EndpointRejected:
-            self._breaker.succeeded()  # it answers; what it refuses is this trace
-            raise
-        except EndpointError:
-            self._breaker.failed(time.monotonic())
-            raise
+            with reported(self._breaker):
+                async with asyncio.timeout(seconds):
+                    return await retrying(self._ask, body)
         except TimeoutError:
-            self._breaker.failed(time.monotonic())
             raise StreamBroken(
-                f"{self.address} gave no reward within {self._settings.timeout_seconds:g} seconds."
+                f"{self.address} gave no reward within {seconds:g} seconds."
             ) from None
-        except BaseException:
-            self._breaker.abandoned()
-            raise
-        self._breaker.succeeded()
-        return answer
-
-    async def _with_retries(self, body: dict[str, Any]) -> tuple[float, Usage]:
-        retrying = AsyncRetrying(
-            stop=stop_after_attempt(self._settings.max_attempts),
-            wait=_backoff,
-            retry=retry_if_exception_type((EndpointBusy, EndpointUnreachable, StreamBroken)),
-            reraise=True,
-        )
-        return await retrying(self._ask, body)
 
     def _body(self, question: str, trace: str) -> dict[str, Any]:
         settings = self._settings

@@ -8,22 +8,17 @@ import asyncio
 from collections.abc import Sequence
 
 import msgspec
-from tenacity import (
-    AsyncRetrying,
-    retry_if_exception_type,
-    stop_after_attempt,
-    wait_random_exponential,
-)
 
 from orchestrator.client.connected import Connected
 from orchestrator.client.dialects import all_of
 from orchestrator.client.http import HttpClient, parse_address
 from orchestrator.client.judge import CONNECT_SECONDS, KEY_NAME
+from orchestrator.client.retrying import retries
 from orchestrator.client.sdk import find_model, open_sdk
 from orchestrator.client.sse import Usage
 from orchestrator.config import AnswerSettings
 from orchestrator.core.answer import trim_answer
-from orchestrator.errors import EndpointBusy, EndpointError, EndpointUnreachable, StreamBroken
+from orchestrator.errors import EndpointError
 
 __all__ = ["AnswersOf", "SameAnswerClient"]
 
@@ -44,7 +39,6 @@ Reply with one word, yes or no."""
 _MAX_TOKENS = 1024  # for models that think before they say yes or no
 _ATTEMPTS = 3
 _AT_ONCE = 8
-_backoff = wait_random_exponential(multiplier=0.2, max=5.0)
 
 
 class _Message(msgspec.Struct):
@@ -119,12 +113,7 @@ class SameAnswerClient(Connected):
         return all(verdicts)
 
     async def _with_retries(self, question: str, one: str, other: str) -> bool | None:
-        retrying = AsyncRetrying(
-            stop=stop_after_attempt(_ATTEMPTS),
-            wait=_backoff,
-            retry=retry_if_exception_type((EndpointBusy, EndpointUnreachable, StreamBroken)),
-            reraise=True,
-        )
+        retrying = retries(_ATTEMPTS, longest_wait=self._settings.llm_timeout_seconds)
         return await retrying(self._ask, question, one, other)
 
     async def _ask(self, question: str, one: str, other: str) -> bool | None:

@@ -17,7 +17,9 @@ CLASSIFY, POOLING = "/classify", "/pooling"
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestrator.client.reward._backoff", lambda state: 0.0)
+    monkeypatch.setattr(
+        "orchestrator.client.retrying.wait_random_exponential", lambda **bounds: lambda state: 0.0
+    )
 
 
 def classes(*probabilities: float) -> Any:

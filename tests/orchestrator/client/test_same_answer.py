@@ -38,7 +38,9 @@ def client(server: FakeServer) -> SameAnswerClient:
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("orchestrator.client.same_answer._backoff", lambda state: 0.0)
+    monkeypatch.setattr(
+        "orchestrator.client.retrying.wait_random_exponential", lambda **bounds: lambda state: 0.0
+    )
 
 
 async def test_answers_are_the_same_only_if_both_orders_say_so() -> None:
