@@ -1,6 +1,7 @@
-"""A progress bar with the time to go, on stderr, and only on a terminal."""
+"""Progress with the time to go, on stderr: a bar on a terminal, else a line now and then for the log."""
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 
 from rich.console import Console
@@ -8,6 +9,7 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    Task,
     TextColumn,
     TimeElapsedColumn,
     TimeRemainingColumn,
@@ -15,9 +17,15 @@ from rich.progress import (
 
 __all__ = ["progress_bar"]
 
+_SECONDS_BETWEEN_LINES = 60.0
+_SECONDS_REMEMBERED = 900.0
+"""Over which the time to go is estimated: one question may take minutes."""
+
 
 @contextlib.contextmanager
-def progress_bar(total: int, what: str = "runs") -> Iterator[Callable[[], None]]:
+def progress_bar(
+    total: int, what: str = "runs", *, clock: Callable[[], float] = time.monotonic
+) -> Iterator[Callable[[], None]]:
     """Yields a function that counts one more of `total`."""
     console = Console(stderr=True)
     progress = Progress(
@@ -29,7 +37,25 @@ def progress_bar(total: int, what: str = "runs") -> Iterator[Callable[[], None]]
         console=console,
         disable=not console.is_terminal,
         transient=True,
+        speed_estimate_period=_SECONDS_REMEMBERED,
+        get_time=clock,
     )
+    told = clock()
+
+    def advance() -> None:
+        nonlocal told
+        progress.advance(task)
+        if not console.is_terminal and clock() - told >= _SECONDS_BETWEEN_LINES:
+            told = clock()
+            console.print(_line(progress.tasks[task], what), highlight=False, soft_wrap=True)
+
     with progress:
         task = progress.add_task(what, total=total)
-        yield lambda: progress.advance(task)
+        yield advance
+
+
+def _line(task: Task, what: str) -> str:
+    """Such as `120 of 3,200 runs, 4 %, 1:02:03 to go`."""
+    left = task.time_remaining
+    to_go = "" if left is None else f", {TimeRemainingColumn().render(task)} to go"
+    return f"{task.completed:,.0f} of {task.total:,.0f} {what}, {task.percentage:.0f} %{to_go}"

@@ -26,6 +26,7 @@ from orchestrator.config import JudgeSettings, judge_spec
 from orchestrator.core.judging import JudgeSpec
 from orchestrator.core.segment import Segmenter
 from orchestrator.errors import DatasetError, DeepPruneError, first_error
+from orchestrator.flag_types import positive
 
 __all__ = ["Task", "Way", "main", "measure", "tasks_of"]
 
@@ -218,15 +219,8 @@ def _parser() -> argparse.ArgumentParser:
         ("--batch", 64, "pairs in one batched request"),
         ("--concurrency", 32, "requests at once, every way"),
     ):
-        parser.add_argument(flag, type=_positive, default=default, help=f"{meaning} ({default})")
+        parser.add_argument(flag, type=positive, default=default, help=f"{meaning} ({default})")
     return parser
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return value
 
 
 if __name__ == "__main__":

@@ -75,7 +75,8 @@ async def run_question(
     `view` is empty at the start and holds the whole run at the end; whoever displays the run reads it
     meanwhile. Setting `interrupted` ends the run early, with a vote over what has finished. What is put
     into `acts` is what the user does to the run meanwhile; its time is set when it is taken. `slots` is room for
-    streams that this question shares with others; without it, it has `run.concurrency` of its own.
+    streams that this question shares with others that run beside it; without it, it has `run.concurrency` of its own. The
+    servers' counters then tell nothing of this question, so they are not read.
 
     `past` is what `journal` holds already: the run goes on from there (`orchestrator.standing`), and one that was over
     is only folded.
@@ -92,7 +93,9 @@ async def run_question(
     standing.refuse_changes(settings)
     standing.refuse_other_servers(_capabilities(fleet))
     room = slots if slots is not None else Slots(settings.run.concurrency)
-    loop = _QuestionLoop(question, settings, fleet, journal, view, room, standing)
+    loop = _QuestionLoop(
+        question, settings, fleet, journal, view, room, standing, metered=slots is None
+    )
     await loop.run(interrupted, acts if acts is not None else asyncio.Queue())
 
 
@@ -108,8 +111,11 @@ class _QuestionLoop:
         view: RunView,
         slots: Slots,
         standing: Standing,
+        *,
+        metered: bool,
     ) -> None:
         self._slots = slots
+        self._metered = metered
         self._standing = standing
         self._question = question
         self._settings = settings
@@ -125,7 +131,8 @@ class _QuestionLoop:
     async def run(self, interrupted: asyncio.Event, acts: Acts) -> None:
         prompt = await self._fleet.reasoner.render(self._question.question)
         self._standing.refuse_other_prompt(prompt.token_ids)
-        reasoner_meter, judge_meter = Meter(self._fleet.reasoner), Meter(self._fleet.judge)
+        reasoner_meter = Meter(self._fleet.reasoner if self._metered else None)
+        judge_meter = Meter(self._fleet.judge if self._metered else None)
         await reasoner_meter.start()
         await judge_meter.start()
         shared = TraceSettings(
@@ -151,10 +158,11 @@ class _QuestionLoop:
                 await self._consume(shared, start)
         except BaseExceptionGroup as group:
             raise first_error(group) from None
+        ended_at = self._clock()  # before the servers are waited for
         reasoner_counted, judge_counted = await reasoner_meter.stop(), await judge_meter.stop()
         self._record(
             RunFinished(
-                at=self._clock(),
+                at=ended_at,
                 correct_answers=await self._correct_answers(),
                 server_generated_tokens=reasoner_counted.generated,
                 cached_prompt_tokens=reasoner_counted.cached_prompt,

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.commands.flags import price
+from orchestrator.flag_types import non_negative
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
     parser.add_argument(
         "--judge-price",
-        type=price,
+        type=non_negative,
         default=1.0,
         metavar="P",
         help="cost of a judge token in reasoner tokens: judge parameters / reasoner parameters",

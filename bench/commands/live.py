@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.commands.flags import positive
+from orchestrator.flag_types import positive
 
 if TYPE_CHECKING:
     from bench.outcomes import Outcome

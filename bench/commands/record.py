@@ -6,8 +6,8 @@ deepprune-bench record --endpoint http://gpu:8000/v1 --questions aime.jsonl --tr
 import argparse
 from pathlib import Path
 
-from bench.commands.flags import positive
 from bench.commands.live import add_live_arguments, play_live
+from orchestrator.flag_types import positive
 
 __all__ = ["add_arguments", "run"]
 

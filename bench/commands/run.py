@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.commands.flags import positive
 from bench.commands.live import add_live_arguments, play_live
+from orchestrator.flag_types import positive
 
 if TYPE_CHECKING:
     from bench.outcomes import Outcome

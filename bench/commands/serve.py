@@ -6,7 +6,7 @@ deepprune-bench serve aime24.json --port 8000 --speed 20
 import argparse
 from pathlib import Path
 
-from bench.commands.flags import chance, speed
+from orchestrator.flag_types import part, port, positive_number
 
 __all__ = ["add_arguments", "run"]
 
@@ -16,9 +16,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     faults = {"reset": "breaks", "stall": "falls silent", "busy": "is refused with 503"}
     parser.add_argument("recording", type=Path, help="what run --replay takes")
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=0, help="default: a free one")
+    parser.add_argument("--port", type=port, default=0, help="default: a free one")
     parser.add_argument(
-        "--speed", type=speed, default=1.0, metavar="X", help="times as fast as a large GPU"
+        "--speed",
+        type=positive_number,
+        default=1.0,
+        metavar="X",
+        help="times as fast as a large GPU",
     )
     parser.add_argument(
         "--seed", type=int, default=0, help="for the order of traces and the faults"
@@ -26,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for fault, what in faults.items():
         parser.add_argument(
             f"--{fault}",
-            type=chance,
+            type=part,
             default=0.0,
             metavar="P",
             help=f"chance that a request {what}",

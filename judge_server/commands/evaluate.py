@@ -13,6 +13,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from orchestrator.flag_types import part, positive
+
 if TYPE_CHECKING:
     from judge_server.evaluate import Options
     from judge_server.material import Cut
@@ -48,11 +50,11 @@ def _add_material(group: "argparse._ArgumentGroup") -> None:
     cut = group.add_mutually_exclusive_group()
     cut.add_argument(
         "--words",
-        type=_count,
+        type=positive,
         metavar="K",
         help="reasoning words before the cut (default: the first judge's own, else 25)",
     )
-    cut.add_argument("--tokens", type=_count, metavar="K", help="tokens before the cut")
+    cut.add_argument("--tokens", type=positive, metavar="K", help="tokens before the cut")
     group.add_argument(
         "--truncations",
         default="",
@@ -69,7 +71,7 @@ def _add_material(group: "argparse._ArgumentGroup") -> None:
         help="counts tokens (default: that of the first judge folder)",
     )
     group.add_argument(
-        "--pairs-per-question", type=_count, default=300, metavar="N", help="(default: 300)"
+        "--pairs-per-question", type=positive, default=300, metavar="N", help="(default: 300)"
     )
     group.add_argument(
         "--short",
@@ -110,7 +112,7 @@ def _add_judges(group: "argparse._ArgumentGroup") -> None:
     )
     group.add_argument(
         "--concurrency",
-        type=_count,
+        type=positive,
         default=8,
         metavar="N",
         help="requests to an address at once (default: 8)",
@@ -133,11 +135,11 @@ def _add_judges(group: "argparse._ArgumentGroup") -> None:
 
 def _add_measures(group: "argparse._ArgumentGroup") -> None:
     group.add_argument(
-        "--tau", type=_share, default=0.5, metavar="P", help="pairs above are merged (default: 0.5)"
+        "--tau", type=part, default=0.5, metavar="P", help="pairs above are merged (default: 0.5)"
     )
     group.add_argument(
         "--wrong-merges",
-        type=_share,
+        type=part,
         default=0.05,
         metavar="SHARE",
         help="of the merges, for the threshold that is advised (default: 0.05)",
@@ -225,21 +227,3 @@ def _cuts(text: str) -> "list[Cut]":
             )
         cuts.append(Cut(int(count), "tokens" if unit == "tokens" else "words"))
     return cuts
-
-
-def _count(text: str) -> int:
-    """A whole number above 0."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number above 0")
-    return int(text)
-
-
-def _share(text: str) -> float:
-    """A number from 0 to 1."""
-    try:
-        share = float(text)
-    except ValueError:
-        share = -1.0
-    if not 0.0 <= share <= 1.0:
-        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 to 1")
-    return share

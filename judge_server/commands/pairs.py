@@ -8,6 +8,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from orchestrator.flag_types import part, positive
+
 __all__ = ["add_arguments", "run"]
 
 
@@ -37,16 +39,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_cutting(group: Any) -> None:
-    group.add_argument("--words", type=_count, metavar="K", help="after K reasoning words")
+    group.add_argument("--words", type=positive, metavar="K", help="after K reasoning words")
     group.add_argument(
         "--word-list",
         metavar="NAME|FILE",
         help="one of configs/words, or a YAML file with checkpoint.word_list",
     )
-    group.add_argument("--tokens", type=_count, metavar="K", help="after K tokens")
+    group.add_argument("--tokens", type=positive, metavar="K", help="after K tokens")
     group.add_argument("--tokenizer", type=Path, metavar="DIR", help="the reasoner's model folder")
     group.add_argument(
-        "--max-segment-chars", type=_count, metavar="N", help="keep the last N of a longer segment"
+        "--max-segment-chars",
+        type=positive,
+        metavar="N",
+        help="keep the last N of a longer segment",
     )
     group.add_argument(
         "--short",
@@ -74,7 +79,7 @@ def _add_labels(group: Any) -> None:
     )
     group.add_argument(
         "--workers",
-        type=_count,
+        type=positive,
         default=1,
         metavar="N",
         help="processes that compare answers (default: 1)",
@@ -85,7 +90,7 @@ def _add_splits(group: Any) -> None:
     for name, share in (("validation", 0.07), ("test", 0.18)):
         group.add_argument(
             f"--{name}-share",
-            type=_share,
+            type=part,
             default=share,
             metavar="SHARE",
             help=f"of the questions (default: {share})",
@@ -105,7 +110,7 @@ def _add_splits(group: Any) -> None:
 def _add_numbers(group: Any) -> None:
     group.add_argument(
         "--pairs-per-question",
-        type=_count,
+        type=positive,
         default=300,
         metavar="N",
         help="cap for each question and model (default: 300)",
@@ -115,7 +120,7 @@ def _add_numbers(group: Any) -> None:
     )
     group.add_argument(
         "--oversample",
-        type=_count,
+        type=positive,
         default=1,
         metavar="TIMES",
         help="how often the rarer class is in the training file (default: 1; the paper: 2)",
@@ -134,21 +139,3 @@ def run(arguments: argparse.Namespace) -> None:
         for split, part in card["splits"].items()
     }
     print(json.dumps({"out": str(arguments.out), **counts, "total": card["total"]}))
-
-
-def _count(text: str) -> int:
-    """A whole number above zero."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a whole number above 0")
-    return int(text)
-
-
-def _share(text: str) -> float:
-    """A number from 0 to 1."""
-    try:
-        share = float(text)
-    except ValueError:
-        share = -1.0
-    if not 0.0 <= share <= 1.0:
-        raise argparse.ArgumentTypeError(f"{text} is not a number from 0 to 1")
-    return share

@@ -8,9 +8,10 @@ Flags after -- go to vLLM as they are (paths in them must be absolute).
 """
 
 import argparse
-import math
 import os
 from pathlib import Path
+
+from orchestrator.flag_types import part_above_zero, port, positive, positive_number
 
 __all__ = ["add_arguments", "run"]
 
@@ -26,36 +27,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--host", default="127.0.0.1", help="address to listen on (default: this machine only)"
     )
-    parser.add_argument("--port", type=_port, default=0, help="default: a free one")
+    parser.add_argument("--port", type=port, default=0, help="default: a free one")
     parser.add_argument("--dtype", help="default: float32 on a CPU, bfloat16 on GPUs")
     parser.add_argument(
         "--tensor-parallel-size",
-        type=_positive,
+        type=positive,
         metavar="GPUS",
         help="GPUs that share the model (default: all that divide its heads)",
     )
     parser.add_argument(
         "--gpu-memory-utilization",
-        type=_share,
+        type=part_above_zero,
         default=0.9,
         metavar="SHARE",
         help="of each GPU; lower it beside another server (default: 0.9)",
     )
     parser.add_argument(
         "--max-model-len",
-        type=_positive,
+        type=positive,
         metavar="TOKENS",
         help="longest pair (default: what the spec's segments need)",
     )
     parser.add_argument(
-        "--threads", type=_positive, help="processor threads on a CPU (default: all cores)"
+        "--threads", type=positive, help="processor threads on a CPU (default: all cores)"
     )
     parser.add_argument(
         "--log", type=Path, help="file for vLLM's output (default: a temporary one)"
     )
     parser.add_argument(
         "--start-seconds",
-        type=_seconds,
+        type=positive_number,
         default=1800.0,
         metavar="SECONDS",
         help="give up a server that is not ready by then (default: 1800)",
@@ -77,31 +78,3 @@ def run(arguments: argparse.Namespace) -> None:
         asyncio.run(serve(Arguments(**values), key))
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None
-
-
-def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError("must be at least 1")
-    return value
-
-
-def _port(text: str) -> int:
-    value = int(text)
-    if not 0 <= value < 65536:
-        raise argparse.ArgumentTypeError("must be from 0 to 65535")
-    return value
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not 0.0 < value < math.inf:
-        raise argparse.ArgumentTypeError("must be above 0")
-    return value
-
-
-def _share(text: str) -> float:
-    value = float(text)
-    if not 0.0 < value <= 1.0:
-        raise argparse.ArgumentTypeError("must be above 0 and at most 1")
-    return value

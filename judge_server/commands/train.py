@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import ConfigError
+from orchestrator.flag_types import positive
 
 if TYPE_CHECKING:
     from judge_server.job import Job
@@ -51,8 +52,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="for the judge")
     cut = parser.add_mutually_exclusive_group()
-    cut.add_argument("--words", type=_positive, metavar="K", help="reasoning words before the cut")
-    cut.add_argument("--tokens", type=_positive, metavar="K", help="tokens before the cut")
+    cut.add_argument("--words", type=positive, metavar="K", help="reasoning words before the cut")
+    cut.add_argument("--tokens", type=positive, metavar="K", help="tokens before the cut")
     parser.add_argument(
         "--tokenizer",
         type=Path,
@@ -65,7 +66,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fold", type=int, metavar="I", help="the fold to test on, from 0 to K-1")
     parser.add_argument(
         "--checkpoint-steps",
-        type=_positive,
+        type=positive,
         metavar="N",
         help="keep the state every N steps too, not only after each epoch",
     )
@@ -160,11 +161,3 @@ def _command(arguments: argparse.Namespace) -> str:
             for item in value if isinstance(value, list) else [value]:
                 words += [f"--{name.replace('_', '-')}", str(item)]
     return shlex.join(words)
-
-
-def _positive(text: str) -> int:
-    """A whole number of at least 1; argparse names the flag where it is none."""
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is less than 1")
-    return number

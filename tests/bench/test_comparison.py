@@ -194,7 +194,7 @@ def test_a_wrong_price_is_refused(tmp_path, capsys):
         with pytest.raises(SystemExit) as caught:
             main(["compare", "x.jsonl", "--out", str(tmp_path), f"--judge-price={price}"])
         assert caught.value.code == 2
-        assert "is not a price of at least 0" in capsys.readouterr().err
+        assert "is not a number of at least 0" in capsys.readouterr().err
 
 
 # --- what to choose -------------------------------------------------------------------------------

@@ -426,8 +426,8 @@ def test_recording_needs_a_server(tmp_path, questions, capsys):
     ("flags", "sentence"),
     [
         (["serve", "x.json", "--speed", "0"], "0 is not a number above 0"),
-        (["serve", "x.json", "--reset", "2"], "2 is not a chance between 0 and 1"),
-        (["serve", "x.json", "--busy", "often"], "often is not a chance between 0 and 1"),
+        (["serve", "x.json", "--reset", "2"], "2 is not a number from 0 to 1"),
+        (["serve", "x.json", "--busy", "often"], "often is not a number from 0 to 1"),
         (["record", "--out", "x", "--traces", "0"], "0 is not a whole number of at least 1"),
         (["record", "--out", "x", "--at-once", "-1"], "-1 is not a whole number of at least 1"),
     ],
