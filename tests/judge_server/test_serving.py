@@ -155,7 +155,7 @@ def test_impossible_numbers_are_refused(capsys, folder, words):
     with pytest.raises(SystemExit) as ended:
         main(["serve", str(folder), *words])
     assert ended.value.code == 2
-    assert "must be" in capsys.readouterr().err
+    assert "is not a" in capsys.readouterr().err
 
 
 def test_a_judge_that_is_not_there_is_wrong_input(capsys):
