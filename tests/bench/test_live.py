@@ -145,6 +145,15 @@ async def test_every_question_runs_under_every_policy(tmp_path):
     assert all((vote.traces, vote.cut_tokens) == (3, 0) for vote in votes)
 
 
+async def test_what_a_shared_server_counts_is_on_no_questions_bill(tmp_path):
+    async with serving(ReplayServer(recording(), model=FAST)) as url:
+        await played(plan(url, tmp_path, "cons@2"))
+    for question in tmp_path.glob("cons@2/*/report.json"):
+        bill = json.loads(question.read_text())["ledger"]["reasoner"]
+        assert bill["server_generated_tokens"] is None
+        assert bill["generated_tokens"] > 0
+
+
 async def test_what_is_finished_is_not_asked_again(tmp_path):
     server = ReplayServer(recording(), model=FAST)
     async with serving(server) as url:

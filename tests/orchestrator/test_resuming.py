@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 
 import msgspec
 import pytest
@@ -23,6 +24,7 @@ from orchestrator.core.facts import (
 from orchestrator.errors import ConfigError, JournalError
 from orchestrator.fleet import Keys, open_fleet
 from orchestrator.journal import JOURNAL_FILE, JournalWriter, read_journal
+from orchestrator.meter import Metered
 from orchestrator.questions import Question
 from orchestrator.replay import decisions
 from orchestrator.report import build_report
@@ -94,6 +96,19 @@ def check_whole(folder, view):
     bill = report["ledger"]["reasoner"]
     assert sum(bill["by_fate"].values()) == bill["generated_tokens"]
     return entries, report
+
+
+async def test_waiting_for_the_servers_counters_is_no_part_of_the_run(tmp_path, monkeypatch):
+    began, stopped = time.monotonic(), []
+
+    async def stop(meter):
+        stopped.append(time.monotonic() - began)
+        return Metered(generated=7)
+
+    monkeypatch.setattr("orchestrator.run.Meter.stop", stop)
+    async with once(tmp_path) as (_, view):
+        assert view.finished.at <= stopped[0]
+        assert view.finished.server_generated_tokens == 7
 
 
 # --- a kill at every line -------------------------------------------------------------------------
