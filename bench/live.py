@@ -40,7 +40,7 @@ from orchestrator.slots import Slots
 from orchestrator.standing import Standing
 from orchestrator.view import RunView
 
-__all__ = ["LivePlan", "run_live"]
+__all__ = ["PLAN_FILE", "LivePlan", "is_unfinished", "outcomes_of", "prepare", "run_live"]
 
 PLAN_FILE = "plan.json"
 
@@ -48,7 +48,8 @@ PLAN_FILE = "plan.json"
 class LivePlan(NamedTuple):
     """What is to be run: each question under each policy. `keys` are never stored.
 
-    `traces` is N for policies that do not name their own, `streams` the budget that all questions share.
+    `traces` is N for policies that do not name their own, `streams` the budget that all questions share. `first` is
+    the number of the first question, which the folders are named by.
     """
 
     questions: Sequence[Question]
@@ -59,6 +60,7 @@ class LivePlan(NamedTuple):
     streams: int
     local: bool
     keys: Keys
+    first: int = 1
 
 
 class _Job(NamedTuple):
@@ -75,17 +77,35 @@ async def run_live(
     """The outcomes of all jobs, in their order; fewer after an interrupt.
 
     Raises:
-        ConfigError: `out` belongs to another benchmark, or has a question that was run in another way, or a policy needs a judge or rewards and there are none.
-        DatasetError: a question has no gold answer.
+        ConfigError, DatasetError: as for `prepare`.
         DeepPruneError: all traces of a question failed; it counts as not asked.
     """
-    _check(plan)
-    jobs = list(_jobs(plan))
-    _check_kept(jobs, plan)
+    prepare(plan)
     with interrupts.listening(), interrupts.graceful():
         async with _fleet(plan) as fleet:
-            await _work(jobs, plan, fleet, interrupts, advance)
-    return [_outcome(job) for job in jobs if (job.folder / REPORT_FILE).exists()]
+            await _work(list(_jobs(plan)), plan, fleet, interrupts, advance)
+    return outcomes_of(plan)
+
+
+def prepare(plan: LivePlan) -> None:
+    """Makes `out` this benchmark's own, and refuses what cannot be run.
+
+    Raises:
+        ConfigError: `out` belongs to another benchmark, or has a question that was run in another way, or a policy needs a judge or rewards and there are none.
+        DatasetError: a question has no gold answer.
+    """
+    _check(plan)
+    _check_kept(list(_jobs(plan)), plan)
+
+
+def is_unfinished(plan: LivePlan) -> bool:
+    """Whether some question lacks its report under some policy."""
+    return any(not (job.folder / REPORT_FILE).exists() for job in _jobs(plan))
+
+
+def outcomes_of(plan: LivePlan) -> list[Outcome]:
+    """The outcomes of all jobs that are finished, in the order of the jobs."""
+    return [_outcome(job) for job in _jobs(plan) if (job.folder / REPORT_FILE).exists()]
 
 
 def _check(plan: LivePlan) -> None:
@@ -151,7 +171,7 @@ def _placeless(settings: dict[str, Any]) -> dict[str, Any]:
 def _jobs(plan: LivePlan) -> list[_Job]:
     return [
         _Job(question, spec, plan.out / quote(spec.label, safe="@=,") / _name(number, question))
-        for number, question in enumerate(plan.questions, start=1)
+        for number, question in enumerate(plan.questions, start=plan.first)
         for spec in plan.specs
     ]
 

@@ -1,25 +1,30 @@
 """Questions spread over Ray tasks, one question each, with the outcomes that one process would give.
 
-The rule: tasks share nothing. A task gets its question, its policies and the plan, and every draw in it depends on
-these alone; so neither the order in which tasks end nor the machine they ran on can be seen in the result.
+The rule: tasks share nothing but the servers. A task gets its question, its policies and the plan, and every draw in it
+depends on these alone; so neither the order in which tasks end nor the machine they ran on can be seen in the result.
+Live, each fills the folders of its question, so a spread benchmark goes on after a kill like any other.
 """
 
+import asyncio
 import contextlib
+import itertools
 import logging
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
+from bench.live import PLAN_FILE, LivePlan, is_unfinished, outcomes_of, prepare, run_live
 from bench.outcomes import Outcome
 from bench.policies import PolicySpec
 from bench.recorded import RecordedQuestion
 from bench.replaying import ReplayPlan, replay_policy
 from orchestrator.errors import ConfigError, EndpointUnreachable
+from orchestrator.interrupts import Interrupts
 
-__all__ = ["RayReplay", "connected"]
+__all__ = ["RayCluster", "connected"]
 
 
-class RayReplay(NamedTuple):
+class RayCluster(NamedTuple):
     """A connected Ray cluster; `ray` is its module."""
 
     ray: Any
@@ -39,12 +44,52 @@ class RayReplay(NamedTuple):
         pending = [task.remote(shared, question, file) for question in questions]
         try:
             for each in pending:
-                for outcome in self.ray.get(each):
+                for outcome in self._result(each):
                     advance()
                     yield outcome
         finally:
             for each in pending:
                 self.ray.cancel(each, force=False)
+
+    def play(self, plan: LivePlan, *, advance: Callable[[], None] = lambda: None) -> list[Outcome]:
+        """What `run_live` returns. A task runs a question under all policies, one after the other.
+
+        As many tasks as the cluster has processors, but at most `at_once`, share the `streams` evenly. `out` must lie on
+        storage that all machines share.
+
+        Raises:
+            ConfigError, DatasetError: as for `prepare`, or a machine does not see `out`.
+            DeepPruneError: all traces of a question failed.
+        """
+        plan = plan._replace(out=plan.out.resolve())
+        prepare(plan)
+        tasks = max(1, min(plan.at_once, int(self.ray.cluster_resources().get("CPU", 1))))
+        shared = plan._replace(at_once=1, streams=max(1, plan.streams // tasks))
+        parts = [
+            shared._replace(questions=[question], first=number)
+            for number, question in enumerate(plan.questions, start=plan.first)
+        ]
+        waiting = iter([part for part in parts if is_unfinished(part)])
+        task = self.ray.remote(_play_question)
+        pending = [task.remote(part) for part in itertools.islice(waiting, tasks)]
+        try:
+            while pending:
+                (ended,), pending = self.ray.wait(pending, num_returns=1)
+                self._result(ended)
+                for _ in plan.specs:
+                    advance()
+                pending += [task.remote(part) for part in itertools.islice(waiting, 1)]
+        finally:
+            for each in pending:
+                self.ray.cancel(each, force=True)  # its journals can be gone on with
+        return outcomes_of(plan)
+
+    def _result(self, task: Any) -> Any:
+        """What the task returned; an error of its own is raised as it was there."""
+        try:
+            return self.ray.get(task)
+        except self.ray.exceptions.RayTaskError as error:
+            raise error.cause from None
 
 
 def _replay_question(
@@ -55,8 +100,17 @@ def _replay_question(
     return list(replay_policy(spec, [question], plan, file=file))
 
 
+def _play_question(plan: LivePlan) -> None:
+    """One task; its outcomes are what it leaves in `plan.out`."""
+    if not (plan.out / PLAN_FILE).exists():
+        raise ConfigError(
+            f"{socket.gethostname()} does not see {plan.out}; with --ray, --out must be on storage that all machines share."
+        )
+    asyncio.run(run_live(plan, Interrupts(lambda text: None), lambda: None))
+
+
 @contextlib.contextmanager
-def connected(address: str) -> Iterator[RayReplay]:
+def connected(address: str) -> Iterator[RayCluster]:
     """The cluster at `address`: HOST:PORT, `auto` for the one this machine belongs to, `local` for one of its own.
 
     Raises:
@@ -76,7 +130,7 @@ def connected(address: str) -> Iterator[RayReplay]:
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise _unreachable(address) from error
     try:
-        yield RayReplay(ray)
+        yield RayCluster(ray)
     finally:
         ray.shutdown()
 

@@ -116,8 +116,8 @@ class ReplayServer:
         place = place_of(ids)
         if isinstance(place, Place):
             return place._replace(token=place.token + 1)
-        if place >= len(self._questions):  # a greeting: any trace will do
-            place = 0
+        if place >= len(self._questions):  # a greeting: any trace will do, and none is used up
+            return Place(0, 0, 0)
         order = self._orders[place]
         trace = order[self._drawn[place] % len(order)]
         self._drawn[place] += 1

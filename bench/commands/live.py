@@ -58,7 +58,7 @@ def add_live_arguments(parser: argparse.ArgumentParser) -> None:
 def play_live(
     arguments: argparse.Namespace, policies: Sequence[str], *, traces: int, out: Path
 ) -> "list[Outcome]":
-    """The outcomes of the policies on the servers that the flags name.
+    """The outcomes of the policies on the servers that the flags name, from this process or from Ray tasks.
 
     Raises:
         KeyboardInterrupt: the user ended it; what is finished stays finished.
@@ -77,6 +77,10 @@ def play_live(
 
     if arguments.questions is None:
         raise ConfigError("There are no questions; give --questions FILE or a name such as aime24.")
+    if arguments.local and arguments.ray is not None:
+        raise ConfigError(
+            "--local serves this machine alone; with --ray, name servers that all machines reach with --endpoint URL."
+        )
     if not arguments.local and not arguments.endpoint:
         raise ConfigError(
             "No reasoner is given; name its server with --endpoint URL, or use --local."
@@ -107,6 +111,11 @@ def play_live(
         keys=Keys.of(os.environ),
     )
     with progress_bar(len(questions) * len(specs), "questions x policies") as advance:
+        if arguments.ray is not None:
+            from bench.rays import connected
+
+            with connected(arguments.ray) as cluster:
+                return cluster.play(plan, advance=advance)
         outcomes = asyncio.run(run_live(plan, interrupts, advance))
     if interrupts.requested.is_set():
         raise KeyboardInterrupt

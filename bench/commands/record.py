@@ -7,6 +7,7 @@ import argparse
 from pathlib import Path
 
 from bench.commands.live import add_live_arguments, play_live
+from bench.commands.run import add_ray_argument
 from orchestrator.flag_types import positive
 
 __all__ = ["add_arguments", "run"]
@@ -18,6 +19,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--traces", type=positive, default=64, metavar="N", help="for every question"
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    add_ray_argument(parser)
     add_live_arguments(parser)
 
 

@@ -94,11 +94,11 @@ def add_replay_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def add_ray_argument(parser: argparse.ArgumentParser) -> None:
-    """The flag that spreads a replay over machines."""
+    """The flag that spreads questions over machines."""
     parser.add_argument(
         "--ray",
         metavar="ADDRESS",
-        help="replay in Ray tasks, one question each: HOST:PORT, auto, or local",
+        help="in Ray tasks, one question each: HOST:PORT, auto, or local",
     )
 
 
@@ -174,10 +174,6 @@ def _play_live(arguments: argparse.Namespace) -> "list[Outcome]":
     from bench.outcomes import write_outcomes
     from orchestrator.errors import ConfigError
 
-    if arguments.ray is not None:
-        raise ConfigError(
-            "--ray spreads replays; a live run is one process with thousands of streams: raise --at-once."
-        )
     if arguments.out is None:
         raise ConfigError("Live runs are kept; give a folder with --out DIR.")
     if arguments.effort:
