@@ -13,7 +13,8 @@ import socket
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
-from bench.live import PLAN_FILE, LivePlan, is_unfinished, outcomes_of, prepare, run_live
+from bench.live import run_live
+from bench.live_plan import PLAN_FILE, LivePlan, is_unfinished, outcomes_of, prepare
 from bench.outcomes import Outcome
 from bench.policies import PolicySpec
 from bench.recorded import RecordedQuestion

@@ -67,7 +67,8 @@ def play_live(
     import sys
 
     from bench.datasets import HUB, read_named
-    from bench.live import LivePlan, run_live
+    from bench.live import run_live
+    from bench.live_plan import LivePlan
     from bench.policies import parse_policy
     from bench.progress import progress_bar
     from bench.prompts import prompted, read_prompt

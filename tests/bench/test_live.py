@@ -6,7 +6,8 @@ import sys
 import pytest
 
 from bench.cli import main
-from bench.live import LivePlan, run_live
+from bench.live import run_live
+from bench.live_plan import LivePlan
 from bench.outcomes import read_outcomes
 from bench.policies import parse_policy
 from bench.prompts import prompted, read_prompt

@@ -13,7 +13,7 @@ from recordings import probe_matrix
 
 from bench import rays
 from bench.cli import main
-from bench.live import LivePlan
+from bench.live_plan import LivePlan
 from bench.outcomes import read_outcomes
 from bench.recorded import RecordedQuestion, RecordedTrace
 from bench.replay_server import ReplayServer, serving
