@@ -109,7 +109,10 @@ class Clustering:
         self._asked: set[int] = set()
         self._verdicts: defaultdict[int, dict[int, float]] = defaultdict(dict)
         self._home: dict[int, int] = {}
-        self._similar: dict[tuple[int, int], tuple[int, _Similarity]] = {}
+        self._rows: dict[int, list[_Similarity]] = {}
+        """For each waiting trace its similarity with every cluster, by cluster."""
+        self._stale: dict[int, set[int]] = {}
+        """For each waiting trace the clusters whose entry in its row is missing or out of date."""
 
     @property
     def waiting(self) -> tuple[int, ...]:
@@ -122,6 +125,8 @@ class Clustering:
         self._keys[trace] = (
             np.random.default_rng([self._seed, trace]).random(self._planned).tolist()
         )
+        self._rows[trace] = []
+        self._stale[trace] = set(range(len(self.clusters)))
 
     def judged(
         self, trace: int, members: tuple[int, ...], probabilities: tuple[float, ...]
@@ -129,14 +134,15 @@ class Clustering:
         """The verdicts of a comparison have come."""
         self._asked.discard(trace)
         self._verdicts[trace].update(zip(members, probabilities, strict=True))
-        for cluster in {self._home[member] for member in members}:
-            self._similar.pop((trace, cluster), None)
+        if trace in self._stale:
+            self._stale[trace].update(self._home[member] for member in members)
 
     def give_up(self, trace: int) -> None:
         """The trace leaves the queue unassigned: its verdict is unknown, or it has failed."""
         self._asked.discard(trace)
         if trace in self._waiting:
             self._waiting.remove(trace)
+            del self._rows[trace], self._stale[trace]
 
     def decide(self) -> list[Join | Open | Reject]:
         """Assigns traces from the head of the queue as far as the verdicts reach."""
@@ -168,11 +174,14 @@ class Clustering:
 
     def _commit(self, decision: Join | Open | Reject) -> None:
         self._waiting.pop(0)
+        del self._rows[decision.trace], self._stale[decision.trace]
         if isinstance(decision, Open):
             self.clusters.append([])
         if not isinstance(decision, Reject):
             self.clusters[decision.cluster].append(decision.trace)
             self._home[decision.trace] = decision.cluster
+            for stale in self._stale.values():
+                stale.add(decision.cluster)
 
     def _decision(self, trace: int) -> Join | Open | Reject | None:
         """The trace's assignment among the clusters there are now, or None if verdicts are missing."""
@@ -238,15 +247,12 @@ class Clustering:
         return not self._bounds and any(similarity.missing for similarity in similarities)
 
     def _similarities(self, trace: int) -> list[_Similarity]:
-        return [self._similarity(trace, cluster) for cluster in range(len(self.clusters))]
-
-    def _similarity(self, trace: int, cluster: int) -> _Similarity:
-        """Computed anew only when the cluster has grown or verdicts on its members have come."""
-        size = len(self.clusters[cluster])
-        kept = self._similar.get((trace, cluster))
-        if kept is None or kept[0] != size:
-            kept = self._similar[trace, cluster] = (size, self._computed(trace, cluster))
-        return kept[1]
+        """By cluster; computed anew only where a cluster has grown or verdicts on its members have come."""
+        row, stale = self._rows[trace], self._stale[trace]
+        for cluster in sorted(stale):
+            row[cluster : cluster + 1] = [self._computed(trace, cluster)]
+        stale.clear()
+        return row
 
     def _computed(self, trace: int, cluster: int) -> _Similarity:
         sample = self.sample(trace, cluster)

@@ -204,6 +204,17 @@ def test_a_trace_that_gave_up_does_not_hold_up_the_others():
     assert each.waiting == ()
 
 
+def test_a_verdict_on_a_trace_that_gave_up_changes_nothing():
+    each = clustering(3)
+    each.arrive(0)
+    each.arrive(1)
+    each.decide()
+    (question,) = each.comparisons()
+    each.give_up(1)
+    each.judged(question.trace, question.members, (1.0,))
+    assert (each.waiting, each.decide(), each.comparisons()) == ((), [], [])
+
+
 def test_at_most_lookahead_traces_are_judged_side_by_side():
     each = clustering(9, lookahead=3)
     each.arrive(0)
