@@ -125,6 +125,18 @@ def test_local_servers_are_not_for_other_machines(tmp_path, capsys):
     assert "--local serves this machine alone" in capsys.readouterr().err
 
 
+def test_an_error_in_a_task_is_told_as_it_would_be_here():
+    class RayTaskError(Exception):
+        cause = ConfigError("mend this")
+
+    def get(task):
+        raise RayTaskError("a traceback of many lines")
+
+    ray = SimpleNamespace(get=get, exceptions=SimpleNamespace(RayTaskError=RayTaskError))
+    with pytest.raises(ConfigError, match="^mend this$"):
+        rays.RayCluster(ray)._result("task")
+
+
 def test_a_machine_that_does_not_see_the_folder_says_so(tmp_path):
     plan = LivePlan(
         questions=[],
