@@ -133,7 +133,7 @@ def test_an_error_in_a_task_is_told_as_it_would_be_here():
         raise RayTaskError("a traceback of many lines")
 
     ray = SimpleNamespace(get=get, exceptions=SimpleNamespace(RayTaskError=RayTaskError))
-    with pytest.raises(ConfigError, match="^mend this$"):
+    with pytest.raises(ConfigError, match=r"^mend this$"):
         rays.RayCluster(ray)._result("task")
 
 
