@@ -38,7 +38,7 @@ __all__ = ["run_live"]
 async def run_live(
     plan: LivePlan, interrupts: Interrupts, advance: Callable[[], None]
 ) -> list[Outcome]:
-    """The outcomes of all jobs, in their order; fewer after an interrupt.
+    """The outcomes of all jobs, in their order; fewer after an interrupt. `advance` is called after each that is run now.
 
     Raises:
         ConfigError, DatasetError: as for `prepare`.
@@ -77,15 +77,14 @@ async def _work(
     advance: Callable[[], None],
 ) -> None:
     """Runs what is not done yet, `at_once` jobs side by side."""
-    waiting = iter(jobs)
+    waiting = iter([job for job in jobs if not job.is_finished])
     slots = Slots(plan.streams)
 
     async def worker() -> None:
         for job in waiting:
             if interrupts.requested.is_set():
                 return
-            if not job.is_finished:
-                await _run(job, settings_of(job.spec, plan), fleet, slots, interrupts)
+            await _run(job, settings_of(job.spec, plan), fleet, slots, interrupts)
             advance()
 
     try:

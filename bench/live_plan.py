@@ -26,7 +26,7 @@ __all__ = [
     "PLAN_FILE",
     "Job",
     "LivePlan",
-    "is_unfinished",
+    "count_finished",
     "jobs_of",
     "outcomes_of",
     "prepare",
@@ -78,9 +78,9 @@ def prepare(plan: LivePlan) -> None:
     _check_kept(jobs_of(plan), plan)
 
 
-def is_unfinished(plan: LivePlan) -> bool:
-    """Whether some question lacks its report under some policy."""
-    return any(not job.is_finished for job in jobs_of(plan))
+def count_finished(plan: LivePlan) -> int:
+    """How many of the jobs have their report."""
+    return sum(job.is_finished for job in jobs_of(plan))
 
 
 def outcomes_of(plan: LivePlan) -> list[Outcome]:

@@ -24,9 +24,13 @@ _SECONDS_REMEMBERED = 900.0
 
 @contextlib.contextmanager
 def progress_bar(
-    total: int, what: str = "runs", *, clock: Callable[[], float] = time.monotonic
+    total: int,
+    what: str = "runs",
+    *,
+    done: int = 0,
+    clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[Callable[[], None]]:
-    """Yields a function that counts one more of `total`."""
+    """Yields a function that counts one more of `total`; `done` of them were done before, which took no time now."""
     console = Console(stderr=True)
     progress = Progress(
         TextColumn(what),
@@ -50,7 +54,7 @@ def progress_bar(
             console.print(_line(progress.tasks[task], what), highlight=False, soft_wrap=True)
 
     with progress:
-        task = progress.add_task(what, total=total)
+        task = progress.add_task(what, total=total, completed=done)
         yield advance
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from bench.live import run_live
-from bench.live_plan import PLAN_FILE, LivePlan, is_unfinished, outcomes_of, prepare
+from bench.live_plan import PLAN_FILE, LivePlan, count_finished, outcomes_of, prepare
 from bench.outcomes import Outcome
 from bench.policies import PolicySpec
 from bench.recorded import RecordedQuestion
@@ -70,14 +70,13 @@ class RayCluster(NamedTuple):
             shared._replace(questions=[question], first=number)
             for number, question in enumerate(plan.questions, start=plan.first)
         ]
-        waiting = iter([part for part in parts if is_unfinished(part)])
+        waiting = iter([part for part in parts if count_finished(part) < len(plan.specs)])
         task = self.ray.remote(_play_question)
         pending = [task.remote(part) for part in itertools.islice(waiting, tasks)]
         try:
             while pending:
                 (ended,), pending = self.ray.wait(pending, num_returns=1)
-                self._result(ended)
-                for _ in plan.specs:
+                for _ in range(self._result(ended)):
                     advance()
                 pending += [task.remote(part) for part in itertools.islice(waiting, 1)]
         finally:
@@ -101,13 +100,15 @@ def _replay_question(
     return list(replay_policy(spec, [question], plan, file=file))
 
 
-def _play_question(plan: LivePlan) -> None:
-    """One task; its outcomes are what it leaves in `plan.out`."""
+def _play_question(plan: LivePlan) -> int:
+    """One task; its outcomes are what it leaves in `plan.out`. Returns how many of them are new."""
     if not (plan.out / PLAN_FILE).exists():
         raise ConfigError(
             f"{socket.gethostname()} does not see {plan.out}; with --ray, --out must be on storage that all machines share."
         )
+    finished = count_finished(plan)
     asyncio.run(run_live(plan, Interrupts(lambda text: None), lambda: None))
+    return count_finished(plan) - finished
 
 
 @contextlib.contextmanager

@@ -68,7 +68,7 @@ def play_live(
 
     from bench.datasets import HUB, read_named
     from bench.live import run_live
-    from bench.live_plan import LivePlan
+    from bench.live_plan import LivePlan, count_finished
     from bench.policies import parse_policy
     from bench.progress import progress_bar
     from bench.prompts import prompted, read_prompt
@@ -111,7 +111,8 @@ def play_live(
         local=arguments.local,
         keys=Keys.of(os.environ),
     )
-    with progress_bar(len(questions) * len(specs), "questions x policies") as advance:
+    total, done = len(questions) * len(specs), count_finished(plan)
+    with progress_bar(total, "questions x policies", done=done) as advance:
         if arguments.ray is not None:
             from bench.rays import connected
 

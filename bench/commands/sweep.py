@@ -51,15 +51,21 @@ def run(arguments: argparse.Namespace) -> None:
     for file, questions in files:
         for spec in specs:
             refuse_unrecorded(spec, questions, file)
-    total = len(files) * len(specs)
-    with replayer(arguments.ray) as replay, progress_bar(total, "policies") as advance:
-        for number, (file, questions) in enumerate(files):
-            for spec in specs:
-                kept = arguments.out / f"{number:02d}-{quote(spec.label, safe='')}.jsonl"
-                if not kept.exists():
-                    write_outcomes(kept, replay(spec, questions, plan, file=file))
-                print(json.dumps(policy_line(read_outcomes(kept))), flush=True)
+    parts = [
+        (arguments.out / f"{number:02d}-{quote(spec.label, safe='')}.jsonl", spec, file, questions)
+        for number, (file, questions) in enumerate(files)
+        for spec in specs
+    ]
+    done = sum(kept.exists() for kept, *_ in parts)
+    with (
+        replayer(arguments.ray) as replay,
+        progress_bar(len(parts), "policies", done=done) as advance,
+    ):
+        for kept, spec, file, questions in parts:
+            if not kept.exists():
+                write_outcomes(kept, replay(spec, questions, plan, file=file))
                 advance()
+            print(json.dumps(policy_line(read_outcomes(kept))), flush=True)
 
 
 def _identity(arguments: argparse.Namespace, grid: "Grid") -> str:

@@ -19,3 +19,13 @@ def test_what_is_short_says_nothing(capsys):
         for _ in range(5):
             advance()
     assert capsys.readouterr().err == ""
+
+
+def test_what_was_done_before_does_not_make_the_rest_look_quick(capsys):
+    now = 0.0
+    with progress_bar(3_000, "questions", done=2_000, clock=lambda: now) as advance:
+        for _ in range(60):
+            now += 1.0
+            advance()
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line == "2,060 of 3,000 questions, 69 %, 0:15:40 to go"
