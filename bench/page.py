@@ -34,6 +34,7 @@ th:first-child, td:first-child { text-align: left }
 tr.best { background: var(--best) }
 h2, h3, td:first-child { overflow-wrap: anywhere }
 td:first-child { min-width: 15em }
+td:not(:first-child) { white-space: nowrap }
 .wide { overflow-x: auto }
 """
 

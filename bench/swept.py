@@ -51,12 +51,12 @@ def _series(file: str, policy: str, setting: str, group: Mapping[str, PolicyRow]
     return Series(file, policy, setting, values, [group[value] for value in values])
 
 
-def _order(value: str) -> tuple[bool, float, str]:
-    """Numbers by size, then words by letter."""
+def _order(value: str) -> tuple[bool, float]:
+    """Numbers by size, then words as they come, the cheapest first."""
     try:
-        return (False, float(value), "")
+        return (False, float(value))
     except ValueError:
-        return (True, 0.0, value)
+        return (True, 0.0)
 
 
 def _parse(label: str) -> tuple[str, dict[str, str]]:

@@ -250,6 +250,12 @@ def test_a_setting_that_alone_differs_makes_a_series():
     assert [row.policy for row in found["d@8", "tau"].rows] == ["d@8:tau=0.25", "d@8:tau=0.5"]
 
 
+def test_values_that_are_words_stand_from_the_cheapest_to_the_dearest():
+    swept = rows(outcomes("auto:effort=high", [1], 30), outcomes("auto:effort=low", [1], 10))
+    (series,) = swept_settings(list(swept.values()))
+    assert list(series.values) == ["low", "high"]
+
+
 def test_a_sweep_is_shown_in_all_forms(tmp_path, capsys):
     lengths = {"finished": (100,), "pruned": (30,)}
     swept = [
