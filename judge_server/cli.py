@@ -32,13 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:
     """The arguments; what stands after "--" is vLLM's, for the one command that passes it on."""
-    parser = subcommand_parser(
-        _PROGRAM,
-        _COMMANDS,
-        description="Make, train, measure and serve a judge that tells from two unfinished traces "
-        "whether their answers will be identical.",
-        epilog=_EPILOG,
-    )
+    parser = _parser()
     cut = words.index("--") if "--" in words else len(words)
     arguments = parser.parse_args(words[:cut])
     if "vllm_flags" in arguments:
@@ -46,6 +40,16 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
     elif cut < len(words):
         parser.error(f"{arguments.command} takes no flags after --")
     return arguments
+
+
+def _parser() -> argparse.ArgumentParser:
+    return subcommand_parser(
+        _PROGRAM,
+        _COMMANDS,
+        description="Make, train, measure and serve a judge that tells from two unfinished traces "
+        "whether their answers will be identical.",
+        epilog=_EPILOG,
+    )
 
 
 if __name__ == "__main__":
