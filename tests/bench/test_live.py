@@ -149,8 +149,10 @@ async def test_every_question_runs_under_every_policy(tmp_path):
 async def test_what_a_shared_server_counts_is_on_no_questions_bill(tmp_path):
     async with serving(ReplayServer(recording(), model=FAST)) as url:
         await played(plan(url, tmp_path, "cons@2"))
-    for question in tmp_path.glob("cons@2/*/report.json"):
-        bill = json.loads(question.read_text())["ledger"]["reasoner"]
+    reports = list(tmp_path.glob("cons@2/*/report.json"))
+    assert len(reports) == 3
+    for report in reports:
+        bill = json.loads(report.read_text())["ledger"]["reasoner"]
         assert bill["server_generated_tokens"] is None
         assert bill["generated_tokens"] > 0
 
