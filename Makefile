@@ -15,7 +15,7 @@ demo: $(READY)  ## a question answered by 64 parallel traces on two real vLLM se
 	@$(BIN)/deepprune-orchestrate --local --no-tui --policy deepprune --traces 64 "$$(cat nano/demo-question.txt)"
 
 demo-replay: $(VENV)/.core  ## the same from a recorded run: no vLLM, no waiting
-	@$(BIN)/python -m orchestrator.replay --summary nano/demo-run
+	@$(BIN)/deepprune-replay --summary nano/demo-run
 
 install: $(READY)  ## everything into .venv
 
@@ -61,11 +61,11 @@ nano-reasoner: $(READY)  ## remake the nano reasoner's weights
 
 nano-judge: $(READY)  ## remake the nano judge's weights from the reasoner's traces
 	mkdir -p $(WORK)
-	$(BIN)/python -m nano.teacher_traces --out $(WORK)/teacher.jsonl
+	$(BIN)/python -m nano.teacher --out $(WORK)/teacher.jsonl
 	$(BIN)/deepprune-judge train --config configs/judges/nano.yaml \
 	  --settings configs/judges/nano-first-train.yaml \
 	  --traces $(WORK)/teacher.jsonl --init nano/weights/reasoner --out $(WORK)/first-stage
-	$(BIN)/python -m nano.measure --train-questions 600 --seed 1000 --traces 8 --out $(WORK)/traces.jsonl
+	$(BIN)/python -m nano.evaluate --train-questions 600 --seed 1000 --traces 8 --out $(WORK)/traces.jsonl
 	$(BIN)/deepprune-judge train --config configs/judges/nano.yaml \
 	  --traces $(WORK)/traces.jsonl --init $(WORK)/first-stage --out nano/weights/judge
 	$(BIN)/deepprune-judge evaluate \

@@ -6,7 +6,7 @@ imports whatever it finds, and a text model needs none of them.
 
 import sys
 
-from orchestrator.client.hardware import unfit_torch_companions
+from orchestrator.local_vllm.hardware import unfit_torch_companions
 
 for _name in unfit_torch_companions():
     sys.modules[_name] = None  # type: ignore[assignment]

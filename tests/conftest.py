@@ -7,10 +7,10 @@ import os
 import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, settings
-from story import Story
 
-from orchestrator.client.local import serve_vllm
-from orchestrator.fleet import nano_models
+from orchestrator.local_vllm.server import serve_vllm
+from orchestrator.runtime.endpoints import nano_models
+from tests.support.story import Story
 
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("default")

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from orchestrator.cli import _parser
-from orchestrator.config import Settings
+from orchestrator.cli.main import _parser
+from orchestrator.settings import Settings
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 import yaml
 
-from judge_server.cli import _parser
-from judge_server.served_model import Arguments, judge_model
-from orchestrator.client.hardware import Hardware
-from orchestrator.client.vllm_command import vllm_command
-from orchestrator.config import judge_spec
+from judge_server.cli.main import _parser
+from judge_server.serving.vllm_options import Arguments, judge_model
+from orchestrator.config.shipped import judge_spec
+from orchestrator.local_vllm.command import vllm_command
+from orchestrator.local_vllm.hardware import Hardware
 
 EXAMPLES = Path(__file__).parents[1] / "examples" / "judge"
 

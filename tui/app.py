@@ -15,14 +15,14 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from tui.palette import THEMES
+from tui.drawing.theme import THEMES
+from tui.export.svg import svg_of
 from tui.screens.base import RunScreen
 from tui.screens.help import HelpScreen
 from tui.screens.live import LiveScreen
 from tui.screens.questions import QuestionsScreen
 from tui.screens.trace import TraceScreen
-from tui.screenshot import svg_of
-from tui.sources import Source
+from tui.sources.recording import Source
 
 __all__ = ["DeepPruneApp"]
 

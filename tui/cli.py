@@ -14,7 +14,7 @@ from orchestrator import __version__
 from orchestrator.errors import ConfigError, DeepPruneError
 
 if TYPE_CHECKING:
-    from tui.sources import Source
+    from tui.sources.recording import Source
 
 __all__ = ["main"]
 
@@ -49,7 +49,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _serve(arguments: argparse.Namespace) -> int:
-    from tui.web import serve
+    from tui.export.web import serve
 
     command = [sys.executable, "-m", "tui.cli", str(_run_folder(arguments).resolve())]
     command += ["--theme", arguments.theme, *(["--follow"] if arguments.follow else [])]
@@ -63,7 +63,7 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 
 def _source(arguments: argparse.Namespace) -> "Source":
-    from tui.sources import Following, Recording
+    from tui.sources.recording import Following, Recording
 
     run = _run_folder(arguments)
     if arguments.follow:
@@ -97,7 +97,7 @@ def demo_run() -> Path:
 
 
 def _save_svg(source: "Source", arguments: argparse.Namespace) -> int:
-    from tui.screenshot import Shot, save_svg
+    from tui.export.svg import Shot, save_svg
 
     shot = Shot(
         screen=arguments.screen,

@@ -10,20 +10,18 @@ from typing import Any
 
 import msgspec
 
-from orchestrator.client.breaker import Breaker
-from orchestrator.client.classification import Classes
-from orchestrator.client.connected import Connected
+from orchestrator.client.endpoint import Connected, find_model, open_sdk
 from orchestrator.client.http import HttpClient, parse_address
-from orchestrator.client.retrying import reported, retries
-from orchestrator.client.sdk import find_model, open_sdk
-from orchestrator.client.sse import Usage
-from orchestrator.config import RewardSettings
+from orchestrator.client.judge.classify import Classes
+from orchestrator.client.reasoner.sse import Usage
+from orchestrator.client.retry import Breaker, reported, retries
 from orchestrator.core.judging import fill
 from orchestrator.errors import (
     ConfigError,
     EndpointRejected,
     StreamBroken,
 )
+from orchestrator.settings import RewardSettings
 
 __all__ = ["Reward", "RewardClient"]
 

@@ -11,8 +11,8 @@ from operator import sub
 
 import numpy as np
 
-from orchestrator.config import PolicySettings
-from orchestrator.core.facts import TokensArrived
+from orchestrator.core.events import TokensArrived
+from orchestrator.settings import PolicySettings
 
 __all__ = ["Confidences", "TraceConfidence"]
 

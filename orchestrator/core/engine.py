@@ -12,9 +12,8 @@ What the user wants of a trace goes before what the policy wants: `Wishes` amend
 
 from typing import NamedTuple
 
-from orchestrator.config import Settings
 from orchestrator.core.confidence import Confidences
-from orchestrator.core.facts import (
+from orchestrator.core.events import (
     CheckpointReached,
     Fact,
     FinishRun,
@@ -33,6 +32,7 @@ from orchestrator.core.facts import (
     TraceStopped,
     UserActed,
 )
+from orchestrator.core.overrides import Wishes
 from orchestrator.core.policies import (
     Step,
     make_policy,
@@ -40,11 +40,9 @@ from orchestrator.core.policies import (
     needs_rewards,
     voting_rule,
 )
-from orchestrator.core.rewards import Rewards
 from orchestrator.core.segment import Cut, Segmenter
-from orchestrator.core.vote import Ballot, best_of_n, weighted_majority
-from orchestrator.core.weights import BallotWeights
-from orchestrator.core.wishes import Wishes
+from orchestrator.core.voting import Ballot, BallotWeights, Rewards, best_of_n, weighted_majority
+from orchestrator.settings import Settings
 
 __all__ = ["Engine", "Outcome"]
 

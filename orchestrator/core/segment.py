@@ -12,25 +12,9 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-__all__ = ["DEFAULT_REASONING_WORDS", "Cut", "Segmenter"]
+from orchestrator.settings import DEFAULT_REASONING_WORDS
 
-DEFAULT_REASONING_WORDS = (
-    "wait",
-    "hmm",
-    "but",
-    "however",
-    "actually",
-    "alternatively",
-    "maybe",
-    "perhaps",
-    "so",
-    "thus",
-    "hence",
-    "therefore",
-    "since",
-    "because",
-    "check",
-)
+__all__ = ["Cut", "Segmenter"]
 
 
 class Cut(NamedTuple):

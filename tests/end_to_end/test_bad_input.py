@@ -3,7 +3,8 @@
 import socket
 
 import pytest
-from command import metric, orchestrate
+
+from tests.support.command import metric, orchestrate
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(300)]
 

@@ -4,12 +4,12 @@ import json
 from pathlib import Path
 
 import pytest
-from command import idle_within, orchestrate
 
-from bench.cli import main as bench
-from orchestrator.core.facts import RunStarted, StopTrace, TokensArrived, TraceFinished
-from orchestrator.journal import read_journal
-from orchestrator.replay import replay
+from bench.cli.main import main as bench
+from orchestrator.core.events import RunStarted, StopTrace, TokensArrived, TraceFinished
+from orchestrator.journal.journal import read_journal
+from orchestrator.journal.replay import replay
+from tests.support.command import idle_within, orchestrate
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(300)]
 

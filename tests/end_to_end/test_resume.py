@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
-from command import end, idle_within, metric, orchestrate, start
-from fleet import Fleet
 
-from orchestrator.core.facts import StopTrace, TokensArrived, TraceFinished
+from orchestrator.core.events import StopTrace, TokensArrived, TraceFinished
 from orchestrator.errors import JournalError
-from orchestrator.journal import read_journal
-from orchestrator.replay import replay
+from orchestrator.journal.journal import read_journal
+from orchestrator.journal.replay import replay
+from tests.support.command import end, idle_within, metric, orchestrate, start
+from tests.support.fleet import Fleet
 
 QUESTIONS = Path(__file__).parents[2] / "nano" / "questions.jsonl"
 PROMPT = 3  # tokens, of the server in this process

@@ -7,10 +7,8 @@ import signal
 from pathlib import Path
 
 import pytest
-from command import end, idle_within, metric, orchestrate, start
-from proxy import Proxy
 
-from orchestrator.core.facts import (
+from orchestrator.core.events import (
     CheckpointReached,
     JudgeFailed,
     Order,
@@ -23,8 +21,10 @@ from orchestrator.core.facts import (
     TraceStarted,
     TraceUnjudged,
 )
-from orchestrator.journal import read_journal
-from orchestrator.replay import replay
+from orchestrator.journal.journal import read_journal
+from orchestrator.journal.replay import replay
+from tests.support.command import end, idle_within, metric, orchestrate, start
+from tests.support.proxy import Proxy
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(300)]
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer
 
-from nano.measure import WEIGHTS
+from nano.evaluate import WEIGHTS
 from nano.questions import read_questions
 from nano.tokenizer import CHAT_TEMPLATE, VOCABULARY_SIZE, save_tokenizer, train_tokenizer
 

@@ -20,10 +20,10 @@ import termios
 import time
 from pathlib import Path
 
-from orchestrator.config import Settings
-from orchestrator.core.facts import Fact, RunStarted, TokensArrived, TraceStarted
-from orchestrator.journal import JournalWriter, read_journal
-from tui.player import Player
+from orchestrator.core.events import Fact, RunStarted, TokensArrived, TraceStarted
+from orchestrator.journal.journal import JournalWriter, read_journal
+from orchestrator.settings import Settings
+from tui.sources.recording import Player
 
 SIZE = (200, 60)
 SECONDS = 15.0

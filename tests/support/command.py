@@ -30,7 +30,7 @@ async def start(*arguments: object, cwd: Path, **environment: str) -> asyncio.su
     return await asyncio.create_subprocess_exec(
         sys.executable,
         "-m",
-        "orchestrator.cli",
+        "orchestrator.cli.main",
         *map(str, arguments),
         cwd=cwd,
         stdin=asyncio.subprocess.DEVNULL,

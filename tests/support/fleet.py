@@ -15,7 +15,8 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from aiohttp import web
-from fake_server import FakeServer, answer_json, event
+
+from tests.support.fake_server import FakeServer, answer_json, event
 
 _PROMPT = 3
 _SPAN = 10_000  # ids of one trace

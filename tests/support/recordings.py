@@ -3,18 +3,18 @@
 import json
 from pathlib import Path
 
-from bench.player import Cast, Played, play
-from bench.recorded import RecordedQuestion, RecordedTrace
-from bench.server_model import ServerModel
-from orchestrator.config import Settings
-from orchestrator.core.facts import (
+from bench.data.recorded import RecordedQuestion, RecordedTrace
+from bench.replay.player import Cast, Played, play
+from bench.replay.server import ServerModel
+from orchestrator.core.events import (
     RunFinished,
     RunStarted,
     TokensArrived,
     TraceFinished,
     TraceStopped,
 )
-from orchestrator.journal import JournalWriter
+from orchestrator.journal.journal import JournalWriter
+from orchestrator.settings import Settings
 
 __all__ = ["INSTANT", "Perfect", "played", "probe_matrix", "record_run", "recorded"]
 

@@ -3,8 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
-from orchestrator.config import Settings
-from orchestrator.core.facts import (
+from orchestrator.core.events import (
     Ballots,
     CheckpointReached,
     ClusterOpened,
@@ -24,7 +23,8 @@ from orchestrator.core.facts import (
     TraceUnjudged,
     VoteCast,
 )
-from orchestrator.view import RunView
+from orchestrator.report.view import RunView
+from orchestrator.settings import Settings
 
 DEEPPRUNE = {"policy": {"name": "deepprune"}}
 

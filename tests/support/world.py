@@ -6,9 +6,8 @@ from typing import Any
 
 import msgspec
 
-from orchestrator.config import Settings
 from orchestrator.core.engine import Engine, Outcome
-from orchestrator.core.facts import (
+from orchestrator.core.events import (
     AskJudge,
     Fact,
     FinishRun,
@@ -32,6 +31,7 @@ from orchestrator.core.facts import (
     TraceStopped,
     UserActed,
 )
+from orchestrator.settings import Settings
 
 Chooser = Callable[[int], int]
 """Picks one of n possible next events: `choose(n)` is in 0..n-1."""

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.journal import read_journal
-from tui.palette import DARK
-from tui.panels.panel import Frame
-from tui.watch import Watch
+from orchestrator.journal.journal import read_journal
+from tui.drawing.theme import DARK
+from tui.panels.base import Frame
+from tui.state.watch import Watch
 
 DEMO = Path(__file__).parents[2] / "nano" / "demo-run"
 

@@ -86,7 +86,7 @@ def test_on_a_terminal_the_app_runs(monkeypatch):
 
 def test_the_web_serves_the_same_command(monkeypatch):
     served = []
-    monkeypatch.setattr("tui.web.serve", lambda *arguments: served.append(arguments))
+    monkeypatch.setattr("tui.export.web.serve", lambda *arguments: served.append(arguments))
     assert main(["--demo", "--follow", "--web", "--port", "9000"]) == 0
     ((command, host, port),) = served
     assert command[:3] == [sys.executable, "-m", "tui.cli"]
@@ -99,6 +99,6 @@ def test_a_taken_port_is_told(monkeypatch, capsys):
     def taken(*arguments):
         raise OSError(98, "Address already in use")
 
-    monkeypatch.setattr("tui.web.serve", taken)
+    monkeypatch.setattr("tui.export.web.serve", taken)
     assert main(["--demo", "--web"]) == 2
     assert "another --port" in capsys.readouterr().err

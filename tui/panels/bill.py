@@ -3,11 +3,11 @@
 from rich.style import Style
 from textual.strip import Strip
 
-from orchestrator.view import RunView
-from tui.cells import Part, line, sparkline
-from tui.figures import Figures, Share
-from tui.palette import Palette
-from tui.panels.panel import Frame, title
+from orchestrator.report.view import RunView
+from tui.drawing.cells import Part, line, sparkline
+from tui.drawing.theme import Palette
+from tui.panels.base import Frame, title
+from tui.state.stats import Figures, Share
 
 __all__ = ["draw_bill"]
 

@@ -2,11 +2,11 @@
 
 from textual.strip import Strip
 
-from orchestrator.view import ClusterView, RunView
-from tui.cells import Part, bar, inert, line, spread
-from tui.flow import wrap
-from tui.panels.panel import Frame, title
-from tui.states import GLYPHS
+from orchestrator.report.view import ClusterView, RunView
+from tui.drawing.cells import Part, bar, inert, line, spread
+from tui.drawing.states import GLYPHS
+from tui.drawing.text_flow import wrap
+from tui.panels.base import Frame, title
 
 __all__ = ["draw_clusters"]
 

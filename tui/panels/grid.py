@@ -13,10 +13,10 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.strip import Strip
 
-from orchestrator.view import RunView, TraceView
-from tui.cells import Part, bar, inert, level, line, pad
-from tui.panels.panel import Frame, Panel, title
-from tui.states import GLYPHS, shown_state
+from orchestrator.report.view import RunView, TraceView
+from tui.drawing.cells import Part, bar, inert, level, line, pad
+from tui.drawing.states import GLYPHS, shown_state
+from tui.panels.base import Frame, Panel, title
 
 __all__ = ["Grid", "Layout", "draw_grid", "layout_for"]
 

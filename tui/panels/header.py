@@ -3,12 +3,12 @@
 from rich.cells import cell_len
 from textual.strip import Strip
 
-from orchestrator.view import RunView
-from tui.cells import Part, inert, line, spread
-from tui.palette import Palette
-from tui.panels.panel import Frame
-from tui.sources import Start
-from tui.states import GLYPHS, LABELS, ORDER, Shown, count_states
+from orchestrator.report.view import RunView
+from tui.drawing.cells import Part, inert, line, spread
+from tui.drawing.states import GLYPHS, LABELS, ORDER, Shown, count_states
+from tui.drawing.theme import Palette
+from tui.panels.base import Frame
+from tui.sources.recording import Start
 
 __all__ = ["draw_header", "draw_states"]
 

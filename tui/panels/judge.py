@@ -2,10 +2,10 @@
 
 from textual.strip import Strip
 
-from orchestrator.view import RunView
-from tui.cells import Part, level, line
-from tui.digest import BINS
-from tui.panels.panel import Frame, title
+from orchestrator.report.view import RunView
+from tui.drawing.cells import Part, level, line
+from tui.panels.base import Frame, title
+from tui.state.watch import BINS
 
 __all__ = ["draw_judge"]
 

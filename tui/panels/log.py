@@ -5,11 +5,11 @@ from itertools import groupby, islice
 
 from textual.strip import Strip
 
-from orchestrator.core.facts import Fact, TraceStopped
-from tui.cells import line
-from tui.panels.panel import Frame, title
-from tui.sentences import sentence, tone
-from tui.states import GLYPHS
+from orchestrator.core.events import Fact, TraceStopped
+from tui.drawing.cells import line
+from tui.drawing.states import GLYPHS
+from tui.panels.base import Frame, title
+from tui.state.event_text import sentence, tone
 
 __all__ = ["draw_log"]
 

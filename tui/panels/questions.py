@@ -7,13 +7,13 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.strip import Strip
 
-from orchestrator.view import RunView
-from tui.cells import Part, inert, line, pad, spread
-from tui.palette import Palette
+from orchestrator.report.view import RunView
+from tui.drawing.cells import Part, inert, line, pad, spread
+from tui.drawing.theme import Palette
+from tui.panels.base import Frame, Panel, title
 from tui.panels.header import clock
-from tui.panels.panel import Frame, Panel, title
-from tui.sources import Entry, Source
-from tui.watch import Watch
+from tui.sources.recording import Entry, Source
+from tui.state.watch import Watch
 
 __all__ = ["QuestionTable", "draw_progress", "draw_table"]
 

@@ -7,10 +7,10 @@ from textual import events
 from textual.binding import Binding, BindingType
 from textual.strip import Strip
 
-from tui.cells import Part, line
+from tui.drawing.cells import Part, line
+from tui.panels.base import Frame, Panel
 from tui.panels.header import clock
-from tui.panels.panel import Frame, Panel
-from tui.player import Player
+from tui.sources.recording import Player
 
 __all__ = ["SeekBar", "draw_seek"]
 

@@ -5,10 +5,10 @@ The rule: it says what was said, with its time; nothing is guessed about what is
 
 from textual.strip import Strip
 
-from tui.cells import inert, line
+from tui.drawing.cells import inert, line
+from tui.panels.base import Frame, title
 from tui.panels.header import clock
-from tui.panels.panel import Frame, title
-from tui.sources import Start
+from tui.sources.recording import Start
 
 __all__ = ["draw_start"]
 

@@ -6,13 +6,13 @@ from functools import lru_cache
 
 from textual.strip import Strip
 
-from orchestrator.view import TraceView
-from tui.cells import Part, bar, line, spread
-from tui.flow import Row, TextFlow
+from orchestrator.report.view import TraceView
+from tui.drawing.cells import Part, bar, line, spread
+from tui.drawing.states import GLYPHS, LABELS, shown_state
+from tui.drawing.text_flow import Row, TextFlow
+from tui.panels.base import Frame, Panel, title
 from tui.panels.header import clock
-from tui.panels.panel import Frame, Panel, title
-from tui.sentences import fate
-from tui.states import GLYPHS, LABELS, shown_state
+from tui.state.event_text import fate
 
 __all__ = ["TextPanel", "draw_summary", "draw_verdicts"]
 

@@ -2,9 +2,9 @@
 
 from textual.strip import Strip
 
-from orchestrator.view import RunView
-from tui.cells import Part, bar, inert, line, pad
-from tui.panels.panel import Frame, title
+from orchestrator.report.view import RunView
+from tui.drawing.cells import Part, bar, inert, line, pad
+from tui.panels.base import Frame, title
 
 __all__ = ["draw_vote"]
 

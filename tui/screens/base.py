@@ -12,11 +12,11 @@ from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from orchestrator.core.facts import Act, UserActed
-from tui.palette import palette_for
-from tui.panels.panel import Panel
-from tui.sources import Source
-from tui.watch import Watch
+from orchestrator.core.events import Act, UserActed
+from tui.drawing.theme import palette_for
+from tui.panels.base import Panel
+from tui.sources.recording import Source
+from tui.state.watch import Watch
 
 __all__ = ["HEIGHTS", "WIDTHS", "RunScreen"]
 

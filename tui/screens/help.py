@@ -10,9 +10,9 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from tui.palette import palette_for
+from tui.drawing.states import GLYPHS, LABELS
+from tui.drawing.theme import palette_for
 from tui.screens.base import HEIGHTS
-from tui.states import GLYPHS, LABELS
 
 __all__ = ["HelpScreen"]
 

@@ -7,19 +7,19 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.widgets import Footer
 
+from tui.panels.base import Panel
 from tui.panels.bill import draw_bill
 from tui.panels.clusters import draw_clusters
 from tui.panels.grid import Grid
 from tui.panels.header import draw_header, draw_states
 from tui.panels.judge import draw_judge
 from tui.panels.log import draw_log
-from tui.panels.panel import Panel
 from tui.panels.seek import SeekBar
 from tui.panels.start import draw_start
 from tui.panels.vote import draw_vote
 from tui.screens.base import HEIGHTS, WIDTHS, RunScreen
 from tui.screens.trace import TraceScreen
-from tui.sources import Source
+from tui.sources.recording import Source
 
 __all__ = ["LiveScreen"]
 

@@ -6,12 +6,12 @@ from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.widgets import Footer
 
-from tui.panels.panel import Panel
+from tui.panels.base import Panel
 from tui.panels.questions import QuestionTable, draw_progress
 from tui.panels.start import draw_start
 from tui.screens.base import RunScreen
 from tui.screens.live import LiveScreen
-from tui.sources import Source
+from tui.sources.recording import Source
 
 __all__ = ["QuestionsScreen"]
 

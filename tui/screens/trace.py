@@ -7,11 +7,11 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.widgets import Footer
 
-from tui.panels.panel import Panel
+from tui.panels.base import Panel
 from tui.panels.seek import SeekBar
 from tui.panels.trace import TextPanel, draw_summary, draw_verdicts
 from tui.screens.base import HEIGHTS, WIDTHS, RunScreen
-from tui.sources import Source
+from tui.sources.recording import Source
 
 __all__ = ["TraceScreen"]
 

@@ -1,17 +1,13 @@
 """Policies: pure state machines over facts that decide which traces start, pause, resume and stop."""
 
-from orchestrator.config import Settings, VotingRule
 from orchestrator.core.confidence import Confidences
 from orchestrator.core.policies.adaptive_consistency import AdaptiveConsistency
 from orchestrator.core.policies.auto import Auto
-from orchestrator.core.policies.consensus import Consensus
+from orchestrator.core.policies.base import Policy, Step
+from orchestrator.core.policies.baselines import Consensus, EarlyStopping, Race, RandomK, ShortFirst
 from orchestrator.core.policies.deepconf import KEPT_SHARES, DeepConf, DeepConfOffline
 from orchestrator.core.policies.deepprune import DeepPrune
-from orchestrator.core.policies.esc import EarlyStopping
-from orchestrator.core.policies.policy import Policy, Step
-from orchestrator.core.policies.race import Race
-from orchestrator.core.policies.random_k import RandomK
-from orchestrator.core.policies.short import ShortFirst
+from orchestrator.settings import Settings, VotingRule
 
 __all__ = [
     "Policy",

@@ -10,11 +10,10 @@ from functools import lru_cache
 import numpy as np
 from scipy.special import gammainc, gammaincinv
 
-from orchestrator.config import PolicySettings
-from orchestrator.core.facts import Fact
-from orchestrator.core.policies.policy import Step
-from orchestrator.core.tally import Tally
-from orchestrator.core.vote import leader_posterior
+from orchestrator.core.events import Fact
+from orchestrator.core.policies.base import Step, Tally
+from orchestrator.core.voting import leader_posterior
+from orchestrator.settings import PolicySettings
 
 __all__ = ["AdaptiveConsistency", "dirichlet_posterior"]
 

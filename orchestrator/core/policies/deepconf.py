@@ -15,11 +15,10 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from orchestrator.config import PolicySettings
 from orchestrator.core.confidence import Confidences
-from orchestrator.core.facts import Fact, StopTrace, TokensArrived, TraceFinished
-from orchestrator.core.policies.policy import Step
-from orchestrator.core.tally import Tally
+from orchestrator.core.events import Fact, StopTrace, TokensArrived, TraceFinished
+from orchestrator.core.policies.base import Step, Tally
+from orchestrator.settings import PolicySettings
 
 __all__ = ["KEPT_SHARES", "DeepConf", "DeepConfOffline", "bar_of"]
 

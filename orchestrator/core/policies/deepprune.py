@@ -17,9 +17,8 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from orchestrator.config import PolicySettings
 from orchestrator.core.cluster import Clustering, Join, Open, Reject
-from orchestrator.core.facts import (
+from orchestrator.core.events import (
     AskJudge,
     CheckpointReached,
     ClusterOpened,
@@ -37,7 +36,8 @@ from orchestrator.core.facts import (
     TraceUnjudged,
     UserActed,
 )
-from orchestrator.core.policies.policy import Step
+from orchestrator.core.policies.base import Step
+from orchestrator.settings import PolicySettings
 
 __all__ = ["DeepPrune"]
 

@@ -1,6 +1,6 @@
 """The circuit breaker, with time as a number."""
 
-from orchestrator.client.breaker import Breaker
+from orchestrator.client.retry import Breaker
 
 
 def opened() -> Breaker:

@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from fake_server import FakeServer, answer_json
 
 from orchestrator.client.reward import RewardClient
-from orchestrator.config import RewardSettings
 from orchestrator.errors import ConfigError, EndpointRejected, EndpointUnreachable, StreamBroken
+from orchestrator.settings import RewardSettings
+from tests.support.fake_server import FakeServer, answer_json
 
 CLASSIFY, POOLING = "/classify", "/pooling"
 
@@ -18,7 +18,7 @@ CLASSIFY, POOLING = "/classify", "/pooling"
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(
-        "orchestrator.client.retrying.wait_random_exponential", lambda **bounds: lambda state: 0.0
+        "orchestrator.client.retry.wait_random_exponential", lambda **bounds: lambda state: 0.0
     )
 
 

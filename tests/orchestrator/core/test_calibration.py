@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from orchestrator.core.calibration import Isotonic, Temperature
+from orchestrator.core.judging import Isotonic, Temperature
 
 p = st.floats(0.0, 1.0)
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.config import PolicySettings
 from orchestrator.core.confidence import Confidences, TraceConfidence
-from orchestrator.core.facts import TokensArrived
+from orchestrator.core.events import TokensArrived
+from orchestrator.settings import PolicySettings
 
 TOKENS = (4.0, 2.0, 6.0, 8.0, 1.0, 5.0)
 CHUNKS = st.lists(st.lists(st.floats(0, 30).map(lambda value: round(value, 3)), max_size=7))

@@ -1,8 +1,5 @@
-from world import Script, World, run_started
-
-from orchestrator.config import Settings
 from orchestrator.core.engine import Engine
-from orchestrator.core.facts import (
+from orchestrator.core.events import (
     FinishRun,
     RunInterrupted,
     StartTrace,
@@ -12,6 +9,8 @@ from orchestrator.core.facts import (
     VoteCast,
 )
 from orchestrator.core.policies import needs_judge
+from orchestrator.settings import Settings
+from tests.support.world import Script, World, run_started
 
 
 def settings(name="consensus", **policy):

@@ -5,8 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from orchestrator.core.calibration import Temperature
-from orchestrator.core.judging import JudgeSpec, pair_prompt, probability_identical
+from orchestrator.core.judging import JudgeSpec, Temperature, pair_prompt, probability_identical
 
 
 def spec(**changes):

@@ -2,11 +2,9 @@
 
 import pytest
 from pydantic import ValidationError
-from world import run_started
 
-from orchestrator.config import RewardSettings, Settings
 from orchestrator.core.engine import Engine
-from orchestrator.core.facts import (
+from orchestrator.core.events import (
     Fact,
     FinishRun,
     RewardFailed,
@@ -19,7 +17,9 @@ from orchestrator.core.facts import (
     UserActed,
     VoteCast,
 )
-from orchestrator.core.vote import Ballot, best_of_n
+from orchestrator.core.voting import Ballot, best_of_n
+from orchestrator.settings import RewardSettings, Settings
+from tests.support.world import run_started
 
 
 class Jury:

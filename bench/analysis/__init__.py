@@ -1,0 +1,1 @@
+"""What outcomes say: comparisons, sweeps, oracles, diagnostics."""

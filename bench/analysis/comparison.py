@@ -1,0 +1,213 @@
+"""Policies side by side: each against the plain vote that costs the same.
+
+The rule: the fair rival of a policy is the mixture of the two neighbouring votes (cons@n) that costs exactly as
+many tokens, the judge's included at their price. Every comparison is paired: the same questions, the same draws.
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import permutation_test
+
+from bench.results.intervals import Interval, interval_of_mean
+from bench.results.outcomes import Outcome, by_policy, per_question
+
+__all__ = ["PolicyRow", "compare_policies", "frontier", "is_vote"]
+
+_SHUFFLES = 5_000
+_SIGNIFICANT = 0.05
+_VOTE = "cons@"
+
+
+def is_vote(policy: str) -> bool:
+    """Whether the policy of this name is a plain vote, cons@n."""
+    return policy.startswith(_VOTE) and policy.removeprefix(_VOTE).isdecimal()
+
+
+class PolicyRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One policy on one file; token counts are means per question, accuracies and shares lie in 0..1.
+
+    `cost` is reasoner tokens plus priced judge tokens, `saved` the share of the dearest vote's cost that it is
+    below, and `saved_before_judge` the same for the reasoner's tokens alone. `rival_votes` is the n of the equal-cost
+    vote and `difference` the accuracy above it, with its interval and the p-value of a paired permutation test; None
+    outside the range of the votes that were measured.
+    """
+
+    file: str
+    policy: str
+    questions: int
+    accuracy: float
+    accuracy_low: float
+    accuracy_high: float
+    tokens: float
+    cut_share: float
+    judge_tokens: float
+    cost: float
+    saved: float | None
+    saved_before_judge: float | None
+    sequential_tokens: float | None
+    seconds: float
+    traces: float
+    rival_votes: float | None = None
+    difference: float | None = None
+    difference_low: float | None = None
+    difference_high: float | None = None
+    p_value: float | None = None
+    clusters: float | None = None
+    largest_cluster: float | None = None
+
+    @property
+    def is_vote(self) -> bool:
+        """Whether this is a plain vote, cons@n."""
+        return is_vote(self.policy)
+
+    @property
+    def verdict(self) -> str:
+        """Against the vote of equal cost: better or worse where chance explains it badly (p < 0.05), else level."""
+        if self.difference is None or self.p_value is None:
+            return "" if self.is_vote or self.saved is None else self._beyond(self.saved)
+        if self.p_value >= _SIGNIFICANT:
+            return "level"
+        return "better" if self.difference > 0 else "worse"
+
+    def _beyond(self, saved: float) -> str:
+        return "dearer than every vote" if saved < 0 else "no vote to compare with"
+
+
+class _Vote(NamedTuple):
+    """A plain vote that was measured; `correct` has shape (questions,)."""
+
+    n: int
+    cost: float
+    correct: NDArray[np.float64]
+
+
+class _Rival(NamedTuple):
+    """The vote at some cost: its n (between two whole ones) and its accuracy on each question."""
+
+    n: float
+    correct: NDArray[np.float64]
+
+
+def compare_policies(outcomes: Sequence[Outcome], *, judge_price: float) -> list[PolicyRow]:
+    """A row for every file and policy, the cheapest first within a file; `judge_price` is per judge token."""
+    groups = by_policy(outcomes)
+    votes: dict[str, list[_Vote]] = {file: [] for file, _ in groups}
+    for (file, policy), group in groups.items():
+        if is_vote(policy):
+            n = int(policy.removeprefix(_VOTE))
+            votes[file].append(_Vote(n, _cost(group, judge_price), _correct(group)))
+    for each in votes.values():
+        each.sort(key=lambda vote: vote.cost)
+    rows = [_row(group, votes[file], judge_price) for (file, _), group in groups.items()]
+    files = list(votes)
+    return sorted(rows, key=lambda row: (files.index(row.file), row.cost))
+
+
+def frontier(
+    rows: Sequence[PolicyRow], field: Literal["cost", "sequential_tokens", "seconds"] = "cost"
+) -> list[PolicyRow]:
+    """The rows of one file that no other beats in both accuracy and `field`, the cheapest first."""
+    known = [row for row in rows if getattr(row, field) is not None]
+    best: list[PolicyRow] = []
+    for row in sorted(known, key=lambda row: (getattr(row, field), -row.accuracy)):
+        if not best or row.accuracy > best[-1].accuracy:
+            best.append(row)
+    return best
+
+
+def _row(group: Sequence[Outcome], votes: Sequence[_Vote], judge_price: float) -> PolicyRow:
+    accuracy = interval_of_mean(_correct(group).tolist())
+    cost = _cost(group, judge_price)
+    tokens = _mean([outcome.tokens for outcome in group])
+    rival = None if is_vote(group[0].policy) else _rival(cost, votes)
+    sequential = [o.sequential_tokens for o in group if o.sequential_tokens is not None]
+    shared: dict[str, Any] = {} if rival is None else _against(group, rival)
+    return PolicyRow(
+        file=group[0].file,
+        policy=group[0].policy,
+        questions=len({outcome.question_id for outcome in group}),
+        accuracy=accuracy.mean,
+        accuracy_low=accuracy.low,
+        accuracy_high=accuracy.high,
+        tokens=tokens,
+        cut_share=_mean([o.cut_tokens for o in group]) / max(1.0, tokens),
+        judge_tokens=_mean([outcome.judge_tokens for outcome in group]),
+        cost=cost,
+        saved=1.0 - cost / votes[-1].cost if votes else None,
+        saved_before_judge=1.0 - tokens / votes[-1].cost if votes else None,
+        sequential_tokens=_mean(sequential) if sequential else None,
+        seconds=_mean([outcome.seconds for outcome in group]),
+        traces=_mean([outcome.traces for outcome in group]),
+        **shared,
+        **_clusters(group),
+    )
+
+
+def _rival(cost: float, votes: Sequence[_Vote]) -> _Rival | None:
+    """The mixture of the two neighbouring votes at this cost, None below the smallest and above the largest."""
+    for low, high in pairwise(votes):
+        if low.cost <= cost <= high.cost and low.correct.shape == high.correct.shape:
+            share = (cost - low.cost) / (high.cost - low.cost)
+            return _Rival(
+                low.n + share * (high.n - low.n),
+                (1.0 - share) * low.correct + share * high.correct,
+            )
+    return None
+
+
+def _against(group: Sequence[Outcome], rival: _Rival) -> dict[str, float]:
+    own = _correct(group)
+    if own.shape != rival.correct.shape:
+        return {}
+    difference: Interval = interval_of_mean((own - rival.correct).tolist())
+    return {
+        "rival_votes": rival.n,
+        "difference": difference.mean,
+        "difference_low": difference.low,
+        "difference_high": difference.high,
+        "p_value": _p_value(own, rival.correct),
+    }
+
+
+def _p_value(own: NDArray[np.float64], rival: NDArray[np.float64]) -> float:
+    """Two-sided, by swapping the two within questions; of a single question nothing can be concluded."""
+    if len(own) < 2 or np.allclose(own, rival):
+        return 1.0
+    test = permutation_test(
+        (own, rival),
+        lambda one, other, axis: np.mean(one - other, axis=axis),
+        permutation_type="samples",
+        vectorized=True,
+        n_resamples=_SHUFFLES,
+        rng=np.random.default_rng(0),
+    )
+    return float(test.pvalue)
+
+
+def _clusters(group: Sequence[Outcome]) -> dict[str, float]:
+    """Clusters per run, and the share of traces in the largest; empty without a judge."""
+    sizes = [outcome.clusters for outcome in group if outcome.clusters]
+    if not sizes:
+        return {}
+    return {
+        "clusters": _mean([len(each) for each in sizes]),
+        "largest_cluster": _mean([max(each) / sum(each) for each in sizes]),
+    }
+
+
+def _correct(group: Sequence[Outcome]) -> NDArray[np.float64]:
+    """How often each question was right; shape (questions,)."""
+    return np.array(per_question(group, lambda outcome: float(outcome.correct)))
+
+
+def _cost(group: Sequence[Outcome], judge_price: float) -> float:
+    return _mean([outcome.tokens + judge_price * outcome.judge_tokens for outcome in group])
+
+
+def _mean(values: Sequence[float]) -> float:
+    return float(np.mean(values))

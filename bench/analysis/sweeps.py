@@ -1,0 +1,75 @@
+"""What one setting does: the rows of a comparison that differ in nothing else, lined up by its value.
+
+The rule: settings are read from the names of policies alone, so any outcomes can be looked at this way, whether a
+sweep made them or not.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from bench.analysis.comparison import PolicyRow
+
+__all__ = ["Series", "swept_settings"]
+
+_TRACES = "traces"
+
+
+class Series(NamedTuple):
+    """One setting of one policy on one file; `values` (as they were written) and `rows` go together, in order.
+
+    `hindsight` is the row of a policy that knows each question's best value, None where that cannot be told.
+    """
+
+    file: str
+    policy: str
+    setting: str
+    values: Sequence[str]
+    rows: Sequence[PolicyRow]
+    hindsight: PolicyRow | None = None
+
+
+def swept_settings(rows: Sequence[PolicyRow]) -> list[Series]:
+    """A series for each setting that takes two values or more while all else is equal; plain votes are none."""
+    groups: dict[tuple[str, str, str], dict[str, PolicyRow]] = {}
+    for row in rows:
+        if row.is_vote:
+            continue
+        name, settings = _parse(row.policy)
+        for setting, value in settings.items():
+            others = {key: each for key, each in settings.items() if key != setting}
+            group = groups.setdefault((row.file, _spell(name, others), setting), {})
+            group[value] = row
+    return [
+        _series(file, policy, setting, group)
+        for (file, policy, setting), group in groups.items()
+        if len(group) > 1
+    ]
+
+
+def _series(file: str, policy: str, setting: str, group: Mapping[str, PolicyRow]) -> Series:
+    values = sorted(group, key=_order)
+    return Series(file, policy, setting, values, [group[value] for value in values])
+
+
+def _order(value: str) -> tuple[bool, float]:
+    """Numbers by size, then words as they come, the cheapest first."""
+    try:
+        return (False, float(value))
+    except ValueError:
+        return (True, 0.0)
+
+
+def _parse(label: str) -> tuple[str, dict[str, str]]:
+    head, _, options = label.partition(":")
+    name, at, traces = head.partition("@")
+    settings = {_TRACES: traces} if at else {}
+    for option in filter(None, options.split(",")):
+        key, _, value = option.partition("=")
+        settings[key] = value
+    return name, settings
+
+
+def _spell(name: str, settings: Mapping[str, str]) -> str:
+    head = f"{name}@{settings[_TRACES]}" if _TRACES in settings else name
+    options = ",".join(f"{key}={value}" for key, value in settings.items() if key != _TRACES)
+    return f"{head}:{options}" if options else head

@@ -1,0 +1,65 @@
+"""Serve recorded traces on loopback as vLLM would stream them, for load tests; with faults on demand.
+
+deepprune-bench serve aime24.json --port 8000 --speed 20
+"""
+
+import argparse
+from pathlib import Path
+
+from orchestrator.cli.argtypes import part, port, positive_number
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of this command."""
+    faults = {"reset": "breaks", "stall": "falls silent", "busy": "is refused with 503"}
+    parser.add_argument("recording", type=Path, help="what run --replay takes")
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=port, default=0, help="default: a free one")
+    parser.add_argument(
+        "--speed",
+        type=positive_number,
+        default=1.0,
+        metavar="X",
+        help="times as fast as a large GPU",
+    )
+    parser.add_argument(
+        "--seed", type=int, default=0, help="for the order of traces and the faults"
+    )
+    for fault, what in faults.items():
+        parser.add_argument(
+            f"--{fault}",
+            type=part,
+            default=0.0,
+            metavar="P",
+            help=f"chance that a request {what}",
+        )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Serves until it is interrupted; prints the address."""
+    import asyncio
+
+    from bench.data.readers import read_recorded
+    from bench.mock_server.server import Faults, ReplayServer, serving
+    from orchestrator.errors import ConfigError
+
+    server = ReplayServer(
+        read_recorded(arguments.recording),
+        speed=arguments.speed,
+        faults=Faults(reset=arguments.reset, stall=arguments.stall, busy=arguments.busy),
+        seed=arguments.seed,
+    )
+
+    async def serve() -> None:
+        async with serving(server, host=arguments.host, port=arguments.port) as url:
+            print(url, flush=True)
+            await asyncio.Event().wait()
+
+    try:
+        asyncio.run(serve())
+    except OSError as error:
+        raise ConfigError(
+            f"Cannot listen on {arguments.host}:{arguments.port} ({error.strerror}); give another --port."
+        ) from error

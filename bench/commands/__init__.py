@@ -1,1 +1,0 @@
-"""The subcommands of `deepprune-bench`, one module each."""

@@ -1,0 +1,58 @@
+"""How a dataset's questions are put to a model: a template in YAML, and how its answers are read."""
+
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from orchestrator.config.explain import explain
+from orchestrator.config.load import read_yaml
+from orchestrator.config.shipped import configs_folder
+from orchestrator.errors import ConfigError
+from orchestrator.questions import Question
+
+__all__ = ["PromptSpec", "prompted", "read_prompt"]
+
+
+class PromptSpec(BaseModel):
+    """`prompt` holds {question}; `answer_regex` takes the place of the general rules where it is given."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    prompt: str = Field(description="the user's message; {question} stands for the question")
+    answer_regex: str | None = None
+
+    @field_validator("prompt")
+    @classmethod
+    def _shows_the_question(cls, prompt: str) -> str:
+        if "{question}" not in prompt:
+            raise ValueError("must contain {question}")
+        return prompt
+
+    @property
+    def assignments(self) -> list[str]:
+        """The settings that go with it."""
+        return [] if self.answer_regex is None else [f"answers.regex={self.answer_regex}"]
+
+
+def read_prompt(name_or_path: str) -> PromptSpec:
+    """A prompt by its name in configs/prompts, or from a YAML file.
+
+    Raises:
+        ConfigError: there is none of this name, or the file is no prompt.
+    """
+    path = Path(name_or_path)
+    if path.suffix not in (".yaml", ".yml"):
+        path = configs_folder() / "prompts" / f"{name_or_path}.yaml"
+    if not path.exists():
+        names = sorted(each.stem for each in (configs_folder() / "prompts").glob("*.yaml"))
+        raise ConfigError(f"There is no prompt '{name_or_path}'; choose one of {', '.join(names)}.")
+    try:
+        return PromptSpec.model_validate(read_yaml(path) or {})
+    except ValidationError as error:
+        raise ConfigError(explain(error, PromptSpec, {}, str(path))) from error
+
+
+def prompted(question: Question, spec: PromptSpec) -> Question:
+    """The question with its text put into the template; braces in it stay as they are."""
+    text = spec.prompt.replace("{question}", question.question).strip()
+    return Question(id=question.id, question=text, gold=question.gold)

@@ -1,0 +1,54 @@
+"""Readers of recorded questions: probe matrices, files of traces, and our own journals."""
+
+import gzip
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+
+from bench.data.readers.journals import read_run
+from bench.data.readers.probe_matrix import read_probe_matrix
+from bench.data.readers.traces_file import read_traces_file
+from bench.data.recorded import RecordedQuestion
+from orchestrator.errors import DatasetError
+
+__all__ = ["read_recorded"]
+
+_READERS: dict[str, Callable[[str, str], list[RecordedQuestion]]] = {
+    ".json": read_probe_matrix,
+    ".jsonl": read_traces_file,
+}
+
+
+def read_recorded(path: Path) -> list[RecordedQuestion]:
+    """The questions in `path`: a run's folder, traces in .jsonl, or a probe matrix in .json (also with .gz).
+
+    Raises:
+        DatasetError: the file cannot be read, or is none of these; the message names it.
+    """
+    if path.is_dir():
+        return read_run(path)
+    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
+    reader = _READERS.get(suffixes[-1]) if suffixes else None
+    if reader is None:
+        raise DatasetError(
+            f"{path} has no known format; give a run's folder, traces in .jsonl or a probe matrix in .json."
+        )
+    questions = reader(str(path), _text(path))
+    if not questions:
+        raise DatasetError(f"{path} holds no trace; add at least one.")
+    return questions
+
+
+def _text(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+        if path.suffix.lower() == ".gz":
+            content = gzip.decompress(content)
+        return content.decode("utf-8")
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise DatasetError(f"{path} is not a whole gzip file; compress it again.") from error
+    except UnicodeDecodeError as error:
+        raise DatasetError(f"{path} is not UTF-8 text; save it as UTF-8.") from error
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DatasetError(f"Cannot read {path}: {reason}; check the path.") from error

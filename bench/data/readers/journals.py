@@ -1,0 +1,62 @@
+"""Our own runs: the finished traces of every question in a run's folder.
+
+The rule: a question counts only if nothing was cut. A trace that was pruned or stopped has no known end, and a
+replay that left it out would show short traces only.
+"""
+
+from pathlib import Path
+
+from bench.data.recorded import RecordedQuestion, RecordedTrace
+from orchestrator.errors import DatasetError
+from orchestrator.journal.journal import JOURNAL_FILE, read_journal
+from orchestrator.report.view import RunView
+
+__all__ = ["journals_of", "read_run"]
+
+
+def journals_of(run_dir: Path) -> list[Path]:
+    """The journals of a run's folder: its subfolders' (several questions; hidden ones were put aside), or its own.
+
+    Raises:
+        DatasetError: there is none.
+    """
+    journals = sorted(run_dir.glob(f"[!.]*/{JOURNAL_FILE}")) or list(run_dir.glob(JOURNAL_FILE))
+    if not journals:
+        raise DatasetError(f"{run_dir} holds no journal; give the folder of a run.")
+    return journals
+
+
+def read_run(run_dir: Path) -> list[RecordedQuestion]:
+    """The questions of a run in which every trace ran to its end (`--policy consensus`).
+
+    Raises:
+        DatasetError: there is no journal, a question is unfinished or ungraded, or traces were cut.
+    """
+    return [_read_question(journal) for journal in journals_of(run_dir)]
+
+
+def _read_question(journal: Path) -> RecordedQuestion:
+    view = RunView.of(read_journal(journal))
+    if view.run is None or view.run.gold is None or view.finished is None:
+        raise DatasetError(f"{journal} is unfinished or has no gold answer; finish the run first.")
+    whole = [trace for trace in view.traces.values() if trace.ending == "finished"]
+    cut = [trace for trace in view.traces.values() if trace.ending in ("pruned", "stopped")]
+    if cut or not whole:
+        raise DatasetError(
+            f"{journal} has {len(cut)} traces that were cut; record whole ones with --policy consensus."
+        )
+    return RecordedQuestion(
+        id=view.run.question_id,
+        question=view.run.question,
+        correct=frozenset(view.finished.correct_answers),
+        traces=tuple(
+            RecordedTrace(
+                tokens=max(1, trace.tokens),
+                answer=trace.answer,
+                text=trace.text,
+                confidences=tuple(trace.confidences) or None,
+                reward=trace.reward,
+            )
+            for trace in whole
+        ),
+    )

@@ -1,0 +1,79 @@
+"""Probe matrices: lengths, final answers, and the answers forced out every few hundred tokens; no text.
+
+The form is that of the public Parallel-Probe material: a list of questions, each with `question`,
+`gold_answer`, `probe_freq` (tokens) and `each_branch` = [[probed answers], tokens, final answer].
+"""
+
+from typing import Annotated
+
+import msgspec
+
+from bench.data.grading import Spellings, grade
+from bench.data.recorded import RecordedQuestion, RecordedTrace
+from orchestrator.errors import DatasetError
+
+__all__ = ["read_probe_matrix"]
+
+_UNREADABLE = "ERR"
+"""What the files write for an answer that could not be parsed."""
+
+Spelling = str | int | float
+Tokens = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class _Question(msgspec.Struct, frozen=True):
+    question: str
+    gold_answer: Spelling
+    probe_freq: Tokens
+    each_branch: Annotated[
+        list[tuple[list[Spelling | None], Tokens, Spelling | None]], msgspec.Meta(min_length=1)
+    ]
+
+
+def read_probe_matrix(name: str, text: str) -> list[RecordedQuestion]:
+    """The questions of a matrix; `name` is the file's, for messages.
+
+    Raises:
+        DatasetError: the text is not of this form.
+    """
+    try:
+        questions = msgspec.json.decode(text, type=list[_Question])
+    except msgspec.DecodeError as error:
+        raise DatasetError(
+            f"{name} is not a probe matrix ({error}); see docs/benchmarks.md for the form."
+        ) from error
+    graded = grade(
+        Spellings([_spelling(final) for _, _, final in each.each_branch], str(each.gold_answer))
+        for each in questions
+    )
+    return [
+        RecordedQuestion(
+            id=str(number),
+            question=question.question,
+            correct=grades.correct,
+            traces=_traces(question, grades.classes),
+            probe_tokens=question.probe_freq,
+        )
+        for number, (question, grades) in enumerate(zip(questions, graded, strict=True), start=1)
+    ]
+
+
+def _traces(question: _Question, classes: tuple[str | None, ...]) -> tuple[RecordedTrace, ...]:
+    """The traces; a probed answer takes the class of the final answers that are spelled like it."""
+    spelled = {
+        str(final): answer
+        for (_, _, final), answer in zip(question.each_branch, classes, strict=True)
+        if answer is not None
+    }
+    return tuple(
+        RecordedTrace(
+            tokens=tokens,
+            answer=answer,
+            probes=tuple(spelled.get(str(probe), str(probe)) for probe in probes),
+        )
+        for (probes, tokens, _), answer in zip(question.each_branch, classes, strict=True)
+    )
+
+
+def _spelling(final: Spelling | None) -> str | None:
+    return None if final is None or str(final) in (_UNREADABLE, "") else str(final)

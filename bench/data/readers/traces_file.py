@@ -1,0 +1,109 @@
+"""Files of whole traces, one JSON object a line: question_id, question, gold, text, answer and more.
+
+`answer_class` (equal answers of a question share it) and `correct` are taken as they are where every trace of
+a question has them; else answers are compared here. Where `tokens` is missing, the length is estimated from
+the text, at `CHARS_PER_TOKEN`.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import msgspec
+
+from bench.data.grading import Graded, Spellings, grade
+from bench.data.recorded import RecordedQuestion, RecordedTrace
+from orchestrator.errors import DatasetError
+
+__all__ = ["CHARS_PER_TOKEN", "read_traces_file"]
+
+CHARS_PER_TOKEN = 2.8
+"""Mathematical reasoning in English with Llama's tokenizer, roughly; it cancels in every share of tokens."""
+
+
+class _Row(msgspec.Struct, frozen=True):
+    question_id: str
+    question: str
+    gold: str | None = None
+    text: str | None = None
+    answer: str | None = None
+    answer_class: int | str | None = None
+    correct: bool | None = None
+    tokens: int | None = None
+    confidences: tuple[float, ...] | None = None
+
+
+def read_traces_file(name: str, text: str) -> list[RecordedQuestion]:
+    """The questions of the file in order of first appearance; `name` is the file's, for messages.
+
+    Raises:
+        DatasetError: a line is not of this form, or a question has neither grades nor a gold answer.
+    """
+    groups: dict[str, list[_Row]] = {}
+    for number, line in enumerate(text.split("\n"), start=1):
+        if line.strip():
+            row = _row(name, number, line)
+            groups.setdefault(row.question_id, []).append(row)
+    ungraded = [rows for rows in groups.values() if not _has_grades(rows)]
+    grades = iter(grade([_spellings(name, rows) for rows in ungraded]))
+    return [
+        _question(rows, _own_grades(rows) if _has_grades(rows) else next(grades))
+        for rows in groups.values()
+    ]
+
+
+def _row(name: str, number: int, line: str) -> _Row:
+    try:
+        row = msgspec.json.decode(line, type=_Row)
+    except msgspec.DecodeError as error:
+        raise DatasetError(f"{name} line {number} is not a trace ({error}); mend it.") from error
+    if not row.tokens and not row.text:
+        raise DatasetError(f"{name} line {number} has neither tokens nor text; give one of them.")
+    return row
+
+
+def _has_grades(rows: Sequence[_Row]) -> bool:
+    return all(
+        row.answer is None or (row.answer_class is not None and row.correct is not None)
+        for row in rows
+    )
+
+
+def _own_grades(rows: Sequence[_Row]) -> Graded:
+    """The classes that the file names, each by the first spelling in it."""
+    names: dict[Any, str] = {}
+    classes = tuple(
+        None if row.answer is None else names.setdefault(row.answer_class, row.answer)
+        for row in rows
+    )
+    correct = {answer for row, answer in zip(rows, classes, strict=True) if answer and row.correct}
+    return Graded(classes, frozenset(correct))
+
+
+def _spellings(name: str, rows: Sequence[_Row]) -> Spellings:
+    gold = rows[0].gold
+    if gold is None:
+        raise DatasetError(
+            f"{name}: question '{rows[0].question_id}' has no gold answer; add it as gold."
+        )
+    return Spellings([row.answer for row in rows], gold)
+
+
+def _question(rows: Sequence[_Row], graded: Graded) -> RecordedQuestion:
+    return RecordedQuestion(
+        id=rows[0].question_id,
+        question=rows[0].question,
+        correct=graded.correct,
+        traces=tuple(
+            RecordedTrace(
+                tokens=_tokens(row),
+                answer=answer,
+                text=row.text,
+                confidences=row.confidences or None,
+            )
+            for row, answer in zip(rows, graded.classes, strict=True)
+        ),
+    )
+
+
+def _tokens(row: _Row) -> int:
+    return row.tokens or max(1, round(len(row.text or "") / CHARS_PER_TOKEN))

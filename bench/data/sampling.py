@@ -1,0 +1,32 @@
+"""Which recorded traces a replay uses, and in which order; which half of the questions a figure comes from.
+
+The rule: a draw depends on the seed, the question and the number of the resampling, never on the policy. So all
+policies meet the same traces in the same order, and their differences are paired.
+"""
+
+import hashlib
+from typing import Literal
+
+import numpy as np
+
+from bench.data.recorded import RecordedQuestion
+
+__all__ = ["Half", "draw", "half_of"]
+
+Half = Literal["tune", "report"]
+
+
+def draw(question: RecordedQuestion, traces: int, *, seed: int, resample: int) -> list[int]:
+    """Numbers of `traces` recorded traces (or of all, if there are fewer), without replacement."""
+    rng = np.random.default_rng([seed, _fingerprint(question), resample])
+    drawn: list[int] = rng.permutation(len(question.traces))[:traces].tolist()
+    return drawn
+
+
+def half_of(question: RecordedQuestion) -> Half:
+    """The half that the question belongs to, by a hash of its text: settings are tuned on one alone."""
+    return "report" if _fingerprint(question) % 2 else "tune"
+
+
+def _fingerprint(question: RecordedQuestion) -> int:
+    return int.from_bytes(hashlib.sha256(question.question.encode()).digest(), "big")

@@ -1,0 +1,1 @@
+"""Benchmarks spread over machines."""

@@ -1,0 +1,1 @@
+"""Recorded traces behind a real HTTP server, for load tests without a GPU."""

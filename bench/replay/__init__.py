@@ -1,0 +1,1 @@
+"""Recorded traces played to the core in simulated time."""

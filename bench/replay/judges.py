@@ -1,0 +1,104 @@
+"""Judges for a replay: one of a given AUROC, or scores that were recorded.
+
+The rule: a verdict is a property of the pair. However often and in whatever order a policy asks, the same two
+traces get the same answer.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from scipy.stats import norm
+
+from bench.data.recorded import RecordedTrace
+from orchestrator.errors import DatasetError
+
+__all__ = ["Judge", "RecordedJudge", "SimulatedJudge", "read_scores"]
+
+Scores = Mapping[frozenset[int], float]
+"""p(identical) of pairs of traces, by their numbers within the question."""
+
+
+class Judge(Protocol):
+    """Gives verdicts on the traces of one replayed run."""
+
+    def p_identical(self, trace: int, member: int) -> float | None:
+        """p(identical), 0..1; None where there is no verdict."""
+
+
+class SimulatedJudge:
+    """A judge whose scores rank same-answer pairs above others with probability `auroc`.
+
+    Binormal: a score is drawn from N(+d/2, 1) for a pair that ends alike and from N(-d/2, 1) for any other,
+    with d = sqrt(2) * inverse normal(auroc). p(identical) is the posterior at even odds, so 0.5 is where both
+    errors are equally frequent. Traces without an answer end like no other.
+    """
+
+    def __init__(
+        self,
+        auroc: float | Literal["perfect"],
+        traces: Sequence[RecordedTrace],
+        rng: np.random.Generator,
+    ) -> None:
+        self._answers = [trace.answer for trace in traces]
+        self._distance = math.inf if auroc == "perfect" else math.sqrt(2.0) * float(norm.ppf(auroc))
+        self._noise = rng.standard_normal((len(traces), len(traces)))
+
+    def p_identical(self, trace: int, member: int) -> float:
+        """The verdict on the pair, the same in either order."""
+        answer = self._answers[trace]
+        alike = answer is not None and answer == self._answers[member]
+        if math.isinf(self._distance):
+            return float(alike)
+        low, high = sorted((trace, member))
+        score = self._noise[low, high] + (0.5 if alike else -0.5) * self._distance
+        return 1.0 / (1.0 + math.exp(-self._distance * score))
+
+
+class RecordedJudge:
+    """Verdicts from a file; a pair that is not in it has none, and that never prunes."""
+
+    def __init__(self, scores: Scores, drawn: Sequence[int]) -> None:
+        self._scores = scores
+        self._drawn = drawn
+
+    def p_identical(self, trace: int, member: int) -> float | None:
+        """The recorded verdict on the traces that were drawn for these numbers."""
+        return self._scores.get(frozenset((self._drawn[trace], self._drawn[member])))
+
+
+def read_scores(path: Path) -> Mapping[str, Scores]:
+    """Verdicts by question from JSON lines `{"question_id", "traces": [i, j], "p": 0.9}`.
+
+    Traces are numbered from 0 in the order of the replayed file. The `scores.jsonl` that `deepprune-judge evaluate
+    --out` writes for one judge is read as well; it has `"judges": {"name": {"score": 0.9}}` in place of `"p"`.
+
+    Raises:
+        DatasetError: the file or one of its lines cannot be read, or holds the scores of several judges.
+    """
+    scores: dict[str, dict[frozenset[int], float]] = {}
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise DatasetError(f"Cannot read {path} ({error}); check the path.") from error
+    for number, line in enumerate(lines, start=1):
+        try:
+            row = json.loads(line)
+            one, other = row["traces"]
+            pair = frozenset((int(one), int(other)))
+            scores.setdefault(str(row["question_id"]), {})[pair] = _score(row)
+        except (ValueError, KeyError, TypeError) as error:
+            raise DatasetError(
+                f'{path} line {number} is not {{"question_id", "traces": [i, j], "p"}} of one judge; mend it.'
+            ) from error
+    return scores
+
+
+def _score(row: Mapping[str, Any]) -> float:
+    if "p" in row:
+        return float(row["p"])
+    (judge,) = row["judges"].values()
+    return float(judge["score"])

@@ -1,0 +1,126 @@
+"""`parallel-probe`: all traces are probed for their answer every few hundred tokens, and stop on a stable majority.
+
+After the public code of Parallel-Probe (zhengkid/Parallel-Probe, `ParallelWithWarmupBurstAndPrune`), with its
+defaults. At every probe the majority over the newest answers of all traces that are not pruned is taken. Past the
+warm-up, while that majority is at least one half, a running trace that has disagreed with it at three probes in a
+row is pruned, but never below three traces; and the run ends when the majority has been the same for 18 probes in a
+row. As in the paper's own count, the probes' tokens (some twenty each) are free.
+"""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from bench.data.recorded import RecordedQuestion, RecordedTrace
+from bench.replay.player import Played
+from bench.replay.server import ServerModel
+from orchestrator.errors import DatasetError
+
+__all__ = ["play_parallel_probe"]
+
+_STABLE_PROBES = 18
+_WARM_UP_PROBES = 10
+_DISAGREEING_PROBES = 3
+_SURE_SHARE = 0.5
+_FEWEST = 3
+_UNREADABLE = "ERR"
+"""An answer like any other, as in the public code."""
+
+
+@dataclass(slots=True)
+class _Branch:
+    """One trace; `answer` is its newest, `disagreed` counts the probes in a row against the majority."""
+
+    recorded: RecordedTrace
+    answer: str = _UNREADABLE
+    tokens: int = 0
+    disagreed: int = 0
+    pruned: bool = False
+
+    @property
+    def finished(self) -> bool:
+        return self.tokens == self.recorded.tokens
+
+    @property
+    def running(self) -> bool:
+        return not (self.pruned or self.finished)
+
+    def go_on(self, probe: int, every: int) -> None:
+        """Writes up to probe number `probe` (from 1) and answers it; at the trace's end with its own answer."""
+        self.tokens = min(probe * every, self.recorded.tokens)
+        if self.finished or probe > len(self.recorded.probes):
+            self.answer = self.recorded.answer or _UNREADABLE
+        else:
+            self.answer = self.recorded.probes[probe - 1]
+
+
+def play_parallel_probe(
+    question: RecordedQuestion, traces: Sequence[RecordedTrace], server: ServerModel
+) -> Played:
+    """One run over `traces`, all started at once.
+
+    Raises:
+        DatasetError: the question was recorded without probes.
+    """
+    every = question.probe_tokens
+    if every is None:
+        raise DatasetError(
+            f"Question '{question.id}' was recorded without probes; leave out the policy parallel-probe."
+        )
+    branches = [_Branch(trace) for trace in traces]
+    majority, stable, probe, seconds = "", 0, 0, 0.0
+    while any(branch.running for branch in branches):
+        probe += 1
+        running = [branch for branch in branches if branch.running]
+        seconds += every * server.step(len(running))
+        for branch in running:
+            branch.go_on(probe, every)
+        leader, share = _majority(branches)
+        stable = stable + 1 if leader == majority else 1
+        majority = leader
+        if probe > _WARM_UP_PROBES and share >= _SURE_SHARE:
+            _prune(branches, majority)
+        if probe > _WARM_UP_PROBES and stable >= _STABLE_PROBES:
+            break
+    finished = [branch.recorded for branch in branches if branch.finished]
+    return Played(
+        answer=majority,
+        tokens=sum(branch.tokens for branch in branches),
+        sequential_tokens=float(max(branch.tokens for branch in branches)),
+        judge_tokens=0,
+        seconds=seconds,
+        started=len(branches),
+        finished=tuple(trace.answer for trace in finished),
+        finished_tokens=sum(trace.tokens for trace in finished),
+        lengths=_lengths(branches),
+    )
+
+
+def _lengths(branches: Sequence[_Branch]) -> dict[str, tuple[int, ...]]:
+    """Tokens of every trace by its fate; one that still ran when the majority was settled was stopped."""
+    lengths: dict[str, tuple[int, ...]] = {}
+    for branch in branches:
+        fate = "pruned" if branch.pruned else "finished" if branch.finished else "stopped"
+        lengths[fate] = (*lengths.get(fate, ()), branch.tokens)
+    return lengths
+
+
+def _majority(branches: Sequence[_Branch]) -> tuple[str, float]:
+    """The most frequent newest answer among the traces that are not pruned, and its share of them."""
+    answers = Counter(branch.answer for branch in branches if not branch.pruned)
+    answer, votes = answers.most_common(1)[0]
+    return answer, votes / answers.total()
+
+
+def _prune(branches: Sequence[_Branch], majority: str) -> None:
+    """Prunes the running traces that keep disagreeing, as far as enough are left."""
+    left = sum(not branch.pruned for branch in branches)
+    if left <= _FEWEST:
+        return
+    for branch in branches:
+        if branch.running:
+            branch.disagreed = branch.disagreed + 1 if branch.answer != majority else 0
+    for branch in branches:
+        if left > _FEWEST and branch.running and branch.disagreed >= _DISAGREEING_PROBES:
+            branch.pruned = True
+            left -= 1

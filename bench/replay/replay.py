@@ -1,0 +1,189 @@
+"""One policy over recorded questions, resampled: an outcome for every question and resampling."""
+
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from bench.data.recorded import RecordedQuestion
+from bench.data.sampling import draw
+from bench.replay.judges import Judge, RecordedJudge, Scores, SimulatedJudge
+from bench.replay.parallel_probe import play_parallel_probe
+from bench.replay.player import Cast, Played, play
+from bench.replay.prefixes import Lump, checkpoint_lump
+from bench.replay.server import ServerModel
+from bench.results.outcomes import Outcome
+from bench.specs.policy_spec import Auroc, PolicySpec
+from orchestrator.core.confidence import Confidences
+from orchestrator.core.policies import Policy, make_policy, needs_confidences, needs_rewards
+from orchestrator.errors import DatasetError
+from orchestrator.settings import Settings
+
+__all__ = ["DEFAULT_CHECKPOINT_TOKENS", "ReplayPlan", "refuse_unrecorded", "replay_policy"]
+
+
+class ReplayPlan(msgspec.Struct, frozen=True, kw_only=True):
+    """What holds for every policy of a benchmark.
+
+    `checkpoint_tokens` puts the checkpoint there instead of at reasoning words; questions without text always
+    have it at so many tokens, `DEFAULT_CHECKPOINT_TOKENS` if it is None. `scores` are recorded verdicts by question;
+    without them the judge is simulated.
+    """
+
+    max_traces: int = 128
+    resamples: int = 20
+    seed: int = 0
+    server: ServerModel = ServerModel()
+    judge_auroc: Auroc = 0.71
+    scores: Mapping[str, Scores] | None = None
+    checkpoint_tokens: int | None = None
+
+
+DEFAULT_CHECKPOINT_TOKENS = 1500
+
+_REPORTS_PER_GROUP = 8  # a trace is stopped at most this part of a group later than live
+
+
+def replay_policy(
+    spec: PolicySpec,
+    questions: Sequence[RecordedQuestion],
+    plan: ReplayPlan,
+    *,
+    file: str,
+    advance: Callable[[], None] = lambda: None,
+) -> Iterator[Outcome]:
+    """The outcomes of all questions and resamplings; `advance` is called after each.
+
+    Raises:
+        DatasetError: as for `refuse_unrecorded`.
+    """
+    refuse_unrecorded(spec, questions, file)
+    for question in questions:
+        run = _QuestionReplay(spec, question, plan)
+        for resample in range(plan.resamples):
+            played = run.play(resample)
+            yield Outcome(
+                file=file,
+                policy=spec.label,
+                question_id=question.id,
+                resample=resample,
+                answer=played.answer,
+                correct=_correct(spec, question, played),
+                tokens=played.tokens,
+                cut_tokens=played.tokens - played.finished_tokens,
+                sequential_tokens=round(played.sequential_tokens, 3),
+                judge_tokens=played.judge_tokens,
+                seconds=round(played.seconds, 3),
+                traces=played.started,
+                clusters=played.clusters,
+                lengths=dict(played.lengths),
+                reward_tokens=played.reward_tokens,
+            )
+            advance()
+
+
+def refuse_unrecorded(spec: PolicySpec, questions: Sequence[RecordedQuestion], file: str) -> None:
+    """Refuses a policy that needs what these recordings lack.
+
+    Raises:
+        DatasetError: there are no probes, confidences or rewards, and the policy goes by them.
+    """
+    if spec.player == "parallel-probe":
+        unprobed = [question.id for question in questions if question.probe_tokens is None]
+        if unprobed:
+            raise DatasetError(
+                f"{file} has no probes (question '{unprobed[0]}'); leave out the policy {spec.label}."
+            )
+    if needs_confidences(spec.settings):
+        silent = [question.id for question in questions if not question.has_confidences]
+        if silent:
+            raise DatasetError(
+                f"{file} has no confidences (question '{silent[0]}'), which {spec.label} judges by: leave that "
+                "policy out, or record with --set run.keep_confidences=true."
+            )
+    if needs_rewards(spec.settings):
+        unrewarded = [question.id for question in questions if not question.has_rewards]
+        if unrewarded:
+            raise DatasetError(
+                f"{file} has no rewards (question '{unrewarded[0]}'), which {spec.label} votes by: leave that "
+                "policy out, or record with --set policy.vote=reward --reward-endpoint URL."
+            )
+
+
+class _QuestionReplay:
+    """A policy and a question, ready to be played on any draw of its traces."""
+
+    def __init__(self, spec: PolicySpec, question: RecordedQuestion, plan: ReplayPlan) -> None:
+        self._spec = spec
+        self._question = question
+        self._plan = plan
+        self._traces = min(spec.traces or plan.max_traces, len(question.traces))
+        settings = _settled(spec.settings, question, plan, self._traces)
+        self._settings = settings.model_dump(mode="json")
+        policy = make_policy(settings, resumable=True, confidences=Confidences(settings.policy))
+        self._report_every = _report_every(settings, policy)
+        self._lumps: list[Lump | None] = [
+            checkpoint_lump(trace, settings.checkpoint) if policy.uses_checkpoints else None
+            for trace in question.traces
+        ]
+
+    def play(self, resample: int) -> Played:
+        seed = self._plan.seed
+        drawn = draw(self._question, self._traces, seed=seed, resample=resample)
+        traces = [self._question.traces[number] for number in drawn]
+        if self._spec.player == "parallel-probe":
+            return play_parallel_probe(self._question, traces, self._plan.server)
+        cast = Cast(
+            question=self._question,
+            traces=traces,
+            checkpoints=[self._lumps[number] for number in drawn],
+            judge=self._judge(drawn, resample),
+            report_every=self._report_every,
+        )
+        return play(cast, self._seeded(seed + resample), self._plan.server)
+
+    def _seeded(self, seed: int) -> dict[str, Any]:
+        return {**self._settings, "run": {**self._settings["run"], "seed": seed}}
+
+    def _judge(self, drawn: Sequence[int], resample: int) -> Judge:
+        plan = self._plan
+        if plan.scores is not None:
+            return RecordedJudge(plan.scores.get(self._question.id, {}), drawn)
+        traces = [self._question.traces[number] for number in drawn]
+        return SimulatedJudge(
+            self._spec.judge_auroc or plan.judge_auroc,
+            traces,
+            np.random.default_rng([plan.seed, resample, len(drawn)]),
+        )
+
+
+def _settled(
+    settings: Settings, question: RecordedQuestion, plan: ReplayPlan, traces: int
+) -> Settings:
+    """The settings with the question's own number of traces, and a checkpoint that it can reach."""
+    changes: dict[str, Any] = {
+        "policy": settings.policy.model_copy(update={"traces": traces}),
+    }
+    if plan.checkpoint_tokens is not None or not question.has_text:
+        tokens = plan.checkpoint_tokens or DEFAULT_CHECKPOINT_TOKENS
+        changes["checkpoint"] = settings.checkpoint.model_copy(
+            update={"unit": "tokens", "tokens": tokens}
+        )
+    return settings.model_copy(update=changes)
+
+
+def _report_every(settings: Settings, policy: Policy) -> int | None:
+    """Tokens between two reports of confidences: a part of a group if they are watched, else only at the end."""
+    if not needs_confidences(settings):
+        return None
+    if not policy.watches_tokens:
+        return sys.maxsize
+    return max(1, settings.policy.confidence_window // _REPORTS_PER_GROUP)
+
+
+def _correct(spec: PolicySpec, question: RecordedQuestion, played: Played) -> bool:
+    if spec.scoring == "any":
+        return not question.correct.isdisjoint(played.finished)
+    return played.answer in question.correct

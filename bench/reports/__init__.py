@@ -1,0 +1,1 @@
+"""A comparison as text, tables, pictures and one HTML page."""

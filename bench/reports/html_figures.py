@@ -1,0 +1,233 @@
+"""The interactive figures of the page; they say what the pictures of `bench.reports.plots` and `bench.reports.plots` say.
+
+The rule: names come from files and are untrusted; plotly reads a few tags in text, so every name is escaped first.
+"""
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+import plotly.graph_objects as go
+
+from bench.analysis.comparison import PolicyRow, frontier
+from bench.analysis.distributions import Distribution
+from bench.analysis.sweeps import Series
+from bench.reports.plots import FATE_COLOURS, GREY, PALETTE, Axis, colours, scale
+
+__all__ = [
+    "cluster_figure",
+    "difference_figure",
+    "fate_figure",
+    "length_figure",
+    "pareto_figure",
+    "series_figure",
+]
+
+_HOVER = (
+    "<b>%{customdata[0]}</b><br>accuracy %{y:.1f} % (%{customdata[1]})<br>tokens, judge priced: "
+    "%{customdata[2]}<br>against the equal-cost vote: %{customdata[3]}<extra></extra>"
+)
+
+
+def pareto_figure(rows: Sequence[PolicyRow], axis: Axis) -> go.Figure:
+    """Accuracy against cost or latency: the votes as a line, the best so far as steps, policies by name."""
+    colour = colours(rows)
+    known = [row for row in rows if getattr(row, axis.field) is not None]
+    votes = sorted((row for row in known if row.is_vote), key=lambda row: row.cost)
+    best = frontier(known, axis.field)
+    figure = go.Figure()
+    figure.add_trace(
+        go.Scatter(
+            **_places(votes, axis),
+            mode="lines",
+            name="cons@n",
+            line={"color": GREY},
+            hoverinfo="skip",
+        )
+    )
+    figure.add_trace(
+        go.Scatter(
+            **_places([*best, *best[-1:]], axis, until=max(_values(known, axis))),
+            mode="lines",
+            name="best so far",
+            line={"color": GREY, "dash": "dot", "shape": "hv"},
+            hoverinfo="skip",
+        )
+    )
+    for number, row in enumerate(known):
+        figure.add_trace(
+            go.Scatter(
+                **_places([row], axis),
+                mode="markers+text",
+                text=[escape(row.policy)],
+                textposition="bottom center" if row.is_vote or number % 2 else "top center",
+                textfont={"color": colour[row.policy], "size": 11 if row.is_vote else 14},
+                marker={
+                    "color": colour[row.policy],
+                    "size": 8 if row.is_vote else 13,
+                    "line": {"width": 2 if row in best else 0, "color": GREY},
+                },
+                customdata=[_shown(row)],
+                hovertemplate=_HOVER,
+                name=escape(row.policy),
+                showlegend=False,
+            )
+        )
+    figure.update_xaxes(type="log", title=axis.title + " (log scale)", dtick=1)
+    figure.update_yaxes(title="accuracy, %", range=scale(rows))
+    return _laid_out(figure, 470)
+
+
+def _values(rows: Sequence[PolicyRow], axis: Axis) -> list[float]:
+    return [getattr(row, axis.field) for row in rows]
+
+
+def _places(rows: Sequence[PolicyRow], axis: Axis, until: float | None = None) -> dict[str, Any]:
+    """Where the rows stand; the last one at `until`, if it is given."""
+    x = _values(rows, axis)
+    return {
+        "x": x if until is None else [*x[:-1], until],
+        "y": [100 * row.accuracy for row in rows],
+    }
+
+
+def _shown(row: PolicyRow) -> list[str]:
+    verdict = row.verdict or "it is one"
+    if row.difference is not None:
+        verdict += f", {100 * row.difference:+.1f} points"
+    interval = f"{row.accuracy_low:.1%} to {row.accuracy_high:.1%}"
+    return [escape(row.policy), interval, f"{row.cost:,.0f}", verdict]
+
+
+def difference_figure(rows: Sequence[PolicyRow]) -> go.Figure:
+    """Points above the vote of equal cost with their paired intervals, one line per policy."""
+    shown = [row for row in rows if row.difference is not None][::-1]
+    colour = colours(rows)
+    middle = [100 * (row.difference or 0.0) for row in shown]
+    high = [100 * (row.difference_high or 0.0) for row in shown]
+    low = [100 * (row.difference_low or 0.0) for row in shown]
+    figure = go.Figure(
+        go.Scatter(
+            x=middle,
+            y=[f"{escape(row.policy)} ({row.verdict})" for row in shown],
+            error_x={
+                "array": [up - own for up, own in zip(high, middle, strict=True)],
+                "arrayminus": [own - down for down, own in zip(low, middle, strict=True)],
+                "color": GREY,
+            },
+            mode="markers",
+            marker={"color": [colour[row.policy] for row in shown], "size": 12},
+            hovertemplate="%{y}<br>%{x:+.1f} points<extra></extra>",
+        )
+    )
+    figure.add_vline(x=0, line_color=GREY)
+    figure.update_xaxes(title="points of accuracy above the vote of equal cost, 95 % interval")
+    return _laid_out(figure, 130 + 38 * len(shown))
+
+
+def fate_figure(found: Sequence[Distribution]) -> go.Figure:
+    """Mean tokens per question by the fate of the traces that wrote them."""
+    figure = go.Figure()
+    names = [escape(each.policy) for each in found]
+    for fate, colour in FATE_COLOURS.items():
+        tokens = [each.tokens.get(fate, 0.0) for each in found]
+        if any(tokens):
+            figure.add_trace(
+                go.Bar(y=names, x=tokens, name=fate, orientation="h", marker_color=colour)
+            )
+    figure.update_layout(barmode="stack", legend_traceorder="normal")
+    figure.update_yaxes(autorange="reversed")
+    figure.update_xaxes(title="reasoner's tokens per question")
+    return _laid_out(figure, 130 + 34 * len(found))
+
+
+def length_figure(found: Sequence[Distribution]) -> go.Figure:
+    """Traces by their length and fate; a menu chooses the policy."""
+    figure = go.Figure()
+    owners = []
+    for number, each in enumerate(found):
+        middles = [
+            (low * high) ** 0.5 for low, high in zip(each.edges, each.edges[1:], strict=False)
+        ]
+        widths = [high - low for low, high in zip(each.edges, each.edges[1:], strict=False)]
+        for fate, counts in each.traces.items():
+            owners.append(number)
+            figure.add_trace(
+                go.Bar(
+                    x=middles,
+                    y=counts,
+                    width=widths,
+                    name=fate,
+                    marker_color=FATE_COLOURS[fate],
+                    visible=number == 0,
+                )
+            )
+    figure.update_layout(barmode="stack", updatemenus=[_menu(found, owners)])
+    figure.update_xaxes(type="log", title="tokens when the trace ended (log scale)", dtick=1)
+    figure.update_yaxes(title="traces")
+    return _laid_out(figure, 380)
+
+
+def cluster_figure(found: Sequence[Distribution]) -> go.Figure:
+    """The judge's clusters by size; a menu chooses the policy."""
+    figure = go.Figure(
+        [
+            go.Bar(
+                x=list(each.clusters),
+                y=list(each.clusters.values()),
+                name=escape(each.policy),
+                marker_color=PALETTE[0],
+                visible=number == 0,
+            )
+            for number, each in enumerate(found)
+        ]
+    )
+    figure.update_layout(updatemenus=[_menu(found, list(range(len(found))))])
+    figure.update_xaxes(title="traces in a cluster")
+    figure.update_yaxes(title="clusters")
+    return _laid_out(figure, 340)
+
+
+def _menu(found: Sequence[Distribution], owners: Sequence[int]) -> dict[str, Any]:
+    buttons = [
+        {
+            "label": escape(each.policy),
+            "method": "update",
+            "args": [{"visible": [owner == number for owner in owners]}],
+        }
+        for number, each in enumerate(found)
+    ]
+    return {"buttons": buttons, "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"}
+
+
+def series_figure(series: Series) -> go.Figure:
+    """Accuracy, and the saving net and before the judge's bill, along one setting."""
+    names = [escape(value) for value in series.values]
+    figure = go.Figure()
+    for title, field, colour in (
+        ("accuracy", "accuracy", PALETTE[0]),
+        ("saved before the judge's bill", "saved_before_judge", PALETTE[2]),
+        ("saved, net", "saved", PALETTE[1]),
+    ):
+        values = [getattr(row, field) for row in series.rows]
+        shown = [None if value is None else 100 * value for value in values]
+        figure.add_trace(
+            go.Scatter(x=names, y=shown, name=title, line={"color": colour}, mode="lines+markers")
+        )
+    figure.update_xaxes(type="category", title=escape(series.setting))
+    figure.update_yaxes(title="%")
+    return _laid_out(figure, 360)
+
+
+def _laid_out(figure: go.Figure, height: int) -> go.Figure:
+    """Colours that the page can darken: nothing is painted behind the plot."""
+    clear = "rgba(0,0,0,0)"
+    figure.update_layout(
+        template="plotly_white",
+        height=height,
+        margin={"t": 50, "r": 20},
+        paper_bgcolor=clear,
+        plot_bgcolor=clear,
+        legend={"orientation": "h", "y": 1.12, "x": 0.5, "xanchor": "center"},
+    )
+    return figure

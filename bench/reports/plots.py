@@ -1,0 +1,243 @@
+"""Pictures of a comparison: Pareto plots, and differences to the vote of equal cost.
+
+The plain votes (cons@n) are joined by a line: whatever lies above it does better than sampling less. Policies that
+none beats in both directions are marked. Intervals of accuracy over few questions are far wider than what policies
+differ by, so the paired differences have a picture of their own.
+
+Pictures of what lies behind the means: lengths of traces by fate, sizes of clusters, and swept settings.
+"""
+
+from collections.abc import Sequence
+from typing import Literal, NamedTuple
+
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import EngFormatter, NullFormatter
+
+from bench.analysis.comparison import PolicyRow, frontier
+from bench.analysis.distributions import Distribution
+from bench.analysis.sweeps import Series
+
+__all__ = [
+    "FATE_COLOURS",
+    "GREY",
+    "PALETTE",
+    "Axis",
+    "axes_of",
+    "colours",
+    "draw_differences",
+    "draw_distributions",
+    "draw_pareto",
+    "draw_series",
+    "scale",
+]
+
+
+class Axis(NamedTuple):
+    """What a plot has on its horizontal axis: a field of the rows, and its title."""
+
+    field: Literal["cost", "sequential_tokens", "seconds"]
+    title: str
+
+
+_COST = Axis("cost", "tokens per question, the judge's at their price")
+_LATENCY = Axis("sequential_tokens", "latency: tokens in sequence")
+_SECONDS = Axis("seconds", "latency: seconds per question")
+
+PALETTE = (
+    "#4477aa",
+    "#ee6677",
+    "#228833",
+    "#aa3377",
+    "#bb8800",
+    "#33a0c0",
+    "#dd5500",
+    "#7755cc",
+)
+"""Told apart by colour-blind readers, and readable on white and on black."""
+
+FATE_COLOURS = {
+    "finished": "#228833",
+    "pruned": "#ee6677",
+    "stopped": "#bb8800",
+    "failed": "#7755cc",
+}
+
+GREY = "#888888"
+_MARGIN = 2.0  # points of accuracy
+_MARKERS = "osD^v<>P"
+
+
+def axes_of(rows: Sequence[PolicyRow]) -> tuple[Axis, Axis]:
+    """Cost, and latency in tokens where all rows have it (a replay), else in seconds (a live run)."""
+    counted = all(row.sequential_tokens is not None for row in rows)
+    return _COST, _LATENCY if counted else _SECONDS
+
+
+def colours(rows: Sequence[PolicyRow]) -> dict[str, str]:
+    """A colour for every policy, the same in all pictures; votes are grey."""
+    others = dict.fromkeys(row.policy for row in rows if not row.is_vote)
+    found = {row.policy: GREY for row in rows if row.is_vote}
+    return found | {name: PALETTE[n % len(PALETTE)] for n, name in enumerate(others)}
+
+
+def scale(rows: Sequence[PolicyRow]) -> tuple[float, float]:
+    """The vertical range that shows all means, in per cent."""
+    shown = [100 * row.accuracy for row in rows]
+    return min(shown) - _MARGIN, max(shown) + _MARGIN
+
+
+def draw_pareto(rows: Sequence[PolicyRow]) -> Figure:
+    """Accuracy against cost, and against latency; the rows are of one file."""
+    figure = Figure(figsize=(13, 5.5), layout="constrained")
+    for axis, axes in zip(axes_of(rows), figure.subplots(1, 2), strict=True):
+        _draw(rows, axis, axes)
+    return figure
+
+
+def _draw(rows: Sequence[PolicyRow], axis: Axis, axes: Axes) -> None:
+    colour = colours(rows)
+    votes = sorted((row for row in rows if row.is_vote), key=lambda row: row.cost)
+    axes.plot(*_places(votes, axis), "-", color=GREY, label="plain votes, cons@n")
+    best = frontier(rows, axis.field)
+    x, y = _places([*best, *best[-1:]], axis)
+    axes.plot(
+        [*x[:-1], max(_places(rows, axis)[0])],
+        y,
+        drawstyle="steps-post",
+        color="black",
+        linestyle=":",
+        label="best so far (Pareto front)",
+    )
+    for number, row in enumerate([*votes, *(row for row in rows if not row.is_vote)]):
+        place = (getattr(row, axis.field), 100 * row.accuracy)
+        axes.plot(
+            *place,
+            marker="o" if row.is_vote else _MARKERS[(number - len(votes)) % len(_MARKERS)],
+            markersize=6 if row.is_vote else 9,
+            color=colour[row.policy],
+            markeredgecolor="black" if row in best else colour[row.policy],
+            linestyle="",
+        )
+        below = row.is_vote or number % 2
+        axes.annotate(
+            row.policy.replace("$", r"\$"),
+            place,
+            xytext=(0, -15 if below else 9),
+            ha="center",
+            textcoords="offset points",
+            fontsize=8 if row.is_vote else 9,
+            color=colour[row.policy],
+            weight="normal" if row.is_vote else "bold",
+        )
+    axes.set_ylim(scale(rows))
+    axes.set_xscale("log")
+    axes.margins(x=0.15)
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel(axis.title + " (log scale)")
+    axes.set_ylabel("accuracy, %")
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8, loc="lower right")
+
+
+def _places(rows: Sequence[PolicyRow], axis: Axis) -> tuple[list[float], list[float]]:
+    return [getattr(row, axis.field) for row in rows], [100 * row.accuracy for row in rows]
+
+
+def draw_differences(rows: Sequence[PolicyRow]) -> Figure:
+    """Points of accuracy above the vote of equal cost, paired by question; rows without such a vote are left out."""
+    shown = [row for row in rows if row.difference is not None]
+    colour = colours(rows)
+    figure = Figure(figsize=(9, 1.6 + 0.4 * len(shown)), layout="constrained")
+    axes = figure.subplots()
+    for place, row in enumerate(reversed(shown)):
+        middle, low, high = (100 * (value or 0.0) for value in _interval(row))
+        axes.errorbar(
+            middle,
+            place,
+            xerr=[[middle - low], [high - middle]],
+            fmt="o",
+            capsize=4,
+            color=colour[row.policy],
+        )
+    axes.set_yticks(
+        range(len(shown)),
+        [f"{row.policy.replace('$', '')} ({row.verdict})" for row in reversed(shown)],
+    )
+    axes.set_ylim(-0.7, len(shown) - 0.3)
+    axes.axvline(0.0, color=GREY)
+    axes.set_xlabel("points of accuracy above the vote of equal cost, 95 % interval")
+    axes.grid(axis="x", alpha=0.3)
+    return figure
+
+
+def _interval(row: PolicyRow) -> tuple[float | None, float | None, float | None]:
+    return row.difference, row.difference_low, row.difference_high
+
+
+def draw_distributions(found: Sequence[Distribution]) -> Figure:
+    """A line per policy: traces by length and fate, and the judge's clusters by size."""
+    figure = Figure(figsize=(11, 1 + 1.9 * len(found)), layout="constrained")
+    grid = figure.subplots(len(found), 2, squeeze=False)
+    for each, (left, right) in zip(found, grid, strict=True):
+        below = [0] * (len(each.edges) - 1)
+        for fate, counts in each.traces.items():
+            left.stairs(
+                [low + own for low, own in zip(below, counts, strict=True)],
+                each.edges,
+                baseline=below,
+                fill=True,
+                color=FATE_COLOURS[fate],
+                label=fate,
+            )
+            below = [low + own for low, own in zip(below, counts, strict=True)]
+        left.set_xscale("log")
+        left.xaxis.set_major_formatter(EngFormatter(sep=""))
+        left.set_title(each.policy.replace("$", ""), fontsize=10, loc="left")
+        left.set_ylabel("traces")
+        left.legend(fontsize=7)
+        if each.clusters:
+            right.bar(list(each.clusters), list(each.clusters.values()), color=PALETTE[0])
+            right.set_ylabel("clusters")
+        else:
+            right.set_axis_off()
+    grid[-1][0].set_xlabel("tokens when the trace ended (log scale)")
+    with_clusters = [axes for each, (_, axes) in zip(found, grid, strict=True) if each.clusters]
+    if with_clusters:
+        with_clusters[-1].set_xlabel("traces in a cluster")
+    return figure
+
+
+def draw_series(series: Series) -> Figure:
+    """Accuracy with its interval, and what is saved, along one setting."""
+    figure = Figure(figsize=(9, 3.8), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    places = range(len(series.values))
+    accuracy = [100 * row.accuracy for row in series.rows]
+    left.plot(places, accuracy, "o-", color=PALETTE[0])
+    left.fill_between(
+        places,
+        [100 * row.accuracy_low for row in series.rows],
+        [100 * row.accuracy_high for row in series.rows],
+        color=PALETTE[0],
+        alpha=0.15,
+        label="95 % interval",
+    )
+    left.set_ylabel("accuracy, %")
+    left.legend(fontsize=8)
+    for field, name, colour in (
+        ("saved_before_judge", "before the judge's bill", PALETTE[2]),
+        ("saved", "net", PALETTE[1]),
+    ):
+        points = [(n, getattr(row, field)) for n, row in enumerate(series.rows)]
+        known = [(n, 100 * value) for n, value in points if value is not None]
+        right.plot([n for n, _ in known], [y for _, y in known], "o-", color=colour, label=name)
+    right.axhline(0.0, color=GREY, linewidth=0.7)
+    right.set_ylabel("saved against the dearest vote, %")
+    right.legend(fontsize=8)
+    for axes in (left, right):
+        axes.set_xticks(places, series.values)
+        axes.set_xlabel(f"{series.setting} of {series.policy}".replace("$", ""))
+        axes.grid(alpha=0.3)
+    return figure

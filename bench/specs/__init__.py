@@ -1,0 +1,1 @@
+"""What is measured: policies with their settings, and grids of them."""

@@ -1,0 +1,76 @@
+"""A sweep's grid: policies with lists of settings, in YAML, multiplied out.
+
+```
+policies:
+  - adaptive-consistency
+  - cons: {traces: [1, 4, 16]}
+  - deepprune: {tau: [0.25, 0.5, 0.75], survivors: [10, 20]}
+```
+"""
+
+import itertools
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from orchestrator.config.explain import explain
+from orchestrator.config.load import read_yaml
+from orchestrator.errors import ConfigError
+
+__all__ = ["Grid", "policies_of", "read_grid"]
+
+Value = str | int | float | bool
+Axes = dict[str, Value | list[Value]]
+
+
+class Grid(BaseModel):
+    """A whole sweep; the other keys are the flags of `deepprune-bench run`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    policies: list[str | dict[str, Axes]] = Field(min_length=1)
+    max_traces: int = Field(default=128, ge=1)
+    resamples: int = Field(default=20, ge=1)
+    seed: int = Field(default=0, ge=0)
+    judge_auroc: float | Literal["perfect"] = 0.71
+    checkpoint_tokens: int | None = Field(default=None, ge=1)
+
+
+def read_grid(path: Path) -> Grid:
+    """The grid in a file.
+
+    Raises:
+        ConfigError: the file cannot be read or is no grid.
+    """
+    content = read_yaml(path)
+    if not isinstance(content, Mapping):
+        raise ConfigError(f"{path} must hold policies: [NAME].")
+    try:
+        return Grid.model_validate(content)
+    except ValidationError as error:
+        raise ConfigError(explain(error, Grid, {}, str(path))) from error
+
+
+def policies_of(grid: Grid) -> list[str]:
+    """Every policy of the grid, as `deepprune-bench run --policy` takes it, without repetition."""
+    names: list[str] = []
+    for entry in grid.policies:
+        if isinstance(entry, str):
+            names.append(entry)
+        else:
+            for name, axes in entry.items():
+                names.extend(_points(name, axes))
+    return list(dict.fromkeys(names))
+
+
+def _points(name: str, axes: Mapping[str, Any]) -> Iterator[str]:
+    """The policy at every combination of its settings; `traces` becomes @N."""
+    values = [value if isinstance(value, list) else [value] for value in axes.values()]
+    for point in itertools.product(*values):
+        settings = dict(zip(axes, point, strict=True))
+        traces = settings.pop("traces", None)
+        head = name if traces is None else f"{name}@{traces}"
+        options = ",".join(f"{key}={value}" for key, value in settings.items())
+        yield f"{head}:{options}" if options else head

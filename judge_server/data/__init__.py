@@ -1,0 +1,1 @@
+"""From finished traces to labelled pairs of unfinished ones."""

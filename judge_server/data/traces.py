@@ -1,0 +1,247 @@
+"""Finished traces from files and recorded runs, one row each: JSON lines (also .gz), Parquet, run folders.
+
+The rule: a source that cannot be used is refused by name and line, and a row is read when it is wanted, so a
+file may be larger than memory.
+
+Which question a trace belongs to: ids are names that people gave, and a text says what was asked.
+
+The rule: one text under two ids is one question, so that it cannot be in two splits; two texts under one id are
+refused.
+"""
+
+import gzip
+import hashlib
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from orchestrator.core.answer import extract_answer
+from orchestrator.core.events import Fact, Order
+from orchestrator.errors import ConfigError, DatasetError, JournalError
+from orchestrator.journal.journal import JOURNAL_FILE, read_journal
+from orchestrator.report.view import RunView
+
+__all__ = [
+    "QuestionBook",
+    "TraceRow",
+    "fingerprint",
+    "group_by_question",
+    "read_traces",
+    "source_files",
+    "traces_of_facts",
+]
+
+
+_PARQUET_ROWS = 256
+"""Rows that are turned into Python objects at a time."""
+
+
+class TraceRow(msgspec.Struct, frozen=True):
+    """One trace of one question; `answer` is None where the trace was cut before it gave one.
+
+    Traces of one question with the same `answer_class` gave equal answers, if whoever wrote the file is right.
+    """
+
+    question_id: str
+    question: str
+    text: str
+    answer: str | None = None
+    gold: str | None = None
+    model: str = ""
+    answer_class: str | int | None = None
+
+
+class _Line(msgspec.Struct):
+    """A row as it stands in a file: ids and answers may be numbers, and the answer may be left out."""
+
+    question_id: str | int
+    question: str
+    text: str
+    answer: str | int | float | msgspec.UnsetType | None = msgspec.UNSET
+    gold: str | int | float | None = None
+    model: str | None = ""
+    answer_class: str | int | None = None
+    finish_reason: str | None = None
+
+
+def read_traces(path: Path, *, answer_regex: str | None = None) -> Iterator[TraceRow]:
+    """The rows of a file, or of all runs recorded in a folder, in their order; unknown fields are passed over.
+
+    A row without a field `answer` is read for its answer, first by `answer_regex` if that is given.
+
+    Raises:
+        ConfigError: a Parquet file, and pyarrow is not installed.
+        DatasetError: the file cannot be read, or a row is not a trace.
+    """
+    if path.is_dir() or path.name == JOURNAL_FILE:
+        for journal in source_files(path):
+            yield from _recorded(journal)
+    elif path.suffix == ".parquet":
+        yield from (_row(line, answer_regex) for line in _parquet_lines(path))
+    else:
+        yield from (_row(line, answer_regex) for line in _json_lines(path))
+
+
+def source_files(path: Path) -> list[Path]:
+    """The files that `read_traces(path)` reads: all journals in a folder at any depth, or the file itself.
+
+    What lies in a hidden folder was put aside and is not read.
+
+    Raises:
+        DatasetError: the folder holds no journal.
+    """
+    files = [path]
+    if path.is_dir():
+        found = sorted(path.rglob(JOURNAL_FILE))
+        files = [file for file in found if not _is_hidden(file.relative_to(path))]
+    if not files:
+        raise DatasetError(f"{path} holds no {JOURNAL_FILE}; give the folder of a run, or a file.")
+    return files
+
+
+def _is_hidden(path: Path) -> bool:
+    return any(part.startswith(".") for part in path.parts)
+
+
+def traces_of_facts(facts: Iterable[Fact | Order]) -> Iterator[TraceRow]:
+    """The finished traces of one recorded question, in order of their numbers.
+
+    Pruned, stopped and failed traces gave no answer, so they are no material. Answers are in the spelling of
+    their class within the run.
+    """
+    view = RunView.of(facts)
+    if view.run is None:
+        return
+    for _, trace in sorted(view.traces.items()):
+        if trace.ending == "finished":
+            yield TraceRow(
+                question_id=view.run.question_id,
+                question=view.run.question,
+                text=trace.text,
+                answer=trace.answer,
+                gold=view.run.gold,
+                model=view.run.capabilities["model"],
+            )
+
+
+def group_by_question(rows: Iterable[TraceRow]) -> dict[str, list[TraceRow]]:
+    """All traces of each question, in order of first appearance, by the first id of its text.
+
+    Raises DatasetError for two texts under one id.
+    """
+    book = QuestionBook()
+    groups: dict[str, list[TraceRow]] = {}
+    for row in rows:
+        groups.setdefault(book.id_of(row.question_id, row.question), []).append(row)
+    return groups
+
+
+def _recorded(journal: Path) -> Iterator[TraceRow]:
+    try:
+        yield from traces_of_facts(read_journal(journal))
+    except JournalError as error:
+        raise DatasetError(str(error)) from None
+
+
+def _json_lines(path: Path) -> Iterator[_Line]:
+    decoder = msgspec.json.Decoder(_Line)
+    try:
+        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
+            for number, line in enumerate(lines, start=1):
+                if line.strip():
+                    try:
+                        yield decoder.decode(line)
+                    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                        raise _no_trace(f"{path} line {number}", error) from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise _unreadable(path, error) from None
+
+
+def _parquet_lines(path: Path) -> Iterator[_Line]:
+    """The rows of a Parquet file; one row group is in memory at a time."""
+    try:
+        from pyarrow import ArrowException
+        from pyarrow.parquet import ParquetFile
+    except ImportError:
+        raise ConfigError(
+            f"{path} needs pyarrow; install deepprune[judge], or give JSON lines."
+        ) from None
+    try:
+        with ParquetFile(path) as file:
+            known = [name for name in file.schema_arrow.names if name in _Line.__struct_fields__]
+            number = 0
+            for batch in file.iter_batches(batch_size=_PARQUET_ROWS, columns=known):
+                for columns in batch.to_pylist():
+                    number += 1
+                    yield _converted(columns, f"{path} row {number}")
+    except (OSError, UnicodeDecodeError, ArrowException) as error:
+        raise _unreadable(path, error) from None
+
+
+def _converted(columns: dict[str, Any], where: str) -> _Line:
+    try:
+        return msgspec.convert(columns, _Line)
+    except msgspec.ValidationError as error:
+        raise _no_trace(where, error) from None
+
+
+def _row(line: _Line, answer_regex: str | None) -> TraceRow:
+    if line.answer is msgspec.UNSET:
+        finished = line.finish_reason != "length"
+        answer = extract_answer(line.text, regex=answer_regex, finished=finished)
+    else:
+        answer = _text(line.answer)
+    return TraceRow(
+        question_id=str(line.question_id),
+        question=line.question,
+        text=line.text,
+        answer=answer,
+        gold=_text(line.gold),
+        model=line.model or "",
+        answer_class=line.answer_class,
+    )
+
+
+def _text(value: object) -> str | None:
+    """A value as text; None for what stands for no value (a table's missing number is not a number)."""
+    return None if value is None or value != value else str(value)
+
+
+def _no_trace(where: str, error: Exception) -> DatasetError:
+    return DatasetError(f"{where} is not a trace ({error}); mend or remove it.")
+
+
+def _unreadable(path: Path, error: Exception) -> DatasetError:
+    return DatasetError(f"{path} cannot be read ({error}); check the path and the file.")
+
+
+def fingerprint(question_id: str, question: str) -> str:
+    """What stands for a question's text, however it is spaced; for its id if it has no text. 32 hex digits."""
+    text = " ".join(question.split())
+    return hashlib.blake2b((text or question_id).encode(), digest_size=16).hexdigest()
+
+
+class QuestionBook:
+    """The questions met so far, by id and by text."""
+
+    def __init__(self) -> None:
+        self._prints: dict[str, str] = {}
+        self._ids: dict[str, str] = {}
+
+    @property
+    def repeated(self) -> int:
+        """Ids whose text was there already under another id, which stands for both."""
+        return len(self._prints) - len(self._ids)
+
+    def id_of(self, question_id: str, question: str) -> str:
+        """The first id of this text. Raises DatasetError if the id stands for another text already."""
+        found = fingerprint(question_id, question)
+        if self._prints.setdefault(question_id, found) != found:
+            raise DatasetError(
+                f"The traces give two different questions the id '{question_id}'; "
+                "give each question its own."
+            )
+        return self._ids.setdefault(found, question_id)

@@ -1,0 +1,76 @@
+"""Which questions a judge's training never saw, from the record beside its weights.
+
+The rule: where the record lists its test questions, those and no others are test questions; else a question's
+place in the split follows from its id, as it did in training. What training has seen it knows by its text, under
+whatever id.
+"""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from judge_server.data.pairs import Split, split_of
+from judge_server.data.traces import fingerprint
+from orchestrator.errors import ConfigError
+
+__all__ = ["TrainingRecord", "read_record"]
+
+RECORD_FILE = "training.json"
+
+
+@dataclass(frozen=True)
+class TrainingRecord:
+    """What is needed of a judge's training.
+
+    `listed_test` is None where the split follows from the ids alone. `seen` are the fingerprints of the questions
+    that were learned from or chosen by; empty where the record has none.
+    """
+
+    judge: dict[str, Any] | None
+    seed: int
+    validation_share: float
+    test_share: float
+    listed_test: frozenset[str] | None
+    seen: frozenset[str] = frozenset()
+
+    def has_seen(self, question_id: str, question: str) -> bool:
+        """Whether the training is known to have had a question of this text."""
+        return fingerprint(question_id, question) in self.seen
+
+    def side(self, question_id: str) -> Split:
+        """Where training had the question, or would have had it."""
+        if self.listed_test is not None and question_id in self.listed_test:
+            return "test"
+        return split_of(
+            question_id,
+            validation=self.validation_share,
+            test=self.test_share if self.listed_test is None else 0.0,
+            seed=self.seed,
+        )
+
+
+def read_record(folder: Path) -> TrainingRecord | None:
+    """The record of a judge that was trained here; None for any other model.
+
+    Raises ConfigError for a record that cannot be read.
+    """
+    file = folder / RECORD_FILE
+    if not file.is_file():
+        return None
+    try:
+        record = json.loads(file.read_text(encoding="utf-8"))
+        settings, listed = record["settings"], record.get("test_questions")
+        return TrainingRecord(
+            judge=record.get("judge"),
+            seed=settings["seed"],
+            validation_share=settings["validation_share"],
+            test_share=settings["test_share"],
+            listed_test=None if listed is None else frozenset(listed),
+            seen=frozenset(record.get("seen_questions", ())),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ConfigError(
+            f"{file} cannot be read as the record of a training ({error!r}); mend it, or move it away and "
+            "add --split all."
+        ) from None

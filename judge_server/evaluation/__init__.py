@@ -1,0 +1,1 @@
+"""How well judges tell same-answer pairs from the others."""

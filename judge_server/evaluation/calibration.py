@@ -1,0 +1,117 @@
+"""From raw scores to probabilities: a calibration fitted to pairs, to be saved in the judge's YAML.
+
+The rule: whether it helps is said only of questions that it was not fitted to.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import yaml
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import expit, logit
+from sklearn.isotonic import IsotonicRegression
+from sklearn.metrics import log_loss
+from sklearn.model_selection import GroupKFold
+
+from judge_server.metrics import ScoredPairs, expected_calibration_error
+from orchestrator.core.judging import Calibration, Isotonic, JudgeSpec, Temperature
+from orchestrator.errors import DatasetError
+
+__all__ = ["Calibrated", "Method", "calibrate", "fit", "save_spec"]
+
+Method = Literal["temperature", "isotonic"]
+
+FOLDS = 5
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """A calibration with what it was fitted to, and the ECE on other questions before and after it."""
+
+    calibration: Calibration
+    fitted_to: str
+    ece_before: float
+    ece_after: float
+
+
+def calibrate(method: Method, tested: ScoredPairs, validation: ScoredPairs | None) -> Calibrated:
+    """A calibration fitted to the validation questions and tried on the tested ones, all with raw scores.
+
+    Without validation questions it is fitted to all tested pairs, and the ECE after it comes from
+    cross-fitting: each fifth of the questions is calibrated by what was fitted to the others.
+
+    Raises DatasetError if there is one question only.
+    """
+    if validation is not None:
+        calibration = fit(method, validation)
+        fitted_to = f"{len(validation):,} pairs of {_questions(validation)} validation questions"
+        after = _applied(calibration, tested.scores)
+    else:
+        calibration = fit(method, tested)
+        fitted_to = f"all {len(tested):,} pairs of {_questions(tested)} questions; the ECE after it is cross-fitted"
+        after = _cross_fitted(method, tested)
+    return Calibrated(
+        calibration=calibration,
+        fitted_to=fitted_to,
+        ece_before=expected_calibration_error(tested),
+        ece_after=expected_calibration_error(tested.with_scores(after)),
+    )
+
+
+def fit(method: Method, pairs: ScoredPairs) -> Calibration:
+    """The calibration that suits these pairs best."""
+    return _temperature(pairs) if method == "temperature" else _isotonic(pairs)
+
+
+def save_spec(spec: JudgeSpec, file: Path) -> None:
+    """The whole spec as YAML, written elsewhere and then put in the file's place."""
+    text = yaml.safe_dump(
+        spec.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120
+    )
+    temporary = file.with_name(f".{file.name}.part")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(file)
+
+
+def _temperature(pairs: ScoredPairs) -> Temperature:
+    """The temperature with the least log loss (arXiv 1706.04599), between 0.01 and 100."""
+    log_odds = logit(np.clip(pairs.scores, 1e-9, 1.0 - 1e-9))
+
+    def loss(log_temperature: float) -> float:
+        p = expit(log_odds / np.exp(log_temperature))
+        return float(log_loss(pairs.same, p, labels=[False, True]))
+
+    best = minimize_scalar(loss, bounds=(np.log(0.01), np.log(100.0)), method="bounded")
+    return Temperature(temperature=float(np.exp(best.x)))
+
+
+def _isotonic(pairs: ScoredPairs) -> Isotonic:
+    """The rising step function with the least squared error, as a line through its corners."""
+    fitted = IsotonicRegression(y_min=0.0, y_max=1.0).fit(pairs.scores, pairs.same)
+    return Isotonic(
+        scores=tuple(float(score) for score in fitted.X_thresholds_),
+        probabilities=tuple(float(p) for p in fitted.y_thresholds_),
+    )
+
+
+def _cross_fitted(method: Method, pairs: ScoredPairs) -> NDArray[np.float64]:
+    """Scores (pairs,), each calibrated by what was fitted to other questions."""
+    folds = min(FOLDS, _questions(pairs))
+    if folds < 2:
+        raise DatasetError("A calibration needs pairs of at least two questions; give more traces.")
+    calibrated = np.empty(len(pairs))
+    for fitted, left_out in GroupKFold(folds).split(pairs.scores, groups=pairs.questions):
+        calibration = fit(method, pairs.where(fitted))
+        calibrated[left_out] = _applied(calibration, pairs.scores[left_out])
+    return calibrated
+
+
+def _applied(calibration: Calibration, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.array([calibration.apply(float(score)) for score in scores])
+
+
+def _questions(pairs: ScoredPairs) -> int:
+    return len(np.unique(pairs.questions))

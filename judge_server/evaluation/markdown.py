@@ -1,0 +1,181 @@
+"""An evaluation as Markdown: what is printed, and what stands in `report.md`."""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+
+from judge_server.evaluation.evaluate import Evaluation
+from judge_server.evaluation.figures import Figures
+from judge_server.evaluation.measure import Measured
+
+__all__ = ["markdown"]
+
+FIGURE_HEADS = (
+    "pairs",
+    "questions",
+    "same",
+    "AUROC (95 % interval)",
+    "within a question",
+    "TNR@FNR=0.2",
+    "ECE",
+)
+
+
+def markdown(evaluation: Evaluation, plots: Sequence[str] = ()) -> str:
+    """All tables and findings; `plots` are the file names of pictures to show at the end."""
+    measured, tau = evaluation.measured, evaluation.options.manner.tau
+    parts = [
+        f"Pairs of `{evaluation.options.source.name}`, {_origin(evaluation)}.",
+        _figures_table("judge", ((one.name, one.figures) for one in measured)),
+        f"At tau {tau:g} (a pair is merged above it):",
+        _tau_table(measured),
+        f"A threshold for at most {evaluation.options.manner.wrong_merges:.1%} wrong merges:",
+        _advice_table(measured),
+    ]
+    if any(one.swapping for one in measured):
+        parts += ["The same pairs the other way round:", _swapping_table(measured)]
+    if any(len(one.models) > 1 for one in measured):
+        parts += ["By the model that wrote the traces:", _breakdown(measured, "model", "models")]
+    if any(one.truncations for one in measured):
+        parts += ["By where the traces are cut:", _breakdown(measured, "cut", "truncations")]
+    parts += [_findings(measured)]
+    parts += [f"![{name}]({name})" for name in plots]
+    return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _origin(evaluation: Evaluation) -> str:
+    if evaluation.options.is_pairs:
+        return "cut when it was made"
+    counts, short = evaluation.counts, evaluation.options.drawing.short
+    return (
+        f"cut after {evaluation.cut}: of {counts.traces:,} traces {counts.unanswered:,} gave no answer and "
+        f"{counts.ended_before_checkpoint:,} ended before the cut (--short {short}); at most "
+        f"{evaluation.options.drawing.pairs_per_question:,} pairs a question, seed {evaluation.options.drawing.seed}"
+    )
+
+
+def _figures_table(head: str, rows: Iterable[tuple[str, Figures]]) -> str:
+    return _table((head, *FIGURE_HEADS), ((name, *_cells(figures)) for name, figures in rows))
+
+
+def _cells(figures: Figures) -> list[str]:
+    interval = figures.intervals
+    return [
+        f"{figures.pairs:,}",
+        str(figures.questions),
+        _share(figures.same_share),
+        f"{_number(figures.auroc)} ({_range(*interval.auroc)})",
+        f"{_number(figures.auroc_within)} ({_range(*interval.auroc_within)})",
+        f"{_number(figures.tnr_at_fnr20)} ({_range(*interval.tnr_at_fnr20)})",
+        _number(figures.ece),
+    ]
+
+
+def _tau_table(measured: Sequence[Measured]) -> str:
+    heads = ("judge", "TPR", "TNR", "precision", "merged", "pairs/s")
+    return _table(
+        heads,
+        (
+            (
+                one.name,
+                _number(one.at_tau.tpr),
+                _number(one.at_tau.tnr),
+                _number(one.at_tau.precision),
+                _share(one.at_tau.merged),
+                f"{one.pairs_per_second:,.0f}",
+            )
+            for one in measured
+        ),
+    )
+
+
+def _advice_table(measured: Sequence[Measured]) -> str:
+    heads = ("judge", "tau", "wrong merges", "on unseen questions", "FPR", "merged")
+    rows = []
+    for one in measured:
+        advice = one.advice
+        if advice is None:
+            rows.append((one.name, "none does it", "", "", "", ""))
+        else:
+            rows.append(
+                (
+                    one.name,
+                    _number(advice.tau),
+                    f"{_share(advice.wrong)} ({_range(*advice.interval)})",
+                    _share(advice.wrong_unseen),
+                    _number(advice.fpr),
+                    _share(advice.merged),
+                )
+            )
+    return _table(heads, rows)
+
+
+def _swapping_table(measured: Sequence[Measured]) -> str:
+    heads = (
+        "judge",
+        "mean difference",
+        "verdicts that flip",
+        "mean score",
+        "AUROC",
+        "AUROC swapped",
+    )
+    return _table(
+        heads,
+        (
+            (
+                one.name,
+                _number(swapped.mean_difference),
+                _share(swapped.flips),
+                f"{_number(swapped.mean_score)} and {_number(swapped.mean_score_swapped)}",
+                _number(swapped.auroc),
+                _number(swapped.auroc_swapped),
+            )
+            for one in measured
+            if (swapped := one.swapping) is not None
+        ),
+    )
+
+
+def _breakdown(measured: Sequence[Measured], head: str, field: str) -> str:
+    def parts(one: Measured) -> Mapping[str, Figures]:
+        found: Mapping[str, Figures] = getattr(one, field)
+        return found
+
+    rows = (
+        (one.name, part, *_cells(figures))
+        for one in measured
+        for part, figures in parts(one).items()
+    )
+    return _table(("judge", head, *FIGURE_HEADS), rows)
+
+
+def _findings(measured: Sequence[Measured]) -> str:
+    lines = [f"- {one.name}: {finding}" for one in measured for finding in one.findings]
+    for one in measured:
+        if (new := one.calibrated) is not None:
+            lines.append(
+                f"- {one.name}: calibration by {new.calibration.method}, fitted to {new.fitted_to}, takes the ECE of the raw "
+                f"scores from {_number(new.ece_before)} to {_number(new.ece_after)}."
+            )
+    return "\n".join(lines)
+
+
+def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join("| " + " | ".join(_plain(cell) for cell in line) + " |" for line in lines)
+
+
+def _plain(cell: str) -> str:
+    """A cell that cannot break the table."""
+    return " ".join(cell.replace("|", "/").split())
+
+
+def _number(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.3f}"
+
+
+def _share(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.1%}"
+
+
+def _range(low: float, high: float) -> str:
+    return f"{_number(low)} to {_number(high)}"

@@ -1,0 +1,85 @@
+"""Pictures of an evaluation, each as PNG and SVG.
+
+The rule: a picture shows what a table says; nothing is computed here that is not in the report.
+"""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from sklearn.metrics import roc_curve
+
+from judge_server.evaluation.measure import Measured
+
+__all__ = ["PLOTS", "write_plots"]
+
+PLOTS = ("roc", "reliability", "scores")
+FORMATS = ("png", "svg")
+
+
+def write_plots(folder: Path, measured: Sequence[Measured]) -> None:
+    """`roc.png` and so on; the same figures give the same files."""
+    draw: dict[str, Callable[[Axes, Measured], None]] = {
+        "roc": _roc,
+        "reliability": _reliability,
+        "scores": _scores,
+    }
+    for name in PLOTS:
+        _save(_drawn(measured, draw[name]), folder / name)
+
+
+def _drawn(measured: Sequence[Measured], draw: Callable[[Axes, Measured], None]) -> Figure:
+    """One small picture for each judge, side by side."""
+    figure = Figure(figsize=(4.0 * len(measured), 4.0), layout="constrained")
+    for axes, one in zip(
+        figure.subplots(1, len(measured), squeeze=False)[0], measured, strict=True
+    ):
+        axes.set_title(one.name, fontsize="small", parse_math=False, wrap=True)
+        draw(axes, one)
+    return figure
+
+
+def _roc(axes: Axes, one: Measured) -> None:
+    fpr, tpr, _ = roc_curve(one.scored.same, one.scored.scores)
+    intervals = one.figures.intervals
+    axes.fill_between(intervals.fpr, *intervals.roc, alpha=0.25, linewidth=0.0)
+    axes.plot(fpr, tpr, label=f"AUROC {one.figures.auroc:.3f}")
+    axes.plot([0.0, 1.0], [0.0, 1.0], color="grey", linewidth=0.7)
+    axes.axhline(0.8, color="grey", linewidth=0.7, linestyle=":")
+    axes.set(
+        xlabel="FPR (different, merged)", ylabel="TPR (same, merged)", xlim=(0, 1), ylim=(0, 1)
+    )
+    axes.legend(loc="lower right", fontsize="small")
+
+
+def _reliability(axes: Axes, one: Measured) -> None:
+    scores = [part.mean_score for part in one.reliability]
+    shares = [part.same_share for part in one.reliability]
+    sizes = [4.0 + 200.0 * part.pairs / one.figures.pairs for part in one.reliability]
+    axes.plot([0.0, 1.0], [0.0, 1.0], color="grey", linewidth=0.7)
+    axes.plot(scores, shares, linewidth=0.7, clip_on=False)
+    axes.scatter(scores, shares, s=sizes, clip_on=False, label=f"ECE {one.figures.ece:.3f}")
+    axes.set(
+        xlabel="mean score of a bin", ylabel="share with the same answer", xlim=(0, 1), ylim=(0, 1)
+    )
+    axes.legend(loc="lower right", fontsize="small", markerscale=0.4)
+
+
+def _scores(axes: Axes, one: Measured) -> None:
+    edges = np.linspace(0.0, 1.0, 31).tolist()
+    for same, label in ((True, "same answer"), (False, "different answers")):
+        scores = one.scored.scores[one.scored.same == same]
+        axes.hist(scores, edges, density=True, alpha=0.5, label=label)
+    axes.axvline(one.at_tau.tau, color="grey", linewidth=0.7, linestyle=":")
+    axes.set(xlabel="score", ylabel="density of pairs", xlim=(0, 1))
+    axes.legend(loc="best", fontsize="small")
+
+
+def _save(figure: Figure, stem: Path) -> None:
+    with mpl.rc_context({"svg.hashsalt": "deepprune"}):
+        for suffix in FORMATS:
+            metadata = {"Date": None} if suffix == "svg" else None
+            figure.savefig(stem.with_suffix(f".{suffix}"), dpi=120, metadata=metadata)

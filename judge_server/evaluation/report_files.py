@@ -1,0 +1,117 @@
+"""The files of an evaluation: `report.md`, `report.json`, `scores.jsonl` and the pictures.
+
+The rule: they are written to a folder beside the wanted one and moved in when all are complete.
+"""
+
+import hashlib
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from judge_server.data.traces import source_files
+from judge_server.evaluation.evaluate import Evaluation
+from judge_server.evaluation.figures import Figures, rounded
+from judge_server.evaluation.markdown import markdown
+from judge_server.evaluation.measure import Measured
+from judge_server.evaluation.plots import PLOTS, write_plots
+
+__all__ = ["write_report"]
+
+
+def write_report(evaluation: Evaluation, out: Path) -> None:
+    """All files; those of an earlier evaluation in the same folder are replaced."""
+    out.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out, prefix=".report-") as name:
+        folder = Path(name)
+        write_plots(folder, evaluation.measured)
+        pictures = [f"{plot}.svg" for plot in PLOTS]
+        (folder / "report.md").write_text(
+            f"# Judges\n\n{markdown(evaluation, pictures)}", encoding="utf-8"
+        )
+        report = json.dumps(_report(evaluation), indent=2, allow_nan=False)
+        (folder / "report.json").write_text(f"{report}\n", encoding="utf-8")
+        with (folder / "scores.jsonl").open("w", encoding="utf-8") as lines:
+            lines.writelines(_score_lines(evaluation))
+        for file in sorted(folder.iterdir()):
+            file.replace(out / file.name)
+
+
+def _report(evaluation: Evaluation) -> dict[str, Any]:
+    options = evaluation.options
+    return {
+        "schema": 1,
+        "source": options.source.name,
+        "sha256": _digest(options.source),
+        "cut": str(evaluation.cut),
+        "split": options.split,
+        "seed": options.drawing.seed,
+        "symmetric": options.manner.symmetric,
+        "counts": evaluation.counts.as_dict(),
+        "judges": [_judge(one) for one in evaluation.measured],
+    }
+
+
+def _digest(source: Path) -> str:
+    """The SHA-256 of the file, or of all journals of a folder of runs, one after the other."""
+    digest = hashlib.sha256()
+    for file in source_files(source):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _judge(one: Measured) -> dict[str, Any]:
+    advice, new = one.advice, one.calibrated
+    return {
+        "judge": one.name,
+        **_figures(one.figures),
+        "pairs_per_second": rounded(one.pairs_per_second),
+        "at_tau": _numbers(one.at_tau),
+        "advice": None if advice is None else _numbers(advice),
+        "swapping": None if one.swapping is None else _numbers(one.swapping),
+        "reliability": [_numbers(part) for part in one.reliability],
+        "models": {model: _figures(figures) for model, figures in one.models.items()},
+        "truncations": {cut: _figures(figures) for cut, figures in one.truncations.items()},
+        "calibration": None
+        if new is None
+        else {
+            **new.calibration.model_dump(mode="json"),
+            "fitted_to": new.fitted_to,
+            "ece_before": rounded(new.ece_before),
+            "ece_after": rounded(new.ece_after),
+        },
+        "findings": one.findings,
+    }
+
+
+def _figures(figures: Figures) -> dict[str, Any]:
+    return figures.line() | figures.other_intervals()
+
+
+def _numbers(named: Any) -> dict[str, Any]:
+    """A named tuple of numbers, also nested, as JSON."""
+    return {
+        name: rounded(value) if isinstance(value, float | int) else _numbers(value)
+        for name, value in named._asdict().items()
+    }
+
+
+def _score_lines(evaluation: Evaluation) -> Iterator[str]:
+    """One line a pair: its question, model, traces and label, and each judge's score, as asked and swapped."""
+    for number, pair in enumerate(evaluation.pairs):
+        scores = {
+            one.name: {
+                "score": round(float(one.scored.scores[number]), 6),
+                "swapped": None if one.swapped is None else round(float(one.swapped[number]), 6),
+            }
+            for one in evaluation.measured
+        }
+        line = {
+            "question_id": pair.question_id,
+            "model": pair.model,
+            "traces": pair.traces,
+            "same": pair.same,
+            "judges": scores,
+        }
+        yield json.dumps(line, ensure_ascii=False) + "\n"

@@ -1,0 +1,1 @@
+"""Judges as networks: the prompt as token ids, the score as label logits."""

@@ -1,0 +1,1 @@
+"""A judge served by vLLM on this machine."""

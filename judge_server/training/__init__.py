@@ -1,0 +1,1 @@
+"""A judge's training, from settings to published weights."""

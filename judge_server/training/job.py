@@ -1,0 +1,62 @@
+"""What is to be trained, and all that decides its weights, by value: settings, and hashes of what is read."""
+
+import hashlib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from judge_server.models.load import hub_commit
+from judge_server.training.data import Fold, Source
+from judge_server.training.settings import TrainSettings
+from orchestrator.core.judging import JudgeSpec
+
+__all__ = ["Job"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A training: of which judge, by which settings, from what, and where to.
+
+    `init` is a model folder or a model's name on the hub. `checkpoint_steps` None keeps the state at the end of
+    each epoch only. `command` is for the model card.
+    """
+
+    spec: JudgeSpec
+    settings: TrainSettings
+    source: Source
+    fold: Fold | None = None
+    init: str
+    out: Path
+    resume: bool = False
+    checkpoint_steps: int | None = None
+    command: str = ""
+
+    def identity(self) -> dict[str, Any]:
+        """All that decides the weights, as JSON; a training that goes on must have the same.
+
+        Raises DatasetError or ConfigError for a file that cannot be read.
+        """
+        return {
+            "judge": self.spec.model_dump(mode="json"),
+            "settings": self.settings.model_dump(mode="json"),
+            "fold": None if self.fold is None else asdict(self.fold),
+            "tokenizer": None
+            if self.source.tokenizer is None
+            else self.source.tokenizer.as_posix(),
+            "data_sha256": [_hash_file(file) for file in self.source.files],
+            "init_version": _weights_version(self.init),
+        }
+
+
+def _weights_version(init: str) -> str | None:
+    """The SHA-256 of a folder's weights (of several files: over theirs), or the hub's commit."""
+    folder = Path(init)
+    if not folder.is_dir():
+        return hub_commit(init)
+    hashes = [_hash_file(file) for file in sorted(folder.glob("*.safetensors"))]
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
+
+
+def _hash_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,159 @@
+"""A judge that learns: one step of the optimiser over a step's batches, on as many processes as there are.
+
+The rule: a step's loss is a mean over its pairs, wherever they are computed, and dropout depends on the batch
+alone; so the number of processes changes nothing but rounding.
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+from transformers import get_cosine_schedule_with_warmup
+
+from judge_server.data.pairs import Pair
+from judge_server.models.base import LocalJudge
+from judge_server.models.packing import Pack, make_batches
+from judge_server.training.loss import focal_loss, ranking_loss
+from judge_server.training.schedule import Batches, Part, Plan, deal, make_plan
+from judge_server.training.settings import TrainSettings
+
+__all__ = ["Learner"]
+
+
+class _Losses(NamedTuple):
+    """`total` is what is minimised, `focal` the part of it that is reported; means over a batch's pairs."""
+
+    total: Tensor
+    focal: Tensor
+
+
+class Learner:
+    """The judge with its optimiser, prepared for the accelerator's device and processes.
+
+    Args:
+        judge: on the CPU; what needs no gradient does not learn.
+        pairs: all that are shown in an epoch.
+
+    Raises:
+        ConfigError: a pair is longer than the judge's context.
+    """
+
+    def __init__(
+        self,
+        accelerator: Accelerator,
+        judge: LocalJudge,
+        settings: TrainSettings,
+        pairs: Sequence[Pair],
+    ) -> None:
+        self._accelerator = accelerator
+        self._judge = judge
+        self._settings = settings
+        packs = self._packs(pairs)
+        self.tokens = sum(pack.tokens for pack in packs)
+        questions = _number_questions(pairs)
+        self.plan: Plan = make_plan(packs, questions, settings)
+        self._same = torch.tensor([pair.same for pair in pairs], device=accelerator.device)
+        self._questions = torch.tensor(questions, device=accelerator.device)
+
+        optimiser = torch.optim.AdamW(
+            [weight for weight in judge.network.parameters() if weight.requires_grad],
+            lr=settings.learning_rate,
+            betas=(settings.adam_beta1, settings.adam_beta2),
+            eps=settings.adam_epsilon,
+            weight_decay=settings.weight_decay,
+            fused=True,
+        )
+        warmup = math.ceil(settings.warmup_share * self.plan.steps)
+        self.schedule = get_cosine_schedule_with_warmup(optimiser, warmup, self.plan.steps)
+        self._network, self._optimiser = accelerator.prepare(judge.network, optimiser)
+        self._rounds = math.ceil(settings.batches_per_step / accelerator.num_processes)
+        accelerator.gradient_accumulation_steps = self._rounds
+
+    @property
+    def learning_rate(self) -> float:
+        """That of the next step."""
+        return float(self.schedule.get_last_lr()[0])
+
+    def step(self, number: int, batches: Batches) -> float:
+        """Takes one step (the `number`-th of all); returns its focal loss, a mean over all its pairs."""
+        accelerator, settings = self._accelerator, self._settings
+        self._network.train()
+        total = torch.zeros((), device=accelerator.device)
+        for part in self._deal(batches, self._rounds):
+            torch.manual_seed(settings.seed + number * settings.batches_per_step + part.place)
+            with accelerator.accumulate(self._network):
+                losses = self._losses(part)
+                # accelerate takes the mean over rounds and processes; the step's loss is their sum
+                share = part.share * self._rounds * accelerator.num_processes
+                accelerator.backward(losses.total * share)
+                if accelerator.sync_gradients:
+                    accelerator.clip_grad_norm_(self._network.parameters(), settings.gradient_clip)
+                self._optimiser.step()
+                self._optimiser.zero_grad()
+            total += losses.focal.detach() * part.share
+        self.schedule.step()
+        return float(accelerator.reduce(total, "sum"))
+
+    @torch.no_grad()
+    def scores(self, pairs: Sequence[Pair]) -> list[float]:
+        """p(identical) of each pair as the judge is now; the processes share the work, and all get all scores.
+
+        Raises ConfigError for a pair longer than the judge's context.
+        """
+        self._network.eval()
+        batches = make_batches(
+            self._packs(pairs),
+            tokens=self._settings.batch_tokens,
+            pairs=self._settings.batch_pairs,
+        )
+        scores = torch.zeros(len(pairs), device=self._accelerator.device)
+        for part in self._deal(batches, math.ceil(len(batches) / self._accelerator.num_processes)):
+            batch = self._judge.collate(part.packs).to(self._accelerator.device)
+            logits = self._network(batch).logits  # (pairs of the batch, 2)
+            if part.share:
+                scores[batch.pairs] = logits.float().softmax(-1)[:, 0]
+        summed: list[float] = self._accelerator.reduce(scores, "sum").tolist()
+        return summed
+
+    def weights(self) -> dict[str, Tensor]:
+        """The weights that learn, whole, by their names in the judge's network; all processes ask together."""
+        network = self._accelerator.unwrap_model(self._network)
+        names = [name for name, weight in network.named_parameters() if weight.requires_grad]
+        state = self._accelerator.get_state_dict(self._network)
+        return {name: state[name] for name in names if name in state}
+
+    def _losses(self, part: Part) -> _Losses:
+        settings = self._settings
+        batch = self._judge.collate(part.packs).to(self._accelerator.device)
+        asked = {"reading": True} if settings.reading_weight else {}
+        judgement = self._network(batch, **asked)
+        same = self._same[batch.pairs]
+        focal = focal_loss(judgement.logits, same, gamma=settings.gamma, alpha=settings.alpha)
+        total = focal
+        if settings.reading_weight:
+            total = total + settings.reading_weight * judgement.reading
+        if settings.ranking_weight:
+            ranking = ranking_loss(judgement.logits, same, self._questions[batch.pairs])
+            total = total + settings.ranking_weight * ranking
+        return _Losses(total, focal)
+
+    def _packs(self, pairs: Sequence[Pair]) -> list[Pack]:
+        settings = self._settings
+        return self._judge.packs(pairs, longest=settings.pack_tokens if settings.packing else None)
+
+    def _deal(self, batches: Batches, rounds: int) -> list[Part]:
+        return deal(
+            batches,
+            rounds=rounds,
+            processes=self._accelerator.num_processes,
+            process=self._accelerator.process_index,
+        )
+
+
+def _number_questions(pairs: Sequence[Pair]) -> list[int]:
+    """The number of each pair's question."""
+    numbers: dict[str, int] = {}
+    return [numbers.setdefault(pair.question_id, len(numbers)) for pair in pairs]

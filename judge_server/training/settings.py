@@ -1,0 +1,102 @@
+"""The settings of one training, read from YAML beside the judge's own (`configs/judges/NAME-train.yaml`).
+
+The rule: what decides the weights stands here and is recorded; what does not (where to write, how often to
+save) is a flag of the command.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from orchestrator.config.explain import explain, leaves, unknown_key
+from orchestrator.config.load import from_file, from_set, nest
+from orchestrator.errors import ConfigError
+
+__all__ = ["TrainSettings", "read_train_settings"]
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class TrainSettings(BaseModel):
+    """Everything that decides the weights beside the data, the first weights and the JudgeSpec.
+
+    A *batch* is what one device computes at once, and a step takes `batches_per_step` of them, however
+    many devices share them: so the number of processes never changes the result.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    seed: int = Field(0, ge=0)
+
+    validation_share: Share = Field(0.07, description="questions that choose the best epoch")
+    test_share: Share = Field(0.18, description="questions that only evaluation sees")
+    pairs_per_question: int = Field(300, ge=1)
+    keep_trivial: bool = Field(
+        False, description="also pairs in which a segment already shows an answer"
+    )
+    both_orders: bool = True
+    oversample: int = Field(2, ge=1, description="times that a pair of the rarer class is shown")
+
+    gamma: float = Field(2.0, ge=0.0)
+    alpha: Share = 0.5
+    reading_weight: float = Field(
+        0.0,
+        ge=0.0,
+        description="weight of the language-model loss on members, beside the focal loss",
+    )
+    ranking_weight: float = Field(
+        0.0,
+        ge=0.0,
+        description="weight of the loss that ranks pairs within a question, beside the focal loss",
+    )
+
+    epochs: int = Field(3, ge=1)
+    learning_rate: float = Field(1e-5, gt=0.0)
+    warmup_share: Share = 0.1
+    adam_beta1: float = Field(0.9, ge=0.0, lt=1.0)
+    adam_beta2: float = Field(0.999, ge=0.0, lt=1.0)
+    adam_epsilon: float = Field(1e-8, gt=0.0)
+    weight_decay: float = Field(0.0, ge=0.0)
+    gradient_clip: float = Field(1.0, gt=0.0)
+
+    packing: bool = Field(
+        True,
+        description="compute the members of one new trace behind one copy of it (language models)",
+    )
+    pack_tokens: int = Field(1_536, ge=1, description="longest pack of pairs that share a query")
+    batch_tokens: int = Field(8_192, ge=1, description="padded tokens in one batch, or one pack")
+    batch_pairs: int | None = Field(None, ge=1, description="pairs in one batch, or one pack")
+    batches_per_step: int = Field(1, ge=1, description="over all devices together")
+
+    lora_rank: int = Field(0, ge=0, description="0 trains all weights")
+    lora_alpha: int = Field(32, ge=1)
+    lora_targets: tuple[str, ...] = Field(
+        (), description="names of the layers that get an adapter; empty: all linear ones"
+    )
+    gradient_checkpointing: bool = Field(
+        False, description="compute activations twice instead of keeping them"
+    )
+    compile: bool = Field(
+        False, description="compile the model first: minutes once, then faster steps"
+    )
+    bf16: bool = Field(True, description="autocast matrix products to bfloat16")
+
+
+def read_train_settings(path: Path, assignments: Sequence[str] = ()) -> TrainSettings:
+    """The training settings in a YAML file, and over them texts such as "gamma=0".
+
+    Raises:
+        ConfigError: the file cannot be read, or a setting is unknown or wrong.
+    """
+    tree = leaves(TrainSettings)
+    given = [*from_file(path), *from_set(assignments, tree)]
+    for assigned in given:
+        if assigned.path not in tree:
+            raise ConfigError(unknown_key(assigned.path, assigned.origin, tree))
+    try:
+        return TrainSettings.model_validate(nest({item.path: item.value for item in given}))
+    except ValidationError as error:
+        origins = {item.path: item.origin for item in given}
+        raise ConfigError(explain(error, TrainSettings, origins, str(path))) from None

@@ -1,0 +1,202 @@
+"""Makes a judge from a model and pairs of traces: `deepprune-judge train`. Read it from top to bottom.
+
+The recipe is that of arXiv 2510.08483: pairs of truncated traces, labels by answer equality, focal loss on
+the label tokens, the rarer class twice. Test questions are not touched here; `deepprune-judge evaluate` finds
+them from what is saved beside the weights.
+
+The rule: the weights depend on the settings, the pairs and the first weights, not on the number of processes
+(up to rounding) and not on how often the training was stopped and resumed.
+"""
+
+import json
+import logging
+import math
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict
+
+import torch
+import transformers
+from accelerate import Accelerator
+from accelerate.utils import is_bf16_available
+
+from judge_server.data.labels import UNDECIDED
+from judge_server.data.pairs import Pair
+from judge_server.metrics import ScoredPairs, auroc, auroc_within
+from judge_server.models.base import LocalJudge
+from judge_server.models.load import load_judge
+from judge_server.training.data import TrainingData, read_training_data
+from judge_server.training.export import publish, write_weights
+from judge_server.training.job import Job
+from judge_server.training.learner import Learner
+from judge_server.training.lora import add_adapters
+from judge_server.training.model_card import model_card
+from judge_server.training.progress import TrainingProgress
+from judge_server.training.state import Checkpoints, EpochResult, TrainState
+from orchestrator.errors import ConfigError
+
+__all__ = ["train"]
+
+logging.getLogger("accelerate.utils.other").setLevel(logging.ERROR)  # tied weights are kept once
+
+
+def train(job: Job) -> None:
+    """The stages in order; every process of a training goes through them.
+
+    Raises:
+        ConfigError: a setting, the model or the folder does not fit.
+        DatasetError: the data cannot be used.
+    """
+    if job.resume and is_finished(job):
+        print(f"{job.out} holds a finished judge; there is nothing to resume.", file=sys.stderr)
+        return
+
+    # 1. Pairs: one set to learn from, one that chooses the best epoch.
+    data = read_training_data(job.source, job.spec, job.settings, job.fold)
+    shown = data.shown(job.settings)
+    checkpoints = Checkpoints(job.out, job.identity())
+    checkpoints.check(resume=job.resume)
+
+    # 2. The judge and how it learns. Nothing has been written when all that can be wrong has been found.
+    accelerator = make_accelerator(job)
+    judge = load_first_weights(job)
+    judge.packs(data.validation, longest=None)  # none of them is too long
+    learner = Learner(accelerator, judge, job.settings, shown)
+    plan = learner.plan
+
+    # 3. The beginning, or where the training was stopped.
+    state = TrainState()
+    accelerator.register_for_checkpointing(learner.schedule, state)
+    start_or_resume(accelerator, checkpoints, state)
+
+    # 4. Epochs; the weights with the best validation AUROC are kept.
+    with make_progress(accelerator, plan.steps, state) as progress:
+        progress.say(
+            f"{len(data.learned):,} pairs to learn from, {len(data.validation):,} to choose by; "
+            f"{len(shown):,} shown an epoch, {learner.tokens:,} tokens"
+        )
+        if data.undecided:
+            progress.say(f"{data.undecided:,} pairs left out: {UNDECIDED}.")
+        for epoch in range(len(state.epochs), job.settings.epochs):
+            for number, batches in plan.left(epoch, done=state.steps):
+                began = time.monotonic()
+                rate, loss = learner.learning_rate, learner.step(number, batches)
+                progress.step(loss)
+                accelerator.log({"loss": loss, "learning_rate": rate}, step=number)
+                state.count(progress.loss, time.monotonic() - began)
+                is_due = job.checkpoint_steps and number % job.checkpoint_steps == 0
+                if is_due and number != plan.end(epoch):
+                    checkpoints.save(accelerator, number)
+            state.epochs.append(judge_epoch(learner, data.validation, state.loss))
+            report_epoch(accelerator, progress, state)
+            weights = learner.weights()
+            if accelerator.is_main_process and state.best_epoch == epoch + 1:
+                checkpoints.save_best(weights)
+            checkpoints.save(accelerator, state.steps)
+
+    # 5. The finished judge, with what made it beside it.
+    accelerator.end_training()
+    if accelerator.is_main_process:
+        finish(job, data, checkpoints, state)
+
+
+def is_finished(job: Job) -> bool:
+    """Whether a training has ended in this folder."""
+    return (job.out / "training.json").is_file() and not (job.out / "checkpoint").is_dir()
+
+
+def make_accelerator(job: Job) -> Accelerator:
+    """Device, processes and precision, as `accelerate launch` or this machine has them."""
+    if job.settings.bf16 and not is_bf16_available():
+        raise ConfigError("This device has no bfloat16; add --set bf16=false.")
+    return Accelerator(
+        mixed_precision="bf16" if job.settings.bf16 else "no",
+        log_with="tensorboard",
+        project_dir=job.out,
+    )
+
+
+def load_first_weights(job: Job) -> LocalJudge:
+    """The judge to begin with, on the CPU: all of it learns, or its adapters do and the rest is read only."""
+    settings = job.settings
+    torch.manual_seed(settings.seed)
+    is_frozen = settings.lora_rank > 0
+    dtype = torch.bfloat16 if is_frozen and settings.bf16 else torch.float32
+    cpu = torch.device("cpu")
+    judge = load_judge(job.init, job.spec, new_head=True, dtype=dtype, device=cpu)
+    if is_frozen:
+        add_adapters(judge, settings)
+    if settings.gradient_checkpointing:
+        judge.model.gradient_checkpointing_enable({"use_reentrant": False})
+    if settings.compile:
+        judge.compile()
+    return judge
+
+
+def start_or_resume(accelerator: Accelerator, checkpoints: Checkpoints, state: TrainState) -> None:
+    """Makes the folder or brings back the state in it, and opens the logs where that state stands."""
+    accelerator.wait_for_everyone()  # all have seen that the folder is free
+    if accelerator.is_main_process:
+        checkpoints.begin()
+    accelerator.wait_for_everyone()
+    checkpoints.load(accelerator)
+    accelerator.init_trackers("logs", init_kwargs={"tensorboard": {"purge_step": state.steps + 1}})
+
+
+def make_progress(accelerator: Accelerator, steps: int, state: TrainState) -> TrainingProgress:
+    """Shown by the first process only."""
+    is_shown = accelerator.is_main_process
+    return TrainingProgress(
+        sys.stderr, steps=steps, done=state.steps, loss=state.loss, quiet=not is_shown
+    )
+
+
+def judge_epoch(learner: Learner, pairs: Sequence[Pair], loss: float) -> EpochResult:
+    """The loss at an epoch's end, and the AUROCs on the validation pairs if there are any."""
+    if not pairs:
+        return EpochResult(loss)
+    scored = ScoredPairs.of(
+        [pair.question_id for pair in pairs],
+        [pair.same for pair in pairs],
+        learner.scores(pairs),
+    )
+    within = auroc_within(scored)
+    return EpochResult(loss, auroc(scored), None if math.isnan(within) else within)
+
+
+def report_epoch(accelerator: Accelerator, progress: TrainingProgress, state: TrainState) -> None:
+    """The last epoch's result, on stderr and in the logs."""
+    result = state.epochs[-1]
+    aurocs = {"auroc": result.auroc, "auroc_within": result.auroc_within}
+    known = {name: value for name, value in aurocs.items() if value is not None}
+    figures = {"loss": result.loss, **known}
+    shown = " ".join(f"{name} {value:.5f}" for name, value in figures.items())
+    progress.say(f"epoch {len(state.epochs)}: {shown}")
+    accelerator.log({f"validation/{name}": v for name, v in known.items()}, step=state.steps)
+
+
+def finish(job: Job, data: TrainingData, checkpoints: Checkpoints, state: TrainState) -> None:
+    """Writes the judge with its record and its card, and takes the checkpoint away."""
+    spec = job.spec.model_copy(update={"model": job.out.as_posix()})
+    record = job.identity() | {
+        "judge": spec.model_dump(mode="json"),
+        "init": job.init,
+        "data": {"files": [file.name for file in job.source.files]} | data.summary(),
+        "epochs": [asdict(epoch) for epoch in state.epochs],
+        "best_epoch": state.best_epoch,
+        "steps": state.steps,
+        "minutes": round(state.seconds / 60, 1),
+        "command": job.command,
+        "torch": torch.__version__,
+        "transformers": transformers.__version__,
+        "seen_questions": data.seen_questions(),
+    }
+    if job.fold is not None:
+        record["test_questions"] = data.test_questions
+    folder = checkpoints.room_for_result()
+    write_weights(folder, job.init, spec, job.settings, checkpoints.load_best())
+    (folder / "training.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    (folder / "README.md").write_text(model_card(record), encoding="utf-8")
+    publish(folder, job.out)
+    checkpoints.remove()

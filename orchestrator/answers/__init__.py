@@ -1,0 +1,1 @@
+"""Which answers are equal, decided outside the event loop."""

@@ -1,0 +1,230 @@
+"""`deepprune-orchestrate`: flags to a job, errors to one sentence and an exit code.
+
+The rule: nothing heavy is imported before the flags are read, so `--help` answers at once.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator import __version__
+from orchestrator.errors import ConfigError, DeepPruneError
+
+if TYPE_CHECKING:
+    from orchestrator.questions import Question
+    from orchestrator.session.session import Job
+    from orchestrator.session.state import Show
+    from orchestrator.settings import Settings
+
+__all__ = ["main"]
+
+_EPILOG = """\
+keys:    OPENAI_API_KEY for the reasoner, DEEPPRUNE_JUDGE_API_KEY for the judge, DEEPPRUNE_REWARD_API_KEY for the
+         reward model
+stdout:  the answer (with several questions: id, tab, answer), or JSON with --json
+exit:    0 answered, 1 the run failed, 2 wrong input, 3 a question has no answer, 130 interrupted
+"""
+
+_FLAGS = {
+    "endpoint": "endpoint.urls",
+    "model": "endpoint.model",
+    "judge_endpoint": "judge.url",
+    "judge_model": "judge.model",
+    "judge": "judge.spec",
+    "reward_endpoint": "reward.url",
+    "policy": "policy.name",
+    "traces": "policy.traces",
+    "effort": "policy.effort",
+    "tau": "policy.tau",
+    "min_ballots": "policy.min_ballots",
+    "temperature": "sampling.temperature",
+    "top_p": "sampling.top_p",
+    "max_tokens": "sampling.max_tokens",
+    "concurrency": "run.concurrency",
+    "at_checkpoint": "checkpoint.at",
+    "out": "run.out",
+    "seed": "run.seed",
+}
+"""Each flag is a short name for one setting."""
+
+
+def main(argv: Sequence[str] | None = None, *, show: "Show | None" = None) -> int:
+    """Runs the command; returns the exit code and never shows a traceback for a foreseen error.
+
+    `show` takes the whole terminal to show the run, where there is one and the user wants it.
+    """
+    arguments = _parser().parse_args(argv)
+    try:
+        return _run(arguments, show if _wants_screen(arguments) else None)
+    except DeepPruneError as error:
+        print(f"deepprune-orchestrate: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader of our output has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+
+
+def _run(arguments: argparse.Namespace, show: "Show | None") -> int:
+    import asyncio
+
+    from orchestrator.session.session import orchestrate
+
+    return asyncio.run(orchestrate(_job(arguments), show))
+
+
+def _wants_screen(arguments: argparse.Namespace) -> bool:
+    """Whether a person sits at a terminal that can be drawn on, and has not asked for plain lines."""
+    if arguments.no_tui or arguments.quiet or os.environ.get("TERM", "") in ("", "dumb"):
+        return False
+    if os.environ.get("CI", "").lower() not in ("", "0", "false"):
+        return False
+    return all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
+
+
+def _job(arguments: argparse.Namespace) -> "Job":
+    from orchestrator.runtime.endpoints import Keys
+    from orchestrator.session.session import Job
+
+    return Job(
+        settings=_settings(arguments),
+        questions=_questions(arguments),
+        local=arguments.local,
+        json=arguments.json,
+        quiet=arguments.quiet,
+        keys=Keys.of(os.environ),
+        resume=arguments.resume,
+    )
+
+
+def _settings(arguments: argparse.Namespace) -> "Settings":
+    from orchestrator.config.load import load_settings
+
+    flags = {path: getattr(arguments, flag) for flag, path in _FLAGS.items()}
+    if arguments.resume is not None:
+        from orchestrator.journal.recovery import settings_of
+
+        if arguments.config is not None or arguments.out is not None:
+            raise ConfigError(
+                "--resume goes on with the run's own settings; leave out --config and --out."
+            )
+        return settings_of(
+            arguments.resume,
+            environ=os.environ,
+            assignments=arguments.set,
+            flags=flags,
+            local=arguments.local,
+        )
+    return load_settings(
+        file=arguments.config, environ=os.environ, assignments=arguments.set, flags=flags
+    )
+
+
+def _questions(arguments: argparse.Namespace) -> "list[Question]":
+    """The questions from the argument, stdin, a file or an earlier run; exactly one of these may be given."""
+    from orchestrator.questions import Question, read_questions
+
+    if arguments.resume is not None:
+        from orchestrator.journal.recovery import questions_of
+
+        if arguments.question is not None or arguments.questions is not None:
+            raise ConfigError("--resume goes on with the run's own questions; leave out others.")
+        return questions_of(arguments.resume)
+    if arguments.questions is not None:
+        if arguments.question is not None:
+            raise ConfigError("Give a question or --questions FILE, not both.")
+        return read_questions(arguments.questions)
+    text = sys.stdin.read() if arguments.question == "-" else arguments.question
+    if text is None or not text.strip():
+        return []
+    return [Question(id="1", question=text.strip())]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="deepprune-orchestrate",
+        description="Ask one question many times, stop the traces that will end alike, and vote.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"deepprune {__version__}")
+    _add_input(parser.add_argument_group("question"))
+    _add_servers(parser.add_argument_group("servers"))
+    _add_method(parser.add_argument_group("method"))
+    _add_output(parser.add_argument_group("configuration and output"))
+    return parser
+
+
+def _add_input(group: Any) -> None:
+    group.add_argument("question", nargs="?", help='the question, or "-" to read it from stdin')
+    group.add_argument(
+        "--questions", type=Path, metavar="FILE", help="JSONL, JSON or CSV: id, question, answer"
+    )
+    group.add_argument(
+        "--resume",
+        type=Path,
+        metavar="RUN",
+        help="go on with a run that was killed, from the tokens already paid for; takes the run's own questions and "
+        "settings, only --endpoint, --judge-endpoint, --local and keys may be given anew",
+    )
+
+
+def _add_servers(group: Any) -> None:
+    group.add_argument(
+        "--endpoint",
+        action="append",
+        metavar="URL",
+        help="the reasoner's server, http://HOST:PORT/v1",
+    )
+    group.add_argument("--model", metavar="NAME", help="default: the only one that it serves")
+    group.add_argument("--judge-endpoint", metavar="URL", help="the judge's server")
+    group.add_argument("--judge-model", metavar="NAME", help="default: the only one that it serves")
+    group.add_argument("--judge", metavar="SPEC", help="a name in configs/judges, or a YAML file")
+    group.add_argument(
+        "--reward-endpoint", metavar="URL", help="the reward model's server, for votes by reward"
+    )
+    group.add_argument(
+        "--local",
+        action="store_true",
+        help="the bundled nano models on local vLLM: no GPU, no download",
+    )
+
+
+def _add_method(group: Any) -> None:
+    group.add_argument(
+        "--policy",
+        metavar="NAME",
+        help="auto, deepprune, consensus, pass1 or a baseline; default: auto, or deepprune with --judge-endpoint",
+    )
+    group.add_argument("--effort", metavar="low|medium|high", help="what --policy auto may spend")
+    group.add_argument("--traces", metavar="N", help="traces planned for a question")
+    group.add_argument("--tau", metavar="P", help="similarity above which a trace joins a cluster")
+    group.add_argument("--min-ballots", metavar="N", help="with fewer, the answer is null")
+    group.add_argument("--temperature", metavar="T", help="default: the model's own")
+    group.add_argument("--top-p", metavar="P", help="default: the model's own")
+    group.add_argument("--max-tokens", metavar="N", help="per trace; default: the model's context")
+    group.add_argument("--concurrency", metavar="N", help="streams open at once")
+    group.add_argument(
+        "--at-checkpoint", metavar="pause|run", help="what a trace does while the judge decides"
+    )
+    group.add_argument("--seed", metavar="N", help="for the policy's own draws")
+
+
+def _add_output(group: Any) -> None:
+    group.add_argument("--config", type=Path, metavar="FILE", help="YAML with any of the settings")
+    group.add_argument(
+        "--set", action="append", default=[], metavar="A.B=C", help="one setting; may be repeated"
+    )
+    group.add_argument("--out", metavar="DIR", help="where run folders go; default: runs")
+    group.add_argument("--json", action="store_true", help="one JSON report per question and line")
+    group.add_argument("--no-tui", action="store_true", help="plain progress lines on stderr")
+    group.add_argument("--quiet", action="store_true", help="nothing on stderr but errors")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

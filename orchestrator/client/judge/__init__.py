@@ -1,0 +1,1 @@
+"""The judge's server: pairs of segments in, p(identical) out."""

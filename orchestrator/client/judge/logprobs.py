@@ -1,0 +1,196 @@
+"""Judges asked by logprobs: one token to write, the labels read among the likely ones; any OpenAI-compatible server.
+
+The rule: the labels count, not the token that was written.
+"""
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
+
+import msgspec
+
+from orchestrator.client.endpoint import sdk_json
+from orchestrator.client.judge.protocols import (
+    JudgeServer,
+    Verdicts,
+    all_of,
+    check_length,
+    verdicts,
+)
+from orchestrator.client.reasoner.sse import Usage
+from orchestrator.core.judging import PairPrompt, probability_identical
+from orchestrator.errors import EndpointRejected, JudgeError
+
+__all__ = ["ChatLogprobs", "ChatLogprobsWithoutThinking", "CompletionsLogprobs", "label_logprobs"]
+
+LEAST_LOGPROB = -9999.0
+"""vLLM writes this for minus infinity, which JSON lacks."""
+
+
+class _TopByText(msgspec.Struct):
+    top_logprobs: list[dict[str, float] | None] | None = None
+
+
+class _CompletionChoice(msgspec.Struct):
+    logprobs: _TopByText | None = None
+
+
+class _Completion(msgspec.Struct):
+    choices: list[_CompletionChoice]
+    usage: Usage | None = None
+
+
+class CompletionsLogprobs:
+    """/v1/completions with one token to write and its logprobs; one request per pair."""
+
+    name = "completions"
+    batched = False
+
+    def __init__(self, server: JudgeServer) -> None:
+        self._server = server
+        self._forms = list(_completions_forms(server.label_token_ids))
+
+    async def ask(self, prompts: Sequence[PairPrompt]) -> Verdicts:
+        """See `Dialect.ask`. The first request finds out which form of logprobs the server takes."""
+        prompt = await self._prompt(prompts[0])
+        while True:
+            logprobs, extra_body = self._forms[0]
+            try:
+                answer = await self._request(prompt, logprobs, extra_body)
+                break
+            except EndpointRejected as error:
+                if error.status not in (400, 422) or len(self._forms) == 1:
+                    raise
+                self._forms.pop(0)
+        found = answer.choices[0].logprobs if answer.choices else None
+        tops = found.top_logprobs[0] if found and found.top_logprobs else None
+        return verdicts([_probability(self._server, tops or {})], answer.usage)
+
+    async def _request(self, prompt: Any, logprobs: int, extra_body: dict[str, Any]) -> _Completion:
+        call = self._server.sdk.completions.with_raw_response.create(
+            model=self._server.model,
+            prompt=prompt,
+            max_tokens=1,
+            temperature=0.0,
+            logprobs=logprobs,
+            extra_body=extra_body,
+        )
+        return await sdk_json(self._server.http, call, _Completion)
+
+    async def _prompt(self, pair: PairPrompt) -> str | list[int]:
+        tokenizer = self._server.tokenizer
+        if tokenizer is None:
+            return pair.query + pair.item
+        query, item = await all_of([tokenizer.text(pair.query), tokenizer.text(pair.item)])
+        check_length(self._server, len(query) + len(item))
+        return [*query, *item]
+
+
+class _Top(msgspec.Struct):
+    token: str
+    logprob: float
+
+
+class _Position(msgspec.Struct):
+    top_logprobs: list[_Top]
+
+
+class _Positions(msgspec.Struct):
+    content: list[_Position] | None = None
+
+
+class _ChatChoice(msgspec.Struct):
+    logprobs: _Positions | None = None
+
+
+class _Chat(msgspec.Struct):
+    choices: list[_ChatChoice]
+    usage: Usage | None = None
+
+
+class ChatLogprobs:
+    """/v1/chat/completions with one token to write and its logprobs; one request per pair."""
+
+    name = "chat"
+    batched = False
+
+    extra_body: Mapping[str, Any] | None = None
+
+    def __init__(self, server: JudgeServer) -> None:
+        self._server = server
+
+    async def ask(self, prompts: Sequence[PairPrompt]) -> Verdicts:
+        """See `Dialect.ask`."""
+        call = self._server.sdk.chat.completions.with_raw_response.create(
+            model=self._server.model,
+            messages=[{"role": "user", "content": prompts[0].user_message}],
+            max_tokens=1,
+            temperature=0.0,
+            logprobs=True,
+            top_logprobs=20,
+            extra_body=self.extra_body,
+        )
+        answer = await sdk_json(self._server.http, call, _Chat)
+        found = answer.choices[0].logprobs if answer.choices else None
+        tokens = found.content[0].top_logprobs if found and found.content else ()
+        tops = {top.token: top.logprob for top in tokens}
+        return verdicts([_probability(self._server, tops)], answer.usage)
+
+
+class ChatLogprobsWithoutThinking(ChatLogprobs):
+    """The same for models whose template lets them think first unless told otherwise (Qwen3)."""
+
+    extra_body: Mapping[str, Any] | None = MappingProxyType(
+        {"chat_template_kwargs": {"enable_thinking": False}}
+    )
+
+
+def label_logprobs(
+    tops: Mapping[str, float], labels: tuple[str, str], label_token_ids: tuple[int, int] | None
+) -> tuple[float, float]:
+    """Logprobs of the two labels' first tokens among a server's most likely tokens.
+
+    `tops` maps a token to its logprob. A token is matched by id where the server writes "token_id:N", else
+    by text: it must begin one label and not the other (" ident" begins "identical"). Minus infinity stands
+    for a label that is not among them.
+    """
+    by_id = [f"token_id:{token}" for token in label_token_ids or ()]
+    if any(key.startswith("token_id:") for key in tops):
+        found = [tops.get(key, -math.inf) for key in by_id] or [-math.inf, -math.inf]
+    else:
+        found = [
+            max((p for token, p in tops.items() if _begins(token, mine, other)), default=-math.inf)
+            for mine, other in (labels, labels[::-1])
+        ]
+    first, second = (p if p > LEAST_LOGPROB else -math.inf for p in found)
+    return first, second
+
+
+def _begins(token: str, mine: str, other: str) -> bool:
+    text = token.strip()
+    return bool(text) and mine.startswith(text) and not other.startswith(text)
+
+
+def _completions_forms(
+    label_token_ids: tuple[int, int] | None,
+) -> Iterable[tuple[int, dict[str, Any]]]:
+    """(logprobs, extra fields), best first: exactly the labels, 20 by id, 20 by text, OpenAI's most."""
+    by_id = {"return_tokens_as_token_ids": True}
+    if label_token_ids is not None:
+        yield 2, {"logprob_token_ids": list(label_token_ids), **by_id}
+        yield 20, by_id
+    yield 20, {}
+    yield 5, {}
+
+
+def _probability(server: JudgeServer, tops: Mapping[str, float]) -> float:
+    try:
+        return probability_identical(
+            label_logprobs(tops, server.spec.labels, server.label_token_ids)
+        )
+    except ValueError:
+        raise JudgeError(
+            f"The judge at {server.http.address} gave no probability to either label "
+            f"({' / '.join(server.spec.labels)}): does judge.spec fit the served model?"
+        ) from None

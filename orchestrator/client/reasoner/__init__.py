@@ -1,0 +1,1 @@
+"""Streams of traces from the reasoner's server."""

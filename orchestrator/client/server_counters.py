@@ -1,0 +1,117 @@
+"""A vLLM server's own counters, read from its Prometheus page: the check of our bill.
+
+What a server itself counted over a run: the check of the bill, and the only word on its prefix cache.
+
+An aborted stream never reports its cached tokens, and `generative_scoring` reports none at all, so those come
+from the server's own counters. They count other users of the server too.
+"""
+
+import asyncio
+import time
+from typing import NamedTuple, Protocol
+
+import msgspec
+
+from orchestrator.client.http import HttpClient
+from orchestrator.errors import EndpointError
+
+__all__ = [
+    "Meter",
+    "Metered",
+    "ServerCounters",
+    "parse_counters",
+    "read_counters",
+]
+
+
+_NAMES = {
+    "vllm:generation_tokens_total": "generation_tokens",
+    "vllm:prompt_tokens_total": "prompt_tokens",
+    "vllm:prompt_tokens_cached_total": "prompt_tokens_cached",
+    "vllm:num_requests_running": "running",
+    "vllm:num_requests_waiting": "waiting",
+}
+
+
+class ServerCounters(msgspec.Struct, frozen=True, kw_only=True):
+    """Tokens since the server started, and requests in it now, summed over its engines.
+
+    `prompt_tokens_cached` is None where the server does not count them.
+    """
+
+    generation_tokens: int
+    prompt_tokens: int
+    prompt_tokens_cached: int | None = None
+    running: int = 0
+    waiting: int = 0
+
+
+def parse_counters(page: str) -> ServerCounters | None:
+    """The counters on a /metrics page; None when it is not vLLM's."""
+    from prometheus_client.parser import text_string_to_metric_families
+
+    sums: dict[str, int] = {}
+    try:
+        for family in text_string_to_metric_families(page):
+            for sample in family.samples:
+                if (field := _NAMES.get(sample.name)) is not None:
+                    sums[field] = sums.get(field, 0) + int(sample.value)
+    except (ValueError, OverflowError):
+        return None
+    if "generation_tokens" not in sums or "prompt_tokens" not in sums:
+        return None
+    return ServerCounters(**sums)
+
+
+async def read_counters(http: HttpClient) -> ServerCounters | None:
+    """The server's counters now; None where it shows none."""
+    try:
+        return parse_counters(await http.text(f"{http.address.root}/metrics"))
+    except EndpointError:
+        return None
+
+
+_IDLE_SECONDS = 2.0  # how long the server may take to count its last aborted request
+_POLL_SECONDS = 0.05
+
+
+class _HasCounters(Protocol):
+    async def counters(self) -> ServerCounters | None: ...
+
+
+class Metered(NamedTuple):
+    """Tokens that a server counted since the meter was started; None where it does not tell."""
+
+    generated: int | None = None
+    cached_prompt: int | None = None
+
+
+class Meter:
+    """Reads a server's counters at the start and at the end of a run."""
+
+    def __init__(self, client: _HasCounters | None) -> None:
+        self._client = client
+        self._before: ServerCounters | None = None
+
+    async def start(self) -> None:
+        """Remembers where the counters stand."""
+        if self._client is not None:
+            self._before = await self._client.counters()
+
+    async def stop(self) -> Metered:
+        """What was counted since, once the server has no request left or two seconds have passed."""
+        if self._client is None or self._before is None:
+            return Metered()
+        deadline = time.monotonic() + _IDLE_SECONDS
+        while (now := await self._client.counters()) is not None:
+            if now.running == 0 or time.monotonic() > deadline:
+                return _difference(self._before, now)
+            await asyncio.sleep(_POLL_SECONDS)
+        return Metered()
+
+
+def _difference(before: ServerCounters, now: ServerCounters) -> Metered:
+    cached = None
+    if before.prompt_tokens_cached is not None and now.prompt_tokens_cached is not None:
+        cached = now.prompt_tokens_cached - before.prompt_tokens_cached
+    return Metered(now.generation_tokens - before.generation_tokens, cached)

@@ -1,0 +1,118 @@
+"""What the engine expects of a policy.
+
+Traces launched, running and ended, and their ballots so far: what policies that need no judge decide on.
+
+The rule: a trace counts once, when it ends. One that ended without an answer, or failed, is a blank.
+"""
+
+from collections import Counter
+from typing import NamedTuple, Protocol
+
+from orchestrator.core.events import (
+    Fact,
+    Order,
+    StartTrace,
+    StopTrace,
+    TraceFailed,
+    TraceFinished,
+    TraceStopped,
+)
+
+__all__ = [
+    "Policy",
+    "Step",
+    "Tally",
+]
+
+
+class Step(NamedTuple):
+    """A policy's answer to one fact: facts that it decided, and orders, each in order."""
+
+    facts: list[Fact]
+    orders: list[Order]
+
+
+class Policy(Protocol):
+    """A state machine; the engine calls `start` once and then `on` for every fact.
+
+    `TokensArrived` comes only to a policy that watches tokens, once their confidences are measured.
+    """
+
+    @property
+    def uses_checkpoints(self) -> bool:
+        """Whether the engine shall look for checkpoints."""
+
+    @property
+    def watches_tokens(self) -> bool:
+        """Whether the policy decides on tokens as they arrive."""
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether the run is over once no trace is open; False while verdicts are still awaited."""
+
+    def start(self) -> Step:
+        """The first orders of a run."""
+
+    def on(self, fact: Fact) -> Step:
+        """What follows from a fact."""
+
+    def ballots(self, finished: tuple[int, ...]) -> list[int]:
+        """The traces whose answers are counted, a part of `finished` (in order of finishing)."""
+
+
+class Tally:
+    """The count of one question with at most `planned` traces."""
+
+    def __init__(self, planned: int) -> None:
+        self.planned = planned
+        self.launched = 0
+        self.answers: list[str | None] = []
+        """Of the traces that ended, in order; None for a blank."""
+        self._open: set[int] = set()
+
+    @property
+    def running(self) -> int:
+        """Traces launched that have not ended."""
+        return len(self._open)
+
+    @property
+    def left(self) -> int:
+        """Traces that may still be launched."""
+        return self.planned - self.launched
+
+    @property
+    def ballots(self) -> tuple[int, ...]:
+        """Ballots of each answer, largest first."""
+        counts = Counter(answer for answer in self.answers if answer is not None)
+        return tuple(sorted(counts.values(), reverse=True))
+
+    @property
+    def blanks(self) -> int:
+        """Traces that ended without a ballot."""
+        return self.answers.count(None)
+
+    def launch(self, traces: int) -> list[Order]:
+        """The orders that start so many more traces, or as many as are left."""
+        first = self.launched
+        self.launched += max(0, min(traces, self.left))
+        started = range(first, self.launched)
+        self._open.update(started)
+        return [StartTrace(trace=trace) for trace in started]
+
+    def ended(self, fact: Fact) -> bool:
+        """Takes a fact in; whether it ended a trace. A trace that was stopped by order is no blank."""
+        match fact:
+            case TraceFinished(trace=trace, answer=answer):
+                self.answers.append(answer)
+            case TraceFailed(trace=trace):
+                self.answers.append(None)
+            case TraceStopped(trace=trace):
+                pass
+            case _:
+                return False
+        self._open.discard(trace)
+        return True
+
+    def stop_all(self, reason: str) -> list[Order]:
+        """The orders that end every running trace."""
+        return [StopTrace(trace=trace, reason=reason) for trace in sorted(self._open)]

@@ -1,0 +1,345 @@
+"""Where a run that broke off stands: its journal fed to a fresh core, and what is left to do.
+
+The rule: nothing is guessed and nothing is undone. The core must decide what the journal says it decided; what the
+end of the program cut off of its last decision is given again (`owed`). A trace goes on only if every token on
+its bill is there with its id.
+
+What `--resume RUN` goes on with: the settings and the questions that lie in the run's folder.
+
+The rule: a run keeps its settings; only the addresses of its servers, and their keys, may be other ones.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from orchestrator.config.load import load_settings
+from orchestrator.core.engine import Engine
+from orchestrator.core.events import (
+    AskJudge,
+    Decided,
+    Fact,
+    FinishRun,
+    HoldLaunches,
+    JudgeFailed,
+    Order,
+    PairsJudged,
+    PauseTrace,
+    ReleaseLaunches,
+    ResumeTrace,
+    RewardFailed,
+    RewardTrace,
+    RunFinished,
+    RunStarted,
+    StartTrace,
+    StopTrace,
+    TokensArrived,
+    TraceFailed,
+    TraceFinished,
+    TracePaused,
+    TraceResumed,
+    TraceRewarded,
+    TraceStarted,
+    TraceStopped,
+)
+from orchestrator.errors import ConfigError, JournalError
+from orchestrator.journal.journal import QUESTIONS_FILE, SETTINGS_FILE
+from orchestrator.questions import Question, read_questions
+from orchestrator.settings import Settings
+
+__all__ = [
+    "Standing",
+    "TraceStanding",
+    "changed_setting",
+    "questions_of",
+    "settings_of",
+]
+
+
+_WHEREABOUTS = {"endpoint": {"urls", "model"}, "judge": {"url", "model"}, "run": {"out"}}
+"""Settings that say where servers and folders are; the models are compared by what the servers tell."""
+
+
+_OfTrace = (
+    PauseTrace
+    | ResumeTrace
+    | StopTrace
+    | TraceStarted
+    | TraceResumed
+    | TracePaused
+    | TokensArrived
+    | TraceFinished
+    | TraceStopped
+    | TraceFailed
+)
+
+
+@dataclass(slots=True)
+class TraceStanding:
+    """One trace: what was ordered of it, and what it has received; token counts are totals."""
+
+    wanted: Literal["run", "pause", "stop"] = "run"
+    stop_reason: str = ""
+    opened: bool = False
+    """Its first stream has given an event."""
+    paused: bool = False
+    """The last thing that is known of it is that it was paused."""
+    ended: bool = False
+    failed: bool = False
+    finish_reason: str | None = None
+    """The model has ended it, though it may not be recorded as finished yet."""
+    text: list[str] = field(default_factory=list)
+    token_ids: list[int] = field(default_factory=list)
+    tokens: int = 0
+
+    @property
+    def goes_on(self) -> bool:
+        """Whether it needs a further stream, now or later, behind tokens that it has."""
+        over = self.ended or self.wanted == "stop" or self.finish_reason is not None
+        return self.tokens > 0 and not over
+
+
+class Standing:
+    """A run folded from the entries of its journal; `started` is None as long as there is none."""
+
+    def __init__(
+        self,
+        entries: Iterable[Fact | Order],
+        see: Callable[[Fact | Order], None] = lambda entry: None,
+    ) -> None:
+        """`see` is handed each entry. Raises JournalError for entries that this version's core does not decide."""
+        self.owed: deque[Fact | Order] = deque()
+        """What the core has decided behind the last entry, in order."""
+        self.started: RunStarted | None = None
+        self.engine: Engine | None = None
+        self.at = 0.0
+        """The time of the last fact."""
+        self.traces: dict[int, TraceStanding] = {}
+        self.unanswered: dict[int, AskJudge] = {}
+        """The judge calls without a verdict, by trace."""
+        self.unrewarded: set[int] = set()
+        """The traces whose reward was asked for and has not come."""
+        self.answers: dict[str, str] = {}
+        """The class of each answer, in the order in which they came."""
+        self.prompt_tokens: int | None = None
+        """Length of the prompt, once a stream has told it."""
+        self.held = False
+        self.over = False
+        """The vote is cast."""
+        self.finished: RunFinished | None = None
+        for entry in entries:
+            see(entry)
+            self._take(entry)
+        for entry in self.owed:
+            self._fold(entry)
+
+    @property
+    def lost(self) -> list[int]:
+        """The traces that would have to go on and cannot: the server is not able to, or ids of tokens are missing."""
+        able = self.started is not None and self.started.capabilities["resumable"]
+        return [
+            number
+            for number, trace in self.traces.items()
+            if trace.goes_on and not (able and len(trace.token_ids) == trace.tokens)
+        ]
+
+    def refuse_changes(self, settings: Settings) -> None:
+        """Raises ConfigError for settings other than the run's own; where the servers are may change."""
+        if self.started is not None:
+            then = Settings.model_validate(self.started.settings)
+            if (changed := changed_setting(then, settings)) is not None:
+                raise ConfigError(
+                    f"The run cannot go on with another {changed}; leave it as it was."
+                )
+
+    def refuse_other_servers(self, now: dict[str, Any]) -> None:
+        """Raises ConfigError for servers that, by what they tell `now`, cannot take the place of the first ones."""
+        if self.started is None:
+            return
+        then = self.started.capabilities
+        _same_model("reasoner", then, now)
+        if then.get("judge") and now["judge"]:
+            _same_model("judge", then["judge"], now["judge"])
+        if then["resumable"] and not now["resumable"]:
+            raise ConfigError(
+                f"{now['endpoint']} cannot continue a stream from its token ids, which this run needs; "
+                "give the address of a server that can."
+            )
+
+    def refuse_other_prompt(self, token_ids: tuple[int, ...] | None) -> None:
+        """Raises ConfigError if the question now takes another number of tokens: another chat template."""
+        if (
+            None not in (token_ids, self.prompt_tokens)
+            and len(token_ids or ()) != self.prompt_tokens
+        ):
+            raise ConfigError(
+                f"The server reads this question as {len(token_ids or ())} tokens, and it was "
+                f"{self.prompt_tokens} when the run began; serve the model with the chat template it had."
+            )
+
+    def _take(self, entry: Fact | Order) -> None:
+        if not isinstance(entry, Fact) or isinstance(entry, Decided):
+            self._expect(entry)
+        elif isinstance(entry, RunFinished):
+            self.finished = entry
+        elif self.owed:
+            raise _other_decision(entry)
+        else:
+            self._decide(entry)
+        self._fold(entry)
+
+    def _expect(self, entry: Fact | Order) -> None:
+        if self.engine is None:
+            raise _no_beginning()
+        if not self.owed or self.owed.popleft() != entry:
+            raise _other_decision(entry)
+
+    def _decide(self, fact: Fact) -> None:
+        if isinstance(fact, RunStarted):
+            self.started, self.engine = fact, Engine(fact)
+        if self.engine is None:
+            raise _no_beginning()
+        outcome = self.engine.feed(fact)
+        self.owed.extend(outcome.facts)
+        self.owed.extend(outcome.orders)
+
+    def _fold(self, entry: Fact | Order) -> None:
+        if isinstance(entry, Fact):
+            self.at = max(self.at, entry.at)
+        match entry:
+            case AskJudge(trace=number):
+                self.unanswered[number] = entry
+            case PairsJudged(trace=number) | JudgeFailed(trace=number):
+                self.unanswered.pop(number, None)
+            case RewardTrace(trace=number):
+                self.unrewarded.add(number)
+            case TraceRewarded(trace=number) | RewardFailed(trace=number):
+                self.unrewarded.discard(number)
+            case HoldLaunches() | ReleaseLaunches():
+                self.held = isinstance(entry, HoldLaunches)
+            case FinishRun():
+                self.over = True
+            case StartTrace(trace=number):
+                self.traces[number] = TraceStanding()
+            case PauseTrace() | ResumeTrace() | StopTrace():
+                _order(self._trace(entry), entry)
+            case TraceStarted():
+                self._trace(entry).opened = True
+                self.prompt_tokens = entry.prompt_tokens
+            case TraceResumed() | TracePaused():
+                self._trace(entry).paused = isinstance(entry, TracePaused)
+            case TokensArrived():
+                _receive(self._trace(entry), entry)
+            case TraceFinished() | TraceStopped() | TraceFailed():
+                self._end(entry)
+            case _:
+                pass
+
+    def _trace(self, entry: _OfTrace) -> TraceStanding:
+        trace = self.traces.get(entry.trace)
+        if trace is None:
+            raise JournalError(f"The journal tells of trace {entry.trace}, which was not started.")
+        return trace
+
+    def _end(self, fact: TraceFinished | TraceStopped | TraceFailed) -> None:
+        trace = self._trace(fact)
+        trace.ended = True
+        trace.failed = isinstance(fact, TraceFailed)
+        trace.text.clear()
+        trace.token_ids.clear()
+        if isinstance(fact, TraceFinished) and fact.raw_answer is not None:
+            self.answers[fact.raw_answer] = fact.answer or fact.raw_answer
+
+
+def changed_setting(then: Settings, now: Settings) -> str | None:
+    """The first setting that differs, as `section.name`; None if only addresses and folders do."""
+    before, after = (tree.model_dump(exclude=_WHEREABOUTS) for tree in (then, now))
+    for section, values in before.items():
+        for name, value in values.items():
+            if after[section][name] != value:
+                return f"{section}.{name}"
+    return None
+
+
+def _same_model(role: str, then: dict[str, Any], now: dict[str, Any]) -> None:
+    if then["model"] != now["model"]:
+        raise ConfigError(
+            f"The run began with the {role} {then['model']}, and {now['endpoint']} serves {now['model']}; "
+            "give the address of a server with the first one."
+        )
+
+
+def _order(trace: TraceStanding, order: PauseTrace | ResumeTrace | StopTrace) -> None:
+    """As the trace itself obeys: a stop is for good."""
+    if isinstance(order, StopTrace):
+        trace.wanted, trace.stop_reason = "stop", order.reason
+    elif trace.wanted != "stop":
+        trace.wanted = "pause" if isinstance(order, PauseTrace) else "run"
+
+
+def _receive(trace: TraceStanding, fact: TokensArrived) -> None:
+    trace.text.append(fact.text)
+    trace.token_ids.extend(fact.token_ids)
+    trace.tokens = fact.tokens
+    trace.finish_reason = fact.finish_reason
+
+
+def _no_beginning() -> JournalError:
+    return JournalError("This journal does not begin with the start of a run; ask anew.")
+
+
+def _other_decision(entry: Fact | Order) -> JournalError:
+    return JournalError(
+        f"This version decides otherwise than the journal, which has {type(entry).__name__} at this point: "
+        "go on with the version that wrote it, or ask anew."
+    )
+
+
+def settings_of(
+    run_dir: Path,
+    *,
+    environ: Mapping[str, str],
+    assignments: Sequence[str],
+    flags: Mapping[str, Any],
+    local: bool,
+) -> Settings:
+    """The settings of the run in `run_dir`, with the addresses that are given now.
+
+    With `local` the addresses are left open, unless `flags` names one. See `load_settings` for the sources.
+
+    Raises:
+        ConfigError: there is no such run, or one of the sources changes another setting.
+    """
+    file = _in(run_dir, SETTINGS_FILE)
+    then = load_settings(file=file, environ={}, assignments=(), flags={})
+    now = load_settings(file=file, environ=environ, assignments=assignments, flags=flags)
+    if (changed := changed_setting(then, now)) is not None:
+        raise ConfigError(
+            f"--resume goes on with the run's own settings, and {changed} was another one; leave it out."
+        )
+    if local and not flags.get("endpoint.urls"):
+        endpoint = now.endpoint.model_copy(update={"urls": ()})
+        return now.model_copy(update={"endpoint": endpoint})
+    return now
+
+
+def questions_of(run_dir: Path) -> list[Question]:
+    """The questions of the run in `run_dir`, in order.
+
+    Raises:
+        ConfigError: there is no such run.
+        DatasetError: the file was damaged.
+    """
+    return read_questions(_in(run_dir, QUESTIONS_FILE))
+
+
+def _in(run_dir: Path, name: str) -> Path:
+    path = run_dir / name
+    if not path.is_file():
+        raise ConfigError(
+            f"{run_dir} holds no run that can be resumed ({name} is missing); give the folder of a run, "
+            "or ask anew."
+        )
+    return path

@@ -1,0 +1,57 @@
+"""A recorded run fed through a fresh core: the same decisions, the same report, or where they differ."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from orchestrator.core.engine import Engine
+from orchestrator.core.events import Decided, Fact, Order, RunStarted
+from orchestrator.journal.journal import JOURNAL_FILE, read_journal
+from orchestrator.report.report import build_report
+from orchestrator.report.view import RunView
+
+__all__ = ["Replay", "decisions", "replay"]
+
+
+class Replay(NamedTuple):
+    """What a journal gives: the report, and the first line where a fresh core decides otherwise."""
+
+    report: dict[str, Any]
+    difference: str | None
+
+
+def replay(run_dir: Path) -> Replay:
+    """The run in `run_dir` again, from its journal alone.
+
+    Raises:
+        JournalError: there is no journal, or a line of it cannot be read.
+    """
+    entries = list(read_journal(run_dir / JOURNAL_FILE))
+    report = build_report(RunView.of(entries), run_dir=str(run_dir))
+    return Replay(report, _first_difference(entries))
+
+
+def decisions(entries: Iterable[Fact | Order]) -> Iterator[Fact | Order]:
+    """All that a fresh core says and passes on when it is fed the outside facts among `entries`."""
+    engine: Engine | None = None
+    for entry in entries:
+        if not isinstance(entry, Fact) or isinstance(entry, Decided):
+            continue
+        yield entry
+        if isinstance(entry, RunStarted):
+            engine = Engine(entry)
+        if engine is not None:
+            outcome = engine.feed(entry)
+            yield from outcome.facts
+            yield from outcome.orders
+
+
+def _first_difference(entries: Sequence[Fact | Order]) -> str | None:
+    again = list(decisions(entries))
+    for number, (then, now) in enumerate(zip(entries, again, strict=False), start=1):
+        if then != now:
+            return f"Line {number} of the journal is {then}, but a fresh core gives {now}."
+    # an interrupted writer may have lost what the core said after the last outside fact
+    if len(entries) > len(again):
+        return f"The journal goes on with {entries[len(again)]}, which a fresh core does not give."
+    return None

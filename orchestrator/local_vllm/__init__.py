@@ -1,0 +1,1 @@
+"""vLLM servers on this machine: the command line, the process, the hardware."""

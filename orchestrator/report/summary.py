@@ -1,0 +1,179 @@
+"""Several questions in one line: accuracy with its interval, and the sums of their bills.
+
+The rule: a sum counts only what every report behind it knows, and says how many reports those are. Savings
+are taken over the totals, so a long question weighs more than a short one.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+
+from orchestrator.report.report import FatePart, TracesPart
+
+__all__ = ["Summary", "summarise"]
+
+
+class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    pass
+
+
+class ReasonerSums(_Part, frozen=True, kw_only=True):
+    """Sums of the reports' reasoner ledgers; the servers' own count is null unless every report has one."""
+
+    generated_tokens: int
+    prompt_tokens: int
+    cached_prompt_tokens: int
+    by_fate: FatePart
+    overshoot_tokens: int
+    server_generated_tokens: int | None
+
+
+class JudgeSums(_Part, frozen=True, kw_only=True):
+    """Sums of the reports' judge ledgers."""
+
+    calls: int
+    pairs: int
+    prompt_tokens: int
+    cached_prompt_tokens: int
+    completion_tokens: int
+    seconds: float
+    requests: int
+    failures: int
+    weighed_tokens: float
+
+
+class CounterfactualSums(_Part, frozen=True, kw_only=True):
+    """Sums over the `questions` with an estimate; the ends are sums too, so they cover 95 % or more."""
+
+    generated_tokens: int | None
+    low: int | None
+    high: int | None
+    questions: int
+
+
+class LedgerSums(_Part, frozen=True, kw_only=True):
+    """The three ledgers; `equal_cost_votes` is the mean over the questions that have one."""
+
+    reasoner: ReasonerSums
+    judge: JudgeSums
+    counterfactual: CounterfactualSums
+    equal_cost_votes: float | None
+
+
+class Summary(_Part, frozen=True, kw_only=True):
+    """The whole summary.
+
+    `graded` questions have a known gold answer, `answered` ones an answer. The interval of `accuracy` is
+    Wilson's, 95 %. `policy` is null if the reports differ. `seconds` adds up the questions' own times, which
+    may have passed side by side.
+    """
+
+    questions: int
+    answered: int
+    graded: int
+    correct: int
+    accuracy: float | None
+    accuracy_low: float | None
+    accuracy_high: float | None
+    policy: str | None
+    traces: TracesPart
+    ledger: LedgerSums
+    saved: float | None
+    net_saved: float | None
+    seconds: float
+    interrupted: int
+
+
+Report = Mapping[str, Any]
+
+
+def summarise(reports: Sequence[Report]) -> dict[str, Any]:
+    """`{"schema": 1, "summary": {...}}` of the reports of one run over several questions."""
+    grades = [report["correct"] for report in reports if report["correct"] is not None]
+    low, high = _wilson(sum(grades), len(grades))
+    policies = {report["policy"] for report in reports}
+    summary = Summary(
+        questions=len(reports),
+        answered=sum(report["answer"] is not None for report in reports),
+        graded=len(grades),
+        correct=sum(grades),
+        accuracy=round(sum(grades) / len(grades), 4) if grades else None,
+        accuracy_low=low,
+        accuracy_high=high,
+        policy=policies.pop() if len(policies) == 1 else None,
+        traces=msgspec.convert(_sums(TracesPart, (r["traces"] for r in reports)), TracesPart),
+        ledger=_ledger([report["ledger"] for report in reports]),
+        saved=_saved(reports, judge=False),
+        net_saved=_saved(reports, judge=True),
+        seconds=_total(report["seconds"] for report in reports),
+        interrupted=sum(report["interrupted"] for report in reports),
+    )
+    return {"schema": 1, "summary": msgspec.to_builtins(summary)}
+
+
+def _ledger(ledgers: Sequence[Report]) -> LedgerSums:
+    votes = [led["equal_cost_votes"] for led in ledgers if led["equal_cost_votes"] is not None]
+    return LedgerSums(
+        reasoner=_reasoner([ledger["reasoner"] for ledger in ledgers]),
+        judge=msgspec.convert(_sums(JudgeSums, (led["judge"] for led in ledgers)), JudgeSums),
+        counterfactual=_counterfactual([ledger["counterfactual"] for ledger in ledgers]),
+        equal_cost_votes=round(sum(votes) / len(votes), 3) if votes else None,
+    )
+
+
+def _reasoner(bills: Sequence[Report]) -> ReasonerSums:
+    counted = [bill["server_generated_tokens"] for bill in bills]
+    return ReasonerSums(
+        generated_tokens=sum(bill["generated_tokens"] for bill in bills),
+        prompt_tokens=sum(bill["prompt_tokens"] for bill in bills),
+        cached_prompt_tokens=sum(bill["cached_prompt_tokens"] for bill in bills),
+        by_fate=msgspec.convert(_sums(FatePart, (bill["by_fate"] for bill in bills)), FatePart),
+        overshoot_tokens=sum(bill["overshoot_tokens"] for bill in bills),
+        server_generated_tokens=sum(counted) if counted and None not in counted else None,
+    )
+
+
+def _counterfactual(costs: Sequence[Report]) -> CounterfactualSums:
+    known = [cost for cost in costs if cost["generated_tokens"] is not None]
+    highs = [cost["high"] for cost in known]
+    return CounterfactualSums(
+        generated_tokens=sum(cost["generated_tokens"] for cost in known) if known else None,
+        low=sum(cost["low"] for cost in known) if known else None,
+        high=sum(highs) if known and None not in highs else None,
+        questions=len(known),
+    )
+
+
+def _saved(reports: Sequence[Report], *, judge: bool) -> float | None:
+    """The share of cons@N's tokens that was not spent, over the questions whose cons@N is known."""
+    spent, without = 0.0, 0.0
+    for ledger in (report["ledger"] for report in reports):
+        cost = ledger["counterfactual"]["generated_tokens"]
+        if cost is not None:
+            without += cost
+            spent += ledger["reasoner"]["generated_tokens"]
+            spent += ledger["judge"]["weighed_tokens"] if judge else 0.0
+    return round(1 - spent / without, 4) if without else None
+
+
+def _wilson(correct: int, graded: int) -> tuple[float | None, float | None]:
+    """Wilson's 95 % interval of a share; unknown without trials."""
+    if not graded:
+        return None, None
+    from scipy.stats import binomtest  # most of a second that only several questions have to pay
+
+    interval = binomtest(correct, graded).proportion_ci(confidence_level=0.95, method="wilson")
+    return round(float(interval.low), 4), round(float(interval.high), 4)
+
+
+def _sums(kind: type[msgspec.Struct], rows: Iterable[Report]) -> dict[str, float]:
+    """The column sums of every field that `kind` has."""
+    listed = list(rows)
+    return {name: _total(row[name] for row in listed) for name in kind.__struct_fields__}
+
+
+def _total(values: Iterable[float]) -> float:
+    """A sum that stays an integer for integers and does not show rounding dust otherwise."""
+    total = sum(values)
+    return total if isinstance(total, int) else round(total, 3)

@@ -1,0 +1,504 @@
+"""What a run looks like now: a pure fold over its facts, which every display and report reads.
+
+The rule: `apply` is the only way in, and the same entries always give the same view. Of the orders only
+`AskJudge` leaves a trace, so that a display can tell who is before the judge. A fold must stay cheap (a
+dictionary lookup and a few additions), since one process carries thousands of streams.
+"""
+
+from array import array
+from collections import Counter
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Self
+
+import msgspec
+
+from orchestrator.core.events import (
+    AskJudge,
+    Ballots,
+    CheckpointReached,
+    ClusterOpened,
+    Fact,
+    JudgeFailed,
+    Order,
+    PairsJudged,
+    RewardFailed,
+    RunFinished,
+    RunInterrupted,
+    RunResumed,
+    RunStarted,
+    TokensArrived,
+    TraceFailed,
+    TraceFinished,
+    TraceJoined,
+    TracePaused,
+    TraceResumed,
+    TraceRewarded,
+    TraceStarted,
+    TraceStopped,
+    TraceUnjudged,
+    UserActed,
+    VoteCast,
+)
+
+__all__ = [
+    "TICK_SECONDS",
+    "ClusterView",
+    "Ending",
+    "JudgeTotals",
+    "RewardTotals",
+    "RunView",
+    "TraceState",
+    "TraceView",
+]
+
+TICK_SECONDS = 0.25
+
+Ending = Literal["finished", "pruned", "stopped", "failed"]
+"""A trace's fate: exactly one for each trace of a run that ended properly."""
+
+TraceState = Literal[
+    "queued", "running", "checkpoint", "paused", "finished", "pruned", "stopped", "failed"
+]
+"""`checkpoint` waits for the judge's verdict (its stream may be open); `paused` has one and may resume."""
+
+_TAIL = 400
+_BLOCK = 256  # chunks joined at a time: text costs its own size, not 60 bytes for every token
+
+
+@dataclass(slots=True)
+class TraceView:
+    """One trace; token counts are totals of generated tokens."""
+
+    trace: int
+    tokens: int = 0
+    started: bool = False
+    ending: Ending | None = None
+    paused: bool = False
+    waiting: bool = False
+    """At its checkpoint, without a verdict yet."""
+    asked: bool = False
+    """A judge call about it is out."""
+    pinned: bool = False
+    """The user wants it never to be pruned."""
+    checkpoint: CheckpointReached | None = None
+    cluster: int | None = None
+    similarity: float | None = None
+    """The similarity that decided its cluster, 0..1."""
+    answer: str | None = None
+    raw_answer: str | None = None
+    finish_reason: str | None = None
+    reward: float | None = None
+    """What the reward model gave it, 0..1; None where it was not asked, or gave none."""
+    reason: str | None = None
+    """Why it was stopped, or what failed."""
+    endpoint: str | None = None
+    prompt_tokens: int = 0
+    """Length of its prompt, in tokens."""
+    started_at: float | None = None
+    ended_at: float | None = None
+    retries: int = 0
+    """Streams opened anew after a fault."""
+    confidences: "array[float]" = field(default_factory=lambda: array("d"), repr=False)
+    """Of each of its tokens, in nats; empty where the run asks for none, or where texts are dropped."""
+    _blocks: list[str] = field(default_factory=list, repr=False)
+    _chunks: list[str] = field(default_factory=list, repr=False)
+    _segment: str | None = field(default=None, repr=False)
+
+    @property
+    def state(self) -> TraceState:
+        """What the trace is doing; its ending once it has one."""
+        if self.ending is not None:
+            return self.ending
+        if self.waiting:
+            return "checkpoint"
+        if self.paused:
+            return "paused"
+        return "running" if self.started else "queued"
+
+    @property
+    def text(self) -> str:
+        """All text received so far (untrusted), joined now and kept joined."""
+        if self._chunks or len(self._blocks) != 1:
+            self._blocks = ["".join([*self._blocks, *self._chunks])]
+            self._chunks.clear()
+        return self._blocks[0]
+
+    @property
+    def tail(self) -> str:
+        """The last 400 characters or so (untrusted), without joining all text."""
+        return "".join([*(block[-_TAIL:] for block in self._blocks[-1:]), *self._chunks])[-_TAIL:]
+
+    @property
+    def segment(self) -> str:
+        """What the judge reads: the text up to the checkpoint; empty before it is reached."""
+        if self._segment is None and self.checkpoint is not None:
+            self._segment = self.text[: self.checkpoint.chars]
+        return self._segment or ""
+
+    @property
+    def overshoot_tokens(self) -> int:
+        """Tokens that a pruned trace generated past its checkpoint; 0 for any other trace."""
+        if self.ending != "pruned" or self.checkpoint is None:
+            return 0
+        return max(0, self.tokens - self.checkpoint.tokens)
+
+    def add_text(self, text: str) -> None:
+        """Appends a chunk."""
+        self._chunks.append(text)
+        if len(self._chunks) >= _BLOCK:
+            self._blocks.append("".join(self._chunks))
+            self._chunks.clear()
+
+
+@dataclass(slots=True)
+class ClusterView:
+    """Traces that the judge holds to end in the same answer; the founder represents them."""
+
+    cluster: int
+    representative: int
+    members: list[int]
+    answers: Counter[str] = field(default_factory=Counter)
+    """Answers of the members that have finished."""
+
+
+@dataclass(slots=True)
+class JudgeTotals:
+    """The judge's bill: `calls` that gave verdicts, the pairs in them, tokens, and seconds summed over calls."""
+
+    calls: int = 0
+    requests: int = 0
+    pairs: int = 0
+    prompt_tokens: int = 0
+    cached_prompt_tokens: int = 0
+    completion_tokens: int = 0
+    seconds: float = 0.0
+    failures: int = 0
+    pruning_off_since: float | None = None
+    """When the judge stopped giving verdicts (the first failure since the last good call), in seconds."""
+
+
+@dataclass(slots=True)
+class RewardTotals:
+    """The reward model's bill: traces with a reward, traces without, tokens read, and seconds summed over traces."""
+
+    traces: int = 0
+    failures: int = 0
+    prompt_tokens: int = 0
+    seconds: float = 0.0
+    last_failure: str = ""
+    """The (untrusted) reason of the latest failure."""
+
+    def add(self, other: "RewardTotals") -> None:
+        """Adds the bill of another question."""
+        self.traces += other.traces
+        self.failures += other.failures
+        self.prompt_tokens += other.prompt_tokens
+        self.seconds += other.seconds
+        self.last_failure = other.last_failure or self.last_failure
+
+
+class RunView:
+    """One question's run, folded from its facts. Read its attributes; change it by `apply` alone.
+
+    With `keep_text=False` the traces' texts are dropped: enough for reports and progress lines, not for
+    segments.
+    """
+
+    def __init__(self, *, keep_text: bool = True) -> None:
+        self.changes = 0
+        """Facts folded so far: a display repaints when this has moved."""
+        self.elapsed = 0.0
+        """Seconds from the start to the latest fact."""
+        self.events: list[Fact] = []
+        """Every fact but the streamed text, in order."""
+        self.tokens_per_tick: list[int] = []
+        """Tokens generated in each `TICK_SECONDS` of the run's time."""
+        self.run: RunStarted | None = None
+        self.tau: float | None = None
+        """The similarity above which a trace joins a cluster; None for policies that ask no judge."""
+        self.traces: dict[int, TraceView] = {}
+        self.clusters: dict[int, ClusterView] = {}
+        self.judge = JudgeTotals()
+        self.rewards = RewardTotals()
+        self.generated_tokens = 0
+        self.prompt_tokens = 0
+        """Prompt tokens read by the servers, over all streams; the cached ones included."""
+        self.cached_prompt_tokens = 0
+        self.vote: VoteCast | None = None
+        self.finished: RunFinished | None = None
+        self.interrupted = False
+        self.resumed = 0
+        """How often the run broke off and went on."""
+        self.held = False
+        """The user lets no further trace be launched."""
+        self._keep_text = keep_text
+        self._cached_before = self._judge_cached_before = (
+            0  # told before the last process took over
+        )
+
+    @classmethod
+    def of(cls, entries: Iterable[Fact | Order], *, keep_text: bool = True) -> Self:
+        """The view after all of a recorded run's entries."""
+        view = cls(keep_text=keep_text)
+        for entry in entries:
+            view.apply(entry)
+        return view
+
+    @property
+    def planned(self) -> int:
+        """N, the traces planned; 0 before the run has started."""
+        return self.run.planned if self.run is not None else 0
+
+    @property
+    def question(self) -> str:
+        """The question; empty before the run has started."""
+        return self.run.question if self.run is not None else ""
+
+    @property
+    def answer(self) -> str | None:
+        """What the vote decided."""
+        return self.vote.answer if self.vote is not None else None
+
+    @property
+    def votes(self) -> tuple[Ballots, ...]:
+        """The tally, largest first; empty before the vote."""
+        return self.vote.votes if self.vote is not None else ()
+
+    @property
+    def token_limit(self) -> int | None:
+        """The most tokens that one trace can generate, None if it is not known."""
+        if self.run is None:
+            return None
+        limits = [self.run.settings.get("sampling", {}).get("max_tokens")]
+        prompt = max((trace.prompt_tokens for trace in self.traces.values()), default=0)
+        for server in self.servers:
+            context = server.get("max_model_len")
+            limits.append(context - prompt if context else None)
+        return min((limit for limit in limits if limit), default=None)
+
+    @property
+    def servers(self) -> list[dict[str, Any]]:
+        """The capabilities of each reasoner endpoint, as plain JSON."""
+        return _reasoner_servers(self.run.capabilities) if self.run is not None else []
+
+    def counts(self) -> Counter[TraceState]:
+        """How many traces are in each state."""
+        return Counter(trace.state for trace in self.traces.values())
+
+    def segment(self, trace: int) -> str:
+        """The segment of a trace that has reached its checkpoint (untrusted text)."""
+        return self.traces[trace].segment
+
+    def apply(self, fact: Fact | Order) -> None:
+        """Takes one fact or order in."""
+        fold = self._FOLDS.get(type(fact))
+        if fold is not None:
+            self.changes += 1
+            self.elapsed = max(self.elapsed, fact.at)  # type: ignore[union-attr]  # orders have no fold
+            fold(self, fact)
+            if type(fact) is not TokensArrived:
+                self.events.append(fact)  # type: ignore[arg-type]
+        elif type(fact) is AskJudge:
+            self._trace(fact.trace).asked = True
+
+    def _trace(self, number: int) -> TraceView:
+        trace = self.traces.get(number)
+        if trace is None:
+            trace = self.traces[number] = TraceView(number)
+        return trace
+
+    def _count(self, trace: TraceView, tokens: int) -> None:
+        new = tokens - trace.tokens
+        trace.tokens = tokens
+        self.generated_tokens += new
+        ticks = self.tokens_per_tick
+        missing = int(self.elapsed / TICK_SECONDS) + 1 - len(ticks)
+        if missing > 0:
+            ticks.extend([0] * missing)
+        ticks[-1] += new
+
+    def _end(self, fact: TraceFinished | TraceStopped | TraceFailed, ending: Ending) -> TraceView:
+        trace = self._trace(fact.trace)
+        trace.ending = ending
+        trace.ended_at = fact.at
+        self._count(trace, fact.tokens)
+        return trace
+
+    def _run_started(self, fact: RunStarted) -> None:
+        self.run = fact
+        if fact.capabilities.get("judge"):
+            self.tau = fact.settings.get("policy", {}).get("tau")
+        for number in range(fact.planned):
+            self._trace(number)
+
+    def _run_resumed(self, fact: RunResumed) -> None:
+        self.resumed += 1
+        self._cached_before = self.cached_prompt_tokens
+        self._judge_cached_before = self.judge.cached_prompt_tokens
+        if self.run is not None:
+            self.run = msgspec.structs.replace(self.run, capabilities=fact.capabilities)
+
+    def _trace_started(self, fact: TraceStarted) -> None:
+        trace = self._trace(fact.trace)
+        trace.started = True
+        trace.started_at = fact.at
+        trace.endpoint = fact.endpoint
+        trace.prompt_tokens = fact.prompt_tokens
+        self._prompt(fact)
+
+    def _prompt(self, fact: TraceStarted | TraceResumed) -> None:
+        self.prompt_tokens += fact.prompt_tokens
+        self.cached_prompt_tokens += fact.cached_prompt_tokens
+
+    def _tokens_arrived(self, fact: TokensArrived) -> None:
+        trace = self._trace(fact.trace)
+        self._count(trace, fact.tokens)
+        if self._keep_text:
+            trace.add_text(fact.text)
+            trace.confidences.extend(fact.confidences)
+
+    def _checkpoint_reached(self, fact: CheckpointReached) -> None:
+        trace = self._trace(fact.trace)
+        trace.checkpoint = fact
+        trace.waiting = True
+
+    def _trace_paused(self, fact: TracePaused) -> None:
+        trace = self._trace(fact.trace)
+        trace.paused = True
+        self._count(trace, fact.tokens)
+
+    def _trace_resumed(self, fact: TraceResumed) -> None:
+        trace = self._trace(fact.trace)
+        trace.paused = False
+        trace.endpoint = fact.endpoint
+        if fact.attempt > 0:
+            trace.retries += 1
+        self._prompt(fact)
+
+    def _trace_finished(self, fact: TraceFinished) -> None:
+        trace = self._end(fact, "finished")
+        trace.answer = fact.answer
+        trace.raw_answer = fact.raw_answer
+        trace.finish_reason = fact.finish_reason
+        self._tally(trace)
+
+    def _trace_stopped(self, fact: TraceStopped) -> None:
+        ending: Ending = "pruned" if fact.reason == "pruned" else "stopped"
+        self._end(fact, ending).reason = fact.reason
+
+    def _trace_failed(self, fact: TraceFailed) -> None:
+        self._end(fact, "failed").reason = f"{fact.boundary}: {fact.message}"
+
+    def _pairs_judged(self, fact: PairsJudged) -> None:
+        self._trace(fact.trace).asked = False
+        judge = self.judge
+        judge.calls += 1
+        judge.requests += fact.requests
+        judge.pairs += len(fact.members)
+        judge.prompt_tokens += fact.prompt_tokens
+        judge.cached_prompt_tokens += fact.cached_prompt_tokens
+        judge.completion_tokens += fact.completion_tokens
+        judge.seconds += fact.seconds
+        judge.pruning_off_since = None
+
+    def _judge_failed(self, fact: JudgeFailed) -> None:
+        self._trace(fact.trace).asked = False
+        self.judge.failures += 1
+        if self.judge.pruning_off_since is None:
+            self.judge.pruning_off_since = fact.at
+
+    def _trace_rewarded(self, fact: TraceRewarded) -> None:
+        self._trace(fact.trace).reward = fact.reward
+        self.rewards.traces += 1
+        self.rewards.prompt_tokens += fact.prompt_tokens
+        self.rewards.seconds += fact.seconds
+
+    def _reward_failed(self, fact: RewardFailed) -> None:
+        self.rewards.failures += 1
+        self.rewards.last_failure = fact.message
+
+    def _cluster_opened(self, fact: ClusterOpened) -> None:
+        self.clusters[fact.cluster] = ClusterView(fact.cluster, fact.trace, [])
+        self._place(fact)
+
+    def _place(self, fact: ClusterOpened | TraceJoined) -> None:
+        trace = self._trace(fact.trace)
+        trace.waiting = False
+        trace.cluster = fact.cluster
+        trace.similarity = fact.similarity
+        self.clusters[fact.cluster].members.append(fact.trace)
+        self._tally(trace)
+
+    def _tally(self, trace: TraceView) -> None:
+        """Counts the answer of a trace that is both finished and placed, whichever came last."""
+        if trace.ending == "finished" and trace.cluster is not None and trace.answer is not None:
+            self.clusters[trace.cluster].answers[trace.answer] += 1
+
+    def _trace_unjudged(self, fact: TraceUnjudged) -> None:
+        self._trace(fact.trace).waiting = False
+
+    def _vote_cast(self, fact: VoteCast) -> None:
+        self.vote = fact
+
+    def _run_interrupted(self, _fact: RunInterrupted) -> None:
+        self.interrupted = True
+
+    def _user_acted(self, fact: UserActed) -> None:
+        match fact.act:
+            case "tau":
+                self.tau = fact.tau
+            case "hold" | "release":
+                self.held = fact.act == "hold"
+            case "pin" | "finish" | "unpin" if fact.trace is not None:
+                self._trace(fact.trace).pinned = fact.act != "unpin"
+            case _:
+                pass
+
+    def _run_finished(self, fact: RunFinished) -> None:
+        self.finished = fact
+        self.interrupted = self.interrupted or fact.interrupted
+        if (
+            fact.cached_prompt_tokens is not None
+        ):  # the server saw what aborted streams did not tell
+            cached = self._cached_before + fact.cached_prompt_tokens
+            self.cached_prompt_tokens = min(cached, self.prompt_tokens)
+        if fact.judge_cached_prompt_tokens is not None:
+            cached = self._judge_cached_before + fact.judge_cached_prompt_tokens
+            self.judge.cached_prompt_tokens = min(cached, self.judge.prompt_tokens)
+
+    _FOLDS: ClassVar[dict[type, Callable[[Any, Any], None]]] = {
+        RunStarted: _run_started,
+        RunResumed: _run_resumed,
+        TraceStarted: _trace_started,
+        TokensArrived: _tokens_arrived,
+        TracePaused: _trace_paused,
+        TraceResumed: _trace_resumed,
+        TraceFinished: _trace_finished,
+        TraceStopped: _trace_stopped,
+        TraceFailed: _trace_failed,
+        PairsJudged: _pairs_judged,
+        JudgeFailed: _judge_failed,
+        TraceRewarded: _trace_rewarded,
+        RewardFailed: _reward_failed,
+        RunInterrupted: _run_interrupted,
+        UserActed: _user_acted,
+        RunFinished: _run_finished,
+        CheckpointReached: _checkpoint_reached,
+        ClusterOpened: _cluster_opened,
+        TraceJoined: _place,
+        TraceUnjudged: _trace_unjudged,
+        VoteCast: _vote_cast,
+    }
+
+
+def _reasoner_servers(found: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every `ServerCapabilities` in the probe's findings, whether they stand alone or in lists."""
+    if "continuous_usage" in found:
+        return [found]
+    nested = [value for group in found.values() for value in _as_list(group)]
+    return [value for value in nested if isinstance(value, dict) and "continuous_usage" in value]
+
+
+def _as_list(value: Any) -> list[Any]:
+    return list(value) if isinstance(value, (list, tuple)) else [value]

@@ -1,0 +1,211 @@
+"""The servers of a run: bundled ones are started, all are connected and probed before anything is asked."""
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, Self
+
+import msgspec
+
+from orchestrator.answers.equality import AnswerChecker, Equality, SameText
+from orchestrator.capabilities import JudgeCapabilities, ServerCapabilities
+from orchestrator.client.answer_judge import AnswersOf, SameAnswerClient
+from orchestrator.client.judge.client import JudgeClient
+from orchestrator.client.reasoner.client import ReasonerClient
+from orchestrator.client.reward import RewardClient
+from orchestrator.config.shipped import judge_spec
+from orchestrator.core.policies import needs_confidences, needs_judge, needs_rewards
+from orchestrator.errors import ConfigError, first_error
+from orchestrator.local_vllm.server import LocalModel, nano_model, serve_vllm
+from orchestrator.settings import Settings
+
+__all__ = ["Fleet", "Keys", "local_servers", "nano_models", "open_fleet", "refuse_without_rewards"]
+
+_NANO_CONTEXT = 1280  # tokens, prompt included: room for the nano reasoner's longest useful traces
+
+
+class Keys(NamedTuple):
+    """The keys to the servers, never stored; None where a server wants none."""
+
+    reasoner: str | None = None
+    judge: str | None = None
+    reward: str | None = None
+
+    @classmethod
+    def of(cls, environ: Mapping[str, str]) -> Self:
+        """The keys in the environment."""
+        names = ("OPENAI_API_KEY", "DEEPPRUNE_JUDGE_API_KEY", "DEEPPRUNE_REWARD_API_KEY")
+        return cls(*(environ.get(name) for name in names))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fleet:
+    """The servers of a run, probed and ready, and what a question needs besides."""
+
+    reasoner: ReasonerClient
+    capabilities: ServerCapabilities
+    judge: JudgeClient | None
+    judge_capabilities: dict[str, Any] | None
+    reward: RewardClient | None
+    equality: Callable[[str], Equality]
+    """How the answers to a question are compared."""
+    same_answer: SameAnswerClient | None
+    """The chat model that compares them, if one does."""
+
+
+@contextlib.asynccontextmanager
+async def open_fleet(settings: Settings, keys: Keys) -> AsyncIterator[Fleet]:
+    """The clients of a run, connected and probed; the reasoner's probe generates one token or two.
+
+    Raises ConfigError where the run needs confidences and the server gives none, and what the probes raise.
+    """
+    spec = judge_spec(settings.judge.spec) if needs_judge(settings) else None
+    async with contextlib.AsyncExitStack() as stack:
+        reasoner = await stack.enter_async_context(
+            ReasonerClient(
+                settings.endpoint.urls[0], settings.endpoint, settings.sampling, keys.reasoner
+            )
+        )
+        capabilities = await reasoner.probe(
+            settings.policy.top_logprobs if needs_confidences(settings) else None
+        )
+        if needs_confidences(settings) and not capabilities.confidences:
+            raise ConfigError(_no_confidences(settings, capabilities))
+        judge: JudgeClient | None = None
+        found: JudgeCapabilities | None = None
+        if spec is not None:
+            judge = await stack.enter_async_context(JudgeClient(settings.judge, spec, keys.judge))
+            found = await judge.probe()
+        reward = await _open_reward(stack, settings, keys.reward)
+        same_answer = await _open_same_answer(stack, settings, keys.judge)
+        yield Fleet(
+            reasoner=reasoner,
+            capabilities=capabilities,
+            judge=judge,
+            judge_capabilities=msgspec.to_builtins(found) if found else None,
+            reward=reward,
+            equality=await _equality(stack, settings, same_answer),
+            same_answer=same_answer,
+        )
+
+
+def refuse_without_rewards(settings: Settings, who: str) -> None:
+    """Raises ConfigError where the vote of `who` needs rewards and there is no endpoint to give them."""
+    if needs_rewards(settings) and settings.reward.url is None:
+        raise ConfigError(
+            f"{who} votes by reward (policy.vote is {settings.policy.vote}); name a reward model's server with "
+            "--reward-endpoint URL, or choose another vote."
+        )
+
+
+async def _open_reward(
+    stack: contextlib.AsyncExitStack, settings: Settings, api_key: str | None
+) -> RewardClient | None:
+    """The reward model, asked once; None where the vote needs none."""
+    if not needs_rewards(settings):
+        return None
+    client = await stack.enter_async_context(RewardClient(settings.reward, api_key))
+    await client.probe()
+    return client
+
+
+async def _open_same_answer(
+    stack: contextlib.AsyncExitStack, settings: Settings, api_key: str | None
+) -> SameAnswerClient | None:
+    """The chat model that compares answers, asked once; None where none does."""
+    answers = settings.answers
+    if answers.equality != "llm":
+        return None
+    url = answers.llm_url or settings.judge.url
+    if url is None:
+        raise ConfigError(
+            "Answers are to be compared by a chat model (answers.equality is llm), and none is given; "
+            "name its server with --set answers.llm_url=http://HOST:PORT/v1."
+        )
+    client = await stack.enter_async_context(SameAnswerClient(answers, url, api_key))
+    await client.probe()
+    return client
+
+
+async def _equality(
+    stack: contextlib.AsyncExitStack, settings: Settings, same_answer: SameAnswerClient | None
+) -> Callable[[str], Equality]:
+    """How the answers to a question are compared."""
+    if same_answer is not None:
+        return lambda question: AnswersOf(same_answer, question)
+    checker: Equality = SameText()
+    if settings.answers.equality == "math":
+        checker = await stack.enter_async_context(
+            AnswerChecker(
+                workers=settings.answers.workers, timeout_seconds=settings.answers.timeout_seconds
+            )
+        )
+    return lambda question: checker
+
+
+@contextlib.asynccontextmanager
+async def local_servers(
+    settings: Settings, run_dir: Path, announce: Callable[[str], None] = lambda text: None
+) -> AsyncIterator[Settings]:
+    """The settings with the addresses of freshly started nano servers in them.
+
+    `announce` is told, in sentences, which servers are started and which are ready.
+    """
+    models = nano_models(with_judge=needs_judge(settings))
+    names = " and ".join(model.name for model in models.values())
+    announce(f"Starting {names} on local vLLM servers; they log to {run_dir} ...")
+    async with contextlib.AsyncExitStack() as stack:
+        urls = await _start_together(stack, models, run_dir, announce)
+        endpoint = settings.endpoint.model_copy(
+            update={"urls": (urls["reasoner"],), "model": models["reasoner"].name}
+        )
+        judge = settings.judge.model_copy(
+            update={"url": urls.get("judge"), "model": None, "spec": "nano"}
+        )
+        yield settings.model_copy(update={"endpoint": endpoint, "judge": judge})
+
+
+def nano_models(*, with_judge: bool) -> dict[str, LocalModel]:
+    """The bundled models by role, sharing the processor's cores."""
+    roles: list[Literal["reasoner", "judge"]] = (
+        ["reasoner", "judge"] if with_judge else ["reasoner"]
+    )
+    threads = max(1, (os.cpu_count() or 1) // len(roles))
+    return {
+        role: LocalModel(
+            nano_model(role), f"nano-{role}", max_model_len=_NANO_CONTEXT, threads=threads
+        )
+        for role in roles
+    }
+
+
+async def _start_together(
+    stack: contextlib.AsyncExitStack,
+    models: Mapping[str, LocalModel],
+    run_dir: Path,
+    announce: Callable[[str], None],
+) -> dict[str, str]:
+    """The servers' addresses by role; they start side by side and stop with `stack`."""
+
+    async def start(role: str, model: LocalModel) -> str:
+        url = await stack.enter_async_context(serve_vllm(model, log=run_dir / f"{role}.log"))
+        announce(f"{model.name} is ready.")
+        return url
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            starts = {role: group.create_task(start(role, model)) for role, model in models.items()}
+    except BaseExceptionGroup as errors:
+        raise first_error(errors) from None
+    return {role: task.result() for role, task in starts.items()}
+
+
+def _no_confidences(settings: Settings, found: ServerCapabilities) -> str:
+    wanted = settings.policy.top_logprobs
+    return (
+        f"{found.endpoint} sends no {wanted} log-probabilities with a token, which this run needs for confidences: "
+        f"start vLLM with --max-logprobs {wanted}, ask for fewer with policy.top_logprobs, or choose another policy or vote."
+    )

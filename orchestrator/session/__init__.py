@@ -1,0 +1,1 @@
+"""A whole invocation: endpoints, questions one after the other, results."""

@@ -1,0 +1,1 @@
+"""Text for a terminal: sanitized, rendered, and as progress."""

@@ -1,0 +1,227 @@
+"""The report and the summary for people: a compact panel for stderr.
+
+The rule: everything that a model wrote goes through `plain` and into a `Text`, so it can neither steer the
+terminal nor be read as markup. Rich is imported only when something is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from io import StringIO
+from typing import TYPE_CHECKING, Any
+
+from orchestrator.terminal.sanitize import plain
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+__all__ = ["render_report", "render_summary"]
+
+_ANSWER_CHARACTERS = 60
+_CLUSTERS_SHOWN = 8
+_VOTES_SHOWN = 5
+_BAR_CELLS = 24
+_METHODS = {
+    "observed": "exact: all traces finished",
+    "kaplan-meier": "Kaplan-Meier",
+    "none": "no trace finished: a lower bound",
+}
+
+Row = tuple[str, "Text"]
+
+
+def render_report(report: Mapping[str, Any], console: Console | None = None) -> str:
+    """One question's report as text for `console`; without one, 80 columns and no colour."""
+    return _panel(_title(report), _report_rows(report), console)
+
+
+def render_summary(summary: Mapping[str, Any], console: Console | None = None) -> str:
+    """The summary of several questions as text; takes what `summarise` returns."""
+    inner = summary["summary"]
+    return _panel(f"{inner['questions']} questions", _summary_rows(inner), console)
+
+
+def _panel(title: str, rows: Iterable[Row], console: Console | None) -> str:
+    from rich.box import ROUNDED
+    from rich.console import Console
+    from rich.panel import Panel
+    from rich.text import Text
+
+    if console is None:
+        console = Console(file=StringIO(), width=80, color_system=None, force_terminal=False)
+    panel = Panel(_grid(rows), title=Text(title), title_align="left", box=ROUNDED, expand=False)
+    with console.capture() as capture:
+        console.print(panel)
+    return capture.get()
+
+
+def _grid(rows: Iterable[Row]) -> Table:
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    for label, value in rows:
+        grid.add_row(Text(label, style="dim"), value)
+    return grid
+
+
+def _title(report: Mapping[str, Any]) -> str:
+    return f"question {plain(report['question_id'], limit=40)} · {report['policy']}"
+
+
+def _report_rows(report: Mapping[str, Any]) -> Iterable[Row]:
+    ledger = report["ledger"]
+    yield "answer", _answer(report)
+    yield "votes", _votes(report["votes"])
+    yield "traces", _text(_traces(report["traces"]))
+    yield from _clusters(report["clusters"])
+    yield "tokens", _text(_tokens(ledger["reasoner"]))
+    yield "judge", _text(_judge(ledger["judge"]))
+    if ledger["judge"]["pruning_off_since"] is not None:
+        off = f"off from t={ledger['judge']['pruning_off_since']:.1f} s: the judge gave no verdicts"
+        yield "pruning", _text(off, "yellow")
+    yield "without", _text(_without(ledger["counterfactual"]))
+    yield "saved", _saved(report, ledger)
+    yield "time", _text(f"{report['seconds']:.1f} s" + _interrupted(report["interrupted"]))
+    yield "run", _text(plain(report["run_dir"]))
+
+
+def _summary_rows(summary: Mapping[str, Any]) -> Iterable[Row]:
+    ledger = summary["ledger"]
+    cost = ledger["counterfactual"]
+    yield "answered", _text(f"{summary['answered']} of {summary['questions']}")
+    if summary["graded"]:
+        yield "accuracy", _text(_accuracy(summary), "bold")
+    yield "traces", _text(_traces(summary["traces"]))
+    yield "tokens", _text(_tokens(ledger["reasoner"]))
+    yield "judge", _text(_judge(ledger["judge"]))
+    yield "without", _text(_range(cost) + f" · {cost['questions']} questions")
+    yield "saved", _saved(summary, ledger)
+    off = f" · {summary['interrupted']} interrupted" if summary["interrupted"] else ""
+    yield "time", _text(f"{summary['seconds']:.1f} s, all questions added up{off}")
+
+
+def _text(value: str, style: str = "") -> Text:
+    from rich.text import Text
+
+    return Text(value, style=style)
+
+
+def _answer(report: Mapping[str, Any]) -> Text:
+    if report["answer"] is None:
+        text = _text("none: too few ballots", "yellow")
+    else:
+        text = _text(plain(report["answer"], limit=_ANSWER_CHARACTERS), "bold")
+    if report["correct"] is not None:
+        text.append("  ")
+        text.append(*(("✓ correct", "green") if report["correct"] else ("✗ wrong", "red")))
+    return text
+
+
+def _votes(votes: list[dict[str, Any]]) -> Text:
+    """The answers with their ballots, and what those weigh where it is not one each."""
+    weighted = any(vote["weight"] != vote["ballots"] for vote in votes)
+    parts = [
+        f"{plain(vote['answer'], limit=_ANSWER_CHARACTERS)} ×{vote['ballots']}"
+        + (f" (weight {vote['weight']:.1f})" if weighted else "")
+        for vote in votes[:_VOTES_SHOWN]
+    ]
+    if len(votes) > _VOTES_SHOWN:
+        parts.append(f"and {len(votes) - _VOTES_SHOWN} more")
+    return _text(" · ".join(parts) or "none")
+
+
+def _traces(traces: Mapping[str, int]) -> str:
+    """How many started, and their fates; the rarer fates only when some trace met them."""
+    fates = [f"{traces[fate]} {fate}" for fate in ("finished", "pruned")]
+    fates += [f"{traces[fate]} {fate}" for fate in ("stopped", "failed") if traces[fate]]
+    return f"{traces['started']} of {traces['planned']} started: " + " · ".join(fates)
+
+
+def _clusters(clusters: list[dict[str, Any]]) -> Iterable[Row]:
+    """One row for each of the largest clusters: a bar, its size, and what its members answered."""
+    by_size = sorted(clusters, key=lambda cluster: (-cluster["size"], cluster["id"]))
+    for rank, cluster in enumerate(by_size[:_CLUSTERS_SHOWN]):
+        cells = max(1, round(_BAR_CELLS * cluster["size"] / by_size[0]["size"]))
+        text = _text("█" * cells, "cyan")
+        text.append(f" {cluster['size']}", "bold")
+        text.append(f"  {_answers(cluster['answers'])}")
+        yield ("clusters" if rank == 0 else "", text)
+    rest = by_size[_CLUSTERS_SHOWN:]
+    if rest:
+        yield "", _text(f"and {len(rest)} more with {sum(c['size'] for c in rest)} traces", "dim")
+
+
+def _answers(answers: Mapping[str, int]) -> str:
+    shown = [f"{plain(answer, limit=20)} ×{n}" for answer, n in list(answers.items())[:3]]
+    return ", ".join(shown) + (" …" if len(answers) > len(shown) else "")
+
+
+def _tokens(reasoner: Mapping[str, Any]) -> str:
+    fates = [f"{fate} {n:,}" for fate, n in reasoner["by_fate"].items() if n]
+    text = f"{reasoner['generated_tokens']:,} generated"
+    if fates:
+        text += f" ({' · '.join(fates)})"
+    if reasoner["overshoot_tokens"]:
+        text += f", {reasoner['overshoot_tokens']:,} of them past the checkpoint"
+    text += f"; prompts {reasoner['prompt_tokens']:,}, {reasoner['cached_prompt_tokens']:,} cached"
+    if reasoner.get("source") == "chunks":
+        text += "; counted by stream chunks, not exact"
+    return text
+
+
+def _judge(judge: Mapping[str, Any]) -> str:
+    if not judge["calls"] and not judge["failures"]:
+        return "not asked"
+    text = (
+        f"{judge['calls']:,} calls, {judge['pairs']:,} pairs, "
+        f"{judge['prompt_tokens'] + judge['completion_tokens']:,} tokens "
+        f"({judge['cached_prompt_tokens']:,} cached), {judge['seconds']:.1f} s; "
+        f"worth {judge['weighed_tokens']:,.0f} reasoner tokens"
+    )
+    return text + (f"; {judge['failures']} failed" if judge["failures"] else "")
+
+
+def _without(cost: Mapping[str, Any]) -> str:
+    return f"{cost['policy']} ≈ {_range(cost)} ({_METHODS[cost['method']]})"
+
+
+def _range(cost: Mapping[str, Any]) -> str:
+    """The counterfactual's tokens with their interval, or the bound that is known."""
+    if cost["generated_tokens"] is None:
+        return "unknown" if cost["low"] is None else f"at least {cost['low']:,} tokens"
+    text = f"{cost['generated_tokens']:,} tokens"
+    if cost["low"] == cost["high"]:
+        return text
+    high = "?" if cost["high"] is None else f"{cost['high']:,}"
+    return f"{text}, 95 %: {cost['low']:,} to {high}"
+
+
+def _saved(result: Mapping[str, Any], ledger: Mapping[str, Any]) -> Text:
+    if result["saved"] is None:
+        return _text("unknown: no trace finished")
+    text = _text(
+        f"{result['net_saved']:.1%} net", "bold green" if result["net_saved"] > 0 else "bold"
+    )
+    text.append(f" · {result['saved']:.1%} before the judge's bill", "")
+    votes = ledger["equal_cost_votes"]
+    return (
+        text
+        if votes is None
+        else text.append(f" · a plain vote of {votes:.1f} traces costs the same")
+    )
+
+
+def _accuracy(summary: Mapping[str, Any]) -> str:
+    return (
+        f"{summary['accuracy']:.1%} ({summary['correct']} of {summary['graded']}), "
+        f"95 %: {summary['accuracy_low']:.1%} to {summary['accuracy_high']:.1%}"
+    )
+
+
+def _interrupted(interrupted: bool) -> str:
+    return ", interrupted" if interrupted else ""

@@ -1,0 +1,138 @@
+"""Plain progress on stderr: about one line a second, or one line that rewrites itself on a terminal.
+
+The rule: it is polled with the view and never sees a token, so its cost does not grow with the streams;
+and a broken stderr never harms a run. It writes no colour and nothing that a model wrote.
+"""
+
+import os
+import shutil
+from collections.abc import Callable
+from typing import TextIO
+
+from orchestrator.report.savings import saved_so_far
+from orchestrator.report.view import RunView
+
+__all__ = ["ProgressLines", "status_line"]
+
+_CLEAR = "\r\x1b[K"
+
+
+class ProgressLines:
+    """Shows how a run goes on; poll `show` as often as you like.
+
+    Args:
+        stream: usually stderr. Lines are rewritten in place if it is a terminal that can do so.
+        clock: seconds from any fixed moment, e.g. `time.monotonic`.
+        quiet: writes nothing at all.
+        interval: the least time between two lines, in seconds.
+    """
+
+    def __init__(
+        self,
+        stream: TextIO,
+        clock: Callable[[], float],
+        *,
+        quiet: bool = False,
+        interval: float = 1.0,
+    ) -> None:
+        self._stream = stream
+        self._clock = clock
+        self._quiet = quiet
+        self._interval = interval
+        self._rewrites = stream.isatty() and os.environ.get("TERM", "") not in ("", "dumb")
+        self._next = float("-inf")
+        self._seen: tuple[object, int] | None = None
+        self._rate = _Rate()
+        self._dirty = False
+
+    def show(self, view: RunView, *, question: int = 1, questions: int = 1) -> None:
+        """Writes the run's state if it has changed and the last line is old enough.
+
+        With several questions the line names the current one: the `question`-th of `questions`.
+        """
+        now = self._clock()
+        seen = (view, view.changes)
+        if self._quiet or now < self._next or seen == self._seen:
+            return
+        self._next = now + self._interval
+        self._seen = seen
+        line = status_line(view, self._rate.update(view))
+        self._put(f"question {question}/{questions} · {line}" if questions > 1 else line)
+
+    def close(self) -> None:
+        """Takes the rewritten line away, so that what follows starts on a clean one."""
+        if self._dirty:
+            self._dirty = False
+            self._write(_CLEAR)
+
+    def _put(self, line: str) -> None:
+        if self._rewrites:
+            self._dirty = True
+            self._write(_CLEAR + line[: max(1, _columns(self._stream) - 1)])
+        else:
+            self._write(line + "\n")
+
+    def _write(self, text: str) -> None:
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except (OSError, ValueError):  # a closed pipe or file
+            self._quiet = True
+
+
+def _columns(stream: TextIO) -> int:
+    """The width of the stream's own terminal: stdout may be piped while stderr is not."""
+    try:
+        return os.get_terminal_size(stream.fileno()).columns
+    except (OSError, ValueError):
+        return shutil.get_terminal_size().columns
+
+
+class _Rate:
+    """Generated tokens per second of the run's own time, between two looks at the same run."""
+
+    def __init__(self) -> None:
+        self._view: RunView | None = None
+        self._elapsed = 0.0
+        self._tokens = 0
+
+    def update(self, view: RunView) -> float | None:
+        """The rate since the last look, or since the start at the first; None before any time has passed."""
+        if view is not self._view:
+            self._view, self._elapsed, self._tokens = view, 0.0, 0
+        seconds = view.elapsed - self._elapsed
+        tokens = view.generated_tokens - self._tokens
+        self._elapsed, self._tokens = view.elapsed, view.generated_tokens
+        return tokens / seconds if seconds > 0 else None
+
+
+def status_line(view: RunView, rate: float | None = None) -> str:
+    """The run's state in one line without control characters; `rate` is in tokens per second."""
+    return " · ".join([f"{view.elapsed:.1f} s", _traces(view), *_work(view, rate)])
+
+
+def _traces(view: RunView) -> str:
+    """Traces by state; those that most runs lack are named only when there are some."""
+    counts = view.counts()
+    parts = [f"{counts['running']} running"]
+    if counts["checkpoint"]:
+        parts.append(f"{counts['checkpoint']} at checkpoint")
+    parts += [f"{counts[state]} {state}" for state in ("paused", "pruned", "finished")]
+    parts += [f"{counts[state]} {state}" for state in ("stopped", "failed") if counts[state]]
+    return ", ".join(parts)
+
+
+def _work(view: RunView, rate: float | None) -> list[str]:
+    saved = saved_so_far(view)
+    clusters = len(view.clusters)
+    parts = [f"{view.generated_tokens:,} tokens"]
+    if rate is not None:
+        parts[0] += f", {rate:,.0f}/s"
+    if clusters:
+        parts.append(f"{clusters} cluster{'s' if clusters != 1 else ''}")
+    if view.judge.calls or view.judge.failures:
+        parts.append(f"{view.judge.calls:,} judge calls")
+    if view.judge.pruning_off_since is not None:
+        parts.append(f"pruning off from t={view.judge.pruning_off_since:.1f} s")
+    parts.append("saved –" if saved is None else f"saved {saved:.0%}")
+    return parts

@@ -1,0 +1,322 @@
+"""From traces to labelled pairs: cutting, labels, caps, splits, orders, oversampling."""
+
+import re
+from operator import eq
+from random import Random
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from judge_server.data.pairs import (
+    Pair,
+    PairCounts,
+    PairRules,
+    both_orders,
+    cut_trace,
+    make_pairs,
+    oversample_minority,
+    pairs_of_question,
+    split_of,
+)
+from judge_server.data.traces import TraceRow, traces_of_facts
+from orchestrator.core.events import Fact, Order, RunStarted, TokensArrived, TraceFinished
+from orchestrator.core.segment import Segmenter
+
+LONG = "So one. " * 30 + r"The end is \boxed{7}."
+
+
+def row(text: str = LONG, answer: str | None = "7", question: str = "q1") -> TraceRow:
+    return TraceRow(question_id=question, question="How many?", text=text, answer=answer, model="m")
+
+
+def pair(same: bool, name: str = "x") -> Pair:
+    return Pair(question_id="q", question="?", new=name, member=name.upper(), same=same)
+
+
+def of_question(
+    rows: list[TraceRow], rules: PairRules | None = None
+) -> tuple[list[Pair], PairCounts]:
+    counts = PairCounts()
+    rules = rules or PairRules()
+    return pairs_of_question(rows, rules, equal=eq, rng=Random(0), counts=counts), counts
+
+
+def test_a_trace_is_cut_after_its_25th_reasoning_word():
+    cut = cut_trace(row(), PairRules())
+    assert cut
+    assert cut.segment == ("So one. " * 25)[: -len(" one. ")]
+    assert not cut.ended_before
+    assert not cut.shows_answer
+
+
+def test_a_trace_that_ends_before_is_taken_whole():
+    text = r"So the answer is \boxed{7}"
+    cut = cut_trace(row(text), PairRules())
+    assert cut
+    assert cut.segment == text
+    assert cut.ended_before
+    assert cut.shows_answer
+
+
+def test_a_trace_without_an_answer_makes_no_pair_and_is_counted():
+    pairs, counts = of_question([row(), row(answer=None), row()])
+    assert len(pairs) == 1
+    assert (counts.traces, counts.unanswered) == (3, 1)
+
+
+@given(
+    st.lists(st.sampled_from(["so", "So ", "wait", " ", ".", "\n", "é", "also"]), max_size=60),
+    st.data(),
+)
+def test_truncation_is_the_same_for_any_chunking(words: list[str], data: st.DataObject):
+    text = "".join(words)
+    cut = cut_trace(row(text), PairRules(words=3))
+    places = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=8)))
+    streamed = Segmenter(words=3)
+    for start, end in zip([0, *places], [*places, len(text)], strict=True):
+        streamed.feed(text[start:end], 0)
+    assert cut
+    assert cut.segment == text[: streamed.finish().chars]
+
+
+def test_all_pairs_are_made_and_labelled_by_answer():
+    pairs, counts = of_question(
+        [row(answer="7"), row(answer="7"), row(answer="8"), row(answer="7")]
+    )
+    assert len(pairs) == 6
+    assert sum(pair.same for pair in pairs) == 3
+    assert (counts.pairs, counts.same) == (6, 3)
+
+
+def test_the_cap_holds_per_question():
+    rows = [row(answer=str(n % 2), question=name) for name in ("a", "b") for n in range(8)]
+    pairs, counts = make_pairs(
+        [rows[:8], rows[8:]], PairRules(pairs_per_question=5), equal=eq, rng=Random(0)
+    )
+    assert [p.question_id for p in pairs] == ["a"] * 5 + ["b"] * 5
+    assert counts.pairs == 10
+    assert counts.traces == 16
+
+
+SHORT = r"So the answer is \boxed{7}"
+
+
+def test_a_pair_of_which_one_segment_shows_an_answer_is_left_out_unless_asked():
+    pairs, counts = of_question([row(SHORT), row(SHORT), row(), row()])
+    assert [(p.new, p.member) for p in pairs] == [("So one. " * 24 + "So",) * 2]
+    assert (counts.trivial_dropped, counts.shows_answer) == (5, 2)
+    assert counts.ended_before_checkpoint == 2
+    kept, counts = of_question([row(SHORT), row(SHORT), row(), row()], PairRules(keep_trivial=True))
+    assert len(kept) == 6
+    assert counts.trivial_dropped == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "answer", "shows"),
+    [
+        (r"\boxed{7} " + "so one. " * 30, "8", True),  # given before the cut, then doubted
+        ("The answer is 7. " + "so one. " * 30, "7", True),
+        ("so 7, so 7, " * 30, "7", False),
+        ("so #### 7", "7", True),  # over before the cut, with the answer in a form of its own
+        ("so I give up", "7", False),
+    ],
+)
+def test_a_segment_shows_an_answer_that_can_be_read_in_it(text: str, answer: str, shows: bool):
+    cut = cut_trace(row(text, answer), PairRules())
+    assert cut
+    assert cut.shows_answer is shows
+
+
+def test_an_answer_before_the_part_that_is_shown_counts_as_shown():
+    cut = cut_trace(row(r"\boxed{7} " + "so one. " * 30), PairRules(max_segment_chars=12))
+    assert cut
+    assert cut.segment == "e. so one. so"[-12:]
+    assert cut.shows_answer
+
+
+def test_traces_that_end_before_the_cut_can_be_dropped():
+    rows = [row("so it goes on"), row("so it goes"), row()]
+    kept, counts = of_question(rows)
+    assert (len(kept), counts.short_dropped) == (3, 0)
+    kept, counts = of_question([*rows, row()], PairRules(short="drop"))
+    assert (len(kept), counts.short_dropped, counts.ended_before_checkpoint) == (1, 2, 2)
+
+
+def test_only_traces_of_one_model_are_paired():
+    rows = [msgspec.structs.replace(row(), model=name) for name in ("a", "b", "a", "b", "b")]
+    pairs, _ = of_question(rows)
+    assert sorted(pair.model for pair in pairs) == ["a", "b", "b", "b"]
+
+
+def test_all_pairs_are_different_ones_and_so_are_the_drawn():
+    rows = [row(f"start {n} " + LONG) for n in range(12)]
+    every, counts = of_question(rows)
+    assert len({frozenset((p.new, p.member)) for p in every}) == len(every) == 66
+    assert counts.capped == 0
+    some, counts = of_question(rows, PairRules(pairs_per_question=20))
+    assert len({frozenset((p.new, p.member)) for p in some}) == len(some) == 20
+    assert counts.capped == 46
+
+
+def test_an_answer_class_is_taken_for_equality_only_when_trusted():
+    rows = [
+        msgspec.structs.replace(row(answer=answer), answer_class=label)
+        for answer, label in (("1/2", 0), ("0.5", 0), ("7", 1))
+    ]
+    assert sum(pair.same for pair in of_question(rows)[0]) == 0
+    trusted, _ = of_question(rows, PairRules(trust_answer_class=True))
+    assert sum(pair.same for pair in trusted) == 1
+
+
+def ends_of_words(text: str) -> list[int]:
+    """A tokenizer whose tokens are words."""
+    return [match.end() for match in re.finditer(r"\S+", text)]
+
+
+def test_a_trace_is_cut_after_so_many_tokens():
+    rules = PairRules(tokens=3, token_ends=ends_of_words)
+    cut, short = cut_trace(row("one two three four"), rules), cut_trace(row("one two"), rules)
+    assert cut
+    assert short
+    assert (cut.segment, cut.ended_before) == ("one two three", False)
+    assert (short.segment, short.ended_before) == ("one two", True)
+
+
+def test_tokens_cannot_be_counted_without_a_tokenizer():
+    with pytest.raises(ValueError, match="go together"):
+        PairRules(tokens=3)
+
+
+def test_a_long_segment_keeps_its_end():
+    cut = cut_trace(row("first " + "so one. " * 30), PairRules(max_segment_chars=10))
+    assert cut
+    assert cut.segment == "so one. so"
+    assert not cut.ended_before
+
+
+chunks = st.lists(st.sampled_from(["so", "So ", "wait", " ", ".", "\n", "é", "also"]), max_size=40)
+
+
+@settings(max_examples=50)
+@given(st.lists(chunks, min_size=2, max_size=4), st.integers(1, 9))
+def test_a_recorded_run_gives_the_same_pairs_however_its_streams_were_cut(
+    traces: list[list[str]], size: int
+):
+    texts = ["".join(words) for words in traces]
+    recorded = list(traces_of_facts(facts_of(traces)))
+    rechunked = [
+        [text[start : start + size] for start in range(0, len(text), size)] for text in texts
+    ]
+    rules = PairRules(words=3)
+    expected = of_question(recorded, rules)
+    assert of_question(list(traces_of_facts(facts_of(rechunked))), rules) == expected
+    online = set()
+    for parts in rechunked:
+        segmenter = Segmenter(words=3)
+        for part in parts:
+            segmenter.feed(part, 0)
+        online.add("".join(parts)[: segmenter.finish().chars])
+    assert {segment for pair in expected[0] for segment in (pair.new, pair.member)} <= online
+
+
+def facts_of(traces: list[list[str]]) -> list[Fact | Order]:
+    """A run whose traces arrive in these chunks, each ending in an answer of its own."""
+    facts: list[Fact | Order] = [
+        RunStarted(
+            at=0.0,
+            question_id="q1",
+            question="How many?",
+            gold=None,
+            planned=len(traces),
+            settings={},
+            capabilities={"model": "m"},
+        )
+    ]
+    for number, parts in enumerate(traces):
+        facts += [TokensArrived(at=1.0, trace=number, text=part, tokens=1) for part in parts]
+        answer = f"A{number % 2}"
+        facts.append(
+            TraceFinished(
+                at=2.0,
+                trace=number,
+                answer=answer,
+                raw_answer=answer,
+                finish_reason="stop",
+                tokens=1,
+            )
+        )
+    return facts
+
+
+def test_the_same_seed_gives_the_same_pairs():
+    rows = [row("so " * n + "end", answer=str(n % 3)) for n in range(9)]
+    assert of_question(rows) == of_question(rows)
+
+
+def test_a_pair_whose_answers_cannot_be_compared_has_no_label_and_is_counted():
+    def undecided(one: str, two: str) -> bool | None:
+        return None if "9^{9^9}" in (one, two) else one == two
+
+    rows = [row("so " * 30, answer=answer) for answer in ("7", "7", "8", "9^{9^9}")]
+    counts = PairCounts()
+    pairs = pairs_of_question(rows, PairRules(), equal=undecided, rng=Random(0), counts=counts)
+    assert sorted(pair.same for pair in pairs) == [False, False, True]
+    assert (counts.pairs, counts.same, counts.undecided) == (3, 1, 3)
+
+
+def test_a_question_is_in_one_split_only_and_shares_are_kept():
+    splits = [split_of(f"q{n}", validation=0.1, test=0.2, seed=3) for n in range(5_000)]
+    again = [split_of(f"q{n}", validation=0.1, test=0.2, seed=3) for n in range(5_000)]
+    assert splits == again
+    assert abs(splits.count("test") / 5_000 - 0.2) < 0.02
+    assert abs(splits.count("validation") / 5_000 - 0.1) < 0.02
+
+
+def test_no_question_is_in_two_splits():
+    groups = {
+        f"q{n}": [row(question=f"q{n}"), row(question=f"q{n}", answer="8")] for n in range(200)
+    }
+    seen = {}
+    for split in ("train", "validation", "test"):
+        rows = [
+            g
+            for name, g in groups.items()
+            if split_of(name, validation=0.2, test=0.2, seed=0) == split
+        ]
+        pairs, _ = make_pairs(rows, PairRules(), equal=eq, rng=Random(0))
+        seen[split] = {pair.question_id for pair in pairs}
+        assert seen[split]
+    assert not seen["train"] & seen["validation"]
+    assert not (seen["train"] | seen["validation"]) & seen["test"]
+    assert len(seen["train"] | seen["validation"] | seen["test"]) == 200
+
+
+def test_both_orders_swap_the_segments_and_keep_the_label():
+    ordered = both_orders([pair(True, "a")])
+    assert [(p.new, p.member, p.same) for p in ordered] == [("a", "A", True), ("A", "a", True)]
+
+
+@pytest.mark.parametrize(("same", "different"), [(8, 2), (2, 8)])
+def test_only_the_rarer_class_is_oversampled(same: int, different: int):
+    pairs = [pair(True)] * same + [pair(False)] * different
+    shown = oversample_minority(pairs, 2)
+    assert sum(p.same for p in shown) == (8 if same == 8 else 4)
+    assert sum(not p.same for p in shown) == (8 if different == 8 else 4)
+    assert len(shown) == 12
+
+
+def test_oversampling_once_changes_nothing():
+    pairs = [pair(True), pair(False), pair(True)]
+    assert oversample_minority(pairs, 1) == pairs
+
+
+def test_a_pair_names_its_traces_by_their_place_in_the_file():
+    rows = [row(f"{number} {LONG}", answer=None if number == 1 else "7") for number in range(4)]
+    pairs, _ = of_question(rows)
+    assert {frozenset(pair.traces or ()) for pair in pairs} == {
+        frozenset(each) for each in ((0, 2), (0, 3), (2, 3))
+    }
+    for pair in (*pairs, *(pair.swapped() for pair in pairs)):
+        assert pair.traces == (int(pair.new[0]), int(pair.member[0]))

@@ -1,0 +1,63 @@
+"""Cut traces wait on disk, and a question is one question whatever it is called."""
+
+import pytest
+
+from judge_server.data.pairs import PairRules, SegmentedTrace, TraceGroup, cut_trace
+from judge_server.data.spool import Spool
+from judge_server.data.traces import TraceRow
+from orchestrator.errors import DatasetError
+
+
+def row(question_id="q1", question="How many?", model="m", text="so é\n4") -> TraceRow:
+    return TraceRow(question_id, question, text, answer="4", model=model)
+
+
+def spooled(folder, *rows: TraceRow) -> list[list[TraceGroup]]:
+    with Spool(folder) as spool:
+        for one in rows:
+            spool.add(one, cut_trace(one, PairRules()))
+        return list(spool.groups())
+
+
+def test_scattered_traces_come_back_by_question_and_model(tmp_path):
+    rows = [
+        row(),
+        row("q2", "Why?"),
+        row(model="n"),
+        row(text="so 5"),
+        TraceRow("q2", "Why?", "cut short", answer=None, model="m"),
+    ]
+    first, second = spooled(tmp_path, *rows)
+    assert [(g.question_id, g.model, len(g.traces)) for g in first] == [
+        ("q1", "m", 2),
+        ("q1", "n", 1),
+    ]
+    assert first[0].question == "How many?"
+    assert first[0].traces[0] == SegmentedTrace(
+        "so é\n4", "4", ended_before=True, shows_answer=True
+    )
+    assert [(g.question, g.traces[1]) for g in second] == [("Why?", None)]
+    assert not any(tmp_path.iterdir())
+
+
+def test_one_text_under_two_ids_is_one_question(tmp_path):
+    with Spool(tmp_path) as spool:
+        for question_id, question in (
+            ("a/1", "How many?"),
+            ("b/1", "How  many?\n"),
+            ("c/1", "Who?"),
+        ):
+            one = row(question_id, question)
+            spool.add(one, cut_trace(one, PairRules()))
+        assert (spool.questions, spool.repeated_questions) == (2, 1)
+        assert [groups[0].question_id for groups in spool.groups()] == ["a/1", "c/1"]
+
+
+def test_two_texts_under_one_id_are_refused(tmp_path):
+    with pytest.raises(DatasetError, match="two different questions the id 'q1'"):
+        spooled(tmp_path, row(), row(question="How few?"))
+
+
+def test_questions_without_a_text_are_known_by_their_ids(tmp_path):
+    groups = spooled(tmp_path, row("a", ""), row("b", ""), row("a", " "))
+    assert [len(group.traces) for (group,) in groups] == [2, 1]

@@ -1,0 +1,173 @@
+"""A training that was stopped goes on as if it never had been, or says why it cannot."""
+
+import json
+from pathlib import Path
+
+import judge_server.train
+import pytest
+
+from judge_server.cli.main import main
+from judge_server.training.progress import TrainingProgress
+from judge_server.training.state import Checkpoints
+from orchestrator.config.shipped import configs_folder
+
+SETTINGS = "epochs: 3\nlearning_rate: 0.01\nbf16: false\nbatch_tokens: 800\nvalidation_share: 0.2\n"
+
+
+class Killed(BaseException):
+    """What a process cannot catch."""
+
+
+@pytest.fixture
+def flags(tmp_path: Path, traces: Path, folder: Path) -> list[str]:
+    (tmp_path / "tiny.yaml").write_text((configs_folder() / "judges" / "nano.yaml").read_text())
+    (tmp_path / "tiny-train.yaml").write_text(SETTINGS)
+    return [
+        *("train", "--config", str(tmp_path / "tiny.yaml"), "--checkpoint-steps", "2"),
+        *("--traces", str(traces), "--init", str(folder)),
+    ]
+
+
+def kill_at_step(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    step = TrainingProgress.step
+
+    def counted(self: TrainingProgress, loss: float) -> None:
+        step(self, loss)
+        if self._done == number:
+            raise Killed
+
+    monkeypatch.setattr(TrainingProgress, "step", counted)
+
+
+def kill_in(monkeypatch: pytest.MonkeyPatch, owner: object, name: str, *, after: bool) -> None:
+    whole = getattr(owner, name)
+
+    def stopped(*args: object, **kwargs: object) -> None:
+        if after:
+            whole(*args, **kwargs)
+        raise Killed
+
+    monkeypatch.setattr(owner, name, stopped)
+
+
+def train_until_killed(flags: list[str], out: Path) -> None:
+    with pytest.raises(Killed):
+        main([*flags, "--out", str(out)])
+
+
+def straight(flags: list[str], out: Path) -> bytes:
+    assert main([*flags, "--out", str(out)]) == 0
+    return (out / "model.safetensors").read_bytes()
+
+
+def record_of(out: Path) -> dict:
+    return json.loads((out / "training.json").read_text())
+
+
+@pytest.mark.parametrize("where", ["first", "middle", "last"])
+def test_killed_after_a_step_and_resumed_gives_the_same_weights(
+    monkeypatch, flags, tmp_path, where
+):
+    expected = straight(flags, tmp_path / "straight")
+    steps = record_of(tmp_path / "straight")["steps"]
+    assert steps > 9
+    number = {"first": 1, "middle": steps // 2, "last": steps}[where]
+    out = tmp_path / "judge"
+    with monkeypatch.context() as patch:
+        kill_at_step(patch, number)
+        train_until_killed(flags, out)
+    assert not (out / "config.json").exists()
+    assert main([*flags, "--out", str(out), "--resume"]) == 0
+    assert (out / "model.safetensors").read_bytes() == expected
+    assert record_of(out)["epochs"] == record_of(tmp_path / "straight")["epochs"]
+    assert not (out / "checkpoint").exists()
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "after"),
+    [
+        (Checkpoints, "save_best", True),
+        (Checkpoints, "save", False),
+        (Checkpoints, "load_best", False),
+        (Checkpoints, "remove", False),
+        (judge_server.train, "publish", False),
+    ],
+    ids=lambda value: getattr(value, "__name__", str(value)),
+)
+def test_killed_while_writing_and_resumed_gives_the_same_weights(
+    monkeypatch, flags, tmp_path, owner, name, after
+):
+    expected = straight(flags, tmp_path / "straight")
+    out = tmp_path / "judge"
+    with monkeypatch.context() as patch:
+        kill_in(patch, owner, name, after=after)
+        train_until_killed(flags, out)
+    assert main([*flags, "--out", str(out), "--resume"]) == 0
+    assert (out / "model.safetensors").read_bytes() == expected
+
+
+def test_a_folder_half_moved_holds_no_model_until_it_is_whole(monkeypatch, flags, tmp_path):
+    out = tmp_path / "judge"
+    straight(flags, out)
+    replace, moved = Path.replace, []
+
+    def third_fails(self: Path, target: Path) -> Path:
+        if self.parent.name == "finished":
+            moved.append(self.name)
+            if len(moved) == 3:
+                raise Killed
+        return replace(self, target)
+
+    flags += ["--set", "seed=1"]
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "replace", third_fails)
+        train_until_killed(flags, out)
+    assert not (out / "config.json").exists()
+    assert main([*flags, "--out", str(out), "--resume"]) == 0
+    assert record_of(out)["settings"]["seed"] == 1
+
+
+def test_only_the_last_state_is_kept(monkeypatch, flags, tmp_path):
+    with monkeypatch.context() as patch:
+        kill_at_step(patch, 5)
+        train_until_killed(flags, tmp_path / "judge")
+    states = sorted(path.name for path in (tmp_path / "judge" / "checkpoint").iterdir())
+    assert states in (["run.json", "step-4"], ["best.safetensors", "run.json", "step-4"])
+
+
+@pytest.fixture
+def stopped(monkeypatch, flags, tmp_path) -> Path:
+    """A folder with a training that was killed."""
+    with monkeypatch.context() as patch:
+        kill_at_step(patch, 5)
+        train_until_killed(flags, tmp_path / "judge")
+    return tmp_path / "judge"
+
+
+def test_an_unfinished_training_is_not_started_anew(capsys, flags, stopped):
+    assert main([*flags, "--out", str(stopped)]) == 2
+    assert "add --resume to go on with it" in capsys.readouterr().err
+
+
+def test_changed_settings_are_refused_by_name(capsys, flags, stopped):
+    assert main([*flags, "--out", str(stopped), "--resume", "--set", "gamma=0"]) == 2
+    assert "settings.gamma was 2.0 when the training" in capsys.readouterr().err
+
+
+def test_changed_data_are_refused(capsys, flags, stopped, traces):
+    with traces.open("a") as file:
+        file.write('{"question_id": "new", "question": "?", "text": "so", "answer": "1"}\n')
+    assert main([*flags, "--out", str(stopped), "--resume"]) == 2
+    assert "data_sha256 was" in capsys.readouterr().err
+
+
+def test_a_finished_training_is_left_alone(capsys, flags, tmp_path):
+    before = straight(flags, tmp_path / "judge")
+    assert main([*flags, "--out", str(tmp_path / "judge"), "--resume"]) == 0
+    assert "there is nothing to resume" in capsys.readouterr().err
+    assert (tmp_path / "judge" / "model.safetensors").read_bytes() == before
+
+
+def test_resume_where_nothing_is_begins(flags, tmp_path):
+    assert main([*flags, "--out", str(tmp_path / "judge"), "--resume"]) == 0
+    assert (tmp_path / "judge" / "config.json").is_file()

@@ -1,0 +1,64 @@
+"""Two processes under `accelerate launch` train the judge that one process trains."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from judge_server.cli.main import main
+from orchestrator.config.shipped import configs_folder
+
+LAUNCH = (
+    *(sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"),
+    *("--num_machines", "1", "--main_process_port", "0"),
+    *("--mixed_precision", "no", "--dynamo_backend", "no", "-m", "judge_server.cli.main"),
+)
+ENVIRONMENT = os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"}
+
+
+@pytest.fixture
+def flags(tmp_path: Path, traces: Path, folder: Path) -> list[str]:
+    """A training whose steps have three batches, so that two processes never share one evenly.
+
+    One epoch, because which of two is the better one may hang on rounding.
+    """
+    (tmp_path / "tiny.yaml").write_text((configs_folder() / "judges" / "nano.yaml").read_text())
+    (tmp_path / "tiny-train.yaml").write_text(
+        "epochs: 1\nlearning_rate: 0.003\nadam_epsilon: 1.0e-3\nbf16: false\nvalidation_share: 0.2\n"
+        "packing: false\nbatch_pairs: 8\nbatches_per_step: 3\nreading_weight: 0.1\n"
+    )
+    return [
+        *("train", "--config", str(tmp_path / "tiny.yaml"), "--checkpoint-steps", "4"),
+        *("--traces", str(traces), "--init", str(folder)),
+    ]
+
+
+@pytest.mark.timeout(300)
+def test_two_processes_give_the_loss_and_the_weights_of_one(flags, tmp_path):
+    alone, together = tmp_path / "alone", tmp_path / "together"
+    assert main([*flags, "--out", str(alone)]) == 0
+    launched = subprocess.run(
+        [*LAUNCH, *flags, "--out", str(together)],
+        env=ENVIRONMENT,
+        cwd=Path(__file__).parents[2],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert launched.returncode == 0, launched.stderr
+    assert launched.stderr.count("epoch 1:") == 1  # one of the two speaks
+
+    one, two = (json.loads((out / "training.json").read_text()) for out in (alone, together))
+    assert one["steps"] == two["steps"] > 10
+    for first, second in zip(one["epochs"], two["epochs"], strict=True):
+        assert second["loss"] == pytest.approx(first["loss"], rel=1e-5)
+        assert second["auroc"] == pytest.approx(first["auroc"], abs=0.01)
+    weights, others = (load_file(out / "model.safetensors") for out in (alone, together))
+    first_weights = load_file(Path(one["init"]) / "model.safetensors")
+    moved = max(float((weights[name] - first_weights[name]).abs().max()) for name in weights)
+    apart = max(float((weights[name] - others[name]).abs().max()) for name in weights)
+    assert apart < 1e-4 < 1e-2 < moved

@@ -1,0 +1,261 @@
+import asyncio
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+
+from orchestrator.answers.equality import AnswerBook, AnswerChecker, SameText
+
+HANGING = "9^{9^{9^9}}"
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared() -> AsyncIterator[AnswerChecker]:
+    """One checker for all tests that ask nothing dangerous."""
+    async with AnswerChecker(timeout_seconds=30.0) as checker:
+        yield checker
+
+
+class CountingChecker(AnswerChecker):
+    """A slow checker without processes: equal when the lengths are."""
+
+    asked = 0
+
+    async def equal(self, one: str, other: str) -> bool:
+        self.asked += 1
+        await asyncio.sleep(0)
+        return len(one) == len(other)
+
+
+def processes() -> list[int]:
+    return [child.pid for child in multiprocessing.active_children() if child.pid is not None]
+
+
+# --- without mathematics --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "equal"),
+    [
+        ("42", "42", True),
+        ("42", " $42$. ", True),
+        ("42", "042", True),
+        ("42", "42.0", True),
+        ("-3", "+3", False),
+        ("1,234", "1234", True),
+        (".5", "0.50", True),
+        ("9" * 5000, "9" * 4999 + "8", False),
+        ("C", "(c)", True),
+        ("B", "C", False),
+        ("Paris", "paris", True),
+        ("pairs", "Paris", False),
+        ("New York", "York", False),
+        ("yes", "42", False),
+        ("42", "no", False),
+        ("42", "", False),
+        ("", "", True),
+    ],
+)
+async def test_words_and_whole_numbers_need_no_process(one: str, other: str, equal: bool) -> None:
+    async with AnswerChecker() as checker:
+        assert await checker.equal(one, other) is equal
+        assert not checker.started
+    assert not processes()
+
+
+# --- with mathematics -----------------------------------------------------------------------------
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize(
+    ("one", "other", "equal"),
+    [
+        ("1/2", "0.5", True),
+        ("1/2", r"\frac{1}{2}", True),
+        ("0.5", r"\frac{1}{2}", True),
+        ("1/2", "1/3", False),
+        ("0.33", "1/3", False),
+        ("0.33", "0.34", False),
+        ("x=5", "5", True),
+        (r"\{1,2\}", r"\{2,1\}", True),
+        ("(1,2)", r"\left(1, 2\right)", True),
+        ("(1,2)", "(2,1)", False),
+        ("[1,2]", "(1,2)", False),
+        (r"3\sqrt{2}", r"\sqrt{18}", True),
+        ("x^2+2x+1", "(x+1)^2", True),
+        ("2**3", "8", True),
+        ("10 \\text{ cm}", "10", True),
+        ("1<x<2", r"x \in (1,2)", True),
+        ("x", "C", False),
+        ("x+", "5", False),
+    ],
+)
+async def test_mathematics_is_compared_in_both_orders(
+    shared: AnswerChecker, one: str, other: str, equal: bool
+) -> None:
+    assert await shared.equal(one, other) is equal
+    assert await shared.equal(other, one) is equal
+    assert shared.timeouts == 0
+
+
+async def test_a_hanging_answer_is_given_up_once_and_the_next_check_still_works() -> None:
+    async with AnswerChecker(timeout_seconds=2.0) as checker:
+        assert not await checker.equal(HANGING, "5")
+        assert checker.timeouts == 1
+        assert not await checker.equal("6", HANGING)
+        assert checker.timeouts == 1  # it was not tried again
+        assert await checker.verdict("6", HANGING) is None
+        assert await checker.equal("x=5", "5")
+        assert checker.errors == 0
+
+
+async def test_a_check_waits_for_nobody_elses_hanging_answer() -> None:
+    async with AnswerChecker(workers=2, timeout_seconds=3.0) as checker:
+        finished: list[str] = []
+
+        async def check(name: str, one: str, other: str) -> None:
+            await checker.equal(one, other)
+            finished.append(name)
+
+        await asyncio.gather(check("hanging", HANGING, "5"), check("quick", "1/2", "0.5 x"))
+        assert finished == ["quick", "hanging"]
+
+
+async def test_a_worker_that_dies_is_replaced() -> None:
+    async with AnswerChecker(timeout_seconds=30.0) as checker:
+        assert await checker.equal("1/2", r"\frac{1}{2}")
+        check = asyncio.create_task(checker.equal(HANGING, "5"))
+        await asyncio.sleep(0.3)
+        for pid in processes():
+            os.kill(pid, signal.SIGKILL)
+        assert not await check
+        assert (checker.errors, checker.timeouts) == (1, 0)
+        assert await checker.equal("2/4", r"\frac{1}{2}")
+
+
+async def test_idle_workers_that_die_are_replaced() -> None:
+    async with AnswerChecker(timeout_seconds=30.0) as checker:
+        assert await checker.equal("1/2", r"\frac{1}{2}")
+        for pid in processes():
+            os.kill(pid, signal.SIGKILL)
+        await asyncio.sleep(0.5)
+        await checker.equal("3/6", r"\frac{1}{2}")  # may be lost with the old pool
+        assert await checker.equal("2/4", r"\frac{1}{2}")
+
+
+# --- the end --------------------------------------------------------------------------------------
+
+
+async def test_the_terminals_interrupt_does_not_reach_the_workers() -> None:
+    async with AnswerChecker(timeout_seconds=30.0) as checker:
+        check = asyncio.create_task(checker.equal("1/2", r"\frac{1}{2}"))
+        await asyncio.sleep(0)
+        starting = processes()
+        assert starting
+        for pid in starting:
+            os.kill(pid, signal.SIGINT)
+        assert await check
+        for pid in processes():
+            os.kill(pid, signal.SIGINT)
+        assert await checker.equal("2/4", r"\frac{1}{2}")
+        assert checker.errors == 0
+
+
+async def test_cancelling_a_check_is_never_swallowed() -> None:
+    async with AnswerChecker(timeout_seconds=30.0) as checker:
+        check = asyncio.create_task(checker.equal(HANGING, "5"))
+        await asyncio.sleep(0.1)
+        check.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await check
+        assert await checker.equal("1/2", r"\frac{1}{2}")
+
+
+async def test_closing_ends_the_processes_and_the_checks_they_were_at() -> None:
+    async with AnswerChecker(timeout_seconds=30.0) as checker:
+        checks = [asyncio.create_task(checker.equal(HANGING, f"{n}/7")) for n in range(3)]
+        await asyncio.sleep(0.3)
+    assert await asyncio.gather(*checks) == [False, False, False]
+    assert not processes()
+    assert not await checker.equal("1/2", r"\frac{1}{2}")  # unknown after the end
+
+
+async def test_an_interrupted_run_leaves_no_process() -> None:
+    async def run() -> None:
+        async with AnswerChecker(timeout_seconds=30.0) as checker:
+            await checker.equal(HANGING, "5")
+
+    task = asyncio.create_task(run())
+    await asyncio.sleep(0.3)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not processes()
+
+
+def test_workers_import_no_more_than_they_need() -> None:
+    code = (
+        "import sys, orchestrator.mathematics;"
+        "print(sorted({'aiohttp', 'asyncio', 'openai', 'pydantic', 'numpy'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+# --- classes of equal answers ---------------------------------------------------------------------
+
+
+async def test_a_class_is_named_by_its_first_member() -> None:
+    book = AnswerBook(CountingChecker())
+    assert [await book.classify(answer) for answer in ("a1", "b", "c2", "d")] == [
+        "a1",
+        "b",
+        "a1",
+        "b",
+    ]
+
+
+async def test_equal_answers_that_arrive_together_share_a_class() -> None:
+    book = AnswerBook(CountingChecker())
+    labels = await asyncio.gather(*(book.classify(f"a{n}") for n in range(8)))
+    assert set(labels) == {"a0"}
+
+
+async def test_an_answer_seen_before_is_not_compared_again() -> None:
+    checker = CountingChecker()
+    book = AnswerBook(checker)
+    for answer in ("1", "22", "333", "22", "333"):
+        await book.classify(answer)
+    assert checker.asked == 3
+
+
+async def test_the_classes_equal_to_the_right_answer_are_named() -> None:
+    book = AnswerBook(AnswerChecker())
+    for answer in ("42", "41", "042", "forty-two"):
+        await book.classify(answer)
+    assert await book.correct_classes("42.0") == ("42",)
+    assert await book.correct_classes("7") == ()
+
+
+async def test_no_answers_make_no_classes() -> None:
+    assert await AnswerBook(AnswerChecker()).correct_classes("42") == ()
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "equal"),
+    [
+        ("The  Key", "the key", True),
+        ("$x$", "x", True),
+        ("2/4", "1/2", False),
+        ("42", "42.0", False),
+    ],
+)
+async def test_by_spelling_only_what_is_spelled_alike_is_equal(
+    one: str, other: str, equal: bool
+) -> None:
+    assert await SameText().equal(one, other) is equal

@@ -1,0 +1,156 @@
+"""What the user does to a run: orders through the core, before and after the policy's own."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from orchestrator.core.events import (
+    HoldLaunches,
+    PauseTrace,
+    ReleaseLaunches,
+    ResumeTrace,
+    StopTrace,
+    TraceFinished,
+    TraceJoined,
+    TraceStarted,
+    TraceStopped,
+    UserActed,
+    VoteCast,
+)
+from orchestrator.journal.replay import decisions
+from orchestrator.settings import Settings
+from tests.support.world import Script, World
+
+LONG = ["so ", "wait ", "then ", "done "]
+ACTS = ("tau", "pin", "unpin", "finish", "stop", "vote", "hold", "release")
+
+
+def act(kind, trace=None, tau=None):
+    return UserActed(at=0.0, act=kind, trace=trace, tau=tau)
+
+
+def same_parity(trace, member):
+    return 0.9 if trace % 2 == member % 2 else 0.1
+
+
+def play(*acts, count=6, policy="deepprune", choose=lambda n: 0, **more):
+    settings = Settings.model_validate(
+        {
+            "policy": {"name": policy, "traces": count, "survivors": 2},
+            "checkpoint": {"words": 2},
+        }
+    )
+    scripts = [Script(LONG, str(trace % 2)) for trace in range(count)]
+    world = World(settings, scripts, same_parity, choose, acts=acts, **more)
+    return world.play()
+
+
+def traces(world, kind):
+    return {fact.trace for fact in world.of(kind)}
+
+
+def test_without_acts_the_survivors_alone_finish():
+    assert traces(play(), TraceFinished) == {0, 2}
+
+
+def test_a_pinned_trace_is_not_pruned_and_has_a_ballot():
+    world = play((0, act("pin", 5)))
+    assert traces(world, TraceFinished) == {0, 2, 5}
+    (vote,) = world.of(VoteCast)
+    assert {each.answer: each.ballots for each in vote.votes} == {"0": 2, "1": 1}
+
+
+def test_an_unpinned_trace_is_pruned_after_all():
+    resumed = next(
+        step
+        for step in range(200)
+        if 5 in traces(play((0, act("pin", 5)), (step, act("vote"))), ResumeTrace)
+    )
+    world = play((0, act("pin", 5)), (resumed, act("unpin", 5)))
+    (stop,) = [fact for fact in world.of(TraceStopped) if fact.trace == 5]
+    assert stop.reason == "pruned"
+
+
+def test_unpinning_before_the_clusters_are_known_leaves_the_trace_to_the_policy():
+    world = play((0, act("pin", 5)), (1, act("unpin", 5)))
+    assert traces(world, TraceFinished) == {0, 2}
+
+
+def test_a_trace_that_shall_finish_does_not_wait_at_its_checkpoint():
+    world = play((0, act("finish", 5)))
+    assert 5 not in traces(world, PauseTrace)
+    assert 5 in traces(world, TraceFinished)
+
+
+def test_a_stopped_trace_stops_and_the_others_go_on():
+    world = play((0, act("stop", 0)))
+    assert StopTrace(trace=0, reason="user") in world.orders
+    assert traces(world, TraceFinished) == {1, 3}  # the others' cluster is now the largest
+
+
+def test_voting_now_stops_all_and_counts_what_has_finished():
+    finished = next(step for step in range(200) if traces(play((step, act("vote"))), TraceFinished))
+    world = play((finished, act("vote")))
+    (vote,) = world.of(VoteCast)
+    assert sum(each.ballots for each in vote.votes) == 1
+    assert {fact.reason for fact in world.of(TraceStopped)} <= {"voted", "pruned"}
+
+
+def test_voting_at_once_gives_no_answer():
+    (vote,) = play((0, act("vote"))).of(VoteCast)
+    assert vote.answer is None
+
+
+def test_tau_decides_who_still_joins():
+    high = play((0, act("tau", tau=0.95)))
+    assert not traces(high, TraceJoined)
+    assert traces(play((0, act("tau", tau=0.05))), TraceJoined) == {1, 2, 3, 4, 5}
+
+
+def test_tau_means_nothing_to_a_policy_without_clusters():
+    assert traces(play((0, act("tau", tau=0.9)), policy="consensus"), TraceFinished) == set(
+        range(6)
+    )
+
+
+def test_held_launches_are_orders_of_their_own():
+    world = play((1, act("hold")), (2, act("release")))
+    assert len(world.of(HoldLaunches)) == len(world.of(ReleaseLaunches)) == 1
+    assert traces(world, TraceStarted) == set(range(6))
+
+
+@pytest.mark.parametrize("kind", ["pin", "unpin", "finish", "stop"])
+def test_an_act_on_a_trace_that_is_not_open_changes_nothing(kind):
+    assert play((0, act(kind, 99))).orders == play().orders
+
+
+def test_acts_after_an_interrupt_change_nothing():
+    world = play((3, act("stop", 1)), (3, act("pin", 1)), interrupt_after=2)
+    assert {order.reason for order in world.of(StopTrace)} == {"interrupted"}
+
+
+@given(st.data())
+def test_whatever_the_user_does_the_run_ends_and_replays_to_the_same_orders(data):
+    acts = data.draw(
+        st.lists(
+            st.tuples(
+                st.integers(0, 40),
+                st.builds(
+                    act,
+                    st.sampled_from(ACTS),
+                    trace=st.integers(0, 6),
+                    tau=st.floats(0, 1, allow_nan=False),
+                ),
+            ),
+            max_size=8,
+        )
+    )
+    resumable = data.draw(st.booleans())
+    world = play(*acts, choose=lambda n: data.draw(st.integers(0, n - 1)), resumable=resumable)
+    for trace in range(6):
+        assert len(world.terminal_facts(trace)) == 1
+    again = list(decisions(world.facts))
+    assert [entry for entry in again if not hasattr(entry, "at")] == world.orders
+    if not any(each.act in ("vote", "stop", "unpin") for _step, each in acts):
+        pinned_at_once = {each.trace for step, each in acts if each.act == "pin" and step == 0}
+        assert not traces(world, TraceStopped) & pinned_at_once

@@ -1,0 +1,223 @@
+import errno
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from orchestrator.core.events import (
+    CheckpointReached,
+    Fact,
+    Order,
+    RunInterrupted,
+    StartTrace,
+    StopTrace,
+    TokensArrived,
+    TracePaused,
+)
+from orchestrator.errors import JournalError
+from orchestrator.journal.journal import (
+    JournalTail,
+    JournalWriter,
+    new_run_dir,
+    read_journal,
+    write_run_file,
+)
+
+ENTRIES: list[Fact | Order] = [
+    StartTrace(trace=0),
+    TokensArrived(at=0.1, trace=0, text="so 1\n\x1b[31m ünï 🙂", tokens=3, token_ids=(1, 2, 3)),
+    CheckpointReached(at=0.2, trace=0, chars=3, words=1, tokens=3, complete=False),
+    StopTrace(trace=0, reason="pruned"),
+    RunInterrupted(at=0.123456),
+]
+
+
+def write(run_dir: Path, entries: list[Fact | Order]) -> Path:
+    with JournalWriter.create(run_dir) as journal:
+        for entry in entries:
+            journal.write(entry)
+    return journal.path
+
+
+def tokens(at: float) -> TokensArrived:
+    return TokensArrived(at=at, trace=0, text="x", tokens=1)
+
+
+def test_reads_back_what_was_written_in_order(tmp_path: Path) -> None:
+    path = write(tmp_path / "run", ENTRIES)
+    assert list(read_journal(path)) == ENTRIES
+    assert list(read_journal(tmp_path / "run")) == ENTRIES
+
+
+def test_a_line_without_confidences_is_read_as_before(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    told = TokensArrived(at=0.1, trace=0, text="so", tokens=2, confidences=(11.25, 3.5))
+    old = '{"type":"TokensArrived","at":0.1,"trace":0,"text":"so","tokens":2,"token_ids":[]}\n'
+    path.write_bytes(old.encode() + msgspec.json.encode(told) + b"\n")
+    assert [entry.confidences for entry in read_journal(path)] == [(), (11.25, 3.5)]
+    assert b"confidences" not in msgspec.json.encode(tokens(0.1))
+
+
+def test_an_entry_is_one_line_with_its_type(tmp_path: Path) -> None:
+    path = write(tmp_path, ENTRIES)
+    lines = path.read_bytes().splitlines()
+    assert lines[0] == b'{"type":"StartTrace","trace":0}'
+    assert len(lines) == len(ENTRIES)
+
+
+def test_everything_before_the_newest_text_survives_a_kill(tmp_path: Path) -> None:
+    journal = JournalWriter.create(tmp_path)
+    journal.write(tokens(0.0))
+    journal.write(TracePaused(at=0.1, trace=0, tokens=1))
+    journal.write(tokens(0.2))
+    assert len(list(read_journal(journal.path))) == 2
+    journal.close()
+    assert len(list(read_journal(journal.path))) == 3
+
+
+def test_text_reaches_the_disk_after_half_a_second_of_run_time(tmp_path: Path) -> None:
+    journal = JournalWriter.create(tmp_path)
+    journal.write(tokens(0.4))
+    assert list(read_journal(journal.path)) == []
+    journal.write(tokens(0.5))
+    assert len(list(read_journal(journal.path))) == 2
+    journal.close()
+
+
+@pytest.mark.parametrize(
+    "torn", [b"{", b'{"type":"Ru', b'{"type":"RunInterrupted","at":1', b"\xc3"]
+)
+def test_leaves_out_a_torn_last_line(tmp_path: Path, torn: bytes) -> None:
+    path = write(tmp_path, ENTRIES)
+    with path.open("ab") as file:
+        file.write(torn)
+    assert list(read_journal(path)) == ENTRIES
+
+
+def test_keeps_a_whole_last_line_that_only_lacks_its_end(tmp_path: Path) -> None:
+    path = write(tmp_path, ENTRIES)
+    path.write_bytes(path.read_bytes().rstrip(b"\n"))
+    assert list(read_journal(path)) == ENTRIES
+
+
+@pytest.mark.parametrize("damage", [b"{oops}\n", b'{"type":"Unknown","at":1}\n', b"\n", b"\xff\n"])
+def test_names_the_damaged_line(tmp_path: Path, damage: bytes) -> None:
+    path = write(tmp_path, ENTRIES)
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join([lines[0], damage, *lines[1:]]))
+    entries = read_journal(path)
+    assert next(entries) == ENTRIES[0]
+    with pytest.raises(JournalError, match=r"^Line 2 of .*journal\.jsonl is not a journal entry"):
+        next(entries)
+
+
+def test_a_missing_journal_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(JournalError, match="cannot be read"):
+        next(read_journal(tmp_path / "nowhere"))
+
+
+def test_refuses_a_folder_that_holds_a_journal(tmp_path: Path) -> None:
+    path = write(tmp_path, ENTRIES)
+    with pytest.raises(JournalError, match="exists already"):
+        JournalWriter.create(tmp_path)
+    assert list(read_journal(path)) == ENTRIES
+
+
+def test_refuses_an_unwritable_place_before_anything_is_spent(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(JournalError, match="cannot be written"):
+        JournalWriter.create(tmp_path / "file" / "run")
+    with pytest.raises(JournalError, match="cannot be written"):
+        new_run_dir(tmp_path / "file", datetime(2026, 1, 2), "x")
+
+
+class FullDisk:
+    """A file that takes nothing."""
+
+    def write(self, _data: bytes) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    def flush(self) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    close = flush
+
+
+def full_journal() -> JournalWriter:
+    return JournalWriter(Path("runs/x/journal.jsonl"), FullDisk())  # type: ignore[arg-type]
+
+
+def test_a_disk_that_fills_up_is_an_error_in_one_sentence() -> None:
+    journal = full_journal()
+    with pytest.raises(JournalError, match="No space left on device") as caught:
+        journal.write(ENTRIES[0])
+    assert "\n" not in str(caught.value)
+    with pytest.raises(JournalError):
+        journal.close()
+
+
+def test_a_failing_close_does_not_hide_the_error_under_way() -> None:
+    with pytest.raises(KeyboardInterrupt) as caught, full_journal():
+        raise KeyboardInterrupt
+    assert "No space left" in caught.value.__notes__[0]
+
+
+def test_a_failing_close_alone_is_an_error() -> None:
+    with pytest.raises(JournalError), full_journal():
+        pass
+
+
+def test_text_that_cannot_be_encoded_is_an_error(tmp_path: Path) -> None:
+    with JournalWriter.create(tmp_path) as journal, pytest.raises(JournalError):
+        journal.write(TokensArrived(at=0.0, trace=0, text="\ud800", tokens=1))
+
+
+def test_a_run_folder_is_named_by_time_and_id(tmp_path: Path) -> None:
+    run_dir = new_run_dir(tmp_path / "runs", datetime(2026, 3, 4, 5, 6, 7), "ab12")
+    assert run_dir == tmp_path / "runs" / "2026-03-04T05-06-07-ab12"
+    assert run_dir.is_dir()
+    with pytest.raises(JournalError, match="exists already"):
+        new_run_dir(tmp_path / "runs", datetime(2026, 3, 4, 5, 6, 7), "ab12")
+
+
+def test_a_run_file_is_written_whole(tmp_path: Path) -> None:
+    write_run_file(tmp_path, "report.json", "{}\n")
+    write_run_file(tmp_path, "report.json", "{1}\n")
+    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
+    assert (tmp_path / "report.json").read_text() == "{1}\n"
+    with pytest.raises(JournalError):
+        write_run_file(tmp_path / "gone", "report.json", "{}")
+
+
+def test_a_tail_gives_what_was_added_and_waits_for_a_torn_line(tmp_path: Path) -> None:
+    path = write(tmp_path, ENTRIES)
+    whole = path.read_bytes()
+    lines = whole.splitlines(keepends=True)
+    path.write_bytes(lines[0] + lines[1][:10])
+    tail = JournalTail(tmp_path)
+    assert tail.poll() == ENTRIES[:1]
+    assert tail.poll() == []
+    path.write_bytes(whole)
+    assert tail.poll() == ENTRIES[1:]
+
+
+def test_a_tail_names_the_damaged_line_and_the_missing_file(tmp_path: Path) -> None:
+    path = write(tmp_path, ENTRIES)
+    path.write_bytes(path.read_bytes() + b"nonsense\n")
+    with pytest.raises(JournalError, match="Line 6"):
+        JournalTail(path).poll()
+    with pytest.raises(JournalError, match="cannot be read"):
+        JournalTail(tmp_path / "nowhere").poll()
+
+
+def test_a_tail_takes_a_line_longer_than_it_reads_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.journal.journal._TAIL_BYTES", 16)
+    write(tmp_path, ENTRIES)
+    tail = JournalTail(tmp_path)
+    read: list[Fact | Order] = []
+    while more := tail.poll():
+        read += more
+    assert read == ENTRIES

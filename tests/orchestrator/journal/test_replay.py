@@ -1,0 +1,107 @@
+import json
+
+import pytest
+
+from orchestrator.cli.replay import main
+from orchestrator.core.events import RunFinished, TraceJoined
+from orchestrator.journal.journal import JournalWriter
+from orchestrator.journal.replay import decisions, replay
+from orchestrator.report.report import build_report, to_json_line
+from orchestrator.report.view import RunView
+from orchestrator.settings import Settings
+from tests.support.world import Script, World
+
+SERVER = {
+    "endpoint": "http://gpu/v1",
+    "model": "m",
+    "server": "vllm",
+    "api": "completions",
+    "token_ids": True,
+    "continuous_usage": True,
+    "resumable": True,
+    "metrics": True,
+    "max_model_len": 100,
+    "judge": None,
+}
+
+
+@pytest.fixture
+def run_dir(tmp_path, monkeypatch):
+    """A run as the program leaves it, played by a small world."""
+    settings = Settings.model_validate(
+        {
+            "policy": {"name": "deepprune", "traces": 5, "survivors": 2},
+            "checkpoint": {"words": 2},
+        }
+    )
+    scripts = [Script(["so ", "wait ", "then "], str(trace % 2)) for trace in range(5)]
+    world = World(
+        settings,
+        scripts,
+        judge=lambda t, m: 0.9 if t % 2 == m % 2 else 0.1,
+        choose=lambda n: 0,
+        capabilities=SERVER,
+    ).play()
+    entries = list(decisions(world.facts))
+    entries.append(
+        RunFinished(at=99.0, correct_answers=(), server_generated_tokens=None, interrupted=False)
+    )
+    view = RunView()
+    with JournalWriter.create(tmp_path) as journal:
+        for entry in entries:
+            journal.write(entry)
+            view.apply(entry)
+    report = build_report(view, run_dir=str(tmp_path))
+    (tmp_path / "report.json").write_text(to_json_line(report))
+    return tmp_path
+
+
+def test_a_run_replays_to_the_same_decisions_and_report(run_dir, capsys):
+    assert replay(run_dir).difference is None
+    assert main([str(run_dir)]) == 0
+    assert json.loads(capsys.readouterr().out)["traces"]["finished"] == 2
+
+
+def test_the_summary_is_for_people(run_dir, capsys):
+    assert main([str(run_dir), "--summary"]) == 0
+    assert "deepprune" in capsys.readouterr().out
+
+
+def test_a_changed_decision_is_found(run_dir, capsys):
+    journal = run_dir / "journal.jsonl"
+    text = journal.read_text()
+    assert f'"{TraceJoined.__name__}"' in text
+    journal.write_text(text.replace('"reason":"pruned"', '"reason":"stopped"', 1))
+    assert main([str(run_dir)]) == 1
+    assert "a fresh core gives" in capsys.readouterr().err
+
+
+def test_an_entry_too_many_is_found(run_dir, capsys):
+    journal = run_dir / "journal.jsonl"
+    journal.write_text(journal.read_text() + '{"type":"FinishRun"}\n')
+    assert main([str(run_dir)]) == 1
+    assert "goes on with" in capsys.readouterr().err
+
+
+def test_a_changed_report_is_found(run_dir, capsys):
+    report = run_dir / "report.json"
+    report.write_text(report.read_text().replace('"finished": 2', '"finished": 3'))
+    assert main([str(run_dir)]) == 1
+    assert "report.json has" in capsys.readouterr().err
+
+
+def test_a_report_that_cannot_be_read_is_named(run_dir, capsys):
+    (run_dir / "report.json").write_text("{")
+    assert main([str(run_dir)]) == 1
+    assert "report.json cannot be read" in capsys.readouterr().err
+
+
+def test_a_folder_without_a_journal_is_named(tmp_path, capsys):
+    assert main([str(tmp_path)]) == 1
+    assert str(tmp_path) in capsys.readouterr().err
+
+
+def test_an_empty_journal_holds_no_run(tmp_path, capsys):
+    (tmp_path / "journal.jsonl").write_text("")
+    assert main([str(tmp_path)]) == 1
+    assert "holds no run" in capsys.readouterr().err

@@ -1,0 +1,376 @@
+"""A run is cut off, at every line of its journal, and goes on: against servers that behave, in this process."""
+
+import asyncio
+import contextlib
+import time
+
+import msgspec
+import pytest
+
+from orchestrator.client.server_counters import Metered
+from orchestrator.core.events import (
+    AskJudge,
+    JudgeFailed,
+    PairsJudged,
+    RunResumed,
+    StartTrace,
+    TokensArrived,
+    TraceFailed,
+    TraceFinished,
+    TracePaused,
+    TraceStopped,
+)
+from orchestrator.errors import ConfigError, JournalError
+from orchestrator.journal.journal import JOURNAL_FILE, JournalWriter, read_journal
+from orchestrator.journal.recovery import Standing, changed_setting
+from orchestrator.journal.replay import decisions
+from orchestrator.questions import Question
+from orchestrator.report.report import build_report
+from orchestrator.report.view import RunView
+from orchestrator.runtime.endpoints import Keys, open_fleet
+from orchestrator.runtime.loop import run_question
+from orchestrator.settings import Settings
+from tests.support.fleet import Fleet as Servers
+
+QUESTION = Question(id="q", question="How many?", gold="26")
+ENDS = (TraceFinished, TraceStopped, TraceFailed)
+PROMPT = 3  # tokens
+
+
+def settings_for(servers, *, policy="deepprune", traces=4, **changes):
+    return Settings.model_validate(
+        {
+            "endpoint": {"urls": [servers.reasoner.url]},
+            "judge": {"url": servers.judge.url},
+            "policy": {"name": policy, "traces": traces, "survivors": 2},
+            "checkpoint": {"words": 4},
+            "answers": {"workers": 1},
+            **changes,
+        }
+    )
+
+
+async def carry(folder, fleet, settings, *, interrupted=None):
+    """Begins the question, or goes on with it; its view."""
+    view = RunView()
+    with JournalWriter.open(folder) as journal:
+        await run_question(
+            QUESTION,
+            settings=settings,
+            fleet=fleet,
+            journal=journal,
+            view=view,
+            interrupted=interrupted or asyncio.Event(),
+            past=read_journal(folder),
+        )
+    return view
+
+
+def entries_of(folder):
+    return list(read_journal(folder))
+
+
+def of_trace(entries, trace, *kinds):
+    return [e for e in entries if isinstance(e, kinds) and e.trace == trace]
+
+
+def ids_of(entries, trace):
+    return [each for e in of_trace(entries, trace, TokensArrived) for each in e.token_ids]
+
+
+def check_whole(folder, view):
+    """What must hold of any run that is complete; returns its entries."""
+    entries = entries_of(folder)
+    assert list(decisions(entries)) == entries
+    times = [entry.at for entry in entries if hasattr(entry, "at")]
+    assert times == sorted(times)
+    started = [entry.trace for entry in entries if isinstance(entry, StartTrace)]
+    for trace in started:
+        assert len(of_trace(entries, trace, *ENDS)) == 1
+        (end,) = of_trace(entries, trace, *ENDS)
+        if not isinstance(end, TraceFailed):
+            assert len(ids_of(entries, trace)) == end.tokens
+    report = build_report(view, run_dir="r")
+    assert report["interrupted"] is False
+    assert report["seconds"] == round(max(times), 3)
+    bill = report["ledger"]["reasoner"]
+    assert sum(bill["by_fate"].values()) == bill["generated_tokens"]
+    return entries, report
+
+
+async def test_waiting_for_the_servers_counters_is_no_part_of_the_run(tmp_path, monkeypatch):
+    began, stopped = time.monotonic(), []
+
+    async def stop(meter):
+        stopped.append(time.monotonic() - began)
+        return Metered(generated=7)
+
+    monkeypatch.setattr("orchestrator.runtime.loop.Meter.stop", stop)
+    async with once(tmp_path) as (_, view):
+        assert view.finished.at <= stopped[0]
+        assert view.finished.server_generated_tokens == 7
+
+
+# --- a kill at every line -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("policy", ["deepprune", "auto"])
+async def test_a_journal_cut_at_any_line_becomes_a_whole_run(policy, tmp_path):
+    async with once(tmp_path / "whole", policy=policy):
+        lines = (tmp_path / "whole" / JOURNAL_FILE).read_bytes().splitlines(keepends=True)
+    at_once = asyncio.Semaphore(8)
+
+    async def resumed(cut):
+        folder = tmp_path / f"{cut}"
+        folder.mkdir()
+        torn = lines[cut][: len(lines[cut]) // 2]
+        (folder / JOURNAL_FILE).write_bytes(b"".join(lines[:cut]) + torn)
+        async with at_once, once(folder, policy=policy) as (servers, view):
+            check_resumed(folder, view, cut, servers)
+
+    async with asyncio.TaskGroup() as group:
+        for cut in range(len(lines)):
+            group.create_task(resumed(cut))
+
+
+@contextlib.asynccontextmanager
+async def once(folder, **policy):
+    """The question begun, or gone on with, on servers of its own: they and the view."""
+    async with Servers(words=6, answers=("26", "26", "38")).serving() as servers:
+        settings = settings_for(servers, traces=3, **policy)
+        async with open_fleet(settings, Keys()) as fleet:
+            servers.reasoner.seen.clear()
+            servers.judge.seen.clear()
+            yield servers, await carry(folder, fleet, settings)
+
+
+def check_resumed(folder, view, cut, servers):
+    entries, report = check_whole(folder, view)
+    before = entries[:cut]
+    assert sum(isinstance(e, RunResumed) for e in entries) == bool(cut)
+    assert report["resumed"] == bool(cut)
+    assert report["answer"] == "26"
+    sent = [body["prompt"][PROMPT:] for body in servers.reasoner.bodies("/v1/completions")]
+    for trace in {e.trace for e in before if isinstance(e, StartTrace)}:
+        known = ids_of(before, trace)
+        if of_trace(before, trace, *ENDS):
+            assert known not in sent  # it had ended: nothing more is asked for
+        elif known and (more := ids_of(entries, trace)[len(known) :]):
+            assert sent.count(known) == 1 or any(
+                ids[: len(known)] == known and len(ids) > len(known) for ids in sent
+            )
+            assert more[0] == known[-1] + 1  # the very next token
+    asked = len(servers.judge.bodies("/generative_scoring"))
+    verdicts = [e for e in entries[cut:] if isinstance(e, PairsJudged)]
+    assert asked == sum(verdict.requests for verdict in verdicts)
+
+
+async def test_a_kill_while_streams_run_pays_no_token_of_the_journal_twice(tmp_path):
+    async with Servers(words=40, pause=0.01).serving() as servers:
+        settings = settings_for(servers, policy="consensus")
+        async with open_fleet(settings, Keys()) as fleet:
+            first = asyncio.create_task(carry(tmp_path, fleet, settings))
+            await journal_holds(tmp_path, TokensArrived, 60)
+            first.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await first
+            await servers.reasoner.until_live(0)
+            before = entries_of(tmp_path)
+            servers.reasoner.seen.clear()
+            view = await carry(tmp_path, fleet, settings)
+    entries, report = check_whole(tmp_path, view)
+    assert entries[: len(before)] == before
+    sent = [body["prompt"][PROMPT:] for body in servers.reasoner.bodies("/v1/completions")]
+    open_ones = [t for t in range(4) if not of_trace(before, t, *ENDS)]
+    assert sorted(sent) == sorted(ids_of(before, trace) for trace in open_ones)
+    lengths = [len(servers.script(trace)) for trace in range(4)]
+    assert report["ledger"]["reasoner"]["generated_tokens"] == sum(lengths)
+    assert report["ledger"]["reasoner"]["server_generated_tokens"] is None
+
+
+async def test_a_run_can_be_killed_again_and_again(tmp_path):
+    async with Servers(words=30, pause=0.005).serving() as servers:
+        settings = settings_for(servers)
+        async with open_fleet(settings, Keys()) as fleet:
+            for kill in range(1, 5):
+                running = asyncio.create_task(carry(tmp_path, fleet, settings))
+                await journal_holds(tmp_path, TokensArrived, 12 * kill)
+                running.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await running
+            view = await carry(tmp_path, fleet, settings)
+    _, report = check_whole(tmp_path, view)
+    assert report["resumed"] == 4
+    assert report["answer"] == "26"
+
+
+async def journal_holds(folder, kind, count):
+    async with asyncio.timeout(60):
+        while True:
+            with contextlib.suppress(JournalError):
+                if sum(isinstance(e, kind) for e in read_journal(folder)) >= count:
+                    return
+            await asyncio.sleep(0.01)
+
+
+# --- what is left to do ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+async def whole(tmp_path):
+    """The entries of a finished run."""
+    async with Servers(words=10).serving() as servers:
+        settings = settings_for(servers)
+        async with open_fleet(settings, Keys()) as fleet:
+            await carry(tmp_path / "whole", fleet, settings)
+    return entries_of(tmp_path / "whole")
+
+
+def first(entries, kind):
+    return next(number for number, entry in enumerate(entries) if isinstance(entry, kind))
+
+
+async def test_a_paused_trace_stays_paused(whole):
+    until = first(whole, TracePaused) + 1
+    standing = Standing(whole[:until])
+    trace = standing.traces[whole[until - 1].trace]
+    assert (trace.wanted, trace.paused, standing.lost) == ("pause", True, [])
+
+
+async def test_a_judge_call_without_a_verdict_is_asked_again(whole):
+    asked = first(whole, AskJudge)
+    verdict = first(whole, (PairsJudged, JudgeFailed))
+    assert Standing(whole[: asked + 1]).unanswered == {whole[asked].trace: whole[asked]}
+    assert whole[verdict].trace not in Standing(whole[: verdict + 1]).unanswered or (
+        Standing(whole[: verdict + 1]).unanswered[whole[verdict].trace].members
+        != whole[verdict].members
+    )
+
+
+async def test_what_the_end_cut_off_of_a_decision_is_given_again(whole):
+    orders = [e for e in whole if isinstance(e, StartTrace)]
+    standing = Standing(whole[:2])
+    assert list(standing.owed) == orders[1:]
+    assert list(standing.traces) == [order.trace for order in orders]
+
+
+async def test_a_journal_that_was_changed_is_refused(whole):
+    number = first(whole, AskJudge)
+    changed = [*whole[:number], *whole[number + 1 :]]
+    with pytest.raises(JournalError, match="decides otherwise"):
+        Standing(changed)
+    with pytest.raises(JournalError, match="start of a run"):
+        Standing([whole[first(whole, TokensArrived)]])
+    unknown = msgspec.structs.replace(whole[first(whole, TokensArrived)], trace=99)
+    with pytest.raises(JournalError, match="trace 99"):
+        Standing([*whole[: first(whole, TokensArrived)], unknown])
+
+
+async def test_a_trace_whose_last_token_has_come_is_only_finished(whole):
+    until = first(whole, TraceFinished)
+    trace = Standing(whole[:until]).traces[whole[until].trace]
+    assert (trace.finish_reason, trace.ended) == ("stop", False)
+
+
+async def test_a_trace_without_token_ids_is_lost_and_the_others_are_not(whole):
+    number = first(whole, TokensArrived)
+    bare = msgspec.structs.replace(whole[number], token_ids=())
+    standing = Standing([*whole[:number], bare])
+    assert standing.lost == [bare.trace]
+    chat = {**whole[0].capabilities, "resumable": False}
+    started = msgspec.structs.replace(whole[0], capabilities=chat)
+    assert Standing([started, *whole[1 : number + 1]]).lost == [whole[number].trace]
+
+
+async def test_a_lost_trace_fails_with_its_tokens_on_the_bill(tmp_path, whole):
+    until = first(whole, TracePaused)
+    folder = tmp_path / "bare"
+    with JournalWriter.open(folder) as journal:
+        for entry in whole[:until]:
+            bare = isinstance(entry, TokensArrived) and entry.trace == 0
+            journal.write(msgspec.structs.replace(entry, token_ids=()) if bare else entry)
+    paid = of_trace(whole[:until], 0, TokensArrived)[-1].tokens
+    async with Servers(words=10).serving() as servers:
+        settings = settings_for(servers)
+        async with open_fleet(settings, Keys()) as fleet:
+            view = await carry(folder, fleet, settings)
+    _, report = check_whole_but_for_ids(folder, view)
+    assert view.traces[0].ending == "failed"
+    assert report["ledger"]["reasoner"]["by_fate"]["failed"] == paid
+    assert report["answer"] == "26"
+
+
+def check_whole_but_for_ids(folder, view):
+    entries = entries_of(folder)
+    assert list(decisions(entries)) == entries
+    return entries, build_report(view, run_dir="r")
+
+
+# --- what is refused ------------------------------------------------------------------------------
+
+
+async def test_other_settings_and_other_models_are_refused(tmp_path, whole):
+    folder = tmp_path / "cut"
+    with JournalWriter.open(folder) as journal:
+        for entry in whole[:20]:
+            journal.write(entry)
+    async with Servers(words=10).serving() as servers:
+        settings = settings_for(servers)
+        async with open_fleet(settings, Keys()) as fleet:
+            with pytest.raises(ConfigError, match=r"policy\.traces"):
+                await carry(folder, fleet, settings_for(servers, traces=5))
+            other = msgspec.structs.replace(fleet.capabilities, model="another")
+            moved = type(fleet)(**{**vars_of(fleet), "capabilities": other})
+            with pytest.raises(ConfigError, match="serves another"):
+                await carry(folder, moved, settings)
+            lesser = msgspec.structs.replace(fleet.capabilities, resumable=False)
+            moved = type(fleet)(**{**vars_of(fleet), "capabilities": lesser})
+            with pytest.raises(ConfigError, match="cannot continue a stream"):
+                await carry(folder, moved, settings)
+    assert entries_of(folder) == whole[:20]
+
+
+def vars_of(fleet):
+    return {name: getattr(fleet, name) for name in fleet.__slots__}
+
+
+async def test_another_chat_template_is_refused(whole):
+    standing = Standing(whole[:20])
+    standing.refuse_other_prompt((1, 2, 3))
+    with pytest.raises(ConfigError, match="chat template"):
+        standing.refuse_other_prompt((1, 2, 3, 4))
+
+
+def test_servers_may_move_and_nothing_else_may_change():
+    then = Settings()
+    endpoint = then.endpoint.model_copy(update={"urls": ("http://other:1/v1",)})
+    assert changed_setting(then, then.model_copy(update={"endpoint": endpoint})) is None
+    policy = then.policy.model_copy(update={"tau": 0.9})
+    assert changed_setting(then, then.model_copy(update={"policy": policy})) == "policy.tau"
+
+
+def test_a_journal_that_is_being_written_is_not_gone_on_with(tmp_path):
+    with JournalWriter.create(tmp_path), pytest.raises(JournalError, match="another process"):
+        JournalWriter.open(tmp_path)
+    JournalWriter.open(tmp_path).close()
+
+
+async def test_a_journal_that_only_holds_the_probe_of_the_disk_is_begun_anew(tmp_path):
+    (tmp_path / JOURNAL_FILE).write_bytes(b"\n" * 100)
+    async with Servers(words=10).serving() as servers:
+        settings = settings_for(servers, policy="pass1")
+        async with open_fleet(settings, Keys()) as fleet:
+            view = await carry(tmp_path, fleet, settings)
+    check_whole(tmp_path, view)
+    assert view.resumed == 0
+
+
+async def test_a_run_that_is_over_is_only_read(tmp_path, whole):
+    async with Servers(words=10).serving() as servers:
+        settings = settings_for(servers)
+        async with open_fleet(settings, Keys()) as fleet:
+            servers.reasoner.seen.clear()
+            view = await carry(tmp_path / "whole", fleet, settings)
+            assert servers.reasoner.seen == []
+    assert view.finished is not None
+    assert entries_of(tmp_path / "whole") == whole

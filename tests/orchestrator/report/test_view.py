@@ -1,0 +1,243 @@
+import time
+from collections.abc import Callable
+from typing import Any
+
+from orchestrator.core.events import (
+    AskJudge,
+    RunInterrupted,
+    StartTrace,
+    TokensArrived,
+    TraceStarted,
+    UserActed,
+)
+from orchestrator.report.view import RunView
+
+
+def test_is_empty_before_the_run_starts() -> None:
+    view = RunView()
+    assert (view.planned, view.question, view.answer, view.votes) == (0, "", None, ())
+    assert view.token_limit is None
+    assert view.servers == []
+
+
+def test_planned_traces_are_queued(story: Callable[..., Any]) -> None:
+    view = story(3).view()
+    assert view.counts() == {"queued": 3}
+    assert view.planned == 3
+
+
+def test_orders_change_nothing(story: Callable[..., Any]) -> None:
+    view = story(1).view()
+    view.apply(StartTrace(trace=0))
+    assert view.counts() == {"queued": 1}
+    assert view.changes == 1
+
+
+def test_a_trace_passes_through_its_states(story: Callable[..., Any]) -> None:
+    told, states = story(1), []
+    for step in (
+        lambda: told.start(0),
+        lambda: told.tokens(0, 10),
+        lambda: told.checkpoint(0, 10),
+        lambda: told.pause(0, 12),
+        lambda: told.open_cluster(0, 0),
+        lambda: told.resume(0),
+        lambda: told.finish(0, 40),
+    ):
+        step()
+        states.append(told.view().traces[0].state)
+    assert states == [
+        "running",
+        "running",
+        "checkpoint",
+        "checkpoint",
+        "paused",
+        "running",
+        "finished",
+    ]
+
+
+def test_a_trace_without_a_verdict_no_longer_waits(story: Callable[..., Any]) -> None:
+    told = story(1).start(0).tokens(0, 10).checkpoint(0, 10).judge_failed(0).unjudged(0)
+    assert told.view().traces[0].state == "running"
+
+
+def test_counts_tokens_once_whatever_fact_brings_them(story: Callable[..., Any]) -> None:
+    told = story(2).start(0, 1).tokens(0, 10).pause(0, 12).resume(0).tokens(0, 20).finish(0, 25)
+    view = told.tokens(1, 5).stop(1, 5).view()
+    assert view.generated_tokens == 30
+    assert [trace.tokens for trace in view.traces.values()] == [25, 5]
+
+
+def test_adds_up_the_prompts_of_all_streams(story: Callable[..., Any]) -> None:
+    view = story(2).start(0, 1, prompt=20, cached=16).resume(0, prompt=50, cached=48).view()
+    assert (view.prompt_tokens, view.cached_prompt_tokens) == (90, 80)
+
+
+def test_a_stream_opened_anew_after_a_fault_is_a_retry(story: Callable[..., Any]) -> None:
+    trace = story(1).start(0).checkpoint(0, 3).resume(0, attempt=1).view().traces[0]
+    assert trace.retries == 1
+    assert trace.state == "checkpoint"
+
+
+def test_clusters_know_founder_members_and_answers(pruned_story: Any) -> None:
+    clusters = pruned_story.view().clusters
+    assert clusters[0].representative == 0
+    assert clusters[0].members == [0, 1]
+    assert clusters[0].answers == {"42": 1}
+    assert clusters[1].members == [2]
+
+
+def test_an_answer_counts_for_a_cluster_that_is_joined_later(story: Callable[..., Any]) -> None:
+    told = story(2).start(0, 1).open_cluster(0, 0).finish(1, 9, "7").join(1, 0)
+    assert told.finish(0, 9, None).view().clusters[0].answers == {"7": 1}
+
+
+def test_adds_up_the_judges_bill(pruned_story: Any) -> None:
+    judge = pruned_story.view().judge
+    assert (judge.calls, judge.pairs, judge.requests) == (2, 2, 2)
+    assert (judge.prompt_tokens, judge.cached_prompt_tokens) == (200, 120)
+    assert (judge.completion_tokens, judge.seconds) == (2, 1.0)
+
+
+def test_pruning_is_off_from_the_first_failure_since_the_last_verdict(
+    story: Callable[..., Any],
+) -> None:
+    told = story(3).judge_failed(1).judged(1, 0)
+    assert told.view().judge.pruning_off_since is None
+    told.judge_failed(2).judge_failed(2)
+    assert told.view().judge.pruning_off_since == 0.3
+    assert told.view().judge.failures == 3
+
+
+def test_overshoot_is_what_pruned_traces_wrote_past_their_checkpoint(pruned_story: Any) -> None:
+    traces = pruned_story.view().traces
+    assert [trace.overshoot_tokens for trace in traces.values()] == [0, 6, 0, 0]
+
+
+def test_why_a_trace_ended(pruned_story: Any) -> None:
+    traces = pruned_story.view().traces
+    assert [t.ending for t in traces.values()] == ["finished", "pruned", "stopped", "failed"]
+    assert [t.reason for t in traces.values()] == [None, "pruned", "straggler", "server: reset"]
+
+
+def test_the_vote_and_the_end(pruned_story: Any) -> None:
+    view = pruned_story.view()
+    assert view.answer == "42"
+    assert view.votes[0].ballots == 1
+    assert not view.interrupted
+    assert view.elapsed == view.finished.at
+
+
+def test_an_interrupt_is_remembered(story: Callable[..., Any]) -> None:
+    view = story(1).view()
+    view.apply(RunInterrupted(at=3.0))
+    assert view.interrupted
+    assert view.elapsed == 3.0
+
+
+def test_text_is_kept_whole_over_many_chunks(story: Callable[..., Any]) -> None:
+    told, words = story(1).start(0), [f"{n} " for n in range(1000)]
+    for n, word in enumerate(words):
+        told.tokens(0, n + 1, word)
+    view = told.view()
+    assert view.traces[0].text == view.traces[0].text == "".join(words)
+    view.apply(TokensArrived(at=200.0, trace=0, text="end", tokens=1001))
+    assert view.traces[0].text == "".join(words) + "end"
+
+
+def test_the_segment_stays_as_it_was_at_the_checkpoint(story: Callable[..., Any]) -> None:
+    told = story(1).start(0).tokens(0, 2, "wait, so")
+    assert told.view().segment(0) == ""
+    told.checkpoint(0, 2, chars=5).tokens(0, 3, " on")
+    assert told.view().segment(0) == "wait,"
+
+
+def test_text_can_be_left_out(story: Callable[..., Any]) -> None:
+    assert story(1).start(0).tokens(0, 1, "so").view(keep_text=False).traces[0].text == ""
+
+
+def test_a_traces_limit_is_the_smaller_of_setting_and_context(story: Callable[..., Any]) -> None:
+    capped = {"sampling": {"max_tokens": 90}}
+    assert story(1).view().token_limit is None
+    assert story(1, settings=capped).view().token_limit == 90
+    assert story(1, max_model_len=100).start(0, prompt=20).view().token_limit == 80
+    assert story(1, settings=capped, max_model_len=100).start(0, prompt=20).view().token_limit == 80
+
+
+def test_finds_the_servers_alone_or_in_a_list(story: Callable[..., Any]) -> None:
+    assert len(story(1).view().servers) == 1
+    told = story(1)
+    alone = dict(told.facts[0].capabilities)
+    told.facts[0].capabilities.clear()
+    told.facts[0].capabilities.update(endpoints=[alone, alone], judge={"dialect": "chat"})
+    assert len(told.view().servers) == 2
+
+
+def test_events_are_all_facts_but_the_text(story: Callable[..., Any]) -> None:
+    told = story(1).start(0).tokens(0, 5).finish(0, 9)
+    assert told.view().events == [
+        fact for fact in told.facts if not isinstance(fact, TokensArrived)
+    ]
+
+
+def test_a_trace_is_asked_about_until_its_verdict_comes(story: Callable[..., Any]) -> None:
+    view = story(2).start(0, 1).view()
+    view.apply(AskJudge(trace=1, members=(0,)))
+    assert (view.traces[0].asked, view.traces[1].asked) == (False, True)
+    for fact in story(2).judged(1, 0).facts[1:]:
+        view.apply(fact)
+    assert not view.traces[1].asked
+    view.apply(AskJudge(trace=1, members=(0,)))
+    for fact in story(2).judge_failed(1, 0).facts[1:]:
+        view.apply(fact)
+    assert not view.traces[1].asked
+
+
+def test_tokens_are_counted_by_the_quarter_of_a_second(story: Callable[..., Any]) -> None:
+    told = story(1).start(0).tokens(0, 3).tokens(0, 5)  # at 0.1, 0.2 and 0.3 s
+    assert told.view().tokens_per_tick == [3, 2]
+
+
+def test_the_tail_is_the_end_of_the_text(story: Callable[..., Any]) -> None:
+    told = story(1).start(0)
+    for number in range(1000):
+        told.tokens(0, number, text=f"{number} ")
+    trace = told.view().traces[0]
+    assert trace.tail == trace.text[-400:] == trace.tail
+
+
+def test_acts_of_the_user_show_in_the_view(story: Callable[..., Any]) -> None:
+    view = story(2, judge={"endpoint": "j"}).view()
+    assert view.tau == 0.5
+    for act, trace, tau in (("tau", None, 0.7), ("pin", 0, None), ("hold", None, None)):
+        view.apply(UserActed(at=1.0, act=act, trace=trace, tau=tau))
+    assert (view.tau, view.traces[0].pinned, view.held) == (0.7, True, True)
+    view.apply(UserActed(at=2.0, act="unpin", trace=0))
+    view.apply(UserActed(at=2.0, act="release"))
+    view.apply(UserActed(at=2.0, act="stop", trace=1))
+    assert (view.traces[0].pinned, view.held) == (False, False)
+
+
+def test_a_policy_without_a_judge_has_no_tau(story: Callable[..., Any]) -> None:
+    assert story(1).view().tau is None
+
+
+def test_folds_text_about_as_fast_as_it_is_read(story: Callable[..., Any]) -> None:
+    """A fold of 2,000 streams must cost little beside building the facts themselves."""
+    began = time.perf_counter()
+    facts: list[Any] = [
+        TraceStarted(at=0.0, trace=t, endpoint="e", prompt_tokens=1, cached_prompt_tokens=0)
+        for t in range(2000)
+    ]
+    facts += [
+        TokensArrived(at=0.0, trace=n % 2000, text="so ", tokens=n // 2000 + 1)
+        for n in range(20_000)
+    ]
+    built = time.perf_counter() - began
+    view = story(2000).view()
+    began = time.perf_counter()
+    for fact in facts:
+        view.apply(fact)
+    assert time.perf_counter() - began < 20 * built
+    assert view.generated_tokens == 20_000

@@ -1,0 +1,360 @@
+"""Failure paths of one trace, with a reasoner that misbehaves on order."""
+
+import asyncio
+import contextlib
+import itertools
+
+import pytest
+
+from orchestrator.answers.equality import AnswerBook, AnswerChecker
+from orchestrator.client.reasoner.client import Chunk, Prompt
+from orchestrator.core.events import (
+    TokensArrived,
+    TraceFailed,
+    TraceFinished,
+    TracePaused,
+    TraceResumed,
+    TraceStarted,
+    TraceStopped,
+)
+from orchestrator.errors import (
+    EndpointBusy,
+    EndpointRejected,
+    EndpointUnreachable,
+    StreamBroken,
+)
+from orchestrator.runtime.limiter import Slots
+from orchestrator.runtime.trace import TraceRunner, TraceSettings
+
+
+def chunk(text, ids, generated, finish_reason=None):
+    return Chunk(text, ids, generated, 5, 0, finish_reason)
+
+
+END = chunk("\\boxed{4}", (9,), 1, "stop")
+
+
+class HangUp:
+    """Holds a stream until its trace hangs up; then the server sends what it still held."""
+
+    connection = None  # as of a response that has been read to its end
+
+    def __init__(self, *last_chunks):
+        self.last_chunks = last_chunks
+        self.came = asyncio.Event()
+
+    def close(self):
+        self.came.set()
+
+
+class Reasoner:
+    """Plays one list per stream: chunks, errors, events to wait for, and `HangUp`s."""
+
+    def __init__(self, *streams):
+        self.streams = list(streams)
+        self.asked = []
+        self.closed = 0
+
+    async def stream(self, prompt, generated_ids=(), *, generated_tokens, line, top_logprobs):
+        self.asked.append((tuple(generated_ids), generated_tokens))
+        script = self.streams.pop(0)
+        try:
+            for item in script:
+                if isinstance(item, Exception):
+                    raise item
+                if isinstance(item, asyncio.Event):
+                    await item.wait()
+                elif isinstance(item, HangUp):
+                    line.attach(item)
+                    await item.came.wait()
+                    for last in item.last_chunks:
+                        yield last
+                else:
+                    yield item
+        finally:
+            self.closed += 1
+
+
+class Harness:
+    def __init__(self, reasoner, *, resumable=True, channel=100, max_attempts=2):
+        self.facts = []
+        self.channel = asyncio.Queue(channel)
+        self.slots = Slots(4)
+        self.launching = asyncio.Event()
+        self.launching.set()
+        counter = itertools.count()
+        self.runner = TraceRunner(
+            0,
+            TraceSettings(
+                reasoner=reasoner,
+                endpoint="e",
+                prompt=Prompt((1, 2, 3, 4, 5), ()),
+                resumable=resumable,
+                slots=self.slots,
+                launching=self.launching,
+                max_attempts=max_attempts,
+                answer_regex=None,
+                book=AnswerBook(AnswerChecker()),
+                emit=self.channel.put,
+                clock=lambda: float(next(counter)),
+            ),
+        )
+
+    async def until(self, kind):
+        """Takes facts from the channel up to the first of a kind."""
+        while True:
+            self.facts.append(await self.channel.get())
+            if isinstance(self.facts[-1], kind):
+                return self.facts[-1]
+
+    async def run(self):
+        await self.runner.run()
+        while not self.channel.empty():
+            self.facts.append(self.channel.get_nowait())
+        return self.facts
+
+    def kinds(self):
+        return [type(fact) for fact in self.facts]
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch):
+    monkeypatch.setattr("orchestrator.runtime.trace._patience", lambda state: 0.0)
+
+
+async def test_a_broken_stream_goes_on_from_the_ids_received():
+    reasoner = Reasoner(
+        [chunk("so ", (7,), 1), chunk("on ", (8,), 2), StreamBroken("reset")], [END]
+    )
+    facts = await Harness(reasoner).run()
+    assert reasoner.asked == [((), 0), ((7, 8), 2)]
+    assert [type(f) for f in facts] == [
+        TraceStarted,
+        TokensArrived,
+        TokensArrived,
+        TraceResumed,
+        TokensArrived,
+        TraceFinished,
+    ]
+    assert facts[3].attempt == 1
+    assert (facts[-1].answer, facts[-1].tokens) == ("4", 3)
+
+
+async def test_a_trace_is_given_up_after_the_last_fruitless_try():
+    reasoner = Reasoner(*([EndpointUnreachable("nobody answers")] for _ in range(2)))
+    (failed,) = await Harness(reasoner, max_attempts=2).run()
+    assert isinstance(failed, TraceFailed)
+    assert (failed.boundary, failed.message) == ("server", "nobody answers")
+
+
+async def test_progress_gives_new_tries():
+    streams = [[chunk("a", (n,), 1), StreamBroken("reset")] for n in range(5)]
+    facts = await Harness(Reasoner(*streams, [END]), max_attempts=2).run()
+    assert isinstance(facts[-1], TraceFinished)
+    assert facts[-1].tokens == 6
+
+
+async def test_nonsense_from_the_server_is_a_failure_to_decode():
+    streams = [[StreamBroken("not JSON", "decode")] for _ in range(2)]
+    (failed,) = await Harness(Reasoner(*streams)).run()
+    assert failed.boundary == "decode"
+
+
+async def test_a_stream_that_cannot_be_resumed_is_not_started_over():
+    reasoner = Reasoner([chunk("so ", (), 1), StreamBroken("reset")], [END])
+    facts = await Harness(reasoner, resumable=False).run()
+    assert isinstance(facts[-1], TraceFailed)
+    assert len(reasoner.asked) == 1
+
+
+async def test_a_stream_that_broke_before_its_first_token_is_started_over_anywhere():
+    reasoner = Reasoner([StreamBroken("reset")], [END])
+    facts = await Harness(reasoner, resumable=False).run()
+    assert isinstance(facts[-1], TraceFinished)
+
+
+async def test_a_stream_without_a_finish_reason_is_broken():
+    reasoner = Reasoner([chunk("so ", (7,), 1)], [END])
+    facts = await Harness(reasoner).run()
+    assert isinstance(facts[-1], TraceFinished)
+    assert len(reasoner.asked) == 2
+
+
+async def test_a_busy_server_gets_fewer_streams():
+    harness = Harness(Reasoner([EndpointBusy("full", retry_after=0.0)], [END]))
+    facts = await harness.run()
+    assert isinstance(facts[-1], TraceFinished)
+    assert harness.slots.limit == 2  # halved from one taken, then grown by one
+
+
+async def test_a_refused_first_request_ends_the_run():
+    with pytest.raises(EndpointRejected):
+        await Harness(Reasoner([EndpointRejected("no such model", 404)])).run()
+
+
+async def test_a_refused_resume_fails_only_the_trace():
+    rejected = EndpointRejected("too long", 400)
+    reasoner = Reasoner([chunk("so ", (7,), 1), StreamBroken("reset")], [rejected])
+    facts = await Harness(reasoner).run()
+    assert isinstance(facts[-1], TraceFailed)
+
+
+async def test_a_pause_closes_the_stream_and_a_resume_goes_on_exactly():
+    reasoner = Reasoner([chunk("so ", (7,), 1), asyncio.Event()], [END])
+    harness = Harness(reasoner)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(harness.runner.run())
+        await harness.until(TokensArrived)
+        harness.runner.pause()
+        paused = await harness.until(TracePaused)
+        assert (paused.tokens, reasoner.closed) == (1, 1)
+        harness.runner.resume()
+        await harness.until(TraceFinished)
+    assert reasoner.asked == [((), 0), ((7,), 1)]
+
+
+async def test_what_arrives_after_hanging_up_belongs_to_the_trace():
+    reasoner = Reasoner([chunk("so ", (7,), 1), HangUp(chunk("on ", (8,), 2))], [END])
+    harness = Harness(reasoner)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(harness.runner.run())
+        await harness.until(TokensArrived)
+        harness.runner.pause()
+        assert (await harness.until(TracePaused)).tokens == 2
+        harness.runner.resume()
+        await harness.until(TraceFinished)
+    assert reasoner.asked == [((), 0), ((7, 8), 2)]
+
+
+async def test_a_trace_that_ended_while_it_was_hung_up_has_finished():
+    harness = Harness(Reasoner([chunk("so ", (7,), 1), HangUp(END)]))
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(harness.runner.run())
+        await harness.until(TokensArrived)
+        harness.runner.stop("pruned")
+        assert (await harness.until(TraceFinished)).answer == "4"
+
+
+async def test_a_trace_stopped_while_it_waits_to_try_again_asks_no_more(monkeypatch):
+    monkeypatch.setattr("orchestrator.runtime.trace._patience", lambda state: 3600.0)
+    reasoner = Reasoner([chunk("so ", (7,), 1), StreamBroken("reset")], [END])
+    harness = Harness(reasoner)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(harness.runner.run())
+        await harness.until(TokensArrived)
+        await asyncio.sleep(0)
+        harness.runner.stop("pruned")
+        await harness.until(TraceStopped)
+    assert len(reasoner.asked) == 1
+
+
+async def test_a_chunk_that_no_one_has_taken_yet_survives_the_pause():
+    reasoner = Reasoner([chunk("so ", (7,), 1), chunk("on ", (8,), 2), asyncio.Event()], [END])
+    harness = Harness(reasoner, channel=1)  # full after TraceStarted: the first chunk must wait
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(harness.runner.run())
+        for _ in range(10):
+            await asyncio.sleep(0)
+        harness.runner.pause()
+        await harness.until(TracePaused)
+        harness.runner.resume()
+        await harness.until(TraceFinished)
+    text = "".join(f.text for f in harness.facts if isinstance(f, TokensArrived))
+    tokens = [f.tokens for f in harness.facts if isinstance(f, TokensArrived)]
+    assert text.startswith("so ")
+    assert text.endswith("\\boxed{4}")
+    assert tokens == sorted(set(tokens))
+
+
+async def test_a_pause_taken_back_at_once_goes_on_without_being_paused():
+    reasoner = Reasoner([chunk("so ", (7,), 1), asyncio.Event()], [END])
+    harness = Harness(reasoner)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(harness.runner.run())
+        await harness.until(TokensArrived)
+        harness.runner.pause()
+        harness.runner.resume()
+        await harness.until(TraceFinished)
+    assert TracePaused not in harness.kinds()
+
+
+@pytest.mark.parametrize("first_pause", [False, True])
+async def test_a_stopped_trace_ends_once_whatever_it_was_doing(first_pause):
+    reasoner = Reasoner([chunk("so ", (7,), 1), asyncio.Event()])
+    harness = Harness(reasoner)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(harness.runner.run())
+        await harness.until(TokensArrived)
+        if first_pause:
+            harness.runner.pause()
+            await harness.until(TracePaused)
+        harness.runner.stop("pruned")
+        harness.runner.resume()  # too late
+        stopped = await harness.until(TraceStopped)
+    assert (stopped.reason, stopped.tokens, reasoner.closed) == ("pruned", 1, 1)
+
+
+async def test_a_trace_stopped_before_it_had_room_never_asks():
+    reasoner = Reasoner()
+    harness = Harness(reasoner)
+    harness.runner.stop("interrupted")
+    (stopped,) = await harness.run()
+    assert (stopped.reason, stopped.tokens, reasoner.asked) == ("interrupted", 0, [])
+
+
+async def test_cancelling_the_runner_closes_its_stream():
+    reasoner = Reasoner([chunk("so ", (7,), 1), asyncio.Event()])
+    harness = Harness(reasoner)
+    task = asyncio.create_task(harness.runner.run())
+    await harness.until(TokensArrived)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert reasoner.closed == 1
+
+
+async def test_a_trace_cut_by_its_limit_has_no_ballot():
+    facts = await Harness(Reasoner([chunk("<think> so \\boxed{4}", (7,), 1, "length")])).run()
+    assert (facts[-1].answer, facts[-1].finish_reason) == (None, "length")
+
+
+async def test_a_trace_that_has_not_started_waits_while_launching_is_held():
+    reasoner = Reasoner([END])
+    harness = Harness(reasoner)
+    harness.launching.clear()
+    run = asyncio.create_task(harness.run())
+    await asyncio.sleep(0.05)
+    assert reasoner.asked == []
+    harness.launching.set()
+    assert isinstance((await run)[-1], TraceFinished)
+
+
+async def test_a_trace_in_the_queue_gives_its_turn_away_while_launching_is_held():
+    reasoner = Reasoner([END])
+    harness = Harness(reasoner)
+    harness.slots = harness.runner._shared.slots
+    async with contextlib.AsyncExitStack() as taken:
+        for _ in range(4):
+            await taken.enter_async_context(harness.slots.one())
+        run = asyncio.create_task(harness.run())
+        await asyncio.sleep(0.01)
+        harness.launching.clear()
+    await asyncio.sleep(0.05)
+    assert reasoner.asked == []
+    async with harness.slots.one():  # its turn was given away
+        harness.launching.set()
+        assert isinstance((await run)[-1], TraceFinished)
+
+
+async def test_a_resumed_trace_goes_on_while_launching_is_held():
+    hold = asyncio.Event()
+    reasoner = Reasoner([chunk("so ", (7,), 1), hold], [END])
+    harness = Harness(reasoner)
+    run = asyncio.create_task(harness.runner.run())
+    await harness.until(TokensArrived)
+    harness.runner.pause()
+    await harness.until(TracePaused)
+    harness.launching.clear()
+    harness.runner.resume()
+    await harness.until(TraceFinished)
+    await run

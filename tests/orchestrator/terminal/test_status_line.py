@@ -1,0 +1,142 @@
+from collections.abc import Callable
+from io import StringIO
+from typing import Any
+
+import pytest
+
+from orchestrator.core.events import RunInterrupted
+from orchestrator.terminal.status_line import ProgressLines, status_line
+
+
+class Clock:
+    """A clock that stands still until it is told."""
+
+    def __init__(self) -> None:
+        self.now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Terminal(StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def test_a_line_says_how_the_run_stands(pruned_story: Any) -> None:
+    assert status_line(pruned_story.view(), 1234.5) == (
+        f"{pruned_story.view().elapsed:.1f} s · 0 running, 0 paused, 1 pruned, 1 finished, 1 stopped, "
+        "1 failed · 200 tokens, 1,234/s · 2 clusters · 2 judge calls · saved 34%"
+    )
+
+
+def test_a_line_before_anything_has_finished(story: Callable[..., Any]) -> None:
+    told = story(3).start(0, 1).tokens(0, 10).checkpoint(0, 10).open_cluster(0, 0).checkpoint(1, 9)
+    assert status_line(told.judge_failed(1).view()) == (
+        "0.7 s · 1 running, 1 at checkpoint, 0 paused, 0 pruned, 0 finished · 10 tokens · 1 cluster"
+        " · 0 judge calls · pruning off from t=0.7 s · saved –"
+    )
+
+
+def test_writes_a_line_a_second_at_most(story: Callable[..., Any], clock: Clock) -> None:
+    out, told = StringIO(), story(1)
+    progress, view = ProgressLines(out, clock), told.view()
+    for step in range(25):
+        clock.now = 100.0 + step / 10
+        view.apply(RunInterrupted(at=step / 10))
+        progress.show(view)
+    assert [line.split(" · ")[0] for line in out.getvalue().splitlines()] == [
+        "0.0 s",
+        "1.0 s",
+        "2.0 s",
+    ]
+
+
+def test_writes_nothing_while_nothing_changes(story: Callable[..., Any], clock: Clock) -> None:
+    out = StringIO()
+    progress, view = ProgressLines(out, clock), story(1).view()
+    for _ in range(5):
+        progress.show(view)
+        clock.now += 2
+    assert out.getvalue().count("\n") == 1
+
+
+def test_names_the_question_of_several(story: Callable[..., Any], clock: Clock) -> None:
+    out = StringIO()
+    ProgressLines(out, clock).show(story(1).view(), question=7, questions=50)
+    assert out.getvalue().startswith("question 7/50 · 0.0 s · ")
+
+
+def test_tokens_per_second_are_those_since_the_last_line(
+    story: Callable[..., Any], clock: Clock
+) -> None:
+    out, told = StringIO(), story(1).start(0).tokens(0, 100)
+    view, progress = told.view(), ProgressLines(out, clock)
+    progress.show(view)
+    for fact in told.tokens(0, 160).facts[-1:]:
+        view.apply(fact)
+    clock.now += 1
+    progress.show(view)
+    other = story(1).start(0).tokens(0, 10).view()
+    clock.now += 1
+    progress.show(other)
+    rates = [line.split("tokens, ")[1].split("/s")[0] for line in out.getvalue().splitlines()]
+    assert rates == ["500", "600", "50"]
+
+
+def test_quiet_writes_nothing(story: Callable[..., Any], clock: Clock) -> None:
+    out = Terminal()
+    progress = ProgressLines(out, clock, quiet=True)
+    progress.show(story(1).view())
+    progress.close()
+    assert out.getvalue() == ""
+
+
+def test_a_terminal_has_one_line_that_goes_away(
+    story: Callable[..., Any], clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "30")
+    out = Terminal()
+    progress = ProgressLines(out, clock)
+    progress.show(story(1).view())
+    progress.close()
+    progress.close()
+    line = status_line(story(1).view())
+    assert out.getvalue() == f"\r\x1b[K{line[:29]}\r\x1b[K"
+
+
+@pytest.mark.parametrize("name", ["dumb", ""])
+def test_a_terminal_that_cannot_rewrite_gets_lines(
+    story: Callable[..., Any], clock: Clock, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv("TERM", name)
+    out = Terminal()
+    ProgressLines(out, clock).show(story(1).view())
+    assert "\x1b" not in out.getvalue()
+    assert out.getvalue().endswith("\n")
+
+
+def test_never_writes_colour(pruned_story: Any, clock: Clock, monkeypatch: Any) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    out = Terminal()
+    ProgressLines(out, clock).show(pruned_story.view())
+    assert out.getvalue().count("\x1b[") == out.getvalue().count("\x1b[K")
+
+
+def test_a_broken_stderr_does_not_harm_the_run(story: Callable[..., Any], clock: Clock) -> None:
+    class Broken(StringIO):
+        def write(self, _text: str) -> int:
+            raise BrokenPipeError
+
+    progress = ProgressLines(Broken(), clock)
+    progress.show(story(1).view())
+    clock.now += 2
+    progress.show(story(2).view())
+    progress.close()

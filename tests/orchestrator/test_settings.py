@@ -1,0 +1,358 @@
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from orchestrator.config.load import load_settings
+from orchestrator.config.shipped import configs_folder, judge_spec
+from orchestrator.core.judging import JudgeSpec
+from orchestrator.errors import ConfigError
+from orchestrator.settings import Settings
+
+JUDGE = """
+name: small
+model: org/small
+instruction: Same answer?
+query: "{instruction} {question} {new}"
+item: "{member}"
+"""
+
+
+def loaded(
+    *assignments: str,
+    file: Path | None = None,
+    environ: dict[str, str] | None = None,
+    flags: dict[str, Any] | None = None,
+) -> Settings:
+    return load_settings(
+        file=file, environ=environ or {}, assignments=assignments, flags=flags or {}
+    )
+
+
+def refusal(*assignments: str, **sources: Any) -> str:
+    with pytest.raises(ConfigError) as caught:
+        loaded(*assignments, **sources)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert message.endswith(".")
+    assert "pydantic" not in message
+    return message
+
+
+def written(folder: Path, text: str) -> Path:
+    path = folder / "mine.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+# --- what ships -----------------------------------------------------------------------------------
+
+
+def test_the_default_file_shows_the_whole_tree_with_its_defaults() -> None:
+    content = yaml.safe_load((configs_folder() / "default.yaml").read_text(encoding="utf-8"))
+    assert content == Settings().model_dump(mode="json")
+
+
+def test_the_default_file_loads_to_the_defaults() -> None:
+    assert loaded(file=configs_folder() / "default.yaml") == Settings()
+
+
+@pytest.mark.parametrize(
+    ("flags", "policy"),
+    [
+        ({}, "auto"),
+        ({"judge.url": "http://judge:8001/v1"}, "deepprune"),
+        ({"judge.url": "http://judge:8001/v1", "policy.name": "esc"}, "esc"),
+        ({"judge.url": None}, "auto"),
+    ],
+)
+def test_auto_decides_unless_a_policy_or_a_judge_is_named(
+    flags: dict[str, Any], policy: str
+) -> None:
+    assert loaded(flags=flags).policy.name == policy
+
+
+def test_every_shipped_judge_is_a_judge_spec() -> None:
+    for path in (configs_folder() / "judges").glob("*.yaml"):
+        if not path.stem.endswith("-train"):
+            assert isinstance(judge_spec(path.stem), JudgeSpec), path
+
+
+def test_resolved_settings_can_be_written_and_loaded_again(tmp_path: Path) -> None:
+    settings = loaded("policy.tau=0.7", "endpoint.urls=http://gpu:8000/v1")
+    saved = written(tmp_path, yaml.safe_dump(settings.model_dump(mode="json")))
+    assert loaded(file=saved) == settings
+
+
+def test_importing_the_settings_stays_light() -> None:
+    heavy = "{'math_verify', 'sympy', 'scipy', 'openai', 'aiohttp', 'numpy', 'pebble'}"
+    code = f"import sys, orchestrator.config; print(sorted({heavy} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
+
+
+# --- precedence -----------------------------------------------------------------------------------
+
+
+def test_each_source_overrides_the_ones_before_it(tmp_path: Path) -> None:
+    sources: dict[str, Any] = {"file": written(tmp_path, "policy: {tau: 0.1}")}
+    assert loaded(**sources).policy.tau == 0.1
+    sources["environ"] = {"DEEPPRUNE__POLICY__TAU": "0.2"}
+    assert loaded(**sources).policy.tau == 0.2
+    assert loaded("policy.tau=0.3", **sources).policy.tau == 0.3
+    sources["flags"] = {"policy.tau": 0.4}
+    assert loaded("policy.tau=0.3", **sources).policy.tau == 0.4
+
+
+def test_the_last_set_wins() -> None:
+    assert loaded("policy.tau=0.3", "policy.tau=0.6").policy.tau == 0.6
+
+
+def test_a_file_may_set_part_of_the_tree(tmp_path: Path) -> None:
+    settings = loaded(file=written(tmp_path, "policy:\n  traces: 8\n"))
+    assert settings.policy.traces == 8
+    assert settings.policy.tau == Settings().policy.tau
+
+
+@pytest.mark.parametrize("text", ["", "# nothing\n", "policy:\n"])
+def test_a_file_may_set_nothing(tmp_path: Path, text: str) -> None:
+    assert loaded(file=written(tmp_path, text)) == Settings()
+
+
+def test_flags_that_were_not_given_set_nothing() -> None:
+    assert loaded(flags={"policy.tau": None, "endpoint.urls": None}) == Settings()
+
+
+def test_keys_in_the_environment_are_no_settings() -> None:
+    environ = {"DEEPPRUNE_JUDGE_API_KEY": "k", "OPENAI_API_KEY": "k", "DEEPPRUNE_HOME": "x"}
+    assert loaded(environ=environ) == Settings()
+
+
+# --- values from text -----------------------------------------------------------------------------
+
+
+def test_texts_are_read_as_yaml() -> None:
+    settings = loaded(
+        "policy.bounds=off",
+        "sampling.temperature=null",
+        "prices.judge_token=1e-3",
+        "endpoint.urls=[http://a/v1, http://b/v1]",
+        environ={"DEEPPRUNE__POLICY__MIN_BALLOTS": "3", "DEEPPRUNE__CHECKPOINT__WORD_LIST": "so"},
+    )
+    assert settings.policy.bounds is False
+    assert settings.sampling.temperature is None
+    assert settings.prices.judge_token == 0.001
+    assert settings.endpoint.urls == ("http://a/v1", "http://b/v1")
+    assert settings.policy.min_ballots == 3
+    assert settings.checkpoint.word_list == ("so",)
+
+
+@pytest.mark.parametrize("regex", ["[0-9]+", "([0-9]+)", "Answer: (x)", "{a}", "12", "'", "yes"])
+def test_a_text_setting_takes_what_yaml_would_not_call_text(regex: str) -> None:
+    assert loaded(f"answers.regex={regex}").answers.regex == regex
+
+
+def test_a_text_setting_can_be_unset() -> None:
+    assert loaded("answers.regex=null", flags={"judge.model": "m"}).answers.regex is None
+
+
+# --- what is refused ------------------------------------------------------------------------------
+
+
+def test_a_mistyped_key_names_its_source_and_the_nearest_key(tmp_path: Path) -> None:
+    nearest = "the nearest valid key is 'policy.tau'"
+    file = written(tmp_path, "policy: {tua: 0.5}")
+    for message, origin in (
+        (refusal("policy.tua=0.5"), "--set"),
+        (refusal(file=file), str(file)),
+        (refusal(environ={"DEEPPRUNE__POLICY__TUA": "1"}), "DEEPPRUNE__POLICY__TUA"),
+        (refusal(flags={"policy.tua": 1}), "the command line"),
+    ):
+        assert message == f"Unknown setting 'policy.tua' (from {origin}); {nearest}."
+
+
+def test_a_key_in_the_wrong_section_finds_the_right_one() -> None:
+    assert "'policy.tau'" in refusal("judge.tau=0.5")
+    assert "'policy.tau'" in refusal("tau=0.5")
+
+
+def test_a_key_below_a_setting_is_unknown(tmp_path: Path) -> None:
+    message = refusal(file=written(tmp_path, "policy: {tau: {low: 0.5}}"))
+    assert "Unknown setting 'policy.tau.low'" in message
+
+
+def test_a_secret_among_the_settings_is_sent_to_the_environment_unseen() -> None:
+    message = refusal("judge.api_key=sk-123")
+    assert "DEEPPRUNE_JUDGE_API_KEY" in message
+    assert "sk-123" not in message
+
+
+@pytest.mark.parametrize("text", ["policy: deepprune", "policy: [1]"])
+def test_a_section_given_as_a_value_lists_its_keys(tmp_path: Path, text: str) -> None:
+    message = refusal(file=written(tmp_path, text))
+    assert "is a section; set one of its keys: name, traces" in message
+
+
+@pytest.mark.parametrize(
+    ("assignment", "sentence"),
+    [
+        ("policy.tau=1.5", "policy.tau is 1.5 (from --set), but must be a number from 0 to 1."),
+        ("policy.tau=.nan", "policy.tau is nan (from --set), but must be a number from 0 to 1."),
+        ("policy.tau=", "policy.tau is null (from --set), but must be a number from 0 to 1."),
+        (
+            "policy.traces=yes",
+            "policy.traces is true (from --set), but must be a whole number from 1 to 4096.",
+        ),
+        (
+            "policy.traces=1.5",
+            "policy.traces is 1.5 (from --set), but must be a whole number from 1 to 4096.",
+        ),
+        (
+            "policy.name=best",
+            "policy.name is 'best' (from --set), but must be one of pass1, consensus, deepprune, "
+            "auto, adaptive-consistency, esc, race, short, random-k, deepconf-low, deepconf-high, "
+            "deepconf-offline.",
+        ),
+        (
+            "policy.bounds=perhaps",
+            "policy.bounds is 'perhaps' (from --set), but must be true or false.",
+        ),
+        (
+            "sampling.top_p=0",
+            "sampling.top_p is 0 (from --set), but must be a number above 0 and of at most 1 or null.",
+        ),
+        (
+            "prices.judge_token=.inf",
+            "prices.judge_token is inf (from --set), but must be a number of at least 0.",
+        ),
+        ("run.out=", "run.out is null (from --set), but must be text."),
+        (
+            "checkpoint.word_list=[]",
+            "checkpoint.word_list is [] (from --set), but must be a list of texts that is not empty.",
+        ),
+        (
+            "judge.url=gpu:8000",
+            "judge.url is 'gpu:8000' (from --set), but must be an address such as http://gpu:8000/v1.",
+        ),
+    ],
+)
+def test_a_wrong_value_is_one_sentence_with_what_is_allowed(assignment: str, sentence: str) -> None:
+    assert refusal(assignment) == sentence
+
+
+def test_a_wrong_value_in_a_file_names_the_file(tmp_path: Path) -> None:
+    file = written(tmp_path, "policy: {tau: 1.5}")
+    assert f"policy.tau is 1.5 (from {file})" in refusal(file=file)
+
+
+def test_a_wrong_value_that_is_overridden_does_no_harm(tmp_path: Path) -> None:
+    file = written(tmp_path, "policy: {tau: 1.5}")
+    assert loaded("policy.tau=0.5", file=file).policy.tau == 0.5
+
+
+def test_a_pattern_that_does_not_compile_is_refused() -> None:
+    assert "must be a regular expression" in refusal("answers.regex=(a")
+
+
+@pytest.mark.parametrize("url", ["http://[::1", "ftp://gpu/v1", "http://", ""])
+def test_an_address_that_is_none_is_refused(url: str) -> None:
+    assert "must be an address such as" in refusal(flags={"endpoint.urls": [url]})
+
+
+def test_a_password_in_an_address_is_refused_and_not_repeated() -> None:
+    message = refusal("endpoint.urls=http://me:hunter2@gpu:8000/v1")
+    assert "keys are read from the environment" in message
+    assert "hunter2" not in message
+
+
+def test_a_very_long_value_is_cut_in_the_message() -> None:
+    assert len(refusal("policy.tau=" + "x" * 10_000)) < 200
+
+
+@pytest.mark.parametrize("assignment", ["policy.tau", "=1", ""])
+def test_a_set_without_key_and_value_is_refused(assignment: str) -> None:
+    assert "needs the form section.key=value" in refusal(assignment)
+
+
+# --- files that are no settings -------------------------------------------------------------------
+
+
+def test_a_syntax_error_names_file_and_line(tmp_path: Path) -> None:
+    file = written(tmp_path, "policy:\n  tau: 0.5\n\ttraces: 3\n")
+    assert refusal(file=file).startswith(f"{file}, line 3: not valid YAML")
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    assert "No such file" in refusal(file=tmp_path / "nowhere.yaml")
+
+
+def test_a_list_is_no_settings_file(tmp_path: Path) -> None:
+    assert "must hold sections" in refusal(file=written(tmp_path, "- 1"))
+
+
+def test_control_characters_are_no_yaml(tmp_path: Path) -> None:
+    assert "is not valid YAML" in refusal(file=written(tmp_path, "policy: \x00"))
+
+
+def test_a_file_that_is_not_utf_8_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "latin.yaml"
+    path.write_bytes(b"policy: \xff")
+    assert "UTF-8" in refusal(file=path)
+
+
+def test_objects_of_the_language_are_never_made(tmp_path: Path) -> None:
+    file = written(tmp_path, "policy: !!python/object/apply:os.getcwd []")
+    assert "not valid YAML" in refusal(file=file)
+
+
+# --- judges ---------------------------------------------------------------------------------------
+
+
+def judge_refusal(name_or_path: str) -> str:
+    with pytest.raises(ConfigError) as caught:
+        judge_spec(name_or_path)
+    return str(caught.value)
+
+
+def test_a_judge_is_read_from_a_path(tmp_path: Path) -> None:
+    assert judge_spec(str(written(tmp_path, JUDGE))).model == "org/small"
+
+
+def test_a_shipped_judge_is_found_by_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "judges").mkdir()
+    (tmp_path / "judges" / "small.yaml").write_text(JUDGE, encoding="utf-8")
+    (tmp_path / "judges" / "small-train.yaml").write_text("steps: 3", encoding="utf-8")
+    monkeypatch.setattr("orchestrator.settings.configs_folder", lambda: tmp_path)
+    assert judge_spec("small").name == "small"
+    assert "choose one of small, or" in judge_refusal("large")
+    assert "There is no judge 'small-train'" in judge_refusal("small-train")
+
+
+def test_a_judge_with_a_missing_key_is_refused(tmp_path: Path) -> None:
+    file = written(tmp_path, JUDGE.replace("model: org/small\n", ""))
+    assert judge_refusal(str(file)) == f"'model' is missing in {file}; add it."
+
+
+def test_a_judge_with_a_mistyped_key_is_refused(tmp_path: Path) -> None:
+    file = written(tmp_path, JUDGE + "lables: [a, b]\n")
+    assert "Unknown setting 'lables'" in judge_refusal(str(file))
+    assert "'labels'" in judge_refusal(str(file))
+
+
+def test_a_judge_whose_prompt_shows_no_trace_is_refused(tmp_path: Path) -> None:
+    file = written(tmp_path, JUDGE.replace("{new}", ""))
+    assert f"{file} cannot be used: the judge's query must contain" in judge_refusal(str(file))
+
+
+@pytest.mark.parametrize("text", ["", "- 1", "just text"])
+def test_a_file_that_is_no_judge_is_refused(tmp_path: Path, text: str) -> None:
+    assert "mine.yaml" in judge_refusal(str(written(tmp_path, text)))
+
+
+def test_ballots_cannot_weigh_by_clusters_that_nobody_makes() -> None:
+    assert refusal("policy.name=consensus", "policy.vote=cluster-size") == (
+        "policy.vote is 'cluster-size' (from --set), but consensus makes no clusters; only deepprune does."
+    )

@@ -1,0 +1,72 @@
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+from rich.style import Style
+
+from tui.drawing.cells import bar, clip, inert, level, line, pad, sparkline, spread, tame
+
+PLAIN = Style()
+FOREIGN = st.text(
+    st.one_of(
+        st.characters(),
+        st.sampled_from("\x1b[31m\u202e\u200b\u0301\u0338\ufe0f\u3000👩‍🚀한🇩🇪\t\r\n[red]\x00\x9b"),
+    ),
+    max_size=200,
+)
+
+
+@given(FOREIGN, st.integers(0, 60))
+def test_foreign_text_fills_exactly_the_cells_it_is_given(text, width):
+    assert line(width, [(inert(text), PLAIN)]).cell_length == width
+    assert cell_len(clip(inert(text), width)) <= width
+    assert cell_len(pad(inert(text), width)) == width
+
+
+@given(FOREIGN)
+def test_foreign_text_holds_nothing_that_a_terminal_obeys(text):
+    shown = inert(text)
+    assert not any(unicodedata.category(c) in ("Cc", "Cf", "Cs") for c in shown)
+
+
+@given(FOREIGN, FOREIGN, st.integers(1, 60))
+def test_left_and_right_share_a_line_without_overflow(left, right, width):
+    strip = spread(width, [(inert(left), PLAIN)], [(inert(right), PLAIN)])
+    assert strip.cell_length == width
+
+
+def test_a_pile_of_combining_marks_is_cut_to_two():
+    assert tame("a" + "\u0338" * 1000) == "a" + "\u0338" * 2
+    assert tame("\u0301" * 9 + "b") == "b"
+    assert tame("e\u0301") == "é"
+
+
+def test_characters_that_choose_their_own_width_are_gone():
+    assert tame("❤\ufe0f") == "❤"
+
+
+def test_a_cut_text_says_so():
+    assert clip("abcdef", 4) == "abc…"
+    assert clip("한국어", 4) == "한…"
+    assert clip("abc", 0) == ""
+
+
+@pytest.mark.parametrize(
+    ("share", "shown"),
+    [(0.0, "    "), (0.001, "╸   "), (0.5, "━━  "), (1.0, "━━━━"), (7.0, "━━━━")],
+)
+def test_a_bar_is_as_long_as_its_share(share, shown):
+    assert bar(share, 4) == shown
+
+
+def test_little_is_never_shown_as_nothing():
+    assert level(0.0) == " "
+    assert level(1e-9) == "▁"
+    assert sparkline([0, 1, 8], 8) == " ▁█"
+    assert sparkline([0, 0], 0) == "  "
+
+
+def test_a_right_part_wider_than_the_line_is_cut():
+    assert spread(3, [("left", PLAIN)], [("right", PLAIN)]).text == "ri…"

@@ -1,0 +1,126 @@
+import pytest
+
+from orchestrator.core.events import RunInterrupted, UserActed
+from tui.state.event_text import fate, is_told, sentence, tone
+
+
+def lines(view):
+    return [sentence(fact) for fact in view.events if is_told(fact)]
+
+
+def test_a_run_tells_itself_in_sentences(pruned_story):
+    told = lines(pruned_story.view())
+    assert told[0] == "4 traces planned"
+    assert "trace 0 opened cluster 0" in told
+    assert "trace 1 joined cluster 0, similarity 0.90" in told
+    assert "trace 1 pruned at 36 tokens" in told
+    assert "trace 2 stopped (straggler) at 30 tokens" in told
+    assert "trace 3 failed: reset" in told
+    assert "trace 0 goes on" in told
+    assert "trace 0 answers 42, 100 tokens" in told
+    assert told[-2:] == ["the vote: 42, margin 100%", "the run is over"]
+
+
+def test_what_a_model_wrote_is_inert_in_a_sentence(story):
+    view = story(1).start(0).finish(0, 9, answer="\x1b[31m[red]4\u202e2").view()
+    (said,) = (sentence(fact) for fact in view.events[-1:])
+    assert "\x1b" not in said
+    assert "\u202e" not in said
+    assert "[red]" in said
+
+
+def test_the_rarer_events_have_sentences(story):
+    told = story(2).start(0, 1).checkpoint(0, 9).judge_failed(0, 1).unjudged(0)
+    told.resume(0, attempt=1).finish(0, 20, answer=None).vote(None)
+    assert lines(told.view())[1:] == [
+        "trace 0 at its checkpoint after 1 reasoning words, 9 tokens",
+        "no verdict on trace 0: timeout",
+        "trace 0 got no verdict and runs on",
+        "trace 0 goes on after a fault, try 2",
+        "trace 0 finished without an answer, 20 tokens",
+        "the vote gives no answer",
+    ]
+    assert sentence(RunInterrupted(at=1.0)) == "you interrupted the run"
+
+
+def test_clusters_say_what_decided(story):
+    told = story(3, settings={"policy": {"max_clusters": 1}}).start(0, 1, 2).open_cluster(0, 0)
+    told._add(type(told.facts[-1]), trace=1, cluster=1, similarity=0.25)
+    told.join(2, 0, similarity=None)
+    assert lines(told.view())[1:] == [
+        "trace 0 opened cluster 0",
+        "trace 1 opened cluster 1: at most 0.25 like any other",
+        "trace 2 joined cluster 0: there is no other",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("act", "said"),
+    [
+        ("tau", "you set tau to 0.55"),
+        ("pin", "you pinned trace 3: it will not be pruned"),
+        ("unpin", "you unpinned trace 3"),
+        ("finish", "you let trace 3 finish"),
+        ("stop", "you stopped trace 3"),
+        ("vote", "you ended the run with a vote"),
+        ("hold", "you paused launching: no further trace starts"),
+        ("release", "you let traces start again"),
+    ],
+)
+def test_every_act_of_the_user_is_told(act, said):
+    fact = UserActed(at=1.0, act=act, trace=3, tau=0.55)
+    assert is_told(fact)
+    assert sentence(fact) == said
+
+
+def test_stopped_and_pruned_have_glyphs_of_their_own(pruned_story):
+    stops = [f for f in pruned_story.facts if type(f).__name__ == "TraceStopped"]
+    assert [tone(stop) for stop in stops] == ["pruned", "stopped"]
+
+
+def test_each_trace_says_why_it_is_where_it_is(pruned_story):
+    view = pruned_story.view()
+    assert [fate(view, view.traces[n]) for n in range(4)] == [
+        "Finished with the answer 42.",
+        "Pruned: judged to end as trace 0 does, in cluster 0, similarity 0.90.",
+        "Stopped (straggler) after 30 tokens.",
+        "Failed: server: reset",
+    ]
+
+
+def test_unfinished_traces_say_what_they_wait_for(story):
+    told = story(7).start(0, 1, 2, 3, 4, 5).checkpoint(1, 9).checkpoint(2, 9).open_cluster(2, 0)
+    told.pause(2, 9).checkpoint(3, 9).pause(3, 9).join(3, 0).checkpoint(4, 9).unjudged(4)
+    told.checkpoint(5, 9).pause(5, 9).unjudged(5)
+    view = told.view()
+    assert [fate(view, view.traces[n]) for n in range(7)] == [
+        "Running.",
+        "At its checkpoint, waiting for the judge.",
+        "Paused until the clusters are known; it represents cluster 0.",
+        "Paused until the clusters are known; judged to end as trace 2 does, in cluster 0, similarity 0.90.",
+        "Running to its end.",
+        "Paused until the clusters are known; it has no cluster.",
+        "Waiting for a free stream.",
+    ]
+
+
+def test_a_pruned_trace_without_a_twin_says_so(story):
+    told = story(2).start(0, 1).open_cluster(0, 0).stop(0, 9).stop(1, 9)
+    view = told.view()
+    assert fate(view, view.traces[0]) == "Pruned: it stands for cluster 0, and another is larger."
+    assert (
+        fate(view, view.traces[1])
+        == "Pruned: no cluster was similar, and there was no room for another."
+    )
+
+
+def test_a_finished_trace_tells_its_own_spelling_and_its_cut(story):
+    told = story(2).start(0, 1).finish(0, 9, answer=None)
+    fact = type(told.facts[-1])
+    told._add(fact, trace=1, answer="1/2", raw_answer="0.5", finish_reason="length", tokens=9)
+    view = told.view()
+    assert fate(view, view.traces[0]) == "Finished without an answer."
+    assert (
+        fate(view, view.traces[1])
+        == "Finished with the answer 1/2, written 0.5. It was cut off at its token limit."
+    )

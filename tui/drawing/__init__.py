@@ -1,0 +1,1 @@
+"""Lines of terminal cells: text, colours, states of traces."""

@@ -1,0 +1,110 @@
+"""Lines of terminal cells: text cut to a width, bars, sparklines, and foreign text made to fit.
+
+The rule: everything is measured in cells, not characters, and what others wrote passes through `inert`.
+"""
+
+import unicodedata
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+from rich.cells import cell_len
+from rich.segment import Segment
+from rich.style import Style
+from textual.strip import Strip
+
+from orchestrator.terminal.sanitize import plain
+
+__all__ = ["Part", "bar", "clip", "inert", "level", "line", "pad", "sparkline", "spread", "tame"]
+
+Part = tuple[str, Style]
+"""A piece of a line and its style; the text holds nothing that a terminal obeys."""
+
+_MARKS = 2  # combining marks kept on one character: enough for every script, too few to pile up
+_LEVELS = " ▁▂▃▄▅▆▇█"
+
+
+def inert(text: str, *, limit: int = 400) -> str:
+    """One line of foreign text, of at most `limit` characters, that cannot move or break anything."""
+    return tame(plain(text, limit=limit))
+
+
+def tame(text: str) -> str:
+    """`text` without piles of combining marks and without characters that choose their own width."""
+    if text.isascii():
+        return text
+    kept: list[str] = []
+    marks = 0
+    for character in unicodedata.normalize("NFC", text):
+        if unicodedata.category(character) not in ("Mn", "Me"):
+            marks = 0
+        else:
+            marks += 1
+            if marks > _MARKS or not kept or "\ufe00" <= character <= "\ufe0f":
+                continue
+        kept.append(character)
+    return "".join(kept)
+
+
+@lru_cache(maxsize=4096)
+def clip(text: str, width: int) -> str:
+    """`text` cut to `width` cells, with "…" where it was cut."""
+    if width <= 0:
+        return ""
+    if cell_len(text) <= width:
+        return text
+    kept, used = 0, 0
+    for character in text:
+        used += cell_len(character)
+        if used > width - 1:
+            break
+        kept += 1
+    return text[:kept] + "…"
+
+
+def pad(text: str, width: int) -> str:
+    """`text` cut or filled with spaces to exactly `width` cells."""
+    text = clip(text, width)
+    return text + " " * (width - cell_len(text))
+
+
+def line(width: int, parts: Iterable[Part]) -> Strip:
+    """The parts one after the other, in exactly `width` cells."""
+    segments, used = [], 0
+    for text, style in parts:
+        cells = cell_len(text)
+        if cells > width - used:
+            text = clip(text, width - used)
+            cells = cell_len(text)
+        if cells:
+            segments.append(Segment(text, style))
+            used += cells
+    return Strip(segments, used).adjust_cell_length(width)
+
+
+def spread(width: int, left: Sequence[Part], right: Sequence[Part]) -> Strip:
+    """`left` at the left and `right` at the right edge; where both have no room, `left` is cut."""
+    taken = sum(cell_len(text) for text, _style in right)
+    if taken >= width:
+        return line(width, right)
+    room = width - taken - (1 if right else 0)
+    return Strip.join([line(room, left), Strip.blank(1 if right else 0), line(taken, right)])
+
+
+def bar(share: float, width: int) -> str:
+    """A bar of `width` cells, filled to `share` (0..1) in halves; what is more than nothing shows."""
+    halves = round(max(0.0, min(1.0, share)) * width * 2)
+    if share > 0:
+        halves = max(1, halves)
+    full, half = divmod(halves, 2)
+    return ("━" * full + "╸" * half).ljust(width)[:width]
+
+
+def sparkline(values: Sequence[float], most: float) -> str:
+    """One cell for each value, from blank to full at `most`."""
+    return "".join(level(value / most if most > 0 else 0.0) for value in values)
+
+
+def level(share: float) -> str:
+    """A cell filled from the ground up to `share` (0..1); what is more than nothing shows."""
+    eighth = round(max(0.0, min(1.0, share)) * 8)
+    return _LEVELS[max(1, eighth) if share > 0 else eighth]

@@ -1,0 +1,146 @@
+"""Colours: two themes of our own, and the styles that the panels draw with.
+
+The rule: no meaning hangs on colour alone (every state has a glyph as well), and the state colours can be
+told apart by colour-blind readers (after Okabe and Ito, 2008), on a light ground as on a dark one.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from rich.style import Style
+from textual.color import Color
+from textual.theme import Theme
+
+from tui.drawing.states import Shown
+
+__all__ = ["DARK", "LIGHT", "THEMES", "Palette", "palette_for"]
+
+
+@dataclass(frozen=True, slots=True)
+class Palette:
+    """Styles by what they mean. All but `chosen` leave the panel's ground."""
+
+    text: Style
+    strong: Style
+    dim: Style
+    faint: Style
+    """Rules and empty parts of bars."""
+    accent: Style
+    good: Style
+    warn: Style
+    bad: Style
+    chosen: Style
+    """The ground of the row under a cursor, the one style that sets a ground."""
+    states: Mapping[Shown, Style]
+    fills: Mapping[Shown, Style]
+    """The same, halfway to the ground: for areas, which shout where a glyph speaks."""
+
+
+def _palette(
+    ground: str, chosen: str, colours: Mapping[str, str], states: Mapping[Shown, str]
+) -> Palette:
+    styles = {name: Style(color=colour) for name, colour in colours.items()}
+    return Palette(
+        **styles,
+        chosen=Style(bgcolor=chosen),
+        strong=Style(color=colours["text"], bold=True),
+        states={
+            state: Style(color=colour, bold=state in ("finishing", "failed", "judging"))
+            for state, colour in states.items()
+        },
+        fills={
+            state: Style(color=Color.parse(colour).blend(Color.parse(ground), 0.4).hex)
+            for state, colour in states.items()
+        },
+    )
+
+
+DARK = _palette(
+    "#0e1318",
+    "#22303d",
+    {
+        "text": "#d3dae1",
+        "dim": "#8b98a5",
+        "faint": "#3d4954",
+        "accent": "#56b4e9",
+        "good": "#35c79e",
+        "warn": "#e6a51e",
+        "bad": "#ff7a4d",
+    },
+    {
+        "queued": "#687583",
+        "running": "#56b4e9",
+        "checkpoint": "#e8dc4a",
+        "judging": "#e69f00",
+        "paused": "#93a8bd",
+        "representative": "#dd8fc0",
+        "finishing": "#8ad4ff",
+        "finished": "#35c79e",
+        "pruned": "#6f7c89",
+        "stopped": "#a3adb7",
+        "failed": "#ff7a4d",
+    },
+)
+
+LIGHT = _palette(
+    "#fbfbf9",
+    "#d5e3f0",
+    {
+        "text": "#1f262d",
+        "dim": "#56626e",
+        "faint": "#c3cad1",
+        "accent": "#0067a3",
+        "good": "#00755a",
+        "warn": "#8f5a00",
+        "bad": "#b83a00",
+    },
+    {
+        "queued": "#8a949e",
+        "running": "#0072b2",
+        "checkpoint": "#7d6c00",
+        "judging": "#a85500",
+        "paused": "#5d7085",
+        "representative": "#a23c77",
+        "finishing": "#004f86",
+        "finished": "#00755a",
+        "pruned": "#808b95",
+        "stopped": "#4d5864",
+        "failed": "#b83a00",
+    },
+)
+
+THEMES = (
+    Theme(
+        name="deepprune-dark",
+        primary="#56b4e9",
+        secondary="#8b98a5",
+        accent="#e6a51e",
+        success="#35c79e",
+        warning="#e6a51e",
+        error="#ff7a4d",
+        foreground="#d3dae1",
+        background="#0e1318",
+        surface="#131920",
+        panel="#1a222b",
+        dark=True,
+    ),
+    Theme(
+        name="deepprune-light",
+        primary="#0067a3",
+        secondary="#56626e",
+        accent="#8f5a00",
+        success="#00755a",
+        warning="#8f5a00",
+        error="#b83a00",
+        foreground="#1f262d",
+        background="#fbfbf9",
+        surface="#f3f3f0",
+        panel="#e8e8e4",
+        dark=False,
+    ),
+)
+
+
+def palette_for(theme: Theme) -> Palette:
+    """The styles that can be read on the ground of `theme`, one of ours or any other."""
+    return DARK if theme.dark else LIGHT

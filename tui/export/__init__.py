@@ -1,0 +1,1 @@
+"""The screen elsewhere: as SVG, in the documents, in a browser."""

@@ -1,0 +1,35 @@
+"""The pictures in the documents, made from the recorded run: `python -m tui.export.doc_images [FOLDER]`.
+
+The rule: nothing is posed; every picture is a moment of the run that comes with the package.
+"""
+
+import sys
+from pathlib import Path
+
+from tui.cli import demo_run
+from tui.export.svg import Shot, save_svg
+from tui.sources.recording import Recording
+
+__all__ = ["SHOTS", "main"]
+
+SHOTS = {
+    "live": Shot(at=4.6),
+    "live-light": Shot(at=4.6, theme="deepprune-light"),
+    "live-over": Shot(),
+    "live-80x24": Shot(at=4.6, size=(80, 24)),
+    "trace": Shot(screen="trace", trace=3, size=(120, 34)),
+}
+"""Pictures by name."""
+
+
+def main(folder: Path = Path("docs/images")) -> None:
+    """Writes every picture into `folder`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, shot in SHOTS.items():
+        recording = Recording(demo_run(), playing=False)
+        recording.open(0)
+        save_svg(recording, shot, folder / f"{name}.svg")
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:2]))

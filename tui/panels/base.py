@@ -1,0 +1,84 @@
+"""A box of lines. A panel's content is a pure function of a frame; the widget repaints the lines that changed.
+
+The rule: panels pull. Nothing is sent to them but "draw", ten times a second at most.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from textual.geometry import Region
+from textual.strip import Strip
+from textual.widget import Widget
+
+from tui.drawing.cells import Part, clip, line
+from tui.drawing.theme import Palette
+from tui.state.watch import Watch
+
+__all__ = ["Draw", "Frame", "Panel", "title"]
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What a panel is drawn from; sizes are in cells."""
+
+    watch: Watch
+    palette: Palette
+    width: int
+    height: int
+
+
+Draw = Callable[[Frame], list[Strip]]
+"""The lines of a panel, from the top; what is beyond the frame's height is cut."""
+
+
+class Panel(Widget):
+    """Shows what `draw` gives; it takes no keys."""
+
+    def __init__(self, draw: Draw, *, id: str) -> None:  # noqa: A002  (Textual's own name)
+        super().__init__(id=id)
+        self._draw = draw
+        self._lines: list[Strip] = []
+
+    def repaint(self, watch: Watch, palette: Palette) -> None:
+        """Draws anew and marks the lines that differ."""
+        width, height = self.size
+        if not width or not height:
+            return
+        lines = self._draw(Frame(watch, palette, width, height))[:height]
+        lines += [Strip.blank(width)] * (height - len(lines))
+        before, self._lines = self._lines, lines
+        if len(before) != height:
+            self.refresh()
+            return
+        changed = [y for y, strip in enumerate(lines) if strip != before[y]]
+        if changed:
+            self.refresh(*(Region(0, y, width, 1) for y in changed))
+
+    def render_line(self, y: int) -> Strip:
+        """The line `y`, on the panel's ground."""
+        ground = self.visual_style.rich_style
+        if y >= len(self._lines):
+            return Strip.blank(self.size.width, ground)
+        return self._lines[y].adjust_cell_length(self.size.width).apply_style(ground)
+
+
+def title(frame: Frame, name: str, note: str = "", aside: str = "") -> Strip:
+    """A panel's first line: a rule with its name, a note beside it and an aside at the right end."""
+    palette, width = frame.palette, frame.width
+    aside = f" {clip(aside, width - 12)} " if aside else ""
+    left: list[Part] = [("── ", palette.faint), (name, palette.accent)]
+    if note:
+        left.append((f" {note}", palette.dim))
+    left = [(clip(text, width), style) for text, style in left]
+    used = min(width, sum(len(text) for text, _style in left)) + 1
+    rule = "─" * max(0, width - used - len(aside) - 1)
+    return line(
+        width,
+        [
+            *left,
+            (" ", palette.faint),
+            (rule, palette.faint),
+            (aside, palette.dim),
+            ("─", palette.faint),
+        ],
+    )

@@ -1,0 +1,1 @@
+"""A run as the screens see it."""
