@@ -112,7 +112,7 @@ async def sample(questions: list[Question], arguments: argparse.Namespace) -> li
     Traces that the file holds already are kept and not asked for again.
     """
     run = f"seed-{arguments.seed}" if arguments.train_questions else arguments.questions.stem
-    slots = asyncio.Semaphore(arguments.streams)
+    limiter = asyncio.Semaphore(arguments.streams)
     timeout = aiohttp.ClientTimeout(total=None, sock_read=REQUEST_SECONDS)
     connector = aiohttp.TCPConnector(limit=0)
     traces = kept_traces(arguments.out)
@@ -124,7 +124,7 @@ async def sample(questions: list[Question], arguments: argparse.Namespace) -> li
         started = time.monotonic()
 
         async def one(question: Question, number: int) -> SampledTrace:
-            async with slots:
+            async with limiter:
                 reply = await ask(session, endpoint, question.question, arguments)
             return to_trace(reply, question, run, number)
 

@@ -44,7 +44,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """One fact of a problem that changes the running value."""
+    """One event of a problem that changes the running value."""
 
     kind: str
     sentence: str

@@ -51,7 +51,7 @@ def judge_url(vllm_servers):
 
 @pytest.fixture
 def story() -> type[Story]:
-    """`story(planned, ...)` begins the facts of a run."""
+    """`story(planned, ...)` begins the events of a run."""
     return Story
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from orchestrator.cli import main as cli
 from orchestrator.interrupts import Interrupts
-from orchestrator.session.state import Board
+from orchestrator.session.state import SessionState
 
 __all__ = ["main"]
 
@@ -18,10 +18,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     return cli.main(argv, show=_show)
 
 
-async def _show(board: Board, interrupts: Interrupts) -> None:
+async def _show(session_state: SessionState, interrupts: Interrupts) -> None:
     from tui.sources.live import show
 
-    await show(board, interrupts)
+    await show(session_state, interrupts)
 
 
 if __name__ == "__main__":

@@ -23,11 +23,11 @@ from orchestrator.journal.journal import (
     read_journal,
     write_run_file,
 )
-from orchestrator.journal.recovery import Standing
+from orchestrator.journal.recovery import RecoveredRun
 from orchestrator.report.report import build_report, to_json_line
 from orchestrator.report.view import RunView
-from orchestrator.runtime.endpoints import Fleet, local_servers, open_fleet
-from orchestrator.runtime.limiter import Slots
+from orchestrator.runtime.endpoints import Endpoints, local_servers, open_endpoints
+from orchestrator.runtime.limiter import StreamLimiter
 from orchestrator.runtime.loop import run_question
 from orchestrator.session.session import refuse_total_failure
 from orchestrator.settings import Settings
@@ -46,13 +46,13 @@ async def run_live(
     """
     prepare(plan)
     with interrupts.listening(), interrupts.graceful():
-        async with _fleet(plan) as fleet:
-            await _work(jobs_of(plan), plan, fleet, interrupts, advance)
+        async with _endpoints(plan) as endpoints:
+            await _work(jobs_of(plan), plan, endpoints, interrupts, advance)
     return outcomes_of(plan)
 
 
 @contextlib.asynccontextmanager
-async def _fleet(plan: LivePlan) -> AsyncIterator[Fleet]:
+async def _endpoints(plan: LivePlan) -> AsyncIterator[Endpoints]:
     """The servers, with a judge or a reward model if any policy needs one, and known to give confidences likewise."""
     specs = sorted(plan.specs, key=lambda spec: not needs_judge(spec.settings))
     settings = specs[0].settings
@@ -66,25 +66,25 @@ async def _fleet(plan: LivePlan) -> AsyncIterator[Fleet]:
     async with contextlib.AsyncExitStack() as stack:
         if plan.local:
             settings = await stack.enter_async_context(local_servers(settings, plan.out))
-        yield await stack.enter_async_context(open_fleet(settings, plan.keys))
+        yield await stack.enter_async_context(open_endpoints(settings, plan.keys))
 
 
 async def _work(
     jobs: Sequence[Job],
     plan: LivePlan,
-    fleet: Fleet,
+    endpoints: Endpoints,
     interrupts: Interrupts,
     advance: Callable[[], None],
 ) -> None:
     """Runs what is not done yet, `at_once` jobs side by side."""
     waiting = iter([job for job in jobs if not job.is_finished])
-    slots = Slots(plan.streams)
+    limiter = StreamLimiter(plan.streams)
 
     async def worker() -> None:
         for job in waiting:
             if interrupts.requested.is_set():
                 return
-            await _run(job, settings_of(job.spec, plan), fleet, slots, interrupts)
+            await _run(job, settings_of(job.spec, plan), endpoints, limiter, interrupts)
             advance()
 
     try:
@@ -107,7 +107,11 @@ async def _cancel_on(interrupted: asyncio.Event, workers: Sequence[asyncio.Task[
 
 
 async def _run(
-    job: Job, settings: Settings, fleet: Fleet, slots: Slots, interrupts: Interrupts
+    job: Job,
+    settings: Settings,
+    endpoints: Endpoints,
+    limiter: StreamLimiter,
+    interrupts: Interrupts,
 ) -> None:
     """One question, from its journal if there is one; its report is written last, and only if nothing cut it short."""
     _make_way(job, settings)
@@ -116,11 +120,11 @@ async def _run(
         await run_question(
             job.question,
             settings=settings,
-            fleet=fleet,
+            endpoints=endpoints,
             journal=journal,
             view=view,
             interrupted=asyncio.Event(),  # an interrupt leaves a journal that can be gone on with
-            slots=slots,
+            limiter=limiter,
             past=read_journal(job.folder),
         )
     refuse_total_failure(view)
@@ -145,19 +149,19 @@ def _make_way(job: Job, settings: Settings) -> None:
 def _obstacle(job: Job, settings: Settings) -> str | None:
     """Why the question cannot go on exactly from its journal; None if it can."""
     try:
-        standing = Standing(read_journal(job.folder))
-        standing.refuse_changes(settings)
+        recovered = RecoveredRun(read_journal(job.folder))
+        recovered.validate_settings(settings)
     except DeepPruneError as error:
         return str(error)
-    started, finished = standing.started, standing.finished
+    started, finished = recovered.started, recovered.finished
     if started is not None and (started.question, started.gold) != (
         job.question.question,
         job.question.gold,
     ):
         return "The question or its answer is another one now."
-    if standing.lost:
-        return f"{len(standing.lost)} traces have no token ids to go on from."
-    traces = standing.traces.values()
+    if recovered.lost:
+        return f"{len(recovered.lost)} traces have no token ids to go on from."
+    traces = recovered.traces.values()
     if finished is not None and (finished.interrupted or all(trace.failed for trace in traces)):
         return "It ended without a result."
     return None

@@ -1,6 +1,6 @@
 """Recorded traces played to the core in simulated time, as if a server streamed them.
 
-The rule: the player decides nothing. It feeds the same `Engine` that a live run feeds, performs its orders as
+The rule: the player decides nothing. It feeds the same `Engine` that a live run feeds, performs its commands as
 the shell would, and counts. Whatever a policy does here it does live, but for the times.
 """
 
@@ -17,10 +17,10 @@ from orchestrator.core.engine import Engine
 from orchestrator.core.events import (
     AskJudge,
     ClusterOpened,
-    Fact,
+    Command,
+    Event,
     FinishRun,
     JudgeFailed,
-    Order,
     PairsJudged,
     PauseTrace,
     ResumeTrace,
@@ -37,7 +37,7 @@ from orchestrator.core.events import (
 
 __all__ = ["Cast", "Played", "play"]
 
-Sink = Callable[[Fact], None]
+Sink = Callable[[Event], None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,7 +84,7 @@ def play(
 ) -> Played:
     """One run of the policy in `settings` (a resolved tree, as plain JSON), from its start to its vote.
 
-    `sink` receives every fact, in order.
+    `sink` receives every event, in order.
     """
     started = RunStarted(
         at=0.0,
@@ -117,10 +117,10 @@ class _Player:
 
     def play(self, started: RunStarted) -> Played:
         server = self._server
-        server.facts.append(started)
+        server.events.append(started)
         while True:
-            while server.facts:
-                self._feed(server.facts.popleft())
+            while server.events:
+                self._feed(server.events.popleft())
             if self._over:
                 break
             server.advance()
@@ -131,25 +131,25 @@ class _Player:
             judge_tokens=self._judge_tokens,
             seconds=server.now,
             started=server.started,
-            finished=tuple(fact.answer for fact in self._finished),
-            finished_tokens=sum(fact.tokens for fact in self._finished),
+            finished=tuple(event.answer for event in self._finished),
+            finished_tokens=sum(event.tokens for event in self._finished),
             clusters=tuple(self._clusters),
             lengths=self._lengths.by_fate(),
             reward_tokens=self._reward_tokens,
         )
 
-    def _feed(self, fact: Fact) -> None:
-        outcome = self._engine.feed(fact)
-        for each in (fact, *outcome.facts):
+    def _feed(self, event: Event) -> None:
+        outcome = self._engine.feed(event)
+        for each in (event, *outcome.events):
             self._note(each)
-        for order in outcome.orders:
-            self._perform(order)
+        for command in outcome.commands:
+            self._perform(command)
 
-    def _note(self, fact: Fact) -> None:
-        self._lengths.note(fact)
-        match fact:
+    def _note(self, event: Event) -> None:
+        self._lengths.note(event)
+        match event:
             case TraceFinished():
-                self._finished.append(fact)
+                self._finished.append(event)
             case ClusterOpened():
                 self._clusters.append(1)
             case TraceJoined(cluster=cluster):
@@ -159,10 +159,10 @@ class _Player:
             case _:
                 pass
         if self._sink is not None:
-            self._sink(fact)
+            self._sink(event)
 
-    def _perform(self, order: Order) -> None:
-        match order:
+    def _perform(self, command: Command) -> None:
+        match command:
             case StartTrace(trace=trace):
                 self._server.start(trace)
             case ResumeTrace(trace=trace):
@@ -172,22 +172,22 @@ class _Player:
             case StopTrace(trace=trace, reason=reason):
                 self._server.stop(trace, reason)
             case AskJudge():
-                self._server.after(self._model.judge_seconds, lambda: self._answer_pairs(order))
+                self._server.after(self._model.judge_seconds, lambda: self._answer_pairs(command))
             case RewardTrace(trace=trace):
                 self._server.after(self._model.judge_seconds, lambda: self._give_reward(trace))
             case FinishRun():
                 self._over = True
 
     def _give_reward(self, number: int) -> None:
-        """The reward model's fact: the recorded reward, after as long as a verdict takes."""
+        """The reward model's event: the recorded reward, after as long as a verdict takes."""
         trace, now = self._cast.traces[number], self._server.now
         if trace.reward is None:
-            self._server.facts.append(
+            self._server.events.append(
                 RewardFailed(at=now, trace=number, message="no recorded reward")
             )
             return
         self._reward_tokens += trace.tokens
-        self._server.facts.append(
+        self._server.events.append(
             TraceRewarded(
                 at=now,
                 trace=number,
@@ -197,32 +197,34 @@ class _Player:
             )
         )
 
-    def _answer_pairs(self, order: AskJudge) -> None:
-        """The judge's fact: verdicts on all pairs, or a failure if one of them has none."""
-        verdicts = [self._cast.judge.p_identical(order.trace, member) for member in order.members]
+    def _answer_pairs(self, command: AskJudge) -> None:
+        """The judge's event: verdicts on all pairs, or a failure if one of them has none."""
+        verdicts = [
+            self._cast.judge.p_identical(command.trace, member) for member in command.members
+        ]
         known = tuple(verdict for verdict in verdicts if verdict is not None)
-        self._server.facts.append(
-            self._judged(order, known)
+        self._server.events.append(
+            self._judged(command, known)
             if len(known) == len(verdicts)
             else JudgeFailed(
                 at=self._server.now,
-                trace=order.trace,
-                members=order.members,
+                trace=command.trace,
+                members=command.members,
                 message="no recorded verdict",
             )
         )
 
-    def _judged(self, order: AskJudge, probabilities: tuple[float, ...]) -> PairsJudged:
-        new = self._segment_tokens(order.trace)
-        members = sum(self._segment_tokens(member) for member in order.members)
+    def _judged(self, command: AskJudge, probabilities: tuple[float, ...]) -> PairsJudged:
+        new = self._segment_tokens(command.trace)
+        members = sum(self._segment_tokens(member) for member in command.members)
         self._judge_tokens += new + members
         return PairsJudged(
             at=self._server.now,
-            trace=order.trace,
-            members=order.members,
+            trace=command.trace,
+            members=command.members,
             probabilities=probabilities,
-            prompt_tokens=new * len(order.members) + members,
-            cached_prompt_tokens=new * (len(order.members) - 1),
+            prompt_tokens=new * len(command.members) + members,
+            cached_prompt_tokens=new * (len(command.members) - 1),
             completion_tokens=0,
             seconds=self._model.judge_seconds,
         )

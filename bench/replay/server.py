@@ -1,10 +1,10 @@
-"""A server in simulated time: it streams recorded traces and tells what happened as facts.
+"""A server in simulated time: it streams recorded traces and tells what happened as events.
 
 Time runs in two measures. Seconds pass as `ServerModel` says. Steps count decoding: in one step every running
 stream writes one token, however long the step takes. So a milestone of a stream (its checkpoint, its end) lies
 at a fixed step while the stream runs, and starting or stopping its neighbours moves no entry of the heap.
 
-The rule: facts come out in lumps, one per milestone, never one per token.
+The rule: events come out in lumps, one per milestone, never one per token.
 
 A server as a replay sees it: how long a first token, a decoding step and a verdict take.
 """
@@ -21,7 +21,7 @@ import msgspec
 from bench.data.recorded import RecordedTrace
 from bench.replay.prefixes import Lump
 from orchestrator.core.events import (
-    Fact,
+    Event,
     TokensArrived,
     TraceFinished,
     TracePaused,
@@ -109,7 +109,7 @@ class _Stream:
 
 
 class SimulatedServer:
-    """Performs what the shell would order of a server; `facts` are those not yet taken, in order.
+    """Performs what the shell would order of a server; `events` are those not yet taken, in order.
 
     Every `report_every` tokens it tells a stream's confidences; with None it tells none.
     """
@@ -122,7 +122,7 @@ class SimulatedServer:
         *,
         report_every: int | None = None,
     ) -> None:
-        self.facts: deque[Fact] = deque()
+        self.events: deque[Event] = deque()
         self.now = 0.0
         """Seconds since the start."""
         self.step = 0.0
@@ -166,13 +166,13 @@ class SimulatedServer:
         """Closes the stream; the trace keeps its tokens."""
         if self._streams[trace].state not in ("over", "paused"):
             tokens = self._leave(trace, "paused")
-            self.facts.append(TracePaused(at=self.now, trace=trace, tokens=tokens))
+            self.events.append(TracePaused(at=self.now, trace=trace, tokens=tokens))
 
     def stop(self, trace: int, reason: str) -> None:
         """Ends the trace for good."""
         if self._streams[trace].state != "over":
             tokens = self._leave(trace, "over")
-            self.facts.append(TraceStopped(at=self.now, trace=trace, reason=reason, tokens=tokens))
+            self.events.append(TraceStopped(at=self.now, trace=trace, reason=reason, tokens=tokens))
 
     def after(self, seconds: float, action: Callable[[], None]) -> None:
         """Lets `action` happen so much later."""
@@ -225,7 +225,7 @@ class SimulatedServer:
         self._running += 1
         kind = TraceResumed if stream.opened else TraceStarted
         stream.state, stream.opened, stream.since = "running", True, self.step
-        self.facts.append(
+        self.events.append(
             kind(
                 at=self.now,
                 trace=trace,
@@ -253,7 +253,7 @@ class SimulatedServer:
 
     def _tell_tokens(self, trace: int) -> None:
         stream = self._streams[trace]
-        self.facts.append(
+        self.events.append(
             TokensArrived(
                 at=self.now,
                 trace=trace,
@@ -269,7 +269,7 @@ class SimulatedServer:
         stream.tokens = stream.recorded.tokens
         if stream.report_every is not None:
             self._tell_tokens(trace)
-        self.facts.append(
+        self.events.append(
             TraceFinished(
                 at=self.now,
                 trace=trace,

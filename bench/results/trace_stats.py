@@ -10,8 +10,8 @@ from collections import defaultdict
 from typing import NamedTuple
 
 from orchestrator.core.events import (
-    Fact,
-    Order,
+    Command,
+    Event,
     TraceFailed,
     TraceFinished,
     TraceStarted,
@@ -30,12 +30,12 @@ FATES = ("finished", "pruned", "stopped", "failed")
 
 
 class Lengths:
-    """Fed with the facts of a run, in order, it keeps the tokens of every trace that ended."""
+    """Fed with the events of a run, in order, it keeps the tokens of every trace that ended."""
 
     def __init__(self) -> None:
         self._tokens: defaultdict[str, list[int]] = defaultdict(list)
 
-    def note(self, entry: Fact | Order) -> None:
+    def note(self, entry: Event | Command) -> None:
         """Takes the next entry of a run; whatever ends no trace changes nothing."""
         match entry:
             case TraceFinished(tokens=tokens):
@@ -59,13 +59,13 @@ class _Span(NamedTuple):
 
 
 class CriticalPath:
-    """Fed with the facts of a run, in order, it adds up the traces that had to run one after the other."""
+    """Fed with the events of a run, in order, it adds up the traces that had to run one after the other."""
 
     def __init__(self) -> None:
         self._began: dict[int, float] = {}
         self._spans: list[_Span] = []
 
-    def note(self, entry: Fact | Order) -> None:
+    def note(self, entry: Event | Command) -> None:
         """Takes the next entry of a run; whatever begins or ends no trace changes nothing."""
         match entry:
             case TraceStarted(trace=trace, at=at):

@@ -19,7 +19,7 @@ from typing import Any
 import msgspec
 
 from orchestrator.core.answer import extract_answer
-from orchestrator.core.events import Fact, Order
+from orchestrator.core.events import Command, Event
 from orchestrator.errors import ConfigError, DatasetError, JournalError
 from orchestrator.journal.journal import JOURNAL_FILE, read_journal
 from orchestrator.report.view import RunView
@@ -31,7 +31,7 @@ __all__ = [
     "group_by_question",
     "read_traces",
     "source_files",
-    "traces_of_facts",
+    "traces_of_events",
 ]
 
 
@@ -106,13 +106,13 @@ def _is_hidden(path: Path) -> bool:
     return any(part.startswith(".") for part in path.parts)
 
 
-def traces_of_facts(facts: Iterable[Fact | Order]) -> Iterator[TraceRow]:
+def traces_of_events(events: Iterable[Event | Command]) -> Iterator[TraceRow]:
     """The finished traces of one recorded question, in order of their numbers.
 
     Pruned, stopped and failed traces gave no answer, so they are no material. Answers are in the spelling of
     their class within the run.
     """
-    view = RunView.of(facts)
+    view = RunView.of(events)
     if view.run is None:
         return
     for _, trace in sorted(view.traces.items()):
@@ -141,7 +141,7 @@ def group_by_question(rows: Iterable[TraceRow]) -> dict[str, list[TraceRow]]:
 
 def _recorded(journal: Path) -> Iterator[TraceRow]:
     try:
-        yield from traces_of_facts(read_journal(journal))
+        yield from traces_of_events(read_journal(journal))
     except JournalError as error:
         raise DatasetError(str(error)) from None
 

@@ -217,13 +217,15 @@ class EndpointJudge:
             groups.setdefault((pair.question, pair.new), []).append(number)
         scores = [0.0] * len(pairs)
         asked = 0
-        slots = asyncio.Semaphore(self.concurrency)  # waiting groups must not pile up in the client
+        limiter = asyncio.Semaphore(
+            self.concurrency
+        )  # waiting groups must not pile up in the client
 
         async def ask(client: JudgeClient, numbers: list[int]) -> None:
             nonlocal asked
             first = pairs[numbers[0]]
             members = [pairs[number].member for number in numbers]
-            async with slots:
+            async with limiter:
                 found = await client.score(question=first.question, new=first.new, members=members)
             for number, score in zip(numbers, found.probabilities, strict=True):
                 scores[number] = score

@@ -76,7 +76,7 @@ class SameAnswerClient(Connected):
                 read_seconds=settings.llm_timeout_seconds,
             )
         )
-        self._slots = asyncio.Semaphore(_AT_ONCE)
+        self._limiter = asyncio.Semaphore(_AT_ONCE)
         self._known: dict[tuple[str, frozenset[str]], bool] = {}
 
     async def probe(self) -> None:
@@ -128,7 +128,7 @@ class SameAnswerClient(Connected):
             "temperature": 0.0,
             "max_tokens": _MAX_TOKENS,
         }
-        async with self._slots:
+        async with self._limiter:
             url = f"{self._address.base}/chat/completions"
             reply = await self._http.json("POST", url, _Reply, body)
         self.requests += 1

@@ -29,9 +29,9 @@ from orchestrator.errors import (
 )
 
 __all__ = [
-    "PASSING",
+    "RETRYABLE",
     "Breaker",
-    "patience",
+    "backoff",
     "reported",
     "retries",
 ]
@@ -83,11 +83,11 @@ class Breaker:
         return max(0.0, self._opened_at + self._seconds - now)
 
 
-PASSING = (EndpointBusy, EndpointUnreachable, StreamBroken)
+RETRYABLE = (EndpointBusy, EndpointUnreachable, StreamBroken)
 """What may be gone at the next try."""
 
 
-def patience(
+def backoff(
     *, first: float, most: float, most_when_asked: float = math.inf
 ) -> Callable[[RetryCallState], float]:
     """Seconds before the next try.
@@ -109,8 +109,8 @@ def retries(attempts: int, *, longest_wait: float) -> AsyncRetrying:
     """So many attempts at one short call, at most `longest_wait` seconds apart; the last error is raised."""
     return AsyncRetrying(
         stop=stop_after_attempt(attempts),
-        wait=patience(first=0.2, most=5.0, most_when_asked=longest_wait),
-        retry=retry_if_exception_type(PASSING),
+        wait=backoff(first=0.2, most=5.0, most_when_asked=longest_wait),
+        retry=retry_if_exception_type(RETRYABLE),
         reraise=True,
     )
 

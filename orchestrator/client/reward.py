@@ -67,7 +67,7 @@ class RewardClient(Connected):
                 read_seconds=settings.timeout_seconds,
             )
         )
-        self._slots = asyncio.Semaphore(settings.concurrency)
+        self._limiter = asyncio.Semaphore(settings.concurrency)
         self._breaker = Breaker(_BREAKER_FAILURES, _BREAKER_SECONDS)
 
     async def probe(self) -> None:
@@ -90,7 +90,7 @@ class RewardClient(Connected):
         because it failed several times in a row.
         """
         began = time.monotonic()
-        async with self._slots:
+        async with self._limiter:
             if not self._breaker.allows(time.monotonic()):
                 raise StreamBroken(
                     f"{self.address} failed repeatedly and is not asked for a while."

@@ -1,1 +1,1 @@
-"""The sans-io core: facts in, decided facts and orders out. No await, clock, logging or network."""
+"""The sans-io core: events in, decided events and commands out. No await, clock, logging or network."""

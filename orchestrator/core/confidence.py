@@ -85,9 +85,9 @@ class Confidences:
         self._measure = settings.trace_confidence
         self._traces: dict[int, TraceConfidence] = {}
 
-    def take(self, fact: TokensArrived) -> None:
+    def take(self, event: TokensArrived) -> None:
         """Measures new tokens."""
-        self.trace(fact.trace).extend(fact.confidences)
+        self.trace(event.trace).extend(event.confidences)
 
     def trace(self, number: int) -> TraceConfidence:
         """What was measured of a trace; empty for one without tokens."""

@@ -1,13 +1,13 @@
-"""The core of one question: facts in, decided facts and orders out.
+"""The core of one question: events in, decided events and commands out.
 
-The rule: synchronous and sans-io. Time is on the facts, randomness comes from the seed in the settings, so
-the same facts always give the same decisions; a journal replayed through a fresh engine proves it.
+The rule: synchronous and sans-io. Time is on the events, randomness comes from the seed in the settings, so
+the same events always give the same decisions; a journal replayed through a fresh engine proves it.
 
 The engine does what all policies share: it finds checkpoints, measures confidences, counts the traces that are
 still open, asks for rewards where the vote wants them, honours an interrupt and the user's acts, and casts the vote when
 nothing is left to wait for. The policy does the rest.
 
-What the user wants of a trace goes before what the policy wants: `Wishes` amends its orders on the way out.
+What the user wants of a trace goes before what the policy wants: `UserOverrides` amends its commands on the way out.
 """
 
 from typing import NamedTuple
@@ -15,10 +15,10 @@ from typing import NamedTuple
 from orchestrator.core.confidence import Confidences
 from orchestrator.core.events import (
     CheckpointReached,
-    Fact,
+    Command,
+    Event,
     FinishRun,
     HoldLaunches,
-    Order,
     ReleaseLaunches,
     RewardFailed,
     RunInterrupted,
@@ -30,9 +30,9 @@ from orchestrator.core.events import (
     TraceFinished,
     TraceRewarded,
     TraceStopped,
-    UserActed,
+    UserCommandReceived,
 )
-from orchestrator.core.overrides import Wishes
+from orchestrator.core.overrides import UserOverrides
 from orchestrator.core.policies import (
     Step,
     make_policy,
@@ -48,14 +48,14 @@ __all__ = ["Engine", "Outcome"]
 
 
 class Outcome(NamedTuple):
-    """What one fact led to: facts decided by the core, and orders for the shell, each in order."""
+    """What one event led to: events decided by the core, and commands for the shell, each in order."""
 
-    facts: list[Fact]
-    orders: list[Order]
+    events: list[Event]
+    commands: list[Command]
 
 
 class Engine:
-    """Decides for one question; feed it every outside fact, beginning with its `RunStarted`."""
+    """Decides for one question; feed it every outside event, beginning with its `RunStarted`."""
 
     def __init__(self, started: RunStarted) -> None:
         settings = Settings.model_validate(started.settings)
@@ -74,82 +74,84 @@ class Engine:
         self._segmenters: dict[int, Segmenter] = {}
         self._open: set[int] = set()
         self._answers: dict[int, str | None] = {}
-        self._wishes = Wishes()
+        self._overrides = UserOverrides()
         self._closing = False  # no more decisions: what is open is being stopped
         self._interrupted = False  # nothing more is asked, and no reward waited for
         self._over = False
 
-    def feed(self, fact: Fact) -> Outcome:
-        """The decisions that follow from `fact`; facts that come after the vote change nothing."""
+    def feed(self, event: Event) -> Outcome:
+        """The decisions that follow from `event`; events that come after the vote change nothing."""
         outcome = Outcome([], [])
         if not self._over:
-            self._digest(fact, outcome)
-            self._close_if_done(fact.at, outcome)
+            self._digest(event, outcome)
+            self._close_if_done(event.at, outcome)
         return outcome
 
-    def _digest(self, fact: Fact, outcome: Outcome) -> None:
-        match fact:
+    def _digest(self, event: Event, outcome: Outcome) -> None:
+        match event:
             case TokensArrived():
-                self._take_tokens(fact, outcome)
+                self._take_tokens(event, outcome)
             case RunStarted():
                 self._follow(self._policy.start(), outcome)
             case RunInterrupted():
                 self._interrupted = True
                 self._stop_all("interrupted", outcome)
-            case UserActed():
-                self._obey(fact, outcome)
+            case UserCommandReceived():
+                self._obey(event, outcome)
             case TraceFinished() | TraceStopped() | TraceFailed():
-                self._end_trace(fact, outcome)
+                self._end_trace(event, outcome)
             case TraceRewarded() | RewardFailed():
-                self._rewards.take(fact)
+                self._rewards.take(event)
             case _:
-                self._consult(fact, outcome)
+                self._consult(event, outcome)
 
-    def _obey(self, fact: UserActed, outcome: Outcome) -> None:
+    def _obey(self, event: UserCommandReceived, outcome: Outcome) -> None:
         """What the user wants, as far as it can still be had."""
-        match fact.act:
+        match event.act:
             case "tau":
-                self._consult(fact, outcome)
+                self._consult(event, outcome)
             case "vote":
                 self._stop_all("voted", outcome)
             case "hold":
-                outcome.orders.append(HoldLaunches())
+                outcome.commands.append(HoldLaunches())
             case "release":
-                outcome.orders.append(ReleaseLaunches())
-            case _ if fact.trace in self._open and not self._closing:
-                outcome.orders.extend(self._wishes.take(fact.act, fact.trace))
+                outcome.commands.append(ReleaseLaunches())
+            case _ if event.trace in self._open and not self._closing:
+                outcome.commands.extend(self._overrides.take(event.act, event.trace))
 
     def _stop_all(self, reason: str, outcome: Outcome) -> None:
         self._closing = True
-        outcome.orders.extend(StopTrace(trace=trace, reason=reason) for trace in sorted(self._open))
+        outcome.commands.extend(
+            StopTrace(trace=trace, reason=reason) for trace in sorted(self._open)
+        )
 
-    def _take_tokens(self, fact: TokensArrived, outcome: Outcome) -> None:
+    def _take_tokens(self, event: TokensArrived, outcome: Outcome) -> None:
         if self._measures_confidence:
-            self._confidences.take(fact)
-        self._watch_for_checkpoint(fact, outcome)
+            self._confidences.take(event)
+        self._watch_for_checkpoint(event, outcome)
         if self._policy.watches_tokens:
-            self._consult(fact, outcome)
+            self._consult(event, outcome)
 
-    def _watch_for_checkpoint(self, fact: TokensArrived, outcome: Outcome) -> None:
+    def _watch_for_checkpoint(self, event: TokensArrived, outcome: Outcome) -> None:
         if not self._policy.uses_checkpoints:
             return
-        cut = self._segmenter(fact.trace).feed(fact.text, fact.tokens)
+        cut = self._segmenter(event.trace).feed(event.text, event.tokens)
         if cut is not None:
-            self._reach_checkpoint(fact, cut, complete=False, outcome=outcome)
+            self._reach_checkpoint(event, cut, complete=False, outcome=outcome)
 
     def _end_trace(
-        self, fact: TraceFinished | TraceStopped | TraceFailed, outcome: Outcome
+        self, event: TraceFinished | TraceStopped | TraceFailed, outcome: Outcome
     ) -> None:
-        self._open.discard(fact.trace)
-        if isinstance(fact, TraceFinished):
-            self._answers[fact.trace] = fact.answer
+        self._open.discard(event.trace)
+        if isinstance(event, TraceFinished):
+            self._answers[event.trace] = event.answer
             if self._needs_rewards and not self._interrupted:
-                outcome.orders.extend(self._rewards.ask(fact))
-        self._consult(fact, outcome)
-        if isinstance(fact, TraceFinished) and self._policy.uses_checkpoints:
-            segmenter = self._segmenter(fact.trace)
+                outcome.commands.extend(self._rewards.ask(event))
+        self._consult(event, outcome)
+        if isinstance(event, TraceFinished) and self._policy.uses_checkpoints:
+            segmenter = self._segmenter(event.trace)
             if segmenter.cut is None:
-                self._reach_checkpoint(fact, segmenter.finish(), complete=True, outcome=outcome)
+                self._reach_checkpoint(event, segmenter.finish(), complete=True, outcome=outcome)
 
     def _segmenter(self, trace: int) -> Segmenter:
         segmenter = self._segmenters.get(trace)
@@ -163,30 +165,32 @@ class Engine:
         return segmenter
 
     def _reach_checkpoint(
-        self, fact: TokensArrived | TraceFinished, cut: Cut, *, complete: bool, outcome: Outcome
+        self, event: TokensArrived | TraceFinished, cut: Cut, *, complete: bool, outcome: Outcome
     ) -> None:
         reached = CheckpointReached(
-            at=fact.at,
-            trace=fact.trace,
+            at=event.at,
+            trace=event.trace,
             chars=cut.chars,
             words=cut.words,
-            tokens=fact.tokens,
+            tokens=event.tokens,
             complete=complete,
         )
-        outcome.facts.append(reached)
+        outcome.events.append(reached)
         self._consult(reached, outcome)
 
-    def _consult(self, fact: Fact, outcome: Outcome) -> None:
+    def _consult(self, event: Event, outcome: Outcome) -> None:
         if not self._closing:
-            self._follow(self._policy.on(fact), outcome)
+            self._follow(self._policy.on(event), outcome)
 
     def _follow(self, step: Step, outcome: Outcome) -> None:
-        self._open.update(order.trace for order in step.orders if isinstance(order, StartTrace))
-        outcome.facts.extend(step.facts)
-        for decided in step.facts:
+        self._open.update(
+            command.trace for command in step.commands if isinstance(command, StartTrace)
+        )
+        outcome.events.extend(step.events)
+        for decided in step.events:
             self._weights.note(decided)
-        for order in step.orders:
-            outcome.orders.extend(self._wishes.amend(order))
+        for command in step.commands:
+            outcome.commands.extend(self._overrides.amend(command))
 
     def _close_if_done(self, at: float, outcome: Outcome) -> None:
         if self._open or not (self._policy.at_rest or self._closing):
@@ -194,12 +198,12 @@ class Engine:
         if self._rewards.awaited and not self._interrupted:
             return
         self._over = True
-        chosen = set(self._policy.ballots(tuple(self._answers))) | self._wishes.kept
+        chosen = set(self._policy.ballots(tuple(self._answers))) | self._overrides.kept
         ballots = [
             Ballot(answer, self._weights.of(trace))
             for trace, answer in self._answers.items()
             if trace in chosen
         ]
         vote = best_of_n if self._weights.best_alone_counts else weighted_majority
-        outcome.facts.append(vote(ballots, min_ballots=self._min_ballots, at=at))
-        outcome.orders.append(FinishRun())
+        outcome.events.append(vote(ballots, min_ballots=self._min_ballots, at=at))
+        outcome.commands.append(FinishRun())

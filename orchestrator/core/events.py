@@ -1,6 +1,6 @@
-"""Facts (what happened, past tense) and orders (what to do, imperative), as frozen structs.
+"""Events (what happened, past tense) and commands (what to do, imperative), as frozen structs.
 
-The rule: facts are logged, orders are performed and produce facts. Both serialise to one JSON line with
+The rule: events are logged, commands are performed and produce events. Both serialise to one JSON line with
 a `type` field, so the journal, the report, a display and the tests all read the same thing.
 
 Times (`at`) are seconds since the run started, without those in which a resumed run stood still. Token counts are the server's own where it gives them.
@@ -12,17 +12,16 @@ from typing import Any, Literal
 import msgspec
 
 __all__ = [
-    "Act",
     "AskJudge",
     "Ballots",
     "CheckpointReached",
     "ClusterOpened",
-    "Decided",
-    "Fact",
+    "Command",
+    "DerivedEvent",
+    "Event",
     "FinishRun",
     "HoldLaunches",
     "JudgeFailed",
-    "Order",
     "PairsJudged",
     "PauseTrace",
     "ReleaseLaunches",
@@ -45,14 +44,15 @@ __all__ = [
     "TraceStarted",
     "TraceStopped",
     "TraceUnjudged",
-    "UserActed",
+    "UserCommand",
+    "UserCommandReceived",
     "VoteCast",
 ]
 
 Boundary = Literal["server", "decode", "judge", "answer"]
 """Where a failure crossed into our program."""
 
-Act = Literal["tau", "pin", "unpin", "finish", "stop", "vote", "hold", "release"]
+UserCommand = Literal["tau", "pin", "unpin", "finish", "stop", "vote", "hold", "release"]
 """What a user can do to a run while it goes on.
 
 `tau` sets the similarity above which traces join. `pin` keeps a trace from being pruned, `unpin` takes that
@@ -61,14 +61,14 @@ ends a trace, `vote` ends all and counts. `hold` opens no further traces until `
 """
 
 
-class _Fact(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class _Event(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     at: float
 
 
-# --- facts that come from outside: the shell feeds them to the core -------------------------------
+# --- events that come from outside: the shell feeds them to the core -------------------------------
 
 
-class RunStarted(_Fact, frozen=True, kw_only=True):
+class RunStarted(_Event, frozen=True, kw_only=True):
     """A question is taken up. Everything that the core's decisions depend on is in here.
 
     `settings` is the resolved settings tree (no keys or secrets) and `capabilities` what the probe of the
@@ -83,7 +83,7 @@ class RunStarted(_Fact, frozen=True, kw_only=True):
     capabilities: dict[str, Any]
 
 
-class RunResumed(_Fact, frozen=True, kw_only=True):
+class RunResumed(_Event, frozen=True, kw_only=True):
     """A run that broke off goes on, in another process and from its journal; it decides nothing.
 
     `capabilities` is what the probe found now; the servers may have moved.
@@ -92,7 +92,7 @@ class RunResumed(_Fact, frozen=True, kw_only=True):
     capabilities: dict[str, Any]
 
 
-class TraceStarted(_Fact, frozen=True, kw_only=True):
+class TraceStarted(_Event, frozen=True, kw_only=True):
     """The first event of a trace's first stream has come; the server has read `prompt_tokens`."""
 
     trace: int
@@ -101,7 +101,7 @@ class TraceStarted(_Fact, frozen=True, kw_only=True):
     cached_prompt_tokens: int
 
 
-class TokensArrived(_Fact, frozen=True, kw_only=True, omit_defaults=True):
+class TokensArrived(_Event, frozen=True, kw_only=True, omit_defaults=True):
     """New text of a trace. `tokens` is its exact total of generated tokens so far, over all its streams.
 
     `confidences` has one entry for each new token where the run asks for them (`orchestrator/core/confidence.py`).
@@ -116,14 +116,14 @@ class TokensArrived(_Fact, frozen=True, kw_only=True, omit_defaults=True):
     finish_reason: str | None = None
 
 
-class TracePaused(_Fact, frozen=True, kw_only=True):
+class TracePaused(_Event, frozen=True, kw_only=True):
     """The stream was closed at `tokens` generated tokens; it can be resumed exactly from there."""
 
     trace: int
     tokens: int
 
 
-class TraceResumed(_Fact, frozen=True, kw_only=True):
+class TraceResumed(_Event, frozen=True, kw_only=True):
     """A further stream of the trace gave its first event.
 
     It was opened after a pause, after the run was resumed or, `attempt` > 0, after a fault.
@@ -136,7 +136,7 @@ class TraceResumed(_Fact, frozen=True, kw_only=True):
     attempt: int = 0
 
 
-class TraceFinished(_Fact, frozen=True, kw_only=True):
+class TraceFinished(_Event, frozen=True, kw_only=True):
     """Terminal: the model ended the trace or reached its token limit (`finish_reason` "length").
 
     `answer` names the class of equal answers within this question (the first member's spelling) and is
@@ -150,7 +150,7 @@ class TraceFinished(_Fact, frozen=True, kw_only=True):
     tokens: int
 
 
-class TraceStopped(_Fact, frozen=True, kw_only=True):
+class TraceStopped(_Event, frozen=True, kw_only=True):
     """Terminal: stopped by order, before its end. `reason` "pruned" counts as pruned, others as stopped."""
 
     trace: int
@@ -158,7 +158,7 @@ class TraceStopped(_Fact, frozen=True, kw_only=True):
     tokens: int
 
 
-class TraceFailed(_Fact, frozen=True, kw_only=True):
+class TraceFailed(_Event, frozen=True, kw_only=True):
     """Terminal: given up after the last retry; its siblings live on."""
 
     trace: int
@@ -167,7 +167,7 @@ class TraceFailed(_Fact, frozen=True, kw_only=True):
     tokens: int
 
 
-class PairsJudged(_Fact, frozen=True, kw_only=True):
+class PairsJudged(_Event, frozen=True, kw_only=True):
     """One judge call: p(identical) of `trace` with each of `members`, and what the call cost.
 
     `members` and `probabilities` have the same length. `requests` counts HTTP requests behind the call.
@@ -183,7 +183,7 @@ class PairsJudged(_Fact, frozen=True, kw_only=True):
     requests: int = 1
 
 
-class JudgeFailed(_Fact, frozen=True, kw_only=True):
+class JudgeFailed(_Event, frozen=True, kw_only=True):
     """The judge gave no verdict for these pairs: unknown, never a reason to prune."""
 
     trace: int
@@ -191,7 +191,7 @@ class JudgeFailed(_Fact, frozen=True, kw_only=True):
     message: str
 
 
-class TraceRewarded(_Fact, frozen=True, kw_only=True):
+class TraceRewarded(_Event, frozen=True, kw_only=True):
     """The reward model read a finished trace: `reward` in 0..1, and what reading it cost."""
 
     trace: int
@@ -200,27 +200,27 @@ class TraceRewarded(_Fact, frozen=True, kw_only=True):
     seconds: float
 
 
-class RewardFailed(_Fact, frozen=True, kw_only=True):
+class RewardFailed(_Event, frozen=True, kw_only=True):
     """The reward model gave none for this trace: its ballot weighs what the others weigh on average."""
 
     trace: int
     message: str
 
 
-class RunInterrupted(_Fact, frozen=True, kw_only=True):
+class RunInterrupted(_Event, frozen=True, kw_only=True):
     """The user asked the run to end now."""
 
 
-class UserActed(_Fact, frozen=True, kw_only=True):
+class UserCommandReceived(_Event, frozen=True, kw_only=True):
     """The user steered the run. `trace` goes with pin, unpin, finish and stop; `tau` (0..1) with tau alone."""
 
-    act: Act
+    act: UserCommand
     trace: int | None = None
     tau: float | None = None
 
 
-class RunFinished(_Fact, frozen=True, kw_only=True):
-    """The last fact. `correct_answers` are the answer classes equal to the gold answer.
+class RunFinished(_Event, frozen=True, kw_only=True):
+    """The last event. `correct_answers` are the answer classes equal to the gold answer.
 
     The other counts are the changes of the servers' own counters since the run was started or, last, resumed;
     None where a server has none: generated tokens, and prompt tokens found in the prefix caches of reasoner and
@@ -234,10 +234,10 @@ class RunFinished(_Fact, frozen=True, kw_only=True):
     interrupted: bool
 
 
-# --- facts that the core decides ------------------------------------------------------------------
+# --- events that the core decides ------------------------------------------------------------------
 
 
-class CheckpointReached(_Fact, frozen=True, kw_only=True):
+class CheckpointReached(_Event, frozen=True, kw_only=True):
     """The segment that the judge reads is fixed: the first `chars` characters of the trace.
 
     `complete` says that the trace had ended before the checkpoint, so the segment is all of it.
@@ -250,7 +250,7 @@ class CheckpointReached(_Fact, frozen=True, kw_only=True):
     complete: bool
 
 
-class ClusterOpened(_Fact, frozen=True, kw_only=True):
+class ClusterOpened(_Event, frozen=True, kw_only=True):
     """No cluster was similar enough; `similarity` is the best upper bound seen, None for the first one."""
 
     trace: int
@@ -258,7 +258,7 @@ class ClusterOpened(_Fact, frozen=True, kw_only=True):
     similarity: float | None
 
 
-class TraceJoined(_Fact, frozen=True, kw_only=True):
+class TraceJoined(_Event, frozen=True, kw_only=True):
     """The trace joined the most similar cluster; `similarity` is the mean over the members asked so far.
 
     It is None when there was no other choice (K = 1) and nobody had to be asked.
@@ -269,7 +269,7 @@ class TraceJoined(_Fact, frozen=True, kw_only=True):
     similarity: float | None
 
 
-class TraceUnjudged(_Fact, frozen=True, kw_only=True):
+class TraceUnjudged(_Event, frozen=True, kw_only=True):
     """The judge gave no verdict for this trace: it belongs to no cluster and runs on to its end."""
 
     trace: int
@@ -283,7 +283,7 @@ class Ballots(msgspec.Struct, frozen=True, kw_only=True):
     weight: float
 
 
-class VoteCast(_Fact, frozen=True, kw_only=True):
+class VoteCast(_Event, frozen=True, kw_only=True):
     """The tally, heaviest first. `answer` is None when there were fewer ballots than the floor.
 
     `margin` is (first - second) / all, by weight, in 0..1.
@@ -294,10 +294,10 @@ class VoteCast(_Fact, frozen=True, kw_only=True):
     margin: float
 
 
-Decided = CheckpointReached | ClusterOpened | TraceJoined | TraceUnjudged | VoteCast
+DerivedEvent = CheckpointReached | ClusterOpened | TraceJoined | TraceUnjudged | VoteCast
 """Recorded like what comes from outside, but never fed to a core."""
 
-Fact = (
+Event = (
     RunStarted
     | RunResumed
     | TraceStarted
@@ -312,70 +312,70 @@ Fact = (
     | TraceRewarded
     | RewardFailed
     | RunInterrupted
-    | UserActed
+    | UserCommandReceived
     | RunFinished
-    | Decided
+    | DerivedEvent
 )
 
 
-# --- orders ---------------------------------------------------------------------------------------
+# --- commands ---------------------------------------------------------------------------------------
 
 
-class _Order(msgspec.Struct, frozen=True, kw_only=True, tag=True):
+class _Command(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     pass
 
 
-class StartTrace(_Order, frozen=True, kw_only=True):
+class StartTrace(_Command, frozen=True, kw_only=True):
     """Open the trace's first stream as soon as there is room for one."""
 
     trace: int
 
 
-class PauseTrace(_Order, frozen=True, kw_only=True):
+class PauseTrace(_Command, frozen=True, kw_only=True):
     """Close the stream, keep what was received; the trace may be resumed."""
 
     trace: int
 
 
-class ResumeTrace(_Order, frozen=True, kw_only=True):
+class ResumeTrace(_Command, frozen=True, kw_only=True):
     """Go on from the tokens received; without effect on a trace that is still running."""
 
     trace: int
 
 
-class StopTrace(_Order, frozen=True, kw_only=True):
+class StopTrace(_Command, frozen=True, kw_only=True):
     """End the trace for good; without effect on a trace that has ended."""
 
     trace: int
     reason: str
 
 
-class AskJudge(_Order, frozen=True, kw_only=True):
+class AskJudge(_Command, frozen=True, kw_only=True):
     """Ask for p(identical) of `trace` with each of `members`, all by their segments."""
 
     trace: int
     members: tuple[int, ...]
 
 
-class RewardTrace(_Order, frozen=True, kw_only=True):
+class RewardTrace(_Command, frozen=True, kw_only=True):
     """Ask the reward model about a trace that has finished."""
 
     trace: int
 
 
-class HoldLaunches(_Order, frozen=True, kw_only=True):
+class HoldLaunches(_Command, frozen=True, kw_only=True):
     """Open the first stream of no further trace; open ones go on, and so do resumed ones."""
 
 
-class ReleaseLaunches(_Order, frozen=True, kw_only=True):
+class ReleaseLaunches(_Command, frozen=True, kw_only=True):
     """Open first streams again."""
 
 
-class FinishRun(_Order, frozen=True, kw_only=True):
+class FinishRun(_Command, frozen=True, kw_only=True):
     """Nothing is left to do: close the run."""
 
 
-Order = (
+Command = (
     StartTrace
     | PauseTrace
     | ResumeTrace

@@ -1,15 +1,15 @@
-"""What the user wants of single traces, and how it changes the policy's orders.
+"""What the user wants of single traces, and how it changes the policy's commands.
 
-The rule: the policy decides as if nobody had interfered; its orders are amended afterwards. A pinned trace
+The rule: the policy decides as if nobody had interfered; its commands are amended afterwards. A pinned trace
 that it would prune runs to its end instead. Unpinned again, it is pruned after all.
 """
 
-from orchestrator.core.events import Act, Order, PauseTrace, ResumeTrace, StopTrace
+from orchestrator.core.events import Command, PauseTrace, ResumeTrace, StopTrace, UserCommand
 
-__all__ = ["Wishes"]
+__all__ = ["UserOverrides"]
 
 
-class Wishes:
+class UserOverrides:
     """The traces that the user keeps alive; the engine asks here before an order goes out."""
 
     def __init__(self) -> None:
@@ -18,7 +18,7 @@ class Wishes:
         self._hurried: set[int] = set()  # run on without waiting for the judge
         self._spared: dict[int, StopTrace] = {}
 
-    def take(self, act: Act, trace: int) -> list[Order]:
+    def take(self, act: UserCommand, trace: int) -> list[Command]:
         """What follows at once from an act (pin, unpin, finish or stop) on an open trace."""
         if act == "stop":
             return [StopTrace(trace=trace, reason="user")]
@@ -33,11 +33,11 @@ class Wishes:
         self._hurried.add(trace)
         return [ResumeTrace(trace=trace)]
 
-    def amend(self, order: Order) -> list[Order]:
-        """The orders to give in place of the policy's `order`."""
-        if isinstance(order, StopTrace) and order.trace in self.kept:
-            self._spared[order.trace] = order
-            return [ResumeTrace(trace=order.trace)]
-        if isinstance(order, PauseTrace) and order.trace in self._hurried:
+    def amend(self, command: Command) -> list[Command]:
+        """The commands to give in place of the policy's `command`."""
+        if isinstance(command, StopTrace) and command.trace in self.kept:
+            self._spared[command.trace] = command
+            return [ResumeTrace(trace=command.trace)]
+        if isinstance(command, PauseTrace) and command.trace in self._hurried:
             return []
-        return [order]
+        return [command]

@@ -21,7 +21,7 @@ from orchestrator.core.confidence import Confidences
 from orchestrator.core.events import (
     Ballots,
     ClusterOpened,
-    Fact,
+    Event,
     RewardFailed,
     RewardTrace,
     TraceFinished,
@@ -134,11 +134,11 @@ class Rewards:
         self._awaited.add(finished.trace)
         return [RewardTrace(trace=finished.trace)]
 
-    def take(self, fact: TraceRewarded | RewardFailed) -> None:
+    def take(self, event: TraceRewarded | RewardFailed) -> None:
         """What the reward model said."""
-        self._awaited.discard(fact.trace)
-        if isinstance(fact, TraceRewarded):
-            self._known[fact.trace] = fact.reward
+        self._awaited.discard(event.trace)
+        if isinstance(event, TraceRewarded):
+            self._known[event.trace] = event.reward
 
     def of(self, trace: int) -> float:
         """The trace's reward, or the mean of all that are known; 1.0 where none is."""
@@ -149,7 +149,7 @@ class Rewards:
 
 
 class BallotWeights:
-    """The weights under one rule; `note` has to see the facts that the policy decides.
+    """The weights under one rule; `note` has to see the events that the policy decides.
 
     `majority`: every ballot weighs 1. `confidence`: as much as the trace is confident (arXiv 2508.15260, section
     3.2). `cluster-size`: as many as the trace's cluster has members, each of which would have voted so if the
@@ -163,9 +163,9 @@ class BallotWeights:
         self._clusters: dict[int, int] = {}  # cluster of each trace
         self._sizes: list[int] = []
 
-    def note(self, fact: Fact) -> None:
+    def note(self, event: Event) -> None:
         """Keeps who belongs to which cluster."""
-        match fact:
+        match event:
             case ClusterOpened(trace=trace):
                 self._clusters[trace] = len(self._sizes)
                 self._sizes.append(1)

@@ -1,4 +1,4 @@
-"""The journal of one question: every fact and order as one JSON line, in the order in which they happened.
+"""The journal of one question: every event and order as one JSON line, in the order in which they happened.
 
 The rule: nothing is lost in silence. Everything but the newest text is on disk as soon as it has been
 written, and a disk that refuses a byte is a `JournalError`, if possible before any token is spent.
@@ -16,7 +16,7 @@ from typing import BinaryIO, Self
 
 import msgspec
 
-from orchestrator.core.events import Fact, Order, TokensArrived
+from orchestrator.core.events import Command, Event, TokensArrived
 from orchestrator.errors import JournalError
 
 __all__ = [
@@ -124,7 +124,7 @@ class JournalWriter:
             raise _unwritable(path, error) from error
         return cls(path, file)
 
-    def write(self, entry: Fact | Order) -> None:
+    def write(self, entry: Event | Command) -> None:
         """Appends one entry.
 
         Raises:
@@ -180,7 +180,7 @@ class JournalWriter:
             error.add_note(str(failure))
 
 
-def read_journal(path: Path) -> Iterator[Fact | Order]:
+def read_journal(path: Path) -> Iterator[Event | Command]:
     """The entries of a journal (or of a run's folder), one by one, as they were written.
 
     A last line that was torn by a kill is left out; any other unreadable line is an error.
@@ -189,7 +189,7 @@ def read_journal(path: Path) -> Iterator[Fact | Order]:
         JournalError: the file cannot be read; or a line, named by its number, is damaged.
     """
     file_path = path / JOURNAL_FILE if path.is_dir() else path
-    decoder: msgspec.json.Decoder[Fact | Order] = msgspec.json.Decoder(Fact | Order)
+    decoder: msgspec.json.Decoder[Event | Command] = msgspec.json.Decoder(Event | Command)
     try:
         with file_path.open("rb") as file:
             for number, line in enumerate(file, start=1):
@@ -209,11 +209,11 @@ class JournalTail:
 
     def __init__(self, path: Path) -> None:
         self._path = path / JOURNAL_FILE if path.is_dir() else path
-        self._decoder: msgspec.json.Decoder[Fact | Order] = msgspec.json.Decoder(Fact | Order)
+        self._decoder: msgspec.json.Decoder[Event | Command] = msgspec.json.Decoder(Event | Command)
         self._offset = 0
         self._lines = 0
 
-    def poll(self) -> list[Fact | Order]:
+    def poll(self) -> list[Event | Command]:
         """The whole lines added since the last call, some megabytes at most; a torn line waits.
 
         Raises:
@@ -229,7 +229,7 @@ class JournalTail:
         self._offset += len(whole)
         return [self._decode(line) for line in whole.splitlines()]
 
-    def _decode(self, line: bytes) -> Fact | Order:
+    def _decode(self, line: bytes) -> Event | Command:
         self._lines += 1
         try:
             return self._decoder.decode(line)

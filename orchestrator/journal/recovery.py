@@ -1,7 +1,7 @@
 """Where a run that broke off stands: its journal fed to a fresh core, and what is left to do.
 
 The rule: nothing is guessed and nothing is undone. The core must decide what the journal says it decided; what the
-end of the program cut off of its last decision is given again (`owed`). A trace goes on only if every token on
+end of the program cut off of its last decision is given again (`pending`). A trace goes on only if every token on
 its bill is there with its id.
 
 What `--resume RUN` goes on with: the settings and the questions that lie in the run's folder.
@@ -19,12 +19,12 @@ from orchestrator.config.load import load_settings
 from orchestrator.core.engine import Engine
 from orchestrator.core.events import (
     AskJudge,
-    Decided,
-    Fact,
+    Command,
+    DerivedEvent,
+    Event,
     FinishRun,
     HoldLaunches,
     JudgeFailed,
-    Order,
     PairsJudged,
     PauseTrace,
     ReleaseLaunches,
@@ -50,8 +50,8 @@ from orchestrator.questions import Question, read_questions
 from orchestrator.settings import Settings
 
 __all__ = [
-    "Standing",
-    "TraceStanding",
+    "RecoveredRun",
+    "RecoveredTrace",
     "changed_setting",
     "questions_of",
     "settings_of",
@@ -77,7 +77,7 @@ _OfTrace = (
 
 
 @dataclass(slots=True)
-class TraceStanding:
+class RecoveredTrace:
     """One trace: what was ordered of it, and what it has received; token counts are totals."""
 
     wanted: Literal["run", "pause", "stop"] = "run"
@@ -101,22 +101,22 @@ class TraceStanding:
         return self.tokens > 0 and not over
 
 
-class Standing:
+class RecoveredRun:
     """A run folded from the entries of its journal; `started` is None as long as there is none."""
 
     def __init__(
         self,
-        entries: Iterable[Fact | Order],
-        see: Callable[[Fact | Order], None] = lambda entry: None,
+        entries: Iterable[Event | Command],
+        see: Callable[[Event | Command], None] = lambda entry: None,
     ) -> None:
         """`see` is handed each entry. Raises JournalError for entries that this version's core does not decide."""
-        self.owed: deque[Fact | Order] = deque()
+        self.pending: deque[Event | Command] = deque()
         """What the core has decided behind the last entry, in order."""
         self.started: RunStarted | None = None
         self.engine: Engine | None = None
         self.at = 0.0
-        """The time of the last fact."""
-        self.traces: dict[int, TraceStanding] = {}
+        """The time of the last event."""
+        self.traces: dict[int, RecoveredTrace] = {}
         self.unanswered: dict[int, AskJudge] = {}
         """The judge calls without a verdict, by trace."""
         self.unrewarded: set[int] = set()
@@ -132,7 +132,7 @@ class Standing:
         for entry in entries:
             see(entry)
             self._take(entry)
-        for entry in self.owed:
+        for entry in self.pending:
             self._fold(entry)
 
     @property
@@ -145,7 +145,7 @@ class Standing:
             if trace.goes_on and not (able and len(trace.token_ids) == trace.tokens)
         ]
 
-    def refuse_changes(self, settings: Settings) -> None:
+    def validate_settings(self, settings: Settings) -> None:
         """Raises ConfigError for settings other than the run's own; where the servers are may change."""
         if self.started is not None:
             then = Settings.model_validate(self.started.settings)
@@ -154,7 +154,7 @@ class Standing:
                     f"The run cannot go on with another {changed}; leave it as it was."
                 )
 
-    def refuse_other_servers(self, now: dict[str, Any]) -> None:
+    def validate_servers(self, now: dict[str, Any]) -> None:
         """Raises ConfigError for servers that, by what they tell `now`, cannot take the place of the first ones."""
         if self.started is None:
             return
@@ -168,7 +168,7 @@ class Standing:
                 "give the address of a server that can."
             )
 
-    def refuse_other_prompt(self, token_ids: tuple[int, ...] | None) -> None:
+    def validate_prompt(self, token_ids: tuple[int, ...] | None) -> None:
         """Raises ConfigError if the question now takes another number of tokens: another chat template."""
         if (
             None not in (token_ids, self.prompt_tokens)
@@ -179,34 +179,34 @@ class Standing:
                 f"{self.prompt_tokens} when the run began; serve the model with the chat template it had."
             )
 
-    def _take(self, entry: Fact | Order) -> None:
-        if not isinstance(entry, Fact) or isinstance(entry, Decided):
+    def _take(self, entry: Event | Command) -> None:
+        if not isinstance(entry, Event) or isinstance(entry, DerivedEvent):
             self._expect(entry)
         elif isinstance(entry, RunFinished):
             self.finished = entry
-        elif self.owed:
+        elif self.pending:
             raise _other_decision(entry)
         else:
             self._decide(entry)
         self._fold(entry)
 
-    def _expect(self, entry: Fact | Order) -> None:
+    def _expect(self, entry: Event | Command) -> None:
         if self.engine is None:
             raise _no_beginning()
-        if not self.owed or self.owed.popleft() != entry:
+        if not self.pending or self.pending.popleft() != entry:
             raise _other_decision(entry)
 
-    def _decide(self, fact: Fact) -> None:
-        if isinstance(fact, RunStarted):
-            self.started, self.engine = fact, Engine(fact)
+    def _decide(self, event: Event) -> None:
+        if isinstance(event, RunStarted):
+            self.started, self.engine = event, Engine(event)
         if self.engine is None:
             raise _no_beginning()
-        outcome = self.engine.feed(fact)
-        self.owed.extend(outcome.facts)
-        self.owed.extend(outcome.orders)
+        outcome = self.engine.feed(event)
+        self.pending.extend(outcome.events)
+        self.pending.extend(outcome.commands)
 
-    def _fold(self, entry: Fact | Order) -> None:
-        if isinstance(entry, Fact):
+    def _fold(self, entry: Event | Command) -> None:
+        if isinstance(entry, Event):
             self.at = max(self.at, entry.at)
         match entry:
             case AskJudge(trace=number):
@@ -222,9 +222,9 @@ class Standing:
             case FinishRun():
                 self.over = True
             case StartTrace(trace=number):
-                self.traces[number] = TraceStanding()
+                self.traces[number] = RecoveredTrace()
             case PauseTrace() | ResumeTrace() | StopTrace():
-                _order(self._trace(entry), entry)
+                _apply_command(self._trace(entry), entry)
             case TraceStarted():
                 self._trace(entry).opened = True
                 self.prompt_tokens = entry.prompt_tokens
@@ -237,20 +237,20 @@ class Standing:
             case _:
                 pass
 
-    def _trace(self, entry: _OfTrace) -> TraceStanding:
+    def _trace(self, entry: _OfTrace) -> RecoveredTrace:
         trace = self.traces.get(entry.trace)
         if trace is None:
             raise JournalError(f"The journal tells of trace {entry.trace}, which was not started.")
         return trace
 
-    def _end(self, fact: TraceFinished | TraceStopped | TraceFailed) -> None:
-        trace = self._trace(fact)
+    def _end(self, event: TraceFinished | TraceStopped | TraceFailed) -> None:
+        trace = self._trace(event)
         trace.ended = True
-        trace.failed = isinstance(fact, TraceFailed)
+        trace.failed = isinstance(event, TraceFailed)
         trace.text.clear()
         trace.token_ids.clear()
-        if isinstance(fact, TraceFinished) and fact.raw_answer is not None:
-            self.answers[fact.raw_answer] = fact.answer or fact.raw_answer
+        if isinstance(event, TraceFinished) and event.raw_answer is not None:
+            self.answers[event.raw_answer] = event.answer or event.raw_answer
 
 
 def changed_setting(then: Settings, now: Settings) -> str | None:
@@ -271,26 +271,26 @@ def _same_model(role: str, then: dict[str, Any], now: dict[str, Any]) -> None:
         )
 
 
-def _order(trace: TraceStanding, order: PauseTrace | ResumeTrace | StopTrace) -> None:
+def _apply_command(trace: RecoveredTrace, command: PauseTrace | ResumeTrace | StopTrace) -> None:
     """As the trace itself obeys: a stop is for good."""
-    if isinstance(order, StopTrace):
-        trace.wanted, trace.stop_reason = "stop", order.reason
+    if isinstance(command, StopTrace):
+        trace.wanted, trace.stop_reason = "stop", command.reason
     elif trace.wanted != "stop":
-        trace.wanted = "pause" if isinstance(order, PauseTrace) else "run"
+        trace.wanted = "pause" if isinstance(command, PauseTrace) else "run"
 
 
-def _receive(trace: TraceStanding, fact: TokensArrived) -> None:
-    trace.text.append(fact.text)
-    trace.token_ids.extend(fact.token_ids)
-    trace.tokens = fact.tokens
-    trace.finish_reason = fact.finish_reason
+def _receive(trace: RecoveredTrace, event: TokensArrived) -> None:
+    trace.text.append(event.text)
+    trace.token_ids.extend(event.token_ids)
+    trace.tokens = event.tokens
+    trace.finish_reason = event.finish_reason
 
 
 def _no_beginning() -> JournalError:
     return JournalError("This journal does not begin with the start of a run; ask anew.")
 
 
-def _other_decision(entry: Fact | Order) -> JournalError:
+def _other_decision(entry: Event | Command) -> JournalError:
     return JournalError(
         f"This version decides otherwise than the journal, which has {type(entry).__name__} at this point: "
         "go on with the version that wrote it, or ask anew."

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from orchestrator.core.engine import Engine
-from orchestrator.core.events import Decided, Fact, Order, RunStarted
+from orchestrator.core.events import Command, DerivedEvent, Event, RunStarted
 from orchestrator.journal.journal import JOURNAL_FILE, read_journal
 from orchestrator.report.report import build_report
 from orchestrator.report.view import RunView
@@ -31,27 +31,27 @@ def replay(run_dir: Path) -> Replay:
     return Replay(report, _first_difference(entries))
 
 
-def decisions(entries: Iterable[Fact | Order]) -> Iterator[Fact | Order]:
-    """All that a fresh core says and passes on when it is fed the outside facts among `entries`."""
+def decisions(entries: Iterable[Event | Command]) -> Iterator[Event | Command]:
+    """All that a fresh core says and passes on when it is fed the outside events among `entries`."""
     engine: Engine | None = None
     for entry in entries:
-        if not isinstance(entry, Fact) or isinstance(entry, Decided):
+        if not isinstance(entry, Event) or isinstance(entry, DerivedEvent):
             continue
         yield entry
         if isinstance(entry, RunStarted):
             engine = Engine(entry)
         if engine is not None:
             outcome = engine.feed(entry)
-            yield from outcome.facts
-            yield from outcome.orders
+            yield from outcome.events
+            yield from outcome.commands
 
 
-def _first_difference(entries: Sequence[Fact | Order]) -> str | None:
+def _first_difference(entries: Sequence[Event | Command]) -> str | None:
     again = list(decisions(entries))
     for number, (then, now) in enumerate(zip(entries, again, strict=False), start=1):
         if then != now:
             return f"Line {number} of the journal is {then}, but a fresh core gives {now}."
-    # an interrupted writer may have lost what the core said after the last outside fact
+    # an interrupted writer may have lost what the core said after the last outside event
     if len(entries) > len(again):
         return f"The journal goes on with {entries[len(again)]}, which a fresh core does not give."
     return None

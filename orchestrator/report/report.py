@@ -1,6 +1,6 @@
 """The result of one question, schema 1: what it answered and an exact bill. Others script against it.
 
-The rule: the same facts give the same bytes; no clock and no chance enters. Every key is always present;
+The rule: the same events give the same bytes; no clock and no chance enters. Every key is always present;
 what is not known is null. Keys may be added, never renamed or taken away.
 
 Tokens "by fate" add up to the generated tokens. A trace whose journal was cut before its end counts as
@@ -148,7 +148,7 @@ def build_report(view: RunView, *, run_dir: str) -> dict[str, Any]:
     """The report as plain JSON, checked by `Report`'s types.
 
     Raises:
-        JournalError: the facts do not begin with a `RunStarted`.
+        JournalError: the events do not begin with a `RunStarted`.
     """
     if view.run is None:
         raise JournalError("This journal holds no run: it broke off before its first line.")

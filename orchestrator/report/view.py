@@ -1,6 +1,6 @@
-"""What a run looks like now: a pure fold over its facts, which every display and report reads.
+"""What a run looks like now: a pure fold over its events, which every display and report reads.
 
-The rule: `apply` is the only way in, and the same entries always give the same view. Of the orders only
+The rule: `apply` is the only way in, and the same entries always give the same view. Of the commands only
 `AskJudge` leaves a trace, so that a display can tell who is before the judge. A fold must stay cheap (a
 dictionary lookup and a few additions), since one process carries thousands of streams.
 """
@@ -18,9 +18,9 @@ from orchestrator.core.events import (
     Ballots,
     CheckpointReached,
     ClusterOpened,
-    Fact,
+    Command,
+    Event,
     JudgeFailed,
-    Order,
     PairsJudged,
     RewardFailed,
     RunFinished,
@@ -37,7 +37,7 @@ from orchestrator.core.events import (
     TraceStarted,
     TraceStopped,
     TraceUnjudged,
-    UserActed,
+    UserCommandReceived,
     VoteCast,
 )
 
@@ -199,7 +199,7 @@ class RewardTotals:
 
 
 class RunView:
-    """One question's run, folded from its facts. Read its attributes; change it by `apply` alone.
+    """One question's run, folded from its events. Read its attributes; change it by `apply` alone.
 
     With `keep_text=False` the traces' texts are dropped: enough for reports and progress lines, not for
     segments.
@@ -207,11 +207,11 @@ class RunView:
 
     def __init__(self, *, keep_text: bool = True) -> None:
         self.changes = 0
-        """Facts folded so far: a display repaints when this has moved."""
+        """Events folded so far: a display repaints when this has moved."""
         self.elapsed = 0.0
-        """Seconds from the start to the latest fact."""
-        self.events: list[Fact] = []
-        """Every fact but the streamed text, in order."""
+        """Seconds from the start to the latest event."""
+        self.events: list[Event] = []
+        """Every event but the streamed text, in order."""
         self.tokens_per_tick: list[int] = []
         """Tokens generated in each `TICK_SECONDS` of the run's time."""
         self.run: RunStarted | None = None
@@ -238,7 +238,7 @@ class RunView:
         )
 
     @classmethod
-    def of(cls, entries: Iterable[Fact | Order], *, keep_text: bool = True) -> Self:
+    def of(cls, entries: Iterable[Event | Command], *, keep_text: bool = True) -> Self:
         """The view after all of a recorded run's entries."""
         view = cls(keep_text=keep_text)
         for entry in entries:
@@ -290,17 +290,17 @@ class RunView:
         """The segment of a trace that has reached its checkpoint (untrusted text)."""
         return self.traces[trace].segment
 
-    def apply(self, fact: Fact | Order) -> None:
-        """Takes one fact or order in."""
-        fold = self._FOLDS.get(type(fact))
+    def apply(self, event: Event | Command) -> None:
+        """Takes one event or order in."""
+        fold = self._FOLDS.get(type(event))
         if fold is not None:
             self.changes += 1
-            self.elapsed = max(self.elapsed, fact.at)  # type: ignore[union-attr]  # orders have no fold
-            fold(self, fact)
-            if type(fact) is not TokensArrived:
-                self.events.append(fact)  # type: ignore[arg-type]
-        elif type(fact) is AskJudge:
-            self._trace(fact.trace).asked = True
+            self.elapsed = max(self.elapsed, event.at)  # type: ignore[union-attr]  # commands have no fold
+            fold(self, event)
+            if type(event) is not TokensArrived:
+                self.events.append(event)  # type: ignore[arg-type]
+        elif type(event) is AskJudge:
+            self._trace(event.trace).asked = True
 
     def _trace(self, number: int) -> TraceView:
         trace = self.traces.get(number)
@@ -318,116 +318,116 @@ class RunView:
             ticks.extend([0] * missing)
         ticks[-1] += new
 
-    def _end(self, fact: TraceFinished | TraceStopped | TraceFailed, ending: Ending) -> TraceView:
-        trace = self._trace(fact.trace)
+    def _end(self, event: TraceFinished | TraceStopped | TraceFailed, ending: Ending) -> TraceView:
+        trace = self._trace(event.trace)
         trace.ending = ending
-        trace.ended_at = fact.at
-        self._count(trace, fact.tokens)
+        trace.ended_at = event.at
+        self._count(trace, event.tokens)
         return trace
 
-    def _run_started(self, fact: RunStarted) -> None:
-        self.run = fact
-        if fact.capabilities.get("judge"):
-            self.tau = fact.settings.get("policy", {}).get("tau")
-        for number in range(fact.planned):
+    def _run_started(self, event: RunStarted) -> None:
+        self.run = event
+        if event.capabilities.get("judge"):
+            self.tau = event.settings.get("policy", {}).get("tau")
+        for number in range(event.planned):
             self._trace(number)
 
-    def _run_resumed(self, fact: RunResumed) -> None:
+    def _run_resumed(self, event: RunResumed) -> None:
         self.resumed += 1
         self._cached_before = self.cached_prompt_tokens
         self._judge_cached_before = self.judge.cached_prompt_tokens
         if self.run is not None:
-            self.run = msgspec.structs.replace(self.run, capabilities=fact.capabilities)
+            self.run = msgspec.structs.replace(self.run, capabilities=event.capabilities)
 
-    def _trace_started(self, fact: TraceStarted) -> None:
-        trace = self._trace(fact.trace)
+    def _trace_started(self, event: TraceStarted) -> None:
+        trace = self._trace(event.trace)
         trace.started = True
-        trace.started_at = fact.at
-        trace.endpoint = fact.endpoint
-        trace.prompt_tokens = fact.prompt_tokens
-        self._prompt(fact)
+        trace.started_at = event.at
+        trace.endpoint = event.endpoint
+        trace.prompt_tokens = event.prompt_tokens
+        self._prompt(event)
 
-    def _prompt(self, fact: TraceStarted | TraceResumed) -> None:
-        self.prompt_tokens += fact.prompt_tokens
-        self.cached_prompt_tokens += fact.cached_prompt_tokens
+    def _prompt(self, event: TraceStarted | TraceResumed) -> None:
+        self.prompt_tokens += event.prompt_tokens
+        self.cached_prompt_tokens += event.cached_prompt_tokens
 
-    def _tokens_arrived(self, fact: TokensArrived) -> None:
-        trace = self._trace(fact.trace)
-        self._count(trace, fact.tokens)
+    def _tokens_arrived(self, event: TokensArrived) -> None:
+        trace = self._trace(event.trace)
+        self._count(trace, event.tokens)
         if self._keep_text:
-            trace.add_text(fact.text)
-            trace.confidences.extend(fact.confidences)
+            trace.add_text(event.text)
+            trace.confidences.extend(event.confidences)
 
-    def _checkpoint_reached(self, fact: CheckpointReached) -> None:
-        trace = self._trace(fact.trace)
-        trace.checkpoint = fact
+    def _checkpoint_reached(self, event: CheckpointReached) -> None:
+        trace = self._trace(event.trace)
+        trace.checkpoint = event
         trace.waiting = True
 
-    def _trace_paused(self, fact: TracePaused) -> None:
-        trace = self._trace(fact.trace)
+    def _trace_paused(self, event: TracePaused) -> None:
+        trace = self._trace(event.trace)
         trace.paused = True
-        self._count(trace, fact.tokens)
+        self._count(trace, event.tokens)
 
-    def _trace_resumed(self, fact: TraceResumed) -> None:
-        trace = self._trace(fact.trace)
+    def _trace_resumed(self, event: TraceResumed) -> None:
+        trace = self._trace(event.trace)
         trace.paused = False
-        trace.endpoint = fact.endpoint
-        if fact.attempt > 0:
+        trace.endpoint = event.endpoint
+        if event.attempt > 0:
             trace.retries += 1
-        self._prompt(fact)
+        self._prompt(event)
 
-    def _trace_finished(self, fact: TraceFinished) -> None:
-        trace = self._end(fact, "finished")
-        trace.answer = fact.answer
-        trace.raw_answer = fact.raw_answer
-        trace.finish_reason = fact.finish_reason
+    def _trace_finished(self, event: TraceFinished) -> None:
+        trace = self._end(event, "finished")
+        trace.answer = event.answer
+        trace.raw_answer = event.raw_answer
+        trace.finish_reason = event.finish_reason
         self._tally(trace)
 
-    def _trace_stopped(self, fact: TraceStopped) -> None:
-        ending: Ending = "pruned" if fact.reason == "pruned" else "stopped"
-        self._end(fact, ending).reason = fact.reason
+    def _trace_stopped(self, event: TraceStopped) -> None:
+        ending: Ending = "pruned" if event.reason == "pruned" else "stopped"
+        self._end(event, ending).reason = event.reason
 
-    def _trace_failed(self, fact: TraceFailed) -> None:
-        self._end(fact, "failed").reason = f"{fact.boundary}: {fact.message}"
+    def _trace_failed(self, event: TraceFailed) -> None:
+        self._end(event, "failed").reason = f"{event.boundary}: {event.message}"
 
-    def _pairs_judged(self, fact: PairsJudged) -> None:
-        self._trace(fact.trace).asked = False
+    def _pairs_judged(self, event: PairsJudged) -> None:
+        self._trace(event.trace).asked = False
         judge = self.judge
         judge.calls += 1
-        judge.requests += fact.requests
-        judge.pairs += len(fact.members)
-        judge.prompt_tokens += fact.prompt_tokens
-        judge.cached_prompt_tokens += fact.cached_prompt_tokens
-        judge.completion_tokens += fact.completion_tokens
-        judge.seconds += fact.seconds
+        judge.requests += event.requests
+        judge.pairs += len(event.members)
+        judge.prompt_tokens += event.prompt_tokens
+        judge.cached_prompt_tokens += event.cached_prompt_tokens
+        judge.completion_tokens += event.completion_tokens
+        judge.seconds += event.seconds
         judge.pruning_off_since = None
 
-    def _judge_failed(self, fact: JudgeFailed) -> None:
-        self._trace(fact.trace).asked = False
+    def _judge_failed(self, event: JudgeFailed) -> None:
+        self._trace(event.trace).asked = False
         self.judge.failures += 1
         if self.judge.pruning_off_since is None:
-            self.judge.pruning_off_since = fact.at
+            self.judge.pruning_off_since = event.at
 
-    def _trace_rewarded(self, fact: TraceRewarded) -> None:
-        self._trace(fact.trace).reward = fact.reward
+    def _trace_rewarded(self, event: TraceRewarded) -> None:
+        self._trace(event.trace).reward = event.reward
         self.rewards.traces += 1
-        self.rewards.prompt_tokens += fact.prompt_tokens
-        self.rewards.seconds += fact.seconds
+        self.rewards.prompt_tokens += event.prompt_tokens
+        self.rewards.seconds += event.seconds
 
-    def _reward_failed(self, fact: RewardFailed) -> None:
+    def _reward_failed(self, event: RewardFailed) -> None:
         self.rewards.failures += 1
-        self.rewards.last_failure = fact.message
+        self.rewards.last_failure = event.message
 
-    def _cluster_opened(self, fact: ClusterOpened) -> None:
-        self.clusters[fact.cluster] = ClusterView(fact.cluster, fact.trace, [])
-        self._place(fact)
+    def _cluster_opened(self, event: ClusterOpened) -> None:
+        self.clusters[event.cluster] = ClusterView(event.cluster, event.trace, [])
+        self._place(event)
 
-    def _place(self, fact: ClusterOpened | TraceJoined) -> None:
-        trace = self._trace(fact.trace)
+    def _place(self, event: ClusterOpened | TraceJoined) -> None:
+        trace = self._trace(event.trace)
         trace.waiting = False
-        trace.cluster = fact.cluster
-        trace.similarity = fact.similarity
-        self.clusters[fact.cluster].members.append(fact.trace)
+        trace.cluster = event.cluster
+        trace.similarity = event.similarity
+        self.clusters[event.cluster].members.append(event.trace)
         self._tally(trace)
 
     def _tally(self, trace: TraceView) -> None:
@@ -435,36 +435,36 @@ class RunView:
         if trace.ending == "finished" and trace.cluster is not None and trace.answer is not None:
             self.clusters[trace.cluster].answers[trace.answer] += 1
 
-    def _trace_unjudged(self, fact: TraceUnjudged) -> None:
-        self._trace(fact.trace).waiting = False
+    def _trace_unjudged(self, event: TraceUnjudged) -> None:
+        self._trace(event.trace).waiting = False
 
-    def _vote_cast(self, fact: VoteCast) -> None:
-        self.vote = fact
+    def _vote_cast(self, event: VoteCast) -> None:
+        self.vote = event
 
     def _run_interrupted(self, _fact: RunInterrupted) -> None:
         self.interrupted = True
 
-    def _user_acted(self, fact: UserActed) -> None:
-        match fact.act:
+    def _user_acted(self, event: UserCommandReceived) -> None:
+        match event.act:
             case "tau":
-                self.tau = fact.tau
+                self.tau = event.tau
             case "hold" | "release":
-                self.held = fact.act == "hold"
-            case "pin" | "finish" | "unpin" if fact.trace is not None:
-                self._trace(fact.trace).pinned = fact.act != "unpin"
+                self.held = event.act == "hold"
+            case "pin" | "finish" | "unpin" if event.trace is not None:
+                self._trace(event.trace).pinned = event.act != "unpin"
             case _:
                 pass
 
-    def _run_finished(self, fact: RunFinished) -> None:
-        self.finished = fact
-        self.interrupted = self.interrupted or fact.interrupted
+    def _run_finished(self, event: RunFinished) -> None:
+        self.finished = event
+        self.interrupted = self.interrupted or event.interrupted
         if (
-            fact.cached_prompt_tokens is not None
+            event.cached_prompt_tokens is not None
         ):  # the server saw what aborted streams did not tell
-            cached = self._cached_before + fact.cached_prompt_tokens
+            cached = self._cached_before + event.cached_prompt_tokens
             self.cached_prompt_tokens = min(cached, self.prompt_tokens)
-        if fact.judge_cached_prompt_tokens is not None:
-            cached = self._judge_cached_before + fact.judge_cached_prompt_tokens
+        if event.judge_cached_prompt_tokens is not None:
+            cached = self._judge_cached_before + event.judge_cached_prompt_tokens
             self.judge.cached_prompt_tokens = min(cached, self.judge.prompt_tokens)
 
     _FOLDS: ClassVar[dict[type, Callable[[Any, Any], None]]] = {
@@ -482,7 +482,7 @@ class RunView:
         TraceRewarded: _trace_rewarded,
         RewardFailed: _reward_failed,
         RunInterrupted: _run_interrupted,
-        UserActed: _user_acted,
+        UserCommandReceived: _user_acted,
         RunFinished: _run_finished,
         CheckpointReached: _checkpoint_reached,
         ClusterOpened: _cluster_opened,

@@ -22,7 +22,14 @@ from orchestrator.errors import ConfigError, first_error
 from orchestrator.local_vllm.server import LocalModel, nano_model, serve_vllm
 from orchestrator.settings import Settings
 
-__all__ = ["Fleet", "Keys", "local_servers", "nano_models", "open_fleet", "refuse_without_rewards"]
+__all__ = [
+    "Endpoints",
+    "Keys",
+    "local_servers",
+    "nano_models",
+    "open_endpoints",
+    "refuse_without_rewards",
+]
 
 _NANO_CONTEXT = 1280  # tokens, prompt included: room for the nano reasoner's longest useful traces
 
@@ -42,7 +49,7 @@ class Keys(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fleet:
+class Endpoints:
     """The servers of a run, probed and ready, and what a question needs besides."""
 
     reasoner: ReasonerClient
@@ -57,7 +64,7 @@ class Fleet:
 
 
 @contextlib.asynccontextmanager
-async def open_fleet(settings: Settings, keys: Keys) -> AsyncIterator[Fleet]:
+async def open_endpoints(settings: Settings, keys: Keys) -> AsyncIterator[Endpoints]:
     """The clients of a run, connected and probed; the reasoner's probe generates one token or two.
 
     Raises ConfigError where the run needs confidences and the server gives none, and what the probes raise.
@@ -81,7 +88,7 @@ async def open_fleet(settings: Settings, keys: Keys) -> AsyncIterator[Fleet]:
             found = await judge.probe()
         reward = await _open_reward(stack, settings, keys.reward)
         same_answer = await _open_same_answer(stack, settings, keys.judge)
-        yield Fleet(
+        yield Endpoints(
             reasoner=reasoner,
             capabilities=capabilities,
             judge=judge,

@@ -5,10 +5,10 @@ import contextlib
 from collections import deque
 from collections.abc import AsyncIterator
 
-__all__ = ["Slots"]
+__all__ = ["StreamLimiter"]
 
 
-class Slots:
+class StreamLimiter:
     """Room for streams. A busy server (429, 503) halves it; each stream that went well adds one again."""
 
     def __init__(self, most: int) -> None:

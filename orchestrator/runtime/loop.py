@@ -1,6 +1,6 @@
-"""The loop of one question: producers put facts into a bounded channel, one consumer decides and orders.
+"""The loop of one question: producers put events into a bounded channel, one consumer decides and commands.
 
-The rules: one writer holds the state, so there are no locks; a fact is recorded before anything follows
+The rules: one writer holds the state, so there are no locks; an event is recorded before anything follows
 from it; the consumer never awaits an order's result. However the run ends (done, failed, interrupted),
 every stream is closed before `run_question` returns.
 """
@@ -18,11 +18,11 @@ from orchestrator.client.server_counters import Meter
 from orchestrator.core.engine import Engine
 from orchestrator.core.events import (
     AskJudge,
-    Fact,
+    Command,
+    Event,
     FinishRun,
     HoldLaunches,
     JudgeFailed,
-    Order,
     PairsJudged,
     PauseTrace,
     ReleaseLaunches,
@@ -37,44 +37,44 @@ from orchestrator.core.events import (
     StopTrace,
     TraceFailed,
     TraceRewarded,
-    UserActed,
+    UserCommandReceived,
 )
 from orchestrator.core.policies import needs_confidences, planned_traces
 from orchestrator.errors import EndpointError, JudgeError, first_error
 from orchestrator.journal.journal import JournalWriter
-from orchestrator.journal.recovery import Standing
+from orchestrator.journal.recovery import RecoveredRun
 from orchestrator.questions import Question
 from orchestrator.report.view import RunView
-from orchestrator.runtime.endpoints import Fleet
-from orchestrator.runtime.limiter import Slots
+from orchestrator.runtime.endpoints import Endpoints
+from orchestrator.runtime.limiter import StreamLimiter
 from orchestrator.runtime.trace import TraceRunner, TraceSettings
 from orchestrator.settings import Settings
 
-__all__ = ["Acts", "run_question"]
+__all__ = ["UserCommands", "run_question"]
 
-Acts = asyncio.Queue[UserActed]
+UserCommands = asyncio.Queue[UserCommandReceived]
 StartTask = Callable[[Coroutine[Any, Any, None]], None]
 
-_CHANNEL_SIZE = 1024  # facts; a full channel slows the streams down instead of filling the memory
+_CHANNEL_SIZE = 1024  # events; a full channel slows the streams down instead of filling the memory
 
 
 async def run_question(
     question: Question,
     *,
     settings: Settings,
-    fleet: Fleet,
+    endpoints: Endpoints,
     journal: JournalWriter,
     view: RunView,
     interrupted: asyncio.Event,
-    acts: Acts | None = None,
-    slots: Slots | None = None,
-    past: Iterable[Fact | Order] = (),
+    user_commands: UserCommands | None = None,
+    limiter: StreamLimiter | None = None,
+    past: Iterable[Event | Command] = (),
 ) -> None:
-    """Carries one question from its first stream to `RunFinished`, recording every fact.
+    """Carries one question from its first stream to `RunFinished`, recording every event.
 
     `view` is empty at the start and holds the whole run at the end; whoever displays the run reads it
     meanwhile. Setting `interrupted` ends the run early, with a vote over what has finished. What is put
-    into `acts` is what the user does to the run meanwhile; its time is set when it is taken. `slots` is room for
+    into `user_commands` is what the user does to the run meanwhile; its time is set when it is taken. `limiter` is room for
     streams that this question shares with others that run beside it; without it, it has `run.concurrency` of its own. The
     servers' counters then tell nothing of this question, so they are not read.
 
@@ -84,63 +84,63 @@ async def run_question(
     Raises:
         ConfigError: the run began with other settings, or with servers of another kind.
         EndpointRejected: the server refuses the requests.
-        JournalError: a fact could not be recorded, and the streams are closed; or the core decides otherwise than
+        JournalError: an event could not be recorded, and the streams are closed; or the core decides otherwise than
             `past` says.
     """
-    standing = Standing(past, view.apply)
-    if standing.finished is not None:
+    recovered = RecoveredRun(past, view.apply)
+    if recovered.finished is not None:
         return
-    standing.refuse_changes(settings)
-    standing.refuse_other_servers(_capabilities(fleet))
-    room = slots if slots is not None else Slots(settings.run.concurrency)
+    recovered.validate_settings(settings)
+    recovered.validate_servers(_capabilities(endpoints))
+    room = limiter if limiter is not None else StreamLimiter(settings.run.concurrency)
     loop = _QuestionLoop(
-        question, settings, fleet, journal, view, room, standing, metered=slots is None
+        question, settings, endpoints, journal, view, room, recovered, metered=limiter is None
     )
-    await loop.run(interrupted, acts if acts is not None else asyncio.Queue())
+    await loop.run(interrupted, user_commands if user_commands is not None else asyncio.Queue())
 
 
 class _QuestionLoop:
-    """The single consumer and what it needs to perform orders."""
+    """The single consumer and what it needs to perform commands."""
 
     def __init__(
         self,
         question: Question,
         settings: Settings,
-        fleet: Fleet,
+        endpoints: Endpoints,
         journal: JournalWriter,
         view: RunView,
-        slots: Slots,
-        standing: Standing,
+        limiter: StreamLimiter,
+        recovered: RecoveredRun,
         *,
         metered: bool,
     ) -> None:
-        self._slots = slots
+        self._limiter = limiter
         self._metered = metered
-        self._standing = standing
+        self._recovered = recovered
         self._question = question
         self._settings = settings
-        self._fleet = fleet
+        self._endpoints = endpoints
         self._journal = journal
         self._view = view
-        self._channel: asyncio.Queue[Fact] = asyncio.Queue(_CHANNEL_SIZE)
-        self._clock = _stopwatch(standing.at)
-        self._book = AnswerBook(fleet.equality(question.question))
+        self._channel: asyncio.Queue[Event] = asyncio.Queue(_CHANNEL_SIZE)
+        self._clock = _stopwatch(recovered.at)
+        self._book = AnswerBook(endpoints.equality(question.question))
         self._runners: dict[int, TraceRunner] = {}
         self._finish = False
 
-    async def run(self, interrupted: asyncio.Event, acts: Acts) -> None:
-        prompt = await self._fleet.reasoner.render(self._question.question)
-        self._standing.refuse_other_prompt(prompt.token_ids)
-        reasoner_meter = Meter(self._fleet.reasoner if self._metered else None)
-        judge_meter = Meter(self._fleet.judge if self._metered else None)
+    async def run(self, interrupted: asyncio.Event, user_commands: UserCommands) -> None:
+        prompt = await self._endpoints.reasoner.render(self._question.question)
+        self._recovered.validate_prompt(prompt.token_ids)
+        reasoner_meter = Meter(self._endpoints.reasoner if self._metered else None)
+        judge_meter = Meter(self._endpoints.judge if self._metered else None)
         await reasoner_meter.start()
         await judge_meter.start()
         shared = TraceSettings(
-            reasoner=self._fleet.reasoner,
-            endpoint=self._fleet.capabilities.endpoint,
+            reasoner=self._endpoints.reasoner,
+            endpoint=self._endpoints.capabilities.endpoint,
             prompt=prompt,
-            resumable=self._fleet.capabilities.resumable,
-            slots=self._slots,
+            resumable=self._endpoints.capabilities.resumable,
+            limiter=self._limiter,
             launching=_opened_gate(),
             max_attempts=self._settings.endpoint.max_attempts,
             answer_regex=self._settings.answers.regex,
@@ -154,7 +154,7 @@ class _QuestionLoop:
         try:
             async with _cancelled_at_exit() as start:
                 start(self._forward_interrupt(interrupted))
-                start(self._forward_acts(acts))
+                start(self._forward_user_commands(user_commands))
                 await self._consume(shared, start)
         except BaseExceptionGroup as group:
             raise first_error(group) from None
@@ -172,48 +172,48 @@ class _QuestionLoop:
         )
 
     async def _consume(self, shared: TraceSettings, start: StartTask) -> None:
-        """Takes facts one by one until the core says that the run is over."""
-        fact: Fact
-        if (engine := self._standing.engine) is None:
-            fact = started = self._run_started()
+        """Takes events one by one until the core says that the run is over."""
+        event: Event
+        if (engine := self._recovered.engine) is None:
+            event = started = self._run_started()
             engine = Engine(started)
         else:
             self._take_up(shared, start)
-            fact = RunResumed(at=self._clock(), capabilities=_capabilities(self._fleet))
+            event = RunResumed(at=self._clock(), capabilities=_capabilities(self._endpoints))
         while True:
-            self._record(fact)
-            outcome = engine.feed(fact)
-            for decided in outcome.facts:
+            self._record(event)
+            outcome = engine.feed(event)
+            for decided in outcome.events:
                 self._record(decided)
-            for order in outcome.orders:
-                self._record(order)
-                self._perform(order, shared, start)
+            for command in outcome.commands:
+                self._record(command)
+                self._perform(command, shared, start)
             if self._finish:
                 return
             if self._channel.empty():
                 self._journal.flush()
-            fact = await self._channel.get()
+            event = await self._channel.get()
 
     def _take_up(self, shared: TraceSettings, start: StartTask) -> None:
         """Does what an earlier process had ordered and not seen done; traces that had streams come first."""
-        standing = self._standing
-        for entry in standing.owed:
+        recovered = self._recovered
+        for entry in recovered.pending:
             self._record(entry)
-        for raw, label in standing.answers.items():
+        for raw, label in recovered.answers.items():
             self._book.remember(raw, label)
-        if standing.held:
+        if recovered.held:
             shared.launching.clear()
-        self._finish = standing.over
-        lost = set(standing.lost)
-        for number, trace in sorted(standing.traces.items(), key=lambda item: not item[1].opened):
+        self._finish = recovered.over
+        lost = set(recovered.lost)
+        for number, trace in sorted(recovered.traces.items(), key=lambda item: not item[1].opened):
             runner = self._runners[number] = TraceRunner(number, shared, trace)
             if number in lost:
                 start(self._channel.put(self._lost(number, trace.tokens)))
             elif not trace.ended:
                 start(runner.run())
-        for order in standing.unanswered.values():
-            start(self._ask_judge(order))
-        for number in standing.unrewarded:
+        for command in recovered.unanswered.values():
+            start(self._ask_judge(command))
+        for number in recovered.unrewarded:
             start(self._ask_reward(number))
 
     def _lost(self, trace: int, tokens: int) -> TraceFailed:
@@ -233,16 +233,16 @@ class _QuestionLoop:
             gold=self._question.gold,
             planned=planned_traces(self._settings),
             settings=self._settings.model_dump(mode="json"),
-            capabilities=_capabilities(self._fleet),
+            capabilities=_capabilities(self._endpoints),
         )
 
-    def _record(self, entry: Fact | Order) -> None:
+    def _record(self, entry: Event | Command) -> None:
         self._journal.write(entry)
         self._view.apply(entry)
 
-    def _perform(self, order: Order, shared: TraceSettings, start: StartTask) -> None:
-        """Starts what the order asks for; its results come back as facts."""
-        match order:
+    def _perform(self, command: Command, shared: TraceSettings, start: StartTask) -> None:
+        """Starts what the order asks for; its results come back as events."""
+        match command:
             case StartTrace(trace=trace):
                 runner = self._runners[trace] = TraceRunner(trace, shared)
                 start(runner.run())
@@ -253,7 +253,7 @@ class _QuestionLoop:
             case StopTrace(trace=trace, reason=reason):
                 self._runners[trace].stop(reason)
             case AskJudge():
-                start(self._ask_judge(order))
+                start(self._ask_judge(command))
             case RewardTrace(trace=trace):
                 start(self._ask_reward(trace))
             case HoldLaunches():
@@ -263,28 +263,28 @@ class _QuestionLoop:
             case FinishRun():
                 self._finish = True
 
-    async def _ask_judge(self, order: AskJudge) -> None:
-        """One judge call; without a verdict the fact is `JudgeFailed`, which never prunes."""
+    async def _ask_judge(self, command: AskJudge) -> None:
+        """One judge call; without a verdict the event is `JudgeFailed`, which never prunes."""
         try:
-            fact = await self._verdicts(order)
+            event = await self._verdicts(command)
         except JudgeError as error:
-            fact = JudgeFailed(
-                at=self._clock(), trace=order.trace, members=order.members, message=str(error)
+            event = JudgeFailed(
+                at=self._clock(), trace=command.trace, members=command.members, message=str(error)
             )
-        await self._channel.put(fact)
+        await self._channel.put(event)
 
-    async def _verdicts(self, order: AskJudge) -> Fact:
-        if self._fleet.judge is None:
+    async def _verdicts(self, command: AskJudge) -> Event:
+        if self._endpoints.judge is None:
             raise JudgeError("there is no judge endpoint")
-        scores = await self._fleet.judge.score(
+        scores = await self._endpoints.judge.score(
             question=self._question.question,
-            new=self._segment(order.trace),
-            members=[self._segment(member) for member in order.members],
+            new=self._segment(command.trace),
+            members=[self._segment(member) for member in command.members],
         )
         return PairsJudged(
             at=self._clock(),
-            trace=order.trace,
-            members=order.members,
+            trace=command.trace,
+            members=command.members,
             probabilities=scores.probabilities,
             prompt_tokens=scores.prompt_tokens,
             cached_prompt_tokens=scores.cached_prompt_tokens,
@@ -294,18 +294,18 @@ class _QuestionLoop:
         )
 
     async def _ask_reward(self, trace: int) -> None:
-        """One reward; a trace that gets none keeps its ballot, so the fact is `RewardFailed`."""
-        fact: Fact
+        """One reward; a trace that gets none keeps its ballot, so the event is `RewardFailed`."""
+        event: Event
         try:
-            fact = await self._reward(trace)
+            event = await self._reward(trace)
         except EndpointError as error:
-            fact = RewardFailed(at=self._clock(), trace=trace, message=str(error))
-        await self._channel.put(fact)
+            event = RewardFailed(at=self._clock(), trace=trace, message=str(error))
+        await self._channel.put(event)
 
-    async def _reward(self, trace: int) -> Fact:
-        if self._fleet.reward is None:
+    async def _reward(self, trace: int) -> Event:
+        if self._endpoints.reward is None:
             raise EndpointError("there is no reward endpoint")
-        reward = await self._fleet.reward.score(
+        reward = await self._endpoints.reward.score(
             question=self._question.question, trace=self._view.traces[trace].text
         )
         return TraceRewarded(
@@ -327,9 +327,9 @@ class _QuestionLoop:
         await interrupted.wait()
         await self._channel.put(RunInterrupted(at=self._clock()))
 
-    async def _forward_acts(self, acts: Acts) -> None:
+    async def _forward_user_commands(self, user_commands: UserCommands) -> None:
         while True:
-            act = await acts.get()
+            act = await user_commands.get()
             await self._channel.put(msgspec.structs.replace(act, at=self._clock()))
 
     async def _correct_answers(self) -> tuple[str, ...]:
@@ -348,9 +348,9 @@ async def _cancelled_at_exit() -> AsyncIterator[StartTask]:
             task.cancel()
 
 
-def _capabilities(fleet: Fleet) -> dict[str, Any]:
+def _capabilities(endpoints: Endpoints) -> dict[str, Any]:
     """What the servers can do, as plain JSON."""
-    return {**msgspec.to_builtins(fleet.capabilities), "judge": fleet.judge_capabilities}
+    return {**msgspec.to_builtins(endpoints.capabilities), "judge": endpoints.judge_capabilities}
 
 
 def _opened_gate() -> asyncio.Event:
@@ -360,6 +360,6 @@ def _opened_gate() -> asyncio.Event:
 
 
 def _stopwatch(shown: float) -> Callable[[], float]:
-    """Seconds from `shown` on, to the microsecond, which is what facts carry."""
+    """Seconds from `shown` on, to the microsecond, which is what events carry."""
     start = time.monotonic() - shown
     return lambda: round(time.monotonic() - start, 6)

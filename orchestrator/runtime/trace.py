@@ -1,8 +1,8 @@
-"""One trace on the servers: opens its streams, obeys pause, resume and stop, and emits its facts.
+"""One trace on the servers: opens its streams, obeys pause, resume and stop, and emits its events.
 
-The rules: every trace ends in exactly one terminal fact; nothing that was received is lost (a stream that is
+The rules: every trace ends in exactly one terminal event; nothing that was received is lost (a stream that is
 hung up is read to its end, and a resume sends exactly the ids received); a failed trace is a
-fact, so its siblings live on. Only a server that rejects the very first request ends the whole run.
+event, so its siblings live on. Only a server that rejects the very first request ends the whole run.
 """
 
 import asyncio
@@ -15,12 +15,12 @@ from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from orchestrator.answers.equality import AnswerBook
 from orchestrator.client.reasoner.client import Chunk, Prompt, ReasonerClient
-from orchestrator.client.reasoner.stream_handle import Line
-from orchestrator.client.retry import PASSING, patience
+from orchestrator.client.reasoner.stream_handle import StreamHandle
+from orchestrator.client.retry import RETRYABLE, backoff
 from orchestrator.core.answer import extract_answer
 from orchestrator.core.events import (
     Boundary,
-    Fact,
+    Event,
     TokensArrived,
     TraceFailed,
     TraceFinished,
@@ -35,54 +35,54 @@ from orchestrator.errors import (
     EndpointRejected,
     StreamBroken,
 )
-from orchestrator.journal.recovery import TraceStanding
-from orchestrator.runtime.limiter import Slots
+from orchestrator.journal.recovery import RecoveredTrace
+from orchestrator.runtime.limiter import StreamLimiter
 
 __all__ = ["TraceRunner", "TraceSettings"]
 
-_patience = patience(first=0.5, most=20.0)
+_backoff = backoff(first=0.5, most=20.0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TraceSettings:
-    """What all traces of a question share: where to stream from, how to read an answer, where facts go."""
+    """What all traces of a question share: where to stream from, how to read an answer, where events go."""
 
     reasoner: ReasonerClient
     endpoint: str
     prompt: Prompt
     resumable: bool
-    slots: Slots
+    limiter: StreamLimiter
     launching: asyncio.Event
     """Set while first streams may be opened."""
     max_attempts: int
     answer_regex: str | None
     book: AnswerBook
-    emit: Callable[[Fact], Awaitable[None]]
+    emit: Callable[[Event], Awaitable[None]]
     clock: Callable[[], float]
     top_logprobs: int | None = None
     """Log-probabilities of each token that make its confidence; None asks for none."""
 
 
 class TraceRunner:
-    """Carries one trace from its first stream to its terminal fact; orders may come at any time."""
+    """Carries one trace from its first stream to its terminal event; commands may come at any time."""
 
     def __init__(
-        self, trace: int, shared: TraceSettings, standing: TraceStanding | None = None
+        self, trace: int, shared: TraceSettings, recovered: RecoveredTrace | None = None
     ) -> None:
-        """`standing` is what an earlier process has left of the trace."""
-        before = standing or TraceStanding()
+        """`recovered` is what an earlier process has left of the trace."""
+        before = recovered or RecoveredTrace()
         self._trace = trace
         self._shared = shared
         self._wanted = before.wanted
         self._stop_reason = before.stop_reason
         self._changed = asyncio.Event()
         self._streaming: asyncio.Task[str | None] | None = None
-        self._line = Line()
+        self._line = StreamHandle()
         self._text = before.text
         self._token_ids = before.token_ids
         self._tokens = before.tokens
         self._finish_reason = before.finish_reason
-        self._unsent: list[Fact] = []
+        self._unsent: list[Event] = []
         self._opened = before.opened
         self._paused = before.paused
         self._fruitless = 0  # streams in a row that brought no token
@@ -101,7 +101,7 @@ class TraceRunner:
         self._want("stop")
 
     async def run(self) -> None:
-        """Lives as long as the trace; the last thing it emits is the terminal fact."""
+        """Lives as long as the trace; the last thing it emits is the terminal event."""
         try:
             await self._emit(await self._live())
         except EndpointRejected as error:
@@ -115,8 +115,8 @@ class TraceRunner:
         except EndpointError as error:
             await self._emit(self._failed("server", error))
 
-    async def _live(self) -> Fact:
-        """Streams and waits as ordered, until the trace has an end; that end is the terminal fact."""
+    async def _live(self) -> Event:
+        """Streams and waits as ordered, until the trace has an end; that end is the terminal event."""
         while True:
             self._changed.clear()
             if self._finish_reason is not None:
@@ -135,7 +135,7 @@ class TraceRunner:
                 self._finish_reason = await self._stream_until_ordered()
 
     async def _tell_pause(self) -> None:
-        """Emits the fact once for each pause, also where an earlier process has done so."""
+        """Emits the event once for each pause, also where an earlier process has done so."""
         if not self._paused:
             self._paused = True
             await self._emit(
@@ -162,9 +162,9 @@ class TraceRunner:
         The finish reason, or None when an order ended the stream.
         """
         attempts = AsyncRetrying(
-            retry=retry_if_exception_type(PASSING),
+            retry=retry_if_exception_type(RETRYABLE),
             stop=self._given_up,
-            wait=_patience,
+            wait=_backoff,
             reraise=True,
         )
         async for attempt in attempts:
@@ -177,7 +177,7 @@ class TraceRunner:
         while True:
             if not self._opened:
                 await self._shared.launching.wait()
-            async with self._shared.slots.one():
+            async with self._shared.limiter.one():
                 if self._opened or self._shared.launching.is_set():
                     return await self._stream_once(attempt)
 
@@ -185,15 +185,15 @@ class TraceRunner:
         try:
             finish_reason = await self._read_stream(attempt)
         except EndpointBusy:
-            self._shared.slots.shrink()
+            self._shared.limiter.shrink()
             raise
-        self._shared.slots.grow()
+        self._shared.limiter.grow()
         return finish_reason
 
     async def _read_stream(self, attempt: int) -> str | None:
         self._fruitless += 1
         before = self._tokens
-        line = self._line = Line()
+        line = self._line = StreamHandle()
         stream = self._shared.reasoner.stream(
             self._shared.prompt,
             self._token_ids,
@@ -213,13 +213,13 @@ class TraceRunner:
                     if chunk.finish_reason is not None:
                         return chunk.finish_reason
         finally:
-            self._line = Line()
+            self._line = StreamHandle()
         if line.hung_up:
             return None
         raise StreamBroken("the server closed the stream before its end")
 
-    def _opening(self, chunk: Chunk, attempt: int) -> Fact:
-        """The fact of a stream's first event."""
+    def _opening(self, chunk: Chunk, attempt: int) -> Event:
+        """The event of a stream's first event."""
         usage = {
             "prompt_tokens": chunk.prompt_tokens,
             "cached_prompt_tokens": chunk.cached_prompt_tokens,
@@ -260,10 +260,10 @@ class TraceRunner:
             await self._shared.emit(self._unsent[0])
             self._unsent.pop(0)
 
-    async def _emit(self, fact: Fact) -> None:
-        await self._shared.emit(fact)
+    async def _emit(self, event: Event) -> None:
+        await self._shared.emit(event)
 
-    async def _finished(self, finish_reason: str) -> Fact:
+    async def _finished(self, finish_reason: str) -> Event:
         raw = extract_answer(
             "".join(self._text),
             regex=self._shared.answer_regex,
@@ -279,7 +279,7 @@ class TraceRunner:
             tokens=self._tokens,
         )
 
-    def _failed(self, boundary: Boundary, error: EndpointError) -> Fact:
+    def _failed(self, boundary: Boundary, error: EndpointError) -> Event:
         return TraceFailed(
             at=self._shared.clock(),
             trace=self._trace,
@@ -293,7 +293,7 @@ class TraceRunner:
             return
         self._wanted = wanted
         self._changed.set()
-        if wanted != "run" and self._streaming is not None and not self._line.hang_up():
+        if wanted != "run" and self._streaming is not None and not self._line.half_close():
             self._streaming.cancel()  # it waits for a slot, or to try again
 
     def _given_up(self, state: RetryCallState) -> bool:

@@ -17,8 +17,8 @@ from orchestrator.journal.journal import write_run_file
 from orchestrator.report.report import to_json_line
 from orchestrator.report.summary import summarise
 from orchestrator.report.view import RewardTotals, RunView
-from orchestrator.runtime.endpoints import Fleet
-from orchestrator.session.state import Board, Show
+from orchestrator.runtime.endpoints import Endpoints
+from orchestrator.session.state import SessionState, Show
 from orchestrator.settings import Settings
 from orchestrator.terminal.render import render_report, render_summary
 from orchestrator.terminal.sanitize import plain
@@ -47,9 +47,11 @@ class Output:
         show: takes the whole terminal to show the board; without it there are progress lines.
     """
 
-    def __init__(self, board: Board, *, json: bool, quiet: bool, show: Show | None = None) -> None:
-        self._board = board
-        self._questions = len(board.questions)
+    def __init__(
+        self, session_state: SessionState, *, json: bool, quiet: bool, show: Show | None = None
+    ) -> None:
+        self._session_state = session_state
+        self._questions = len(session_state.questions)
         self._json = json
         self._quiet = quiet
         self._show = show
@@ -59,7 +61,7 @@ class Output:
 
     def note(self, text: str) -> None:
         """Says something on stderr, unless the user wants quiet."""
-        self._board.notices.append(text)
+        self._session_state.notices.append(text)
         if not self._quiet:
             self._print(text, self._err)
 
@@ -82,11 +84,11 @@ class Output:
         screen = asyncio.create_task(self._screen(self._show, interrupts), name="screen")
         try:
             yield
-            self._board.over = True
+            self._session_state.over = True
             if not interrupts.requested.is_set():
                 await asyncio.wait({screen})
         finally:
-            self._board.closing = True
+            self._session_state.closing = True
             await asyncio.wait({screen}, timeout=_CLOSING_SECONDS)
             screen.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -94,7 +96,7 @@ class Output:
 
     async def _screen(self, show: Show, interrupts: Interrupts) -> None:
         try:
-            await show(self._board, interrupts)
+            await show(self._session_state, interrupts)
         except Exception as error:
             self.note(f"The screen broke ({error}); the run goes on without it.")
         finally:
@@ -102,19 +104,19 @@ class Output:
             for text, stream in held:
                 print(text, file=stream, flush=True)
 
-    def describe(self, fleet: Fleet, settings: Settings) -> None:
+    def describe(self, endpoints: Endpoints, settings: Settings) -> None:
         """Which servers were found, and what they cannot do."""
-        found = fleet.capabilities
+        found = endpoints.capabilities
         self.note(
             f"Reasoner {plain(found.model)} at {found.endpoint} ({plain(found.server)}, {found.api} API)"
         )
-        if fleet.judge_capabilities is not None:
-            judge = fleet.judge_capabilities
+        if endpoints.judge_capabilities is not None:
+            judge = endpoints.judge_capabilities
             self.note(f"Judge {plain(judge['model'])} at {judge['endpoint']} ({judge['dialect']})")
-        if fleet.reward is not None:
+        if endpoints.reward is not None:
             dialect = settings.reward.dialect
             self.note(
-                f"Reward model {plain(fleet.reward.model)} at {fleet.reward.address} ({dialect})"
+                f"Reward model {plain(endpoints.reward.model)} at {endpoints.reward.address} ({dialect})"
             )
         if needs_judge(settings) and settings.checkpoint.at == "pause" and not found.resumable:
             self.note(
@@ -122,9 +124,9 @@ class Output:
                 "decides (as with --at-checkpoint run)."
             )
 
-    def tell_comparisons(self, fleet: Fleet) -> None:
+    def tell_comparisons(self, endpoints: Endpoints) -> None:
         """What comparing answers by a chat model has cost, and where it told nothing."""
-        asked = fleet.same_answer
+        asked = endpoints.same_answer
         if asked is None:
             return
         self.note(

@@ -32,15 +32,15 @@ from orchestrator.questions import Question, to_jsonl
 from orchestrator.report.report import build_report, read_report, to_json_line
 from orchestrator.report.view import RunView
 from orchestrator.runtime.endpoints import (
-    Fleet,
+    Endpoints,
     Keys,
     local_servers,
-    open_fleet,
+    open_endpoints,
     refuse_without_rewards,
 )
 from orchestrator.runtime.loop import run_question
 from orchestrator.session.output import Output
-from orchestrator.session.state import Board, Show
+from orchestrator.session.state import SessionState, Show
 from orchestrator.settings import Settings
 from orchestrator.terminal.sanitize import plain
 
@@ -70,13 +70,13 @@ async def orchestrate(job: Job, show: Show | None = None) -> int:
         DeepPruneError: the job cannot start or go on; the message is one sentence with the remedy.
     """
     _check(job)
-    board = Board(job.questions)
-    output = Output(board, json=job.json, quiet=job.quiet, show=show)
+    session_state = SessionState(job.questions)
+    output = Output(session_state, json=job.json, quiet=job.quiet, show=show)
     interrupts = Interrupts(output.note)
     try:
         with interrupts.listening():
             async with output.on_screen(interrupts):
-                return await _carry_out(job, board, output, interrupts)
+                return await _carry_out(job, session_state, output, interrupts)
     except asyncio.CancelledError:
         if interrupts.requested.is_set():
             return EXIT_INTERRUPTED
@@ -109,7 +109,9 @@ def _check(job: Job) -> None:
     refuse_without_rewards(settings, f"The policy {settings.policy.name}")
 
 
-async def _carry_out(job: Job, board: Board, output: Output, interrupts: Interrupts) -> int:
+async def _carry_out(
+    job: Job, session_state: SessionState, output: Output, interrupts: Interrupts
+) -> int:
     out = Path(job.settings.run.out)
     run_dir = job.resume or new_run_dir(out, datetime.now().astimezone(), secrets.token_hex(3))
     folders = _folders(run_dir, job.questions)
@@ -124,18 +126,18 @@ async def _carry_out(job: Job, board: Board, output: Output, interrupts: Interru
             if job.resume is None:
                 write_run_file(run_dir, SETTINGS_FILE, _as_yaml(settings))
                 write_run_file(run_dir, QUESTIONS_FILE, to_jsonl(job.questions))
-            fleet = await stack.enter_async_context(open_fleet(settings, job.keys))
+            endpoints = await stack.enter_async_context(open_endpoints(settings, job.keys))
             stack.callback(output.tell_rewards)
-            stack.callback(output.tell_comparisons, fleet)
-            output.describe(fleet, settings)
+            stack.callback(output.tell_comparisons, endpoints)
+            output.describe(endpoints, settings)
         for number, (question, folder) in enumerate(
             zip(job.questions, folders, strict=True), start=1
         ):
-            report = _finished_before(question, folder, board, output)
+            report = _finished_before(question, folder, session_state, output)
             reports.append(
                 report
                 or await _one_question(
-                    question, number, folder, settings, fleet, board, output, interrupts
+                    question, number, folder, settings, endpoints, session_state, output, interrupts
                 )
             )
             if interrupts.requested.is_set():
@@ -144,12 +146,12 @@ async def _carry_out(job: Job, board: Board, output: Output, interrupts: Interru
 
 
 def _finished_before(
-    question: Question, folder: Path, board: Board, output: Output
+    question: Question, folder: Path, session_state: SessionState, output: Output
 ) -> dict[str, Any] | None:
     """Shows the report of a question that an earlier process has finished; None if there is none."""
     report = read_report(folder / REPORT_FILE)
     if report is not None:
-        run = board.begin(question, folder, None)
+        run = session_state.begin(question, folder, None)
         run.report = report
         output.result(report)
     return report
@@ -160,23 +162,23 @@ async def _one_question(
     number: int,
     folder: Path,
     settings: Settings,
-    fleet: Fleet,
-    board: Board,
+    endpoints: Endpoints,
+    session_state: SessionState,
     output: Output,
     interrupts: Interrupts,
 ) -> dict[str, Any]:
     view = RunView()
-    run = board.begin(question, folder, view)
+    run = session_state.begin(question, folder, view)
     with JournalWriter.open(folder) as journal, interrupts.graceful():
         async with output.progress(view, number):
             await run_question(
                 question,
                 settings=settings,
-                fleet=fleet,
+                endpoints=endpoints,
                 journal=journal,
                 view=view,
                 interrupted=interrupts.requested,
-                acts=run.acts,
+                user_commands=run.user_commands,
                 past=read_journal(folder),
             )
     report = run.report = build_report(view, run_dir=str(folder))

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from orchestrator.core.events import UserActed
+from orchestrator.core.events import UserCommandReceived
 from orchestrator.interrupts import Interrupts
 from orchestrator.questions import Question
 from orchestrator.report.view import RunView
 
-__all__ = ["Board", "QuestionRun", "Show"]
+__all__ = ["QuestionRun", "SessionState", "Show"]
 
 
 @dataclass(slots=True, kw_only=True)
@@ -24,11 +24,11 @@ class QuestionRun:
     question: Question
     folder: Path
     view: RunView | None
-    acts: asyncio.Queue[UserActed] = field(default_factory=asyncio.Queue)
+    user_commands: asyncio.Queue[UserCommandReceived] = field(default_factory=asyncio.Queue)
     report: dict[str, Any] | None = None
 
 
-class Board:
+class SessionState:
     """The questions of an invocation, those begun so far, and what was said meanwhile."""
 
     def __init__(self, questions: Sequence[Question]) -> None:
@@ -49,5 +49,5 @@ class Board:
         return run
 
 
-Show = Callable[[Board, Interrupts], Awaitable[None]]
+Show = Callable[[SessionState, Interrupts], Awaitable[None]]
 """Shows a board on the whole terminal until the user leaves or `closing` is set."""

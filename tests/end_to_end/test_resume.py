@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.support.endpoints import Endpoints
 
 from orchestrator.core.events import StopTrace, TokensArrived, TraceFinished
 from orchestrator.errors import JournalError
 from orchestrator.journal.journal import read_journal
 from orchestrator.journal.replay import replay
 from tests.support.command import end, idle_within, metric, orchestrate, start
-from tests.support.fleet import Fleet
 
 QUESTIONS = Path(__file__).parents[2] / "nano" / "questions.jsonl"
 PROMPT = 3  # tokens, of the server in this process
@@ -21,7 +21,7 @@ WORDS = 150
 
 @pytest.fixture
 async def servers():
-    async with Fleet(words=WORDS, pause=0.02).serving() as running:
+    async with Endpoints(words=WORDS, pause=0.02).serving() as running:
         yield running
 
 

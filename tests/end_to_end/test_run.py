@@ -10,8 +10,8 @@ import pytest
 
 from orchestrator.core.events import (
     CheckpointReached,
+    Command,
     JudgeFailed,
-    Order,
     ResumeTrace,
     TokensArrived,
     TraceFailed,
@@ -187,7 +187,7 @@ async def test_a_server_that_goes_away_fails_the_run_and_keeps_its_facts(
     assert report["traces"]["failed"] == TRACES
     assert report["ledger"]["reasoner"]["by_fate"]["failed"] > 0
     failed = [e for e in journal_of(report, tmp_path) if isinstance(e, TraceFailed)]
-    assert {fact.boundary for fact in failed} == {"server"}
+    assert {event.boundary for event in failed} == {"server"}
     assert await idle_within(reasoner_url, 2.0)
 
 
@@ -254,11 +254,11 @@ async def test_orders_are_recorded_before_what_they_cause(tmp_path, reasoner_url
             i for i, e in enumerate(entries) if isinstance(e, TraceResumed) and e.trace == trace
         )
         assert ordered < resumed
-    assert isinstance(entries[-2], Order)
+    assert isinstance(entries[-2], Command)
 
 
 async def journal_grows(cwd, until=TokensArrived):
-    """Waits for the first fact of a kind in the only run below `cwd`."""
+    """Waits for the first event of a kind in the only run below `cwd`."""
     name = f'"type":"{until.__name__}"'.encode()
     while True:
         for path in cwd.glob("runs/*/journal.jsonl"):

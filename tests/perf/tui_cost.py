@@ -20,7 +20,7 @@ import termios
 import time
 from pathlib import Path
 
-from orchestrator.core.events import Fact, RunStarted, TokensArrived, TraceStarted
+from orchestrator.core.events import Event, RunStarted, TokensArrived, TraceStarted
 from orchestrator.journal.journal import JournalWriter, read_journal
 from orchestrator.settings import Settings
 from tui.sources.recording import Player
@@ -99,7 +99,7 @@ def write_journal(folder: Path, traces: int, tokens: int, rate: float) -> None:
                 journal.write(TokensArrived(at=at, trace=trace, text=text, tokens=number))
 
 
-def _opened(trace: int) -> Fact:
+def _opened(trace: int) -> Event:
     return TraceStarted(
         at=0.0, trace=trace, endpoint="http://gpu/v1", prompt_tokens=9, cached_prompt_tokens=0
     )
@@ -135,7 +135,7 @@ def replayed_share(folder: Path) -> None:
 
 
 def headless_share(folder: Path, seconds: float) -> float:
-    """The share of a core that folding the same facts takes."""
+    """The share of a core that folding the same events takes."""
     player = Player(list(read_journal(folder)))
     begun = time.process_time()
     player.seek(seconds)

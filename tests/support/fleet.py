@@ -23,7 +23,7 @@ _SPAN = 10_000  # ids of one trace
 
 
 @dataclass
-class Fleet:
+class Endpoints:
     """Two servers; trace n answers `answers[n % len]` after `words` words, one every `pause` seconds."""
 
     answers: Sequence[str] = ("26", "26", "26", "38")
@@ -42,7 +42,7 @@ class Fleet:
         self.judge.answers["/generative_scoring"] = self._score
 
     @contextlib.asynccontextmanager
-    async def serving(self) -> AsyncIterator["Fleet"]:
+    async def serving(self) -> AsyncIterator["Endpoints"]:
         async with self.reasoner, self.judge:
             yield self
 
@@ -97,8 +97,8 @@ class Fleet:
 
 
 async def _serve(pause: float) -> None:
-    async with Fleet(pause=pause, words=200).serving() as fleet:
-        sys.stdout.write(f"{fleet.reasoner.url} {fleet.judge.url}\n")
+    async with Endpoints(pause=pause, words=200).serving() as endpoints:
+        sys.stdout.write(f"{endpoints.reasoner.url} {endpoints.judge.url}\n")
         sys.stdout.flush()
         await asyncio.Event().wait()
 

@@ -111,9 +111,9 @@ def record_run(folder, question_id, answers, *, gold="4", finish=True, confidenc
                 )
             )
             if answer == "stopped":
-                fact = TraceStopped(at=2.0, trace=trace, reason="pruned", tokens=10)
+                event = TraceStopped(at=2.0, trace=trace, reason="pruned", tokens=10)
             else:
-                fact = TraceFinished(
+                event = TraceFinished(
                     at=2.0 + trace,
                     trace=trace,
                     answer=answer,
@@ -121,7 +121,7 @@ def record_run(folder, question_id, answers, *, gold="4", finish=True, confidenc
                     finish_reason="stop",
                     tokens=10 + trace,
                 )
-            journal.write(fact)
+            journal.write(event)
         if finish:
             journal.write(
                 RunFinished(

@@ -1,4 +1,4 @@
-"""A teller of runs: short calls that become facts, for tests of what is folded from facts."""
+"""A teller of runs: short calls that become events, for tests of what is folded from events."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ from orchestrator.core.events import (
     Ballots,
     CheckpointReached,
     ClusterOpened,
-    Fact,
+    Event,
     JudgeFailed,
     PairsJudged,
     RunFinished,
@@ -30,12 +30,12 @@ DEEPPRUNE = {"policy": {"name": "deepprune"}}
 
 
 class Story:
-    """Collects the facts of one run; every call takes a tenth of a second."""
+    """Collects the events of one run; every call takes a tenth of a second."""
 
     def __init__(
         self, planned: int, *, gold: str | None = None, settings: Any = None, **can: Any
     ) -> None:
-        self.facts: list[Fact] = []
+        self.events: list[Event] = []
         server = {
             "endpoint": "http://gpu:8000/v1",
             "model": "nano",
@@ -56,8 +56,8 @@ class Story:
             capabilities={"judge": None, **server, **can},
         )
 
-    def _add(self, kind: Callable[..., Fact], **fields: Any) -> "Story":
-        self.facts.append(kind(at=round(0.1 * len(self.facts), 1), **fields))
+    def _add(self, kind: Callable[..., Event], **fields: Any) -> "Story":
+        self.events.append(kind(at=round(0.1 * len(self.events), 1), **fields))
         return self
 
     def start(self, *traces: int, prompt: int = 20, cached: int = 0) -> "Story":
@@ -158,6 +158,6 @@ class Story:
     def view(self, **options: Any) -> RunView:
         """The run folded so far."""
         view = RunView(**options)
-        for fact in self.facts:
-            view.apply(fact)
+        for event in self.events:
+            view.apply(event)
         return view

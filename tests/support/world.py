@@ -9,11 +9,11 @@ import msgspec
 from orchestrator.core.engine import Engine, Outcome
 from orchestrator.core.events import (
     AskJudge,
-    Fact,
+    Command,
+    Event,
     FinishRun,
     HoldLaunches,
     JudgeFailed,
-    Order,
     PairsJudged,
     PauseTrace,
     ReleaseLaunches,
@@ -29,7 +29,7 @@ from orchestrator.core.events import (
     TraceResumed,
     TraceStarted,
     TraceStopped,
-    UserActed,
+    UserCommandReceived,
 )
 from orchestrator.settings import Settings
 
@@ -70,11 +70,11 @@ class World:
     choose: Chooser
     resumable: bool = True
     interrupt_after: int | None = None
-    acts: Sequence[tuple[int, UserActed]] = ()
+    user_commands: Sequence[tuple[int, UserCommandReceived]] = ()
     """What the user does before which step; launching that is held is released when nothing else can happen."""
     capabilities: dict[str, Any] | None = None
-    facts: list[Fact] = field(default_factory=list)
-    orders: list[Order] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+    commands: list[Command] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._at = 0.0
@@ -94,13 +94,13 @@ class World:
         self._feed(started)
         steps = 0
         while not self.over:
-            for _step, act in (each for each in self.acts if each[0] == steps):
+            for _step, act in (each for each in self.user_commands if each[0] == steps):
                 self._feed(msgspec.structs.replace(act, at=self._now()))
             if self.over:
                 break
             events = self._possible()
             if not events and self._held:
-                self._feed(UserActed(at=self._now(), act="release"))
+                self._feed(UserCommandReceived(at=self._now(), act="release"))
                 events = self._possible()
             assert events, "the run hangs: nothing can happen and it is not over"
             if steps == self.interrupt_after:
@@ -111,39 +111,39 @@ class World:
             assert steps < 10_000
         return self
 
-    def terminal_facts(self, trace: int) -> list[Fact]:
+    def terminal_facts(self, trace: int) -> list[Event]:
         ends = (TraceFinished, TraceStopped, TraceFailed)
-        return [f for f in self.facts if isinstance(f, ends) and f.trace == trace]
+        return [f for f in self.events if isinstance(f, ends) and f.trace == trace]
 
     def of(self, kind: type) -> list:
-        return [f for f in [*self.facts, *self.orders] if isinstance(f, kind)]
+        return [f for f in [*self.events, *self.commands] if isinstance(f, kind)]
 
     def _now(self) -> float:
         self._at += 1.0
         return self._at
 
-    def _feed(self, fact: Fact) -> None:
-        self.facts.append(fact)
-        outcome: Outcome = self.engine.feed(fact)
-        self.facts.extend(outcome.facts)
-        for order in outcome.orders:
-            self.orders.append(order)
-            self._perform(order)
+    def _feed(self, event: Event) -> None:
+        self.events.append(event)
+        outcome: Outcome = self.engine.feed(event)
+        self.events.extend(outcome.events)
+        for command in outcome.commands:
+            self.commands.append(command)
+            self._perform(command)
 
-    def _perform(self, order: Order) -> None:
-        match order:
+    def _perform(self, command: Command) -> None:
+        match command:
             case StartTrace(trace=trace):
                 self._state[trace] = "queued"
             case PauseTrace(trace=trace) | ResumeTrace(trace=trace):
                 if self._want[trace] != "stop":
-                    self._want[trace] = "pause" if isinstance(order, PauseTrace) else "run"
+                    self._want[trace] = "pause" if isinstance(command, PauseTrace) else "run"
             case StopTrace(trace=trace, reason=reason):
                 self._want[trace] = "stop"
                 self._reason.setdefault(trace, reason)
             case AskJudge():
-                self._questions.append(order)
+                self._questions.append(command)
             case HoldLaunches() | ReleaseLaunches():
-                self._held = isinstance(order, HoldLaunches)
+                self._held = isinstance(command, HoldLaunches)
             case FinishRun():
                 self.over = True
 
@@ -217,19 +217,19 @@ class World:
             at=self._now(), trace=trace, reason=self._reason[trace], tokens=self._position[trace]
         )
 
-    def _end(self, trace: int, fact: Fact) -> None:
+    def _end(self, trace: int, event: Event) -> None:
         self._state[trace] = "over"
-        self._feed(fact)
+        self._feed(event)
 
     def _answer(self, question: AskJudge) -> None:
         self._questions.remove(question)
         verdicts = [self.judge(question.trace, member) for member in question.members]
         if None in verdicts:
-            fact: Fact = JudgeFailed(
+            event: Event = JudgeFailed(
                 at=self._now(), trace=question.trace, members=question.members, message="down"
             )
         else:
-            fact = PairsJudged(
+            event = PairsJudged(
                 at=self._now(),
                 trace=question.trace,
                 members=question.members,
@@ -239,4 +239,4 @@ class World:
                 completion_tokens=0,
                 seconds=0.0,
             )
-        self._feed(fact)
+        self._feed(event)

@@ -2,7 +2,7 @@
 
 from orchestrator.cli import main as cli
 from orchestrator.questions import Question
-from orchestrator.session.state import Board
+from orchestrator.session.state import SessionState
 from tui import launcher as orchestrate
 from tui.app import DeepPruneApp
 from tui.cli import demo_run
@@ -32,32 +32,32 @@ class Pressed:
 
 
 async def test_the_screen_lasts_until_the_board_is_closing(monkeypatch):
-    board, interrupts = Board([Question(id="q", question="?")]), Pressed()
+    session_state, interrupts = SessionState([Question(id="q", question="?")]), Pressed()
     shown = []
 
     async def run(app):
         shown.append(app)
         assert interrupts.before_leaving == app.give_terminal_back
         app._interrupt()
-        board.over = True
+        session_state.over = True
         async with app.run_test() as pilot:
-            board.closing = True
+            session_state.closing = True
             app.tick()
             await pilot.pause()
             assert app._exit
 
     monkeypatch.setattr(DeepPruneApp, "run_async", run)
-    await orchestrate._show(board, interrupts)
+    await orchestrate._show(session_state, interrupts)
     assert interrupts.count == 1
     assert interrupts.before_leaving != shown[0].give_terminal_back
 
 
 async def test_after_the_run_ctrl_c_only_leaves_the_screen():
-    board, interrupts = Board([Question(id="q", question="?")]), Pressed()
-    board.over = True
-    app = DeepPruneApp(live.Live(board))
+    session_state, interrupts = SessionState([Question(id="q", question="?")]), Pressed()
+    session_state.over = True
+    app = DeepPruneApp(live.Live(session_state))
     async with app.run_test():
-        live._interrupt(app, board, interrupts)
+        live._interrupt(app, session_state, interrupts)
         assert app._exit
     assert interrupts.count == 0
 

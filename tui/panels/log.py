@@ -5,7 +5,7 @@ from itertools import groupby, islice
 
 from textual.strip import Strip
 
-from orchestrator.core.events import Fact, TraceStopped
+from orchestrator.core.events import Event, TraceStopped
 from tui.drawing.cells import line
 from tui.drawing.states import GLYPHS
 from tui.panels.base import Frame, title
@@ -18,42 +18,44 @@ def draw_log(frame: Frame) -> list[Strip]:
     """As many of the latest events as fit."""
     log = frame.watch.digest.log
     room = max(0, frame.height - 1)
-    return [title(frame, "log"), *(_row(frame, facts) for facts in _latest(log, room))]
+    return [title(frame, "log"), *(_row(frame, events) for events in _latest(log, room))]
 
 
-def _latest(log: Reversible[Fact], room: int) -> list[list[Fact]]:
-    """The facts of the last `room` lines; traces pruned one after the other share a line."""
-    rows: list[list[Fact]] = []
-    for pruned, facts in groupby(reversed(log), key=_is_pruned):
+def _latest(log: Reversible[Event], room: int) -> list[list[Event]]:
+    """The events of the last `room` lines; traces pruned one after the other share a line."""
+    rows: list[list[Event]] = []
+    for pruned, events in groupby(reversed(log), key=_is_pruned):
         if len(rows) >= room:
             break
-        rows += [list(facts)] if pruned else [[fact] for fact in islice(facts, room - len(rows))]
-    return [facts[::-1] for facts in reversed(rows)]
+        rows += (
+            [list(events)] if pruned else [[event] for event in islice(events, room - len(rows))]
+        )
+    return [events[::-1] for events in reversed(rows)]
 
 
-def _is_pruned(fact: Fact) -> bool:
-    return isinstance(fact, TraceStopped) and fact.reason == "pruned"
+def _is_pruned(event: Event) -> bool:
+    return isinstance(event, TraceStopped) and event.reason == "pruned"
 
 
-def _row(frame: Frame, facts: list[Fact]) -> Strip:
-    fact = facts[-1]
-    palette, state = frame.palette, tone(fact)
+def _row(frame: Frame, events: list[Event]) -> Strip:
+    event = events[-1]
+    palette, state = frame.palette, tone(event)
     glyph, style = (
         ("•", palette.strong) if state is None else (GLYPHS[state], palette.states[state])
     )
     return line(
         frame.width,
         [
-            (f"{fact.at:>7.1f} ", palette.dim),
+            (f"{event.at:>7.1f} ", palette.dim),
             (f"{glyph} ", style),
-            (_text(facts), palette.strong if state is None else palette.text),
+            (_text(events), palette.strong if state is None else palette.text),
         ],
     )
 
 
-def _text(facts: list[Fact]) -> str:
-    pruned = [fact for fact in facts if isinstance(fact, TraceStopped)]
+def _text(events: list[Event]) -> str:
+    pruned = [event for event in events if isinstance(event, TraceStopped)]
     if len(pruned) < 2:
-        return sentence(facts[-1])
-    numbers = ", ".join(str(fact.trace) for fact in pruned)
+        return sentence(events[-1])
+    numbers = ", ".join(str(event.trace) for event in pruned)
     return f"{len(pruned)} traces pruned: {numbers}"

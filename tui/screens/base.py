@@ -12,7 +12,7 @@ from textual.app import SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
-from orchestrator.core.events import Act, UserActed
+from orchestrator.core.events import UserCommand, UserCommandReceived
 from tui.drawing.theme import palette_for
 from tui.panels.base import Panel
 from tui.sources.recording import Source
@@ -28,7 +28,7 @@ HEIGHTS: list[tuple[int, str]] = [(0, "-short"), (34, "-tall")]
 
 _TAU_STEP = 0.05
 _CONFIRM_SECONDS = 3.0
-_TRACE_ACTS: tuple[tuple[str, str, Act], ...] = (
+_TRACE_ACTS: tuple[tuple[str, str, UserCommand], ...] = (
     ("Pin trace", "Never prune it; again: unpin", "pin"),
     ("Finish trace", "Let it run on without waiting for the judge", "finish"),
     ("Stop trace", "End it now", "stop"),
@@ -133,7 +133,7 @@ class RunScreen(Screen[None]):
             return
         self._steer("tau", tau=round(min(1.0, max(0.0, tau + direction * _TAU_STEP)), 2))
 
-    def action_steer_trace(self, act: Act) -> None:
+    def action_steer_trace(self, act: UserCommand) -> None:
         """Pins (or unpins), finishes or stops the trace that is looked at."""
         trace = self.shown.view.traces.get(self.target) if self.target is not None else None
         if trace is None:
@@ -156,8 +156,10 @@ class RunScreen(Screen[None]):
         """Starts no further trace, or starts them again."""
         self._steer("release" if self.shown.view.held else "hold")
 
-    def _steer(self, act: Act, *, trace: int | None = None, tau: float | None = None) -> None:
+    def _steer(
+        self, act: UserCommand, *, trace: int | None = None, tau: float | None = None
+    ) -> None:
         if self.shown.view.vote is not None:
             self.notify("The run is over.", severity="warning")
             return
-        self.source.steer(UserActed(at=0.0, act=act, trace=trace, tau=tau))
+        self.source.steer(UserCommandReceived(at=0.0, act=act, trace=trace, tau=tau))

@@ -3,11 +3,11 @@
 The rule: the run does not wait for the screen, and outlives it.
 """
 
-from orchestrator.core.events import UserActed
+from orchestrator.core.events import UserCommandReceived
 from orchestrator.interrupts import Interrupts
 from orchestrator.journal.journal import read_journal
 from orchestrator.report.view import RunView
-from orchestrator.session.state import Board, QuestionRun
+from orchestrator.session.state import QuestionRun, SessionState
 from tui.app import DeepPruneApp
 from tui.sources.recording import Entry, Start
 from tui.state.watch import Watch
@@ -15,17 +15,19 @@ from tui.state.watch import Watch
 __all__ = ["Live", "show"]
 
 
-async def show(board: Board, interrupts: Interrupts) -> None:
+async def show(session_state: SessionState, interrupts: Interrupts) -> None:
     """Shows the board until the user leaves the screen or the board is closing."""
-    app = DeepPruneApp(Live(board), interrupt=lambda: _interrupt(app, board, interrupts))
+    app = DeepPruneApp(
+        Live(session_state), interrupt=lambda: _interrupt(app, session_state, interrupts)
+    )
     interrupts.before_leaving = app.give_terminal_back
     await app.run_async()
     interrupts.before_leaving = lambda: None
 
 
-def _interrupt(app: DeepPruneApp, board: Board, interrupts: Interrupts) -> None:
+def _interrupt(app: DeepPruneApp, session_state: SessionState, interrupts: Interrupts) -> None:
     """Ctrl-C: ends the run as headless does; after its end it only leaves the screen."""
-    if board.over:
+    if session_state.over:
         app.exit()
     else:
         interrupts.interrupt()
@@ -36,10 +38,12 @@ class Live:
 
     player = None
 
-    def __init__(self, board: Board) -> None:
-        self._board = board
+    def __init__(self, session_state: SessionState) -> None:
+        self._session_state = session_state
         self.current = 0
-        self.entries = [Entry(each.id, each.question, begun=False) for each in board.questions]
+        self.entries = [
+            Entry(each.id, each.question, begun=False) for each in session_state.questions
+        ]
         self._begun = 0
         self._seconds = 0.0
         self._said: list[tuple[float, str]] = []
@@ -48,14 +52,14 @@ class Live:
     @property
     def planned(self) -> int:
         """The questions asked for."""
-        return len(self._board.questions)
+        return len(self._session_state.questions)
 
     @property
     def notice(self) -> str:
         """What was said last; at the end how to leave."""
-        if self._board.over:
+        if self._session_state.over:
             return "the run is over: q leaves and prints the report"
-        return self._board.notices[-1] if self._board.notices else ""
+        return self._session_state.notices[-1] if self._session_state.notices else ""
 
     @property
     def start(self) -> Start | None:
@@ -67,12 +71,12 @@ class Live:
     @property
     def closing(self) -> bool:
         """The screen has to go."""
-        return self._board.closing
+        return self._session_state.closing
 
     @property
     def steerable(self) -> bool:
         """Only the question that goes on can be steered."""
-        runs = self._board.runs
+        runs = self._session_state.runs
         return bool(runs) and self.current == len(runs) - 1 and runs[-1].report is None
 
     def open(self, index: int) -> Watch:
@@ -80,15 +84,15 @@ class Live:
         self.current = index
         entry = self.entries[index]
         if entry.watch is None:
-            entry.watch = Watch(_from_journal(self._board.runs[index]))
+            entry.watch = Watch(_from_journal(self._session_state.runs[index]))
         return entry.watch
 
     def tick(self, seconds: float) -> None:
         """Notes which questions have begun and ended, and what was said before the first."""
         self._seconds += seconds
-        runs = self._board.runs
+        runs = self._session_state.runs
         if not runs:
-            new = self._board.notices[len(self._said) :]
+            new = self._session_state.notices[len(self._said) :]
             self._said += [(self._seconds, text) for text in new]
         for run in runs[self._begun :]:
             self._begin(run)
@@ -106,10 +110,10 @@ class Live:
             self.current = self._begun
         self._begun += 1
 
-    def steer(self, act: UserActed) -> None:
+    def steer(self, act: UserCommandReceived) -> None:
         """Leaves the act where the loop takes it."""
         if self.steerable:
-            self._board.runs[-1].acts.put_nowait(act)
+            self._session_state.runs[-1].user_commands.put_nowait(act)
 
 
 def _from_journal(run: QuestionRun) -> RunView:

@@ -15,7 +15,7 @@ from itertools import accumulate
 from pathlib import Path
 from typing import Any, Protocol
 
-from orchestrator.core.events import Fact, Order, UserActed
+from orchestrator.core.events import Command, Event, UserCommandReceived
 from orchestrator.errors import ConfigError, JournalError
 from orchestrator.journal.journal import JOURNAL_FILE, REPORT_FILE, JournalTail, read_journal
 from orchestrator.report.report import build_report, read_report
@@ -40,13 +40,13 @@ SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 class Player:
     """Moves `watch` through the entries of a journal; times are seconds of the run."""
 
-    def __init__(self, entries: Sequence[Fact | Order], *, playing: bool = True) -> None:
+    def __init__(self, entries: Sequence[Event | Command], *, playing: bool = True) -> None:
         self.watch = Watch()
         self.playing = playing
         self.speed = 1.0
         self.now = 0.0
         self._entries = entries
-        # an order has no time of its own: it belongs to the fact before it
+        # an order has no time of its own: it belongs to the event before it
         times = (getattr(entry, "at", 0.0) for entry in entries)
         self._times = list(accumulate(times, max))
         self._done = 0
@@ -164,7 +164,7 @@ class Source(Protocol):
     def tick(self, seconds: float) -> None:
         """Takes in what has happened in the last `seconds`."""
 
-    def steer(self, act: UserActed) -> None:
+    def steer(self, act: UserCommandReceived) -> None:
         """Passes an act of the user on; only if `steerable`."""
 
 
@@ -230,7 +230,7 @@ class Recording:
         if self.player is not None:
             self.player.advance(seconds)
 
-    def steer(self, act: UserActed) -> None:
+    def steer(self, act: UserCommandReceived) -> None:
         """A recording cannot be steered."""
 
 
@@ -273,7 +273,7 @@ class Following:
             if entry.report is None:
                 _take_in(entry, tail, watch)
 
-    def steer(self, act: UserActed) -> None:
+    def steer(self, act: UserCommandReceived) -> None:
         """Another process runs it: it cannot be steered from here."""
 
 

@@ -1,4 +1,4 @@
-"""Facts as sentences: what the event log says, and why a trace ended as it did.
+"""Events as sentences: what the event log says, and why a trace ended as it did.
 
 The rule: plain words, one line each; what a model or a server wrote is made inert here.
 """
@@ -6,7 +6,7 @@ The rule: plain words, one line each; what a model or a server wrote is made ine
 from orchestrator.core.events import (
     CheckpointReached,
     ClusterOpened,
-    Fact,
+    Event,
     JudgeFailed,
     RewardFailed,
     RunFinished,
@@ -20,7 +20,7 @@ from orchestrator.core.events import (
     TraceRewarded,
     TraceStopped,
     TraceUnjudged,
-    UserActed,
+    UserCommandReceived,
     VoteCast,
 )
 from orchestrator.report.view import RunView, TraceView
@@ -44,94 +44,94 @@ _TOLD: dict[type, Shown | None] = {
     TraceRewarded: "finished",
     RewardFailed: "failed",
     RunInterrupted: None,
-    UserActed: None,
+    UserCommandReceived: None,
     VoteCast: None,
     RunFinished: None,
 }
 
 
-def is_told(fact: Fact) -> bool:
-    """Whether the log has a sentence for this fact."""
-    return type(fact) in _TOLD
+def is_told(event: Event) -> bool:
+    """Whether the log has a sentence for this event."""
+    return type(event) in _TOLD
 
 
-def tone(fact: Fact) -> Shown | None:
+def tone(event: Event) -> Shown | None:
     """The state whose glyph and colour go with the sentence; None for what concerns the whole run."""
-    if isinstance(fact, TraceStopped) and fact.reason != "pruned":
+    if isinstance(event, TraceStopped) and event.reason != "pruned":
         return "stopped"
-    return _TOLD[type(fact)]
+    return _TOLD[type(event)]
 
 
-def sentence(fact: Fact) -> str:
-    """The fact in one line; empty for facts that are not told."""
-    match fact:
+def sentence(event: Event) -> str:
+    """The event in one line; empty for events that are not told."""
+    match event:
         case RunStarted():
-            return f"{fact.planned} traces planned"
+            return f"{event.planned} traces planned"
         case RunResumed():
             return "the run goes on after it broke off"
         case CheckpointReached():
-            end = "ended" if fact.complete else "at its checkpoint"
-            return f"trace {fact.trace} {end} after {fact.words} reasoning words, {fact.tokens:,} tokens"
+            end = "ended" if event.complete else "at its checkpoint"
+            return f"trace {event.trace} {end} after {event.words} reasoning words, {event.tokens:,} tokens"
         case ClusterOpened(similarity=None):
-            return f"trace {fact.trace} opened cluster {fact.cluster}"
+            return f"trace {event.trace} opened cluster {event.cluster}"
         case ClusterOpened():
-            return f"trace {fact.trace} opened cluster {fact.cluster}: at most {_p(fact.similarity)} like any other"
+            return f"trace {event.trace} opened cluster {event.cluster}: at most {_p(event.similarity)} like any other"
         case TraceJoined(similarity=None):
-            return f"trace {fact.trace} joined cluster {fact.cluster}: there is no other"
+            return f"trace {event.trace} joined cluster {event.cluster}: there is no other"
         case TraceJoined():
-            return f"trace {fact.trace} joined cluster {fact.cluster}, similarity {_p(fact.similarity)}"
+            return f"trace {event.trace} joined cluster {event.cluster}, similarity {_p(event.similarity)}"
         case TraceUnjudged():
-            return f"trace {fact.trace} got no verdict and runs on"
+            return f"trace {event.trace} got no verdict and runs on"
         case TraceResumed():
-            again = f" after a fault, try {fact.attempt + 1}" if fact.attempt else ""
-            return f"trace {fact.trace} goes on{again}"
+            again = f" after a fault, try {event.attempt + 1}" if event.attempt else ""
+            return f"trace {event.trace} goes on{again}"
         case _:
-            return _ending(fact)
+            return _ending(event)
 
 
-def _ending(fact: Fact) -> str:
-    match fact:
+def _ending(event: Event) -> str:
+    match event:
         case TraceFinished(answer=None):
-            return f"trace {fact.trace} finished without an answer, {fact.tokens:,} tokens"
+            return f"trace {event.trace} finished without an answer, {event.tokens:,} tokens"
         case TraceFinished():
-            return f"trace {fact.trace} answers {inert(fact.answer or '', limit=60)}, {fact.tokens:,} tokens"
+            return f"trace {event.trace} answers {inert(event.answer or '', limit=60)}, {event.tokens:,} tokens"
         case TraceStopped():
-            why = "pruned" if fact.reason == "pruned" else f"stopped ({inert(fact.reason)})"
-            return f"trace {fact.trace} {why} at {fact.tokens:,} tokens"
+            why = "pruned" if event.reason == "pruned" else f"stopped ({inert(event.reason)})"
+            return f"trace {event.trace} {why} at {event.tokens:,} tokens"
         case TraceFailed():
-            return f"trace {fact.trace} failed: {inert(fact.message)}"
+            return f"trace {event.trace} failed: {inert(event.message)}"
         case JudgeFailed():
-            return f"no verdict on trace {fact.trace}: {inert(fact.message)}"
+            return f"no verdict on trace {event.trace}: {inert(event.message)}"
         case TraceRewarded():
-            return f"trace {fact.trace} has reward {fact.reward:.3f}"
+            return f"trace {event.trace} has reward {event.reward:.3f}"
         case RewardFailed():
-            return f"no reward for trace {fact.trace}: {inert(fact.message)}"
+            return f"no reward for trace {event.trace}: {inert(event.message)}"
         case RunInterrupted():
             return "you interrupted the run"
-        case UserActed():
-            return _act(fact)
+        case UserCommandReceived():
+            return _act(event)
         case VoteCast(answer=None):
             return "the vote gives no answer"
         case VoteCast():
-            return f"the vote: {inert(fact.answer or '', limit=60)}, margin {fact.margin:.0%}"
+            return f"the vote: {inert(event.answer or '', limit=60)}, margin {event.margin:.0%}"
         case RunFinished():
             return "the run is over"
         case _:
             return ""
 
 
-def _act(fact: UserActed) -> str:
-    match fact.act:
+def _act(event: UserCommandReceived) -> str:
+    match event.act:
         case "tau":
-            return f"you set tau to {_p(fact.tau)}"
+            return f"you set tau to {_p(event.tau)}"
         case "pin":
-            return f"you pinned trace {fact.trace}: it will not be pruned"
+            return f"you pinned trace {event.trace}: it will not be pruned"
         case "unpin":
-            return f"you unpinned trace {fact.trace}"
+            return f"you unpinned trace {event.trace}"
         case "finish":
-            return f"you let trace {fact.trace} finish"
+            return f"you let trace {event.trace} finish"
         case "stop":
-            return f"you stopped trace {fact.trace}"
+            return f"you stopped trace {event.trace}"
         case "vote":
             return "you ended the run with a vote"
         case "hold":

@@ -14,7 +14,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
-from orchestrator.core.events import Fact, PairsJudged
+from orchestrator.core.events import Event, PairsJudged
 from orchestrator.report.view import TICK_SECONDS, RunView
 from tui.state.event_text import is_told
 from tui.state.stats import Figures, figures_of
@@ -96,8 +96,8 @@ class Digest:
         """The verdicts asked for when each trace was the new one, in order."""
         self.histogram = [0] * BINS
         """Verdicts by p(identical)."""
-        self.log: deque[Fact] = deque(maxlen=_LOG_LINES)
-        """The facts worth a sentence, oldest first."""
+        self.log: deque[Event] = deque(maxlen=_LOG_LINES)
+        """The events worth a sentence, oldest first."""
         self._view = view
         self._read = 0
         self._recent: deque[PairsJudged] = deque()
@@ -106,11 +106,11 @@ class Digest:
         """Reads the events that have come since the last call."""
         events = self._view.events
         for index in range(self._read, len(events)):
-            fact = events[index]
-            if is_told(fact):
-                self.log.append(fact)
-            if isinstance(fact, PairsJudged):
-                self._judged(fact)
+            event = events[index]
+            if is_told(event):
+                self.log.append(event)
+            if isinstance(event, PairsJudged):
+                self._judged(event)
         self._read = len(events)
 
     def pairs_per_second(self) -> float | None:
@@ -120,12 +120,12 @@ class Digest:
         now = self._view.elapsed
         while self._recent and self._recent[0].at < now - _PACE_SECONDS:
             self._recent.popleft()
-        pairs = sum(len(fact.members) for fact in self._recent)
+        pairs = sum(len(event.members) for event in self._recent)
         return pairs / max(0.1, min(_PACE_SECONDS, now))
 
-    def _judged(self, fact: PairsJudged) -> None:
-        self._recent.append(fact)
-        verdicts = self.verdicts.setdefault(fact.trace, [])
-        for member, p in zip(fact.members, fact.probabilities, strict=True):
-            verdicts.append(Verdict(fact.at, member, p))
+    def _judged(self, event: PairsJudged) -> None:
+        self._recent.append(event)
+        verdicts = self.verdicts.setdefault(event.trace, [])
+        for member, p in zip(event.members, event.probabilities, strict=True):
+            verdicts.append(Verdict(event.at, member, p))
             self.histogram[min(BINS - 1, max(0, int(p * BINS)))] += 1

@@ -86,7 +86,7 @@ class JudgeClient(Connected):
                 read_seconds=settings.timeout_seconds,
             )
         )
-        self._slots = asyncio.Semaphore(settings.concurrency)
+        self._limiter = asyncio.Semaphore(settings.concurrency)
         self._breaker = Breaker(settings.breaker_failures, settings.breaker_seconds)
         self._server: JudgeServer | None = None
         self._dialect: Dialect | None = None
@@ -150,7 +150,7 @@ class JudgeClient(Connected):
         return await retrying(self._once, dialect, prompts)
 
     async def _once(self, dialect: Dialect, prompts: Sequence[PairPrompt]) -> Verdicts:
-        async with self._slots:
+        async with self._limiter:
             try:
                 async with asyncio.timeout(self._settings.timeout_seconds):
                     return await dialect.ask(prompts)

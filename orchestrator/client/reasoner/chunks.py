@@ -15,8 +15,8 @@ from orchestrator.client.reasoner.sse import (
     DONE,
     ChatMarkers,
     Choice,
-    Event,
     Logprobs,
+    StreamEvent,
     Usage,
     decode_event,
 )
@@ -110,7 +110,7 @@ class ChunkFold:
         self._generated_taken = self._generated
         return chunk
 
-    def _add(self, event: Event) -> None:
+    def _add(self, event: StreamEvent) -> None:
         for choice in event.choices:
             self._add_choice(choice)
             if event.usage is not None and event.usage.completion_tokens is not None:

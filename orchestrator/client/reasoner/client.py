@@ -21,7 +21,7 @@ from orchestrator.client.endpoint import (
 from orchestrator.client.http import HttpClient, parse_address
 from orchestrator.client.reasoner.chunks import Chunk, ChunkFold
 from orchestrator.client.reasoner.sse import SseSplitter
-from orchestrator.client.reasoner.stream_handle import Line
+from orchestrator.client.reasoner.stream_handle import StreamHandle
 from orchestrator.client.server_counters import ServerCounters, read_counters
 from orchestrator.client.tokenize import ServerTokenizer, Tokenized
 from orchestrator.errors import ConfigError, EndpointError, EndpointRejected, StreamBroken
@@ -139,7 +139,7 @@ class ReasonerClient(Connected):
         generated_ids: Sequence[int] = (),
         *,
         generated_tokens: int,
-        line: Line | None = None,
+        line: StreamHandle | None = None,
         top_logprobs: int | None = None,
     ) -> AsyncGenerator[Chunk, None]:
         """A trace's text as it is generated, one chunk per network read, the last with a finish reason.
@@ -160,7 +160,7 @@ class ReasonerClient(Connected):
             yield Chunk("", (), 0, prompt_tokens, 0, "length")
             return
         fold = ChunkFold(prompt_tokens, top_logprobs=top_logprobs)
-        line = line or Line()
+        line = line or StreamHandle()
         body = self._body(mode, prompt, generated_ids, limit) | _logprobs(mode, top_logprobs)
         async with self._http.response("POST", self._stream_url(mode), body) as response:
             line.attach(response)
@@ -244,7 +244,7 @@ class ReasonerClient(Connected):
         fold, splitter = ChunkFold(top_logprobs=top_logprobs), SseSplitter()
         body = self._body(mode, prompt, (), 1) | _logprobs(mode, top_logprobs)
         async with self._http.response("POST", self._stream_url(mode), body) as response:
-            while data := await _read_on(response.content, fold, Line()):
+            while data := await _read_on(response.content, fold, StreamHandle()):
                 fold.feed(splitter.feed(data))
         fold.last()
         return fold
@@ -310,7 +310,7 @@ def _messages(question: str) -> tuple[dict[str, str], ...]:
     return ({"role": "user", "content": question},)
 
 
-async def _read_on(content: aiohttp.StreamReader, fold: ChunkFold, line: Line) -> bytes:
+async def _read_on(content: aiohttp.StreamReader, fold: ChunkFold, line: StreamHandle) -> bytes:
     """The next bytes, b"" at the end.
 
     Once the finish reason is there, also b"" when the rest is late; then, and once we have hung up, also when

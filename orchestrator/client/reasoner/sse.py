@@ -15,9 +15,9 @@ __all__ = [
     "ChatMarkers",
     "Choice",
     "Delta",
-    "Event",
     "Logprobs",
     "SseSplitter",
+    "StreamEvent",
     "Usage",
     "decode_event",
 ]
@@ -127,7 +127,7 @@ class Choice(msgspec.Struct, gc=False):
     finish_reason: str | None = None
 
 
-class Event(msgspec.Struct):
+class StreamEvent(msgspec.Struct):
     """One chunk of a completions or chat stream; unknown fields are ignored."""
 
     choices: list[Choice] = []
@@ -135,10 +135,10 @@ class Event(msgspec.Struct):
     error: Any = None
 
 
-_decoder = msgspec.json.Decoder(Event)
+_decoder = msgspec.json.Decoder(StreamEvent)
 
 
-def decode_event(payload: bytes) -> Event:
+def decode_event(payload: bytes) -> StreamEvent:
     """The event in `payload`.
 
     Raises StreamBroken: boundary "decode" for what is no such event, "server" for an error object.

@@ -9,12 +9,12 @@ import asyncio
 
 import aiohttp
 
-__all__ = ["PATIENCE_SECONDS", "Line"]
+__all__ = ["PATIENCE_SECONDS", "StreamHandle"]
 
 PATIENCE_SECONDS = 0.5
 
 
-class Line:
+class StreamHandle:
     """The connection of one stream, as far as ending it goes."""
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class Line:
         """From now on there is something to hang up."""
         self._response = response
 
-    def hang_up(self) -> bool:
+    def half_close(self) -> bool:
         """Tells the server to stop; False when no stream is open yet, so that nothing can be lost."""
         if self._response is None:
             return False

@@ -1,4 +1,4 @@
-"""Policies: pure state machines over facts that decide which traces start, pause, resume and stop."""
+"""Policies: pure state machines over events that decide which traces start, pause, resume and stop."""
 
 from orchestrator.core.confidence import Confidences
 from orchestrator.core.policies.adaptive_consistency import AdaptiveConsistency

@@ -10,7 +10,7 @@ from functools import lru_cache
 import numpy as np
 from scipy.special import gammainc, gammaincinv
 
-from orchestrator.core.events import Fact
+from orchestrator.core.events import Event
 from orchestrator.core.policies.base import Step, Tally
 from orchestrator.core.voting import leader_posterior
 from orchestrator.settings import PolicySettings
@@ -35,9 +35,9 @@ class AdaptiveConsistency:
         """Starts the first trace."""
         return Step([], self._tally.launch(1))
 
-    def on(self, fact: Fact) -> Step:
+    def on(self, event: Event) -> Step:
         """Starts one more trace after every end, unless the vote is settled."""
-        if not self._tally.ended(fact) or self._settled():
+        if not self._tally.ended(event) or self._settled():
             return Step([], [])
         return Step([], self._tally.launch(1))
 

@@ -34,7 +34,7 @@ from functools import lru_cache
 from itertools import count
 from typing import Literal, NamedTuple
 
-from orchestrator.core.events import Fact
+from orchestrator.core.events import Event
 from orchestrator.core.policies.base import Step, Tally
 from orchestrator.settings import PolicySettings
 
@@ -153,9 +153,9 @@ class Auto:
         )
         return Step([], self._tally.launch(agreeing + _SPARE))
 
-    def on(self, fact: Fact) -> Step:
+    def on(self, event: Event) -> Step:
         """Settles the vote, or sees to it that enough traces run."""
-        if not self._tally.ended(fact) or self._settled:
+        if not self._tally.ended(event) or self._settled:
             return Step([], [])
         ballots = self._tally.ballots
         missing = self._min_ballots - sum(ballots) if ballots else 0

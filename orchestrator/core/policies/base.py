@@ -9,8 +9,8 @@ from collections import Counter
 from typing import NamedTuple, Protocol
 
 from orchestrator.core.events import (
-    Fact,
-    Order,
+    Command,
+    Event,
     StartTrace,
     StopTrace,
     TraceFailed,
@@ -26,14 +26,14 @@ __all__ = [
 
 
 class Step(NamedTuple):
-    """A policy's answer to one fact: facts that it decided, and orders, each in order."""
+    """A policy's answer to one event: events that it decided, and commands, each in order."""
 
-    facts: list[Fact]
-    orders: list[Order]
+    events: list[Event]
+    commands: list[Command]
 
 
 class Policy(Protocol):
-    """A state machine; the engine calls `start` once and then `on` for every fact.
+    """A state machine; the engine calls `start` once and then `on` for every event.
 
     `TokensArrived` comes only to a policy that watches tokens, once their confidences are measured.
     """
@@ -51,10 +51,10 @@ class Policy(Protocol):
         """Whether the run is over once no trace is open; False while verdicts are still awaited."""
 
     def start(self) -> Step:
-        """The first orders of a run."""
+        """The first commands of a run."""
 
-    def on(self, fact: Fact) -> Step:
-        """What follows from a fact."""
+    def on(self, event: Event) -> Step:
+        """What follows from an event."""
 
     def ballots(self, finished: tuple[int, ...]) -> list[int]:
         """The traces whose answers are counted, a part of `finished` (in order of finishing)."""
@@ -91,17 +91,17 @@ class Tally:
         """Traces that ended without a ballot."""
         return self.answers.count(None)
 
-    def launch(self, traces: int) -> list[Order]:
-        """The orders that start so many more traces, or as many as are left."""
+    def launch(self, traces: int) -> list[Command]:
+        """The commands that start so many more traces, or as many as are left."""
         first = self.launched
         self.launched += max(0, min(traces, self.left))
         started = range(first, self.launched)
         self._open.update(started)
         return [StartTrace(trace=trace) for trace in started]
 
-    def ended(self, fact: Fact) -> bool:
-        """Takes a fact in; whether it ended a trace. A trace that was stopped by order is no blank."""
-        match fact:
+    def ended(self, event: Event) -> bool:
+        """Takes an event in; whether it ended a trace. A trace that was stopped by order is no blank."""
+        match event:
             case TraceFinished(trace=trace, answer=answer):
                 self.answers.append(answer)
             case TraceFailed(trace=trace):
@@ -113,6 +113,6 @@ class Tally:
         self._open.discard(trace)
         return True
 
-    def stop_all(self, reason: str) -> list[Order]:
-        """The orders that end every running trace."""
+    def stop_all(self, reason: str) -> list[Command]:
+        """The commands that end every running trace."""
         return [StopTrace(trace=trace, reason=reason) for trace in sorted(self._open)]

@@ -21,7 +21,7 @@ pruned there. The prefixes cost what they cost `deepprune`; whatever it does bet
 
 import numpy as np
 
-from orchestrator.core.events import CheckpointReached, Fact, StartTrace, StopTrace
+from orchestrator.core.events import CheckpointReached, Event, StartTrace, StopTrace
 from orchestrator.core.policies.base import Step, Tally
 from orchestrator.core.voting import leader_posterior
 from orchestrator.settings import PolicySettings
@@ -49,7 +49,7 @@ class Consensus:
         """Starts all planned traces."""
         return Step([], [StartTrace(trace=trace) for trace in range(self._planned)])
 
-    def on(self, fact: Fact) -> Step:
+    def on(self, event: Event) -> Step:
         """Nothing: the engine ends the run when no trace is open."""
         return Step([], [])
 
@@ -74,9 +74,9 @@ class ShortFirst:
         """Starts all traces."""
         return Step([], self._tally.launch(self._tally.planned))
 
-    def on(self, fact: Fact) -> Step:
+    def on(self, event: Event) -> Step:
         """Stops what still runs once there are ballots enough."""
-        if not self._tally.ended(fact) or self._settled:
+        if not self._tally.ended(event) or self._settled:
             return Step([], [])
         self._settled = sum(self._tally.ballots) >= self._enough
         return Step([], self._tally.stop_all("settled") if self._settled else [])
@@ -101,9 +101,9 @@ class EarlyStopping:
         """Starts the first window."""
         return Step([], self._tally.launch(self._window))
 
-    def on(self, fact: Fact) -> Step:
+    def on(self, event: Event) -> Step:
         """Starts the next window when this one has ended without agreement."""
-        if not self._tally.ended(fact) or self._tally.running or self._unanimous():
+        if not self._tally.ended(event) or self._tally.running or self._unanimous():
             return Step([], [])
         return Step([], self._tally.launch(self._window))
 
@@ -132,9 +132,9 @@ class Race:
         """Starts the first window."""
         return Step([], self._tally.launch(self._settings.window))
 
-    def on(self, fact: Fact) -> Step:
+    def on(self, event: Event) -> Step:
         """Stops all when the vote is settled; starts the next window when this one has run out."""
-        if not self._tally.ended(fact) or self._settled:
+        if not self._tally.ended(event) or self._settled:
             return Step([], [])
         if self._ahead():
             self._settled = True
@@ -168,9 +168,9 @@ class RandomK:
         """Starts all planned traces."""
         return Step([], [StartTrace(trace=trace) for trace in range(self._planned)])
 
-    def on(self, fact: Fact) -> Step:
+    def on(self, event: Event) -> Step:
         """Prunes a trace that reaches its checkpoint and was not drawn."""
-        match fact:
+        match event:
             case CheckpointReached(trace=trace, complete=False) if trace not in self._survivors:
                 return Step([], [StopTrace(trace=trace, reason="pruned")])
             case _:

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from orchestrator.core.confidence import Confidences
-from orchestrator.core.events import Fact, StopTrace, TokensArrived, TraceFinished
+from orchestrator.core.events import Event, StopTrace, TokensArrived, TraceFinished
 from orchestrator.core.policies.base import Step, Tally
 from orchestrator.settings import PolicySettings
 
@@ -58,13 +58,13 @@ class DeepConf:
         """Starts the warm-up."""
         return Step([], self._tally.launch(self._warm_up))
 
-    def on(self, fact: Fact) -> Step:
+    def on(self, event: Event) -> Step:
         """Stops an unsure trace; when one has ended, settles the vote or starts the next."""
-        if isinstance(fact, TokensArrived):
-            return Step([], [self._stop(fact.trace)] if self._is_unsure(fact.trace) else [])
-        if isinstance(fact, TraceFinished):
-            self._answers[fact.trace] = fact.answer
-        if not self._tally.ended(fact) or self._settled:
+        if isinstance(event, TokensArrived):
+            return Step([], [self._stop(event.trace)] if self._is_unsure(event.trace) else [])
+        if isinstance(event, TraceFinished):
+            self._answers[event.trace] = event.answer
+        if not self._tally.ended(event) or self._settled:
             return Step([], [])
         if self._bar is None:
             if self._tally.running:
@@ -130,10 +130,10 @@ class DeepConfOffline:
         """Starts all traces."""
         return Step([], self._tally.launch(self._tally.planned))
 
-    def on(self, fact: Fact) -> Step:
+    def on(self, event: Event) -> Step:
         """Nothing to order: the engine ends the run when no trace is open."""
-        if isinstance(fact, TraceFinished) and fact.answer is not None:
-            self._answered.add(fact.trace)
+        if isinstance(event, TraceFinished) and event.answer is not None:
+            self._answered.add(event.trace)
         return Step([], [])
 
     def ballots(self, finished: tuple[int, ...]) -> list[int]:

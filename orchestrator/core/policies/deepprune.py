@@ -22,7 +22,7 @@ from orchestrator.core.events import (
     AskJudge,
     CheckpointReached,
     ClusterOpened,
-    Fact,
+    Event,
     JudgeFailed,
     PairsJudged,
     PauseTrace,
@@ -34,7 +34,7 @@ from orchestrator.core.events import (
     TraceJoined,
     TraceStopped,
     TraceUnjudged,
-    UserActed,
+    UserCommandReceived,
 )
 from orchestrator.core.policies.base import Step
 from orchestrator.settings import PolicySettings
@@ -68,7 +68,7 @@ class DeepPrune:
         self._unsettled = set(range(settings.traces))
         self._finished: set[int] = set()
         self._ended: set[int] = set()
-        self._condemned: set[int] = set()  # ordered to stop; the fact may still be on its way
+        self._condemned: set[int] = set()  # ordered to stop; the event may still be on its way
         self._unjudged: set[int] = set()
         self._survivors: list[int] | None = None
 
@@ -81,12 +81,12 @@ class DeepPrune:
         """Starts all planned traces."""
         return Step([], [StartTrace(trace=trace) for trace in range(self._settings.traces)])
 
-    def on(self, fact: Fact) -> Step:
-        """Takes the fact in, assigns what can be assigned, asks what must be asked, and concludes."""
+    def on(self, event: Event) -> Step:
+        """Takes the event in, assigns what can be assigned, asks what must be asked, and concludes."""
         step = Step([], [])
-        self._take_in(fact, step)
-        self._assign(fact.at, step)
-        step.orders.extend(
+        self._take_in(event, step)
+        self._assign(event.at, step)
+        step.commands.extend(
             AskJudge(trace=trace, members=members)
             for trace, members in self._clustering.comparisons()
         )
@@ -103,38 +103,38 @@ class DeepPrune:
             return list(finished)
         return [t for t in finished if t in self._survivors or t in self._unjudged]
 
-    def _take_in(self, fact: Fact, step: Step) -> None:
-        match fact:
+    def _take_in(self, event: Event, step: Step) -> None:
+        match event:
             case CheckpointReached():
-                self._clustering.arrive(fact.trace)
-                if self._pause and not fact.complete:
-                    step.orders.append(PauseTrace(trace=fact.trace))
+                self._clustering.arrive(event.trace)
+                if self._pause and not event.complete:
+                    step.commands.append(PauseTrace(trace=event.trace))
             case PairsJudged():
-                self._clustering.judged(fact.trace, fact.members, fact.probabilities)
+                self._clustering.judged(event.trace, event.members, event.probabilities)
             case JudgeFailed():
-                self._let_run(fact, step)
-            case UserActed(tau=float(tau)):
+                self._let_run(event, step)
+            case UserCommandReceived(tau=float(tau)):
                 self._clustering.tau = tau
             case TraceFinished():
-                self._ended.add(fact.trace)
-                self._finished.add(fact.trace)
+                self._ended.add(event.trace)
+                self._finished.add(event.trace)
             case TraceStopped() | TraceFailed():
-                self._ended.add(fact.trace)
-                self._clustering.give_up(fact.trace)
-                self._unsettled.discard(fact.trace)
+                self._ended.add(event.trace)
+                self._clustering.give_up(event.trace)
+                self._unsettled.discard(event.trace)
             case _:
                 pass
 
-    def _let_run(self, fact: JudgeFailed, step: Step) -> None:
+    def _let_run(self, event: JudgeFailed, step: Step) -> None:
         """A trace that was not assigned meanwhile goes on without a verdict."""
-        if fact.trace not in self._unsettled:
+        if event.trace not in self._unsettled:
             return
-        self._clustering.give_up(fact.trace)
-        self._unsettled.discard(fact.trace)
-        self._unjudged.add(fact.trace)
-        step.facts.append(TraceUnjudged(at=fact.at, trace=fact.trace))
-        if fact.trace not in self._ended:
-            step.orders.append(ResumeTrace(trace=fact.trace))
+        self._clustering.give_up(event.trace)
+        self._unsettled.discard(event.trace)
+        self._unjudged.add(event.trace)
+        step.events.append(TraceUnjudged(at=event.at, trace=event.trace))
+        if event.trace not in self._ended:
+            step.commands.append(ResumeTrace(trace=event.trace))
 
     def _assign(self, at: float, step: Step) -> None:
         for decision in self._clustering.decide():
@@ -144,10 +144,10 @@ class DeepPrune:
                     opened = ClusterOpened(
                         at=at, trace=trace, cluster=cluster, similarity=similarity
                     )
-                    step.facts.append(opened)
+                    step.events.append(opened)
                 case Join(trace, cluster, similarity):
                     joined = TraceJoined(at=at, trace=trace, cluster=cluster, similarity=similarity)
-                    step.facts.append(joined)
+                    step.events.append(joined)
             self._hold_back(decision, step)
 
     def _hold_back(self, decision: Join | Open | Reject, step: Step) -> None:
@@ -157,13 +157,13 @@ class DeepPrune:
         if isinstance(decision, Reject):
             self._prune(decision.trace, step)
         elif self._resumable and not self._pause:
-            step.orders.append(PauseTrace(trace=decision.trace))
+            step.commands.append(PauseTrace(trace=decision.trace))
         elif not self._resumable and self._has_survivors_enough(decision.cluster, decision.trace):
             self._prune(decision.trace, step)
 
     def _prune(self, trace: int, step: Step) -> None:
         self._condemned.add(trace)
-        step.orders.append(StopTrace(trace=trace, reason="pruned"))
+        step.commands.append(StopTrace(trace=trace, reason="pruned"))
 
     def _has_survivors_enough(self, cluster: int, newcomer: int) -> bool:
         others = [t for t in self._clustering.clusters[cluster] if t != newcomer]
@@ -175,7 +175,7 @@ class DeepPrune:
         decided = self._ended | self._unjudged | self._condemned
         for trace in sorted(set(range(self._settings.traces)) - decided):
             if trace in self._survivors:
-                step.orders.append(ResumeTrace(trace=trace))
+                step.commands.append(ResumeTrace(trace=trace))
             else:
                 self._prune(trace, step)
 

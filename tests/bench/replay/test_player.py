@@ -89,9 +89,9 @@ def test_confidences_are_told_once_and_whole_whatever_else_happens():
     question = recorded((10, "1", tuple(map(float, range(10)))), (30, "2", (5.0,) * 30))
     told = {0: (), 1: ()}
 
-    def listen(fact):
-        if isinstance(fact, TokensArrived):
-            told[fact.trace] += fact.confidences
+    def listen(event):
+        if isinstance(event, TokensArrived):
+            told[event.trace] += event.confidences
 
     lumps = [Lump("so " * 25, 7)] * 2
     played(
@@ -111,34 +111,34 @@ def test_confidences_are_told_once_and_whole_whatever_else_happens():
 
 def test_deepprune_pauses_judges_and_resumes():
     question = recorded((10, "1"), (30, "2"), (20, "1"), (40, "1"))
-    facts = []
+    events = []
     end = played(
         question,
         checkpoints=[Lump("so " * 25, 5)] * 4,
-        sink=facts.append,
+        sink=events.append,
         name="deepprune",
         survivors=1,
     )
     assert end.answer == "1"
     assert end.tokens == 10 + 5 + 5 + 5
     assert end.sequential_tokens == 10
-    pairs = sum(len(fact.members) for fact in facts if isinstance(fact, PairsJudged))
-    calls = sum(isinstance(fact, PairsJudged) for fact in facts)
+    pairs = sum(len(event.members) for event in events if isinstance(event, PairsJudged))
+    calls = sum(isinstance(event, PairsJudged) for event in events)
     assert end.judge_tokens == 5 * pairs + 5 * calls  # the new trace is read once a call
-    assert sum(isinstance(fact, TraceResumed) for fact in facts) == 1
+    assert sum(isinstance(event, TraceResumed) for event in events) == 1
 
 
 def test_without_a_recorded_verdict_nothing_is_pruned():
     question = recorded((10, "1"), (30, "2"), (20, "1"))
-    facts = []
+    events = []
     end = played(
         question,
         checkpoints=[Lump("so " * 25, 5)] * 3,
         judge=RecordedJudge({}, [0, 1, 2]),
-        sink=facts.append,
+        sink=events.append,
         name="deepprune",
     )
-    assert any(isinstance(fact, JudgeFailed) for fact in facts)
+    assert any(isinstance(event, JudgeFailed) for event in events)
     assert end.tokens == 60
 
 
@@ -250,10 +250,10 @@ def test_the_player_counts_what_the_view_of_a_live_run_counts(
     lumps = [Lump("so " * 25, at) if at < trace.tokens else None for trace in question.traces]
     view, ends = RunView(), []
 
-    def watch(fact):
-        view.apply(fact)
-        if isinstance(fact, TraceFinished | TraceStopped | TraceFailed):
-            ends.append(fact.trace)
+    def watch(event):
+        view.apply(event)
+        if isinstance(event, TraceFinished | TraceStopped | TraceFailed):
+            ends.append(event.trace)
 
     end = played(question, server=server, checkpoints=lumps, sink=watch, name=name, survivors=2)
     assert end.tokens == view.generated_tokens
@@ -273,6 +273,6 @@ def test_a_policy_that_waits_for_nothing_is_found_out():
 
 
 def test_a_started_trace_says_so():
-    facts = []
-    played(recorded((5, "1")), sink=facts.append, name="pass1")
-    assert [type(fact) for fact in facts[1:3]] == [TraceStarted, TraceFinished]
+    events = []
+    played(recorded((5, "1")), sink=events.append, name="pass1")
+    assert [type(event) for event in events[1:3]] == [TraceStarted, TraceFinished]

@@ -63,14 +63,14 @@ def test_a_run_keeps_its_rewards_for_replay(tmp_path, story, capsys):
     for trace in range(3):
         told.tokens(trace, 30).finish(trace, 30, "42" if trace == 1 else "7")
     for trace, reward in ((0, 0.25), (1, 0.75)):
-        told.facts.append(
+        told.events.append(
             TraceRewarded(at=9.0, trace=trace, reward=reward, prompt_tokens=40, seconds=0.5)
         )
-    told.facts.append(RewardFailed(at=9.0, trace=2, message="down"))
+    told.events.append(RewardFailed(at=9.0, trace=2, message="down"))
     told.end("42")
     with JournalWriter.create(tmp_path / "run") as journal:
-        for fact in told.facts:
-            journal.write(fact)
+        for event in told.events:
+            journal.write(event)
     (question,) = read_recorded(tmp_path / "run")
     assert [trace.reward for trace in question.traces] == [0.25, 0.75, None]
     flags = ["--policy", "cons@3:vote=best-of-n", "--resamples", "2", "--json"]

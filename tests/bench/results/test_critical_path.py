@@ -6,8 +6,8 @@ from tests.support.story import Story
 
 def tokens_in_sequence(story):
     path = CriticalPath()
-    for fact in story.facts:
-        path.note(fact)
+    for event in story.events:
+        path.note(event)
     return path.tokens()
 
 

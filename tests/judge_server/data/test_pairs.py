@@ -20,8 +20,8 @@ from judge_server.data.pairs import (
     pairs_of_question,
     split_of,
 )
-from judge_server.data.traces import TraceRow, traces_of_facts
-from orchestrator.core.events import Fact, Order, RunStarted, TokensArrived, TraceFinished
+from judge_server.data.traces import TraceRow, traces_of_events
+from orchestrator.core.events import Command, Event, RunStarted, TokensArrived, TraceFinished
 from orchestrator.core.segment import Segmenter
 
 LONG = "So one. " * 30 + r"The end is \boxed{7}."
@@ -205,13 +205,13 @@ def test_a_recorded_run_gives_the_same_pairs_however_its_streams_were_cut(
     traces: list[list[str]], size: int
 ):
     texts = ["".join(words) for words in traces]
-    recorded = list(traces_of_facts(facts_of(traces)))
+    recorded = list(traces_of_events(facts_of(traces)))
     rechunked = [
         [text[start : start + size] for start in range(0, len(text), size)] for text in texts
     ]
     rules = PairRules(words=3)
     expected = of_question(recorded, rules)
-    assert of_question(list(traces_of_facts(facts_of(rechunked))), rules) == expected
+    assert of_question(list(traces_of_events(facts_of(rechunked))), rules) == expected
     online = set()
     for parts in rechunked:
         segmenter = Segmenter(words=3)
@@ -221,9 +221,9 @@ def test_a_recorded_run_gives_the_same_pairs_however_its_streams_were_cut(
     assert {segment for pair in expected[0] for segment in (pair.new, pair.member)} <= online
 
 
-def facts_of(traces: list[list[str]]) -> list[Fact | Order]:
+def facts_of(traces: list[list[str]]) -> list[Event | Command]:
     """A run whose traces arrive in these chunks, each ending in an answer of its own."""
-    facts: list[Fact | Order] = [
+    events: list[Event | Command] = [
         RunStarted(
             at=0.0,
             question_id="q1",
@@ -235,9 +235,9 @@ def facts_of(traces: list[list[str]]) -> list[Fact | Order]:
         )
     ]
     for number, parts in enumerate(traces):
-        facts += [TokensArrived(at=1.0, trace=number, text=part, tokens=1) for part in parts]
+        events += [TokensArrived(at=1.0, trace=number, text=part, tokens=1) for part in parts]
         answer = f"A{number % 2}"
-        facts.append(
+        events.append(
             TraceFinished(
                 at=2.0,
                 trace=number,
@@ -247,7 +247,7 @@ def facts_of(traces: list[list[str]]) -> list[Fact | Order]:
                 tokens=1,
             )
         )
-    return facts
+    return events
 
 
 def test_the_same_seed_gives_the_same_pairs():

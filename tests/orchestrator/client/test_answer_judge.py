@@ -8,7 +8,7 @@ from aiohttp import web
 from orchestrator.answers.equality import AnswerBook
 from orchestrator.client.answer_judge import AnswersOf, SameAnswerClient
 from orchestrator.errors import ConfigError, EndpointRejected
-from orchestrator.runtime.endpoints import Keys, open_fleet
+from orchestrator.runtime.endpoints import Keys, open_endpoints
 from orchestrator.settings import AnswerSettings, Settings
 from tests.support.fake_server import FakeServer, answer_json
 
@@ -120,5 +120,5 @@ async def test_without_a_chat_model_the_run_is_refused() -> None:
             "answers": {"equality": "llm"},
         }
         with pytest.raises(ConfigError, match=r"answers\.llm_url"):
-            async with open_fleet(Settings.model_validate(tree), Keys()):
+            async with open_endpoints(Settings.model_validate(tree), Keys()):
                 pass

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 from tenacity import Future, RetryCallState
 
-from orchestrator.client.retry import Breaker, patience, reported, retries
+from orchestrator.client.retry import Breaker, backoff, reported, retries
 from orchestrator.errors import (
     EndpointBusy,
     EndpointError,
@@ -26,18 +26,18 @@ def seconds(wait: Callable[[RetryCallState], float], error: Exception, attempt: 
 
 
 def test_a_server_that_says_how_long_is_given_that_time() -> None:
-    wait = patience(first=0.1, most=1.0)
+    wait = backoff(first=0.1, most=1.0)
     assert seconds(wait, EndpointBusy("full", retry_after=70.0)) == 70.0
 
 
 def test_but_no_longer_than_the_caller_allows() -> None:
-    wait = patience(first=0.1, most=1.0, most_when_asked=9.0)
+    wait = backoff(first=0.1, most=1.0, most_when_asked=9.0)
     assert seconds(wait, EndpointBusy("full", retry_after=70.0)) == 9.0
 
 
 @pytest.mark.parametrize("error", [EndpointBusy("full"), StreamBroken("cut")])
 def test_else_the_wait_is_drawn_below_a_growing_bound(error: EndpointError) -> None:
-    wait = patience(first=1.0, most=8.0)
+    wait = backoff(first=1.0, most=8.0)
     drawn = [seconds(wait, error, attempt=10) for _ in range(200)]
     assert 4.0 < max(drawn) <= 8.0
     assert max(seconds(wait, error, attempt=1) for _ in range(200)) <= 1.0

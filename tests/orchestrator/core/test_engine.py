@@ -30,12 +30,12 @@ def finished(trace, answer, at=1.0):
 def test_consensus_starts_every_trace_and_votes_when_all_have_ended():
     started = run_started(settings())
     engine = Engine(started)
-    assert engine.feed(started).orders == [StartTrace(trace=t) for t in range(3)]
+    assert engine.feed(started).commands == [StartTrace(trace=t) for t in range(3)]
     assert engine.feed(finished(0, "4")) == ([], [])
     assert engine.feed(finished(2, "5")) == ([], [])
-    facts, orders = engine.feed(finished(1, "4", at=9.0))
-    assert orders == [FinishRun()]
-    (vote,) = facts
+    events, commands = engine.feed(finished(1, "4", at=9.0))
+    assert commands == [FinishRun()]
+    (vote,) = events
     assert isinstance(vote, VoteCast)
     assert (vote.at, vote.answer) == (9.0, "4")
     assert [(b.answer, b.ballots) for b in vote.votes] == [("4", 2), ("5", 1)]
@@ -43,7 +43,7 @@ def test_consensus_starts_every_trace_and_votes_when_all_have_ended():
 
 def test_pass1_is_one_trace_whatever_the_number_of_traces():
     started = run_started(settings("pass1"))
-    assert Engine(started).feed(started).orders == [StartTrace(trace=0)]
+    assert Engine(started).feed(started).commands == [StartTrace(trace=0)]
 
 
 def test_consensus_looks_for_no_checkpoints():
@@ -64,8 +64,8 @@ def test_an_interrupt_stops_every_open_trace_and_votes_over_what_has_finished():
     engine = Engine(started)
     engine.feed(started)
     engine.feed(finished(1, "4"))
-    orders = engine.feed(RunInterrupted(at=2.0)).orders
-    assert orders == [StopTrace(trace=t, reason="interrupted") for t in (0, 2)]
+    commands = engine.feed(RunInterrupted(at=2.0)).commands
+    assert commands == [StopTrace(trace=t, reason="interrupted") for t in (0, 2)]
 
 
 def test_an_interrupt_after_the_last_trace_still_ends_in_a_vote():

@@ -5,7 +5,7 @@ from pydantic import ValidationError
 
 from orchestrator.core.engine import Engine
 from orchestrator.core.events import (
-    Fact,
+    Event,
     FinishRun,
     RewardFailed,
     RewardTrace,
@@ -14,7 +14,7 @@ from orchestrator.core.events import (
     TraceFinished,
     TraceRewarded,
     TraceStopped,
-    UserActed,
+    UserCommandReceived,
     VoteCast,
 )
 from orchestrator.core.voting import Ballot, best_of_n
@@ -58,25 +58,27 @@ class Jury:
             self.end(trace, answer).reward(trace, reward)
         return self
 
-    def do(self, fact: Fact):
-        return self._feed(fact)
+    def do(self, event: Event):
+        return self._feed(event)
 
     @property
     def tally(self):
         return [(each.answer, each.ballots, each.weight) for each in self.vote.votes]
 
-    def _feed(self, fact):
-        outcome = self._engine.feed(fact)
-        for decided in outcome.facts:
+    def _feed(self, event):
+        outcome = self._engine.feed(event)
+        for decided in outcome.events:
             if isinstance(decided, VoteCast):
                 self.vote = decided
-        for order in outcome.orders:
-            self.over = self.over or isinstance(order, FinishRun)
-            if isinstance(order, RewardTrace):
-                self.asked.append(order.trace)
-        for order in outcome.orders:
-            if isinstance(order, StopTrace):
-                self._feed(TraceStopped(at=1.0, trace=order.trace, reason=order.reason, tokens=3))
+        for command in outcome.commands:
+            self.over = self.over or isinstance(command, FinishRun)
+            if isinstance(command, RewardTrace):
+                self.asked.append(command.trace)
+        for command in outcome.commands:
+            if isinstance(command, StopTrace):
+                self._feed(
+                    TraceStopped(at=1.0, trace=command.trace, reason=command.reason, tokens=3)
+                )
         return self
 
 
@@ -152,7 +154,7 @@ def test_an_interrupt_ends_a_run_that_only_waits_for_rewards():
 
 
 def test_a_user_who_wants_the_vote_gets_it_with_the_rewards_that_are_under_way():
-    jury = Jury().end(0, "A").end(1, "B").do(UserActed(at=3.0, act="vote"))
+    jury = Jury().end(0, "A").end(1, "B").do(UserCommandReceived(at=3.0, act="vote"))
     assert not jury.over
     jury.reward(0, 0.5).reward(1, 0.75)
     assert jury.vote.answer == "B"

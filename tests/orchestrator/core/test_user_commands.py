@@ -1,4 +1,4 @@
-"""What the user does to a run: orders through the core, before and after the policy's own."""
+"""What the user does to a run: commands through the core, before and after the policy's own."""
 
 import pytest
 from hypothesis import given
@@ -14,7 +14,7 @@ from orchestrator.core.events import (
     TraceJoined,
     TraceStarted,
     TraceStopped,
-    UserActed,
+    UserCommandReceived,
     VoteCast,
 )
 from orchestrator.journal.replay import decisions
@@ -26,14 +26,14 @@ ACTS = ("tau", "pin", "unpin", "finish", "stop", "vote", "hold", "release")
 
 
 def act(kind, trace=None, tau=None):
-    return UserActed(at=0.0, act=kind, trace=trace, tau=tau)
+    return UserCommandReceived(at=0.0, act=kind, trace=trace, tau=tau)
 
 
 def same_parity(trace, member):
     return 0.9 if trace % 2 == member % 2 else 0.1
 
 
-def play(*acts, count=6, policy="deepprune", choose=lambda n: 0, **more):
+def play(*user_commands, count=6, policy="deepprune", choose=lambda n: 0, **more):
     settings = Settings.model_validate(
         {
             "policy": {"name": policy, "traces": count, "survivors": 2},
@@ -41,12 +41,12 @@ def play(*acts, count=6, policy="deepprune", choose=lambda n: 0, **more):
         }
     )
     scripts = [Script(LONG, str(trace % 2)) for trace in range(count)]
-    world = World(settings, scripts, same_parity, choose, acts=acts, **more)
+    world = World(settings, scripts, same_parity, choose, user_commands=user_commands, **more)
     return world.play()
 
 
 def traces(world, kind):
-    return {fact.trace for fact in world.of(kind)}
+    return {event.trace for event in world.of(kind)}
 
 
 def test_without_acts_the_survivors_alone_finish():
@@ -67,7 +67,7 @@ def test_an_unpinned_trace_is_pruned_after_all():
         if 5 in traces(play((0, act("pin", 5)), (step, act("vote"))), ResumeTrace)
     )
     world = play((0, act("pin", 5)), (resumed, act("unpin", 5)))
-    (stop,) = [fact for fact in world.of(TraceStopped) if fact.trace == 5]
+    (stop,) = [event for event in world.of(TraceStopped) if event.trace == 5]
     assert stop.reason == "pruned"
 
 
@@ -84,7 +84,7 @@ def test_a_trace_that_shall_finish_does_not_wait_at_its_checkpoint():
 
 def test_a_stopped_trace_stops_and_the_others_go_on():
     world = play((0, act("stop", 0)))
-    assert StopTrace(trace=0, reason="user") in world.orders
+    assert StopTrace(trace=0, reason="user") in world.commands
     assert traces(world, TraceFinished) == {1, 3}  # the others' cluster is now the largest
 
 
@@ -93,7 +93,7 @@ def test_voting_now_stops_all_and_counts_what_has_finished():
     world = play((finished, act("vote")))
     (vote,) = world.of(VoteCast)
     assert sum(each.ballots for each in vote.votes) == 1
-    assert {fact.reason for fact in world.of(TraceStopped)} <= {"voted", "pruned"}
+    assert {event.reason for event in world.of(TraceStopped)} <= {"voted", "pruned"}
 
 
 def test_voting_at_once_gives_no_answer():
@@ -121,17 +121,17 @@ def test_held_launches_are_orders_of_their_own():
 
 @pytest.mark.parametrize("kind", ["pin", "unpin", "finish", "stop"])
 def test_an_act_on_a_trace_that_is_not_open_changes_nothing(kind):
-    assert play((0, act(kind, 99))).orders == play().orders
+    assert play((0, act(kind, 99))).commands == play().commands
 
 
 def test_acts_after_an_interrupt_change_nothing():
     world = play((3, act("stop", 1)), (3, act("pin", 1)), interrupt_after=2)
-    assert {order.reason for order in world.of(StopTrace)} == {"interrupted"}
+    assert {command.reason for command in world.of(StopTrace)} == {"interrupted"}
 
 
 @given(st.data())
 def test_whatever_the_user_does_the_run_ends_and_replays_to_the_same_orders(data):
-    acts = data.draw(
+    user_commands = data.draw(
         st.lists(
             st.tuples(
                 st.integers(0, 40),
@@ -146,11 +146,15 @@ def test_whatever_the_user_does_the_run_ends_and_replays_to_the_same_orders(data
         )
     )
     resumable = data.draw(st.booleans())
-    world = play(*acts, choose=lambda n: data.draw(st.integers(0, n - 1)), resumable=resumable)
+    world = play(
+        *user_commands, choose=lambda n: data.draw(st.integers(0, n - 1)), resumable=resumable
+    )
     for trace in range(6):
         assert len(world.terminal_facts(trace)) == 1
-    again = list(decisions(world.facts))
-    assert [entry for entry in again if not hasattr(entry, "at")] == world.orders
-    if not any(each.act in ("vote", "stop", "unpin") for _step, each in acts):
-        pinned_at_once = {each.trace for step, each in acts if each.act == "pin" and step == 0}
+    again = list(decisions(world.events))
+    assert [entry for entry in again if not hasattr(entry, "at")] == world.commands
+    if not any(each.act in ("vote", "stop", "unpin") for _step, each in user_commands):
+        pinned_at_once = {
+            each.trace for step, each in user_commands if each.act == "pin" and step == 0
+        }
         assert not traces(world, TraceStopped) & pinned_at_once

@@ -7,8 +7,8 @@ import pytest
 
 from orchestrator.core.events import (
     CheckpointReached,
-    Fact,
-    Order,
+    Command,
+    Event,
     RunInterrupted,
     StartTrace,
     StopTrace,
@@ -24,7 +24,7 @@ from orchestrator.journal.journal import (
     write_run_file,
 )
 
-ENTRIES: list[Fact | Order] = [
+ENTRIES: list[Event | Command] = [
     StartTrace(trace=0),
     TokensArrived(at=0.1, trace=0, text="so 1\n\x1b[31m ünï 🙂", tokens=3, token_ids=(1, 2, 3)),
     CheckpointReached(at=0.2, trace=0, chars=3, words=1, tokens=3, complete=False),
@@ -33,7 +33,7 @@ ENTRIES: list[Fact | Order] = [
 ]
 
 
-def write(run_dir: Path, entries: list[Fact | Order]) -> Path:
+def write(run_dir: Path, entries: list[Event | Command]) -> Path:
     with JournalWriter.create(run_dir) as journal:
         for entry in entries:
             journal.write(entry)
@@ -217,7 +217,7 @@ def test_a_tail_takes_a_line_longer_than_it_reads_at_once(
     monkeypatch.setattr("orchestrator.journal.journal._TAIL_BYTES", 16)
     write(tmp_path, ENTRIES)
     tail = JournalTail(tmp_path)
-    read: list[Fact | Order] = []
+    read: list[Event | Command] = []
     while more := tail.poll():
         read += more
     assert read == ENTRIES

@@ -42,7 +42,7 @@ def run_dir(tmp_path, monkeypatch):
         choose=lambda n: 0,
         capabilities=SERVER,
     ).play()
-    entries = list(decisions(world.facts))
+    entries = list(decisions(world.events))
     entries.append(
         RunFinished(at=99.0, correct_answers=(), server_generated_tokens=None, interrupted=False)
     )

@@ -6,6 +6,7 @@ import time
 
 import msgspec
 import pytest
+from tests.support.endpoints import Endpoints as Servers
 
 from orchestrator.client.server_counters import Metered
 from orchestrator.core.events import (
@@ -22,15 +23,14 @@ from orchestrator.core.events import (
 )
 from orchestrator.errors import ConfigError, JournalError
 from orchestrator.journal.journal import JOURNAL_FILE, JournalWriter, read_journal
-from orchestrator.journal.recovery import Standing, changed_setting
+from orchestrator.journal.recovery import RecoveredRun, changed_setting
 from orchestrator.journal.replay import decisions
 from orchestrator.questions import Question
 from orchestrator.report.report import build_report
 from orchestrator.report.view import RunView
-from orchestrator.runtime.endpoints import Keys, open_fleet
+from orchestrator.runtime.endpoints import Keys, open_endpoints
 from orchestrator.runtime.loop import run_question
 from orchestrator.settings import Settings
-from tests.support.fleet import Fleet as Servers
 
 QUESTION = Question(id="q", question="How many?", gold="26")
 ENDS = (TraceFinished, TraceStopped, TraceFailed)
@@ -50,14 +50,14 @@ def settings_for(servers, *, policy="deepprune", traces=4, **changes):
     )
 
 
-async def carry(folder, fleet, settings, *, interrupted=None):
+async def carry(folder, endpoints, settings, *, interrupted=None):
     """Begins the question, or goes on with it; its view."""
     view = RunView()
     with JournalWriter.open(folder) as journal:
         await run_question(
             QUESTION,
             settings=settings,
-            fleet=fleet,
+            endpoints=endpoints,
             journal=journal,
             view=view,
             interrupted=interrupted or asyncio.Event(),
@@ -138,10 +138,10 @@ async def once(folder, **policy):
     """The question begun, or gone on with, on servers of its own: they and the view."""
     async with Servers(words=6, answers=("26", "26", "38")).serving() as servers:
         settings = settings_for(servers, traces=3, **policy)
-        async with open_fleet(settings, Keys()) as fleet:
+        async with open_endpoints(settings, Keys()) as endpoints:
             servers.reasoner.seen.clear()
             servers.judge.seen.clear()
-            yield servers, await carry(folder, fleet, settings)
+            yield servers, await carry(folder, endpoints, settings)
 
 
 def check_resumed(folder, view, cut, servers):
@@ -168,8 +168,8 @@ def check_resumed(folder, view, cut, servers):
 async def test_a_kill_while_streams_run_pays_no_token_of_the_journal_twice(tmp_path):
     async with Servers(words=40, pause=0.01).serving() as servers:
         settings = settings_for(servers, policy="consensus")
-        async with open_fleet(settings, Keys()) as fleet:
-            first = asyncio.create_task(carry(tmp_path, fleet, settings))
+        async with open_endpoints(settings, Keys()) as endpoints:
+            first = asyncio.create_task(carry(tmp_path, endpoints, settings))
             await journal_holds(tmp_path, TokensArrived, 60)
             first.cancel()
             with contextlib.suppress(asyncio.CancelledError):
@@ -177,7 +177,7 @@ async def test_a_kill_while_streams_run_pays_no_token_of_the_journal_twice(tmp_p
             await servers.reasoner.until_live(0)
             before = entries_of(tmp_path)
             servers.reasoner.seen.clear()
-            view = await carry(tmp_path, fleet, settings)
+            view = await carry(tmp_path, endpoints, settings)
     entries, report = check_whole(tmp_path, view)
     assert entries[: len(before)] == before
     sent = [body["prompt"][PROMPT:] for body in servers.reasoner.bodies("/v1/completions")]
@@ -191,14 +191,14 @@ async def test_a_kill_while_streams_run_pays_no_token_of_the_journal_twice(tmp_p
 async def test_a_run_can_be_killed_again_and_again(tmp_path):
     async with Servers(words=30, pause=0.005).serving() as servers:
         settings = settings_for(servers)
-        async with open_fleet(settings, Keys()) as fleet:
+        async with open_endpoints(settings, Keys()) as endpoints:
             for kill in range(1, 5):
-                running = asyncio.create_task(carry(tmp_path, fleet, settings))
+                running = asyncio.create_task(carry(tmp_path, endpoints, settings))
                 await journal_holds(tmp_path, TokensArrived, 12 * kill)
                 running.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await running
-            view = await carry(tmp_path, fleet, settings)
+            view = await carry(tmp_path, endpoints, settings)
     _, report = check_whole(tmp_path, view)
     assert report["resumed"] == 4
     assert report["answer"] == "26"
@@ -221,8 +221,8 @@ async def whole(tmp_path):
     """The entries of a finished run."""
     async with Servers(words=10).serving() as servers:
         settings = settings_for(servers)
-        async with open_fleet(settings, Keys()) as fleet:
-            await carry(tmp_path / "whole", fleet, settings)
+        async with open_endpoints(settings, Keys()) as endpoints:
+            await carry(tmp_path / "whole", endpoints, settings)
     return entries_of(tmp_path / "whole")
 
 
@@ -232,54 +232,54 @@ def first(entries, kind):
 
 async def test_a_paused_trace_stays_paused(whole):
     until = first(whole, TracePaused) + 1
-    standing = Standing(whole[:until])
-    trace = standing.traces[whole[until - 1].trace]
-    assert (trace.wanted, trace.paused, standing.lost) == ("pause", True, [])
+    recovered = RecoveredRun(whole[:until])
+    trace = recovered.traces[whole[until - 1].trace]
+    assert (trace.wanted, trace.paused, recovered.lost) == ("pause", True, [])
 
 
 async def test_a_judge_call_without_a_verdict_is_asked_again(whole):
     asked = first(whole, AskJudge)
     verdict = first(whole, (PairsJudged, JudgeFailed))
-    assert Standing(whole[: asked + 1]).unanswered == {whole[asked].trace: whole[asked]}
-    assert whole[verdict].trace not in Standing(whole[: verdict + 1]).unanswered or (
-        Standing(whole[: verdict + 1]).unanswered[whole[verdict].trace].members
+    assert RecoveredRun(whole[: asked + 1]).unanswered == {whole[asked].trace: whole[asked]}
+    assert whole[verdict].trace not in RecoveredRun(whole[: verdict + 1]).unanswered or (
+        RecoveredRun(whole[: verdict + 1]).unanswered[whole[verdict].trace].members
         != whole[verdict].members
     )
 
 
 async def test_what_the_end_cut_off_of_a_decision_is_given_again(whole):
-    orders = [e for e in whole if isinstance(e, StartTrace)]
-    standing = Standing(whole[:2])
-    assert list(standing.owed) == orders[1:]
-    assert list(standing.traces) == [order.trace for order in orders]
+    commands = [e for e in whole if isinstance(e, StartTrace)]
+    recovered = RecoveredRun(whole[:2])
+    assert list(recovered.pending) == commands[1:]
+    assert list(recovered.traces) == [command.trace for command in commands]
 
 
 async def test_a_journal_that_was_changed_is_refused(whole):
     number = first(whole, AskJudge)
     changed = [*whole[:number], *whole[number + 1 :]]
     with pytest.raises(JournalError, match="decides otherwise"):
-        Standing(changed)
+        RecoveredRun(changed)
     with pytest.raises(JournalError, match="start of a run"):
-        Standing([whole[first(whole, TokensArrived)]])
+        RecoveredRun([whole[first(whole, TokensArrived)]])
     unknown = msgspec.structs.replace(whole[first(whole, TokensArrived)], trace=99)
     with pytest.raises(JournalError, match="trace 99"):
-        Standing([*whole[: first(whole, TokensArrived)], unknown])
+        RecoveredRun([*whole[: first(whole, TokensArrived)], unknown])
 
 
 async def test_a_trace_whose_last_token_has_come_is_only_finished(whole):
     until = first(whole, TraceFinished)
-    trace = Standing(whole[:until]).traces[whole[until].trace]
+    trace = RecoveredRun(whole[:until]).traces[whole[until].trace]
     assert (trace.finish_reason, trace.ended) == ("stop", False)
 
 
 async def test_a_trace_without_token_ids_is_lost_and_the_others_are_not(whole):
     number = first(whole, TokensArrived)
     bare = msgspec.structs.replace(whole[number], token_ids=())
-    standing = Standing([*whole[:number], bare])
-    assert standing.lost == [bare.trace]
+    recovered = RecoveredRun([*whole[:number], bare])
+    assert recovered.lost == [bare.trace]
     chat = {**whole[0].capabilities, "resumable": False}
     started = msgspec.structs.replace(whole[0], capabilities=chat)
-    assert Standing([started, *whole[1 : number + 1]]).lost == [whole[number].trace]
+    assert RecoveredRun([started, *whole[1 : number + 1]]).lost == [whole[number].trace]
 
 
 async def test_a_lost_trace_fails_with_its_tokens_on_the_bill(tmp_path, whole):
@@ -292,8 +292,8 @@ async def test_a_lost_trace_fails_with_its_tokens_on_the_bill(tmp_path, whole):
     paid = of_trace(whole[:until], 0, TokensArrived)[-1].tokens
     async with Servers(words=10).serving() as servers:
         settings = settings_for(servers)
-        async with open_fleet(settings, Keys()) as fleet:
-            view = await carry(folder, fleet, settings)
+        async with open_endpoints(settings, Keys()) as endpoints:
+            view = await carry(folder, endpoints, settings)
     _, report = check_whole_but_for_ids(folder, view)
     assert view.traces[0].ending == "failed"
     assert report["ledger"]["reasoner"]["by_fate"]["failed"] == paid
@@ -316,29 +316,29 @@ async def test_other_settings_and_other_models_are_refused(tmp_path, whole):
             journal.write(entry)
     async with Servers(words=10).serving() as servers:
         settings = settings_for(servers)
-        async with open_fleet(settings, Keys()) as fleet:
+        async with open_endpoints(settings, Keys()) as endpoints:
             with pytest.raises(ConfigError, match=r"policy\.traces"):
-                await carry(folder, fleet, settings_for(servers, traces=5))
-            other = msgspec.structs.replace(fleet.capabilities, model="another")
-            moved = type(fleet)(**{**vars_of(fleet), "capabilities": other})
+                await carry(folder, endpoints, settings_for(servers, traces=5))
+            other = msgspec.structs.replace(endpoints.capabilities, model="another")
+            moved = type(endpoints)(**{**vars_of(endpoints), "capabilities": other})
             with pytest.raises(ConfigError, match="serves another"):
                 await carry(folder, moved, settings)
-            lesser = msgspec.structs.replace(fleet.capabilities, resumable=False)
-            moved = type(fleet)(**{**vars_of(fleet), "capabilities": lesser})
+            lesser = msgspec.structs.replace(endpoints.capabilities, resumable=False)
+            moved = type(endpoints)(**{**vars_of(endpoints), "capabilities": lesser})
             with pytest.raises(ConfigError, match="cannot continue a stream"):
                 await carry(folder, moved, settings)
     assert entries_of(folder) == whole[:20]
 
 
-def vars_of(fleet):
-    return {name: getattr(fleet, name) for name in fleet.__slots__}
+def vars_of(endpoints):
+    return {name: getattr(endpoints, name) for name in endpoints.__slots__}
 
 
 async def test_another_chat_template_is_refused(whole):
-    standing = Standing(whole[:20])
-    standing.refuse_other_prompt((1, 2, 3))
+    recovered = RecoveredRun(whole[:20])
+    recovered.validate_prompt((1, 2, 3))
     with pytest.raises(ConfigError, match="chat template"):
-        standing.refuse_other_prompt((1, 2, 3, 4))
+        recovered.validate_prompt((1, 2, 3, 4))
 
 
 def test_servers_may_move_and_nothing_else_may_change():
@@ -359,8 +359,8 @@ async def test_a_journal_that_only_holds_the_probe_of_the_disk_is_begun_anew(tmp
     (tmp_path / JOURNAL_FILE).write_bytes(b"\n" * 100)
     async with Servers(words=10).serving() as servers:
         settings = settings_for(servers, policy="pass1")
-        async with open_fleet(settings, Keys()) as fleet:
-            view = await carry(tmp_path, fleet, settings)
+        async with open_endpoints(settings, Keys()) as endpoints:
+            view = await carry(tmp_path, endpoints, settings)
     check_whole(tmp_path, view)
     assert view.resumed == 0
 
@@ -368,9 +368,9 @@ async def test_a_journal_that_only_holds_the_probe_of_the_disk_is_begun_anew(tmp
 async def test_a_run_that_is_over_is_only_read(tmp_path, whole):
     async with Servers(words=10).serving() as servers:
         settings = settings_for(servers)
-        async with open_fleet(settings, Keys()) as fleet:
+        async with open_endpoints(settings, Keys()) as endpoints:
             servers.reasoner.seen.clear()
-            view = await carry(tmp_path / "whole", fleet, settings)
+            view = await carry(tmp_path / "whole", endpoints, settings)
             assert servers.reasoner.seen == []
     assert view.finished is not None
     assert entries_of(tmp_path / "whole") == whole

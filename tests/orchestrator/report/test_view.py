@@ -8,7 +8,7 @@ from orchestrator.core.events import (
     StartTrace,
     TokensArrived,
     TraceStarted,
-    UserActed,
+    UserCommandReceived,
 )
 from orchestrator.report.view import RunView
 
@@ -168,16 +168,16 @@ def test_a_traces_limit_is_the_smaller_of_setting_and_context(story: Callable[..
 def test_finds_the_servers_alone_or_in_a_list(story: Callable[..., Any]) -> None:
     assert len(story(1).view().servers) == 1
     told = story(1)
-    alone = dict(told.facts[0].capabilities)
-    told.facts[0].capabilities.clear()
-    told.facts[0].capabilities.update(endpoints=[alone, alone], judge={"dialect": "chat"})
+    alone = dict(told.events[0].capabilities)
+    told.events[0].capabilities.clear()
+    told.events[0].capabilities.update(endpoints=[alone, alone], judge={"dialect": "chat"})
     assert len(told.view().servers) == 2
 
 
 def test_events_are_all_facts_but_the_text(story: Callable[..., Any]) -> None:
     told = story(1).start(0).tokens(0, 5).finish(0, 9)
     assert told.view().events == [
-        fact for fact in told.facts if not isinstance(fact, TokensArrived)
+        event for event in told.events if not isinstance(event, TokensArrived)
     ]
 
 
@@ -185,12 +185,12 @@ def test_a_trace_is_asked_about_until_its_verdict_comes(story: Callable[..., Any
     view = story(2).start(0, 1).view()
     view.apply(AskJudge(trace=1, members=(0,)))
     assert (view.traces[0].asked, view.traces[1].asked) == (False, True)
-    for fact in story(2).judged(1, 0).facts[1:]:
-        view.apply(fact)
+    for event in story(2).judged(1, 0).events[1:]:
+        view.apply(event)
     assert not view.traces[1].asked
     view.apply(AskJudge(trace=1, members=(0,)))
-    for fact in story(2).judge_failed(1, 0).facts[1:]:
-        view.apply(fact)
+    for event in story(2).judge_failed(1, 0).events[1:]:
+        view.apply(event)
     assert not view.traces[1].asked
 
 
@@ -211,11 +211,11 @@ def test_acts_of_the_user_show_in_the_view(story: Callable[..., Any]) -> None:
     view = story(2, judge={"endpoint": "j"}).view()
     assert view.tau == 0.5
     for act, trace, tau in (("tau", None, 0.7), ("pin", 0, None), ("hold", None, None)):
-        view.apply(UserActed(at=1.0, act=act, trace=trace, tau=tau))
+        view.apply(UserCommandReceived(at=1.0, act=act, trace=trace, tau=tau))
     assert (view.tau, view.traces[0].pinned, view.held) == (0.7, True, True)
-    view.apply(UserActed(at=2.0, act="unpin", trace=0))
-    view.apply(UserActed(at=2.0, act="release"))
-    view.apply(UserActed(at=2.0, act="stop", trace=1))
+    view.apply(UserCommandReceived(at=2.0, act="unpin", trace=0))
+    view.apply(UserCommandReceived(at=2.0, act="release"))
+    view.apply(UserCommandReceived(at=2.0, act="stop", trace=1))
     assert (view.traces[0].pinned, view.held) == (False, False)
 
 
@@ -224,20 +224,20 @@ def test_a_policy_without_a_judge_has_no_tau(story: Callable[..., Any]) -> None:
 
 
 def test_folds_text_about_as_fast_as_it_is_read(story: Callable[..., Any]) -> None:
-    """A fold of 2,000 streams must cost little beside building the facts themselves."""
+    """A fold of 2,000 streams must cost little beside building the events themselves."""
     began = time.perf_counter()
-    facts: list[Any] = [
+    events: list[Any] = [
         TraceStarted(at=0.0, trace=t, endpoint="e", prompt_tokens=1, cached_prompt_tokens=0)
         for t in range(2000)
     ]
-    facts += [
+    events += [
         TokensArrived(at=0.0, trace=n % 2000, text="so ", tokens=n // 2000 + 1)
         for n in range(20_000)
     ]
     built = time.perf_counter() - began
     view = story(2000).view()
     began = time.perf_counter()
-    for fact in facts:
-        view.apply(fact)
+    for event in events:
+        view.apply(event)
     assert time.perf_counter() - began < 20 * built
     assert view.generated_tokens == 20_000

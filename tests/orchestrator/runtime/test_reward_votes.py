@@ -6,25 +6,25 @@ from typing import Any
 
 import pytest
 from aiohttp import web
+from tests.support.endpoints import Endpoints
 
 from bench.cli.main import main as bench
 from orchestrator.cli.main import main
 from orchestrator.core.events import RewardFailed, TraceRewarded
 from orchestrator.journal.journal import read_journal
-from orchestrator.journal.recovery import Standing
+from orchestrator.journal.recovery import RecoveredRun
 from orchestrator.journal.replay import replay
 from orchestrator.questions import Question
 from orchestrator.runtime.endpoints import Keys
 from orchestrator.session.session import Job, orchestrate
 from orchestrator.settings import Settings
 from tests.support.fake_server import FakeServer, answer_json
-from tests.support.fleet import Fleet
 
 
-def job(fleet: Fleet, reward: FakeServer, out: Path, vote: str) -> Job:
+def job(endpoints: Endpoints, reward: FakeServer, out: Path, vote: str) -> Job:
     settings = Settings.model_validate(
         {
-            "endpoint": {"urls": [fleet.reasoner.url]},
+            "endpoint": {"urls": [endpoints.reasoner.url]},
             "reward": {"url": reward.url, "max_attempts": 1},
             "policy": {"name": "consensus", "traces": 4, "vote": vote},
             "run": {"out": str(out)},
@@ -47,8 +47,8 @@ def likes(answer: str) -> FakeServer:
 
 @pytest.mark.parametrize(("vote", "weight"), [("best-of-n", 0.125), ("reward", 0.375)])
 async def test_a_rare_answer_that_is_rewarded_wins(tmp_path, capsys, vote, weight):
-    async with Fleet(words=8).serving() as fleet, likes("38") as server:
-        assert await orchestrate(job(fleet, server, tmp_path, vote)) == 0
+    async with Endpoints(words=8).serving() as endpoints, likes("38") as server:
+        assert await orchestrate(job(endpoints, server, tmp_path, vote)) == 0
     printed = capsys.readouterr()
     report = json.loads(printed.out)
     assert (report["answer"], report["correct"]) == ("38", True)
@@ -61,8 +61,8 @@ async def test_a_rare_answer_that_is_rewarded_wins(tmp_path, capsys, vote, weigh
     assert {(e.trace, e.prompt_tokens) for e in rewarded} == {(trace, 7) for trace in range(4)}
     assert replay(folder).difference is None
     killed = entries.index(rewarded[0])
-    assert rewarded[0].trace in Standing(entries[:killed]).unrewarded
-    assert rewarded[0].trace not in Standing(entries[: killed + 1]).unrewarded
+    assert rewarded[0].trace in RecoveredRun(entries[:killed]).unrewarded
+    assert rewarded[0].trace not in RecoveredRun(entries[: killed + 1]).unrewarded
 
 
 async def test_a_reward_model_that_goes_down_leaves_a_plain_majority(tmp_path, capsys):
@@ -75,8 +75,8 @@ async def test_a_reward_model_that_goes_down_leaves_a_plain_majority(tmp_path, c
         return await answer(request, body)
 
     server.answers["/classify"] = once
-    async with Fleet(words=8).serving() as fleet, server:
-        assert await orchestrate(job(fleet, server, tmp_path, "best-of-n")) == 0
+    async with Endpoints(words=8).serving() as endpoints, server:
+        assert await orchestrate(job(endpoints, server, tmp_path, "best-of-n")) == 0
     printed = capsys.readouterr()
     report = json.loads(printed.out)
     assert [(v["answer"], v["weight"]) for v in report["votes"]] == [("26", 3.0), ("38", 1.0)]

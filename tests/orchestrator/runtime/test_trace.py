@@ -23,7 +23,7 @@ from orchestrator.errors import (
     EndpointUnreachable,
     StreamBroken,
 )
-from orchestrator.runtime.limiter import Slots
+from orchestrator.runtime.limiter import StreamLimiter
 from orchestrator.runtime.trace import TraceRunner, TraceSettings
 
 
@@ -77,9 +77,9 @@ class Reasoner:
 
 class Harness:
     def __init__(self, reasoner, *, resumable=True, channel=100, max_attempts=2):
-        self.facts = []
+        self.events = []
         self.channel = asyncio.Queue(channel)
-        self.slots = Slots(4)
+        self.limiter = StreamLimiter(4)
         self.launching = asyncio.Event()
         self.launching.set()
         counter = itertools.count()
@@ -90,7 +90,7 @@ class Harness:
                 endpoint="e",
                 prompt=Prompt((1, 2, 3, 4, 5), ()),
                 resumable=resumable,
-                slots=self.slots,
+                limiter=self.limiter,
                 launching=self.launching,
                 max_attempts=max_attempts,
                 answer_regex=None,
@@ -101,20 +101,20 @@ class Harness:
         )
 
     async def until(self, kind):
-        """Takes facts from the channel up to the first of a kind."""
+        """Takes events from the channel up to the first of a kind."""
         while True:
-            self.facts.append(await self.channel.get())
-            if isinstance(self.facts[-1], kind):
-                return self.facts[-1]
+            self.events.append(await self.channel.get())
+            if isinstance(self.events[-1], kind):
+                return self.events[-1]
 
     async def run(self):
         await self.runner.run()
         while not self.channel.empty():
-            self.facts.append(self.channel.get_nowait())
-        return self.facts
+            self.events.append(self.channel.get_nowait())
+        return self.events
 
     def kinds(self):
-        return [type(fact) for fact in self.facts]
+        return [type(event) for event in self.events]
 
 
 @pytest.fixture(autouse=True)
@@ -126,9 +126,9 @@ async def test_a_broken_stream_goes_on_from_the_ids_received():
     reasoner = Reasoner(
         [chunk("so ", (7,), 1), chunk("on ", (8,), 2), StreamBroken("reset")], [END]
     )
-    facts = await Harness(reasoner).run()
+    events = await Harness(reasoner).run()
     assert reasoner.asked == [((), 0), ((7, 8), 2)]
-    assert [type(f) for f in facts] == [
+    assert [type(f) for f in events] == [
         TraceStarted,
         TokensArrived,
         TokensArrived,
@@ -136,8 +136,8 @@ async def test_a_broken_stream_goes_on_from_the_ids_received():
         TokensArrived,
         TraceFinished,
     ]
-    assert facts[3].attempt == 1
-    assert (facts[-1].answer, facts[-1].tokens) == ("4", 3)
+    assert events[3].attempt == 1
+    assert (events[-1].answer, events[-1].tokens) == ("4", 3)
 
 
 async def test_a_trace_is_given_up_after_the_last_fruitless_try():
@@ -149,9 +149,9 @@ async def test_a_trace_is_given_up_after_the_last_fruitless_try():
 
 async def test_progress_gives_new_tries():
     streams = [[chunk("a", (n,), 1), StreamBroken("reset")] for n in range(5)]
-    facts = await Harness(Reasoner(*streams, [END]), max_attempts=2).run()
-    assert isinstance(facts[-1], TraceFinished)
-    assert facts[-1].tokens == 6
+    events = await Harness(Reasoner(*streams, [END]), max_attempts=2).run()
+    assert isinstance(events[-1], TraceFinished)
+    assert events[-1].tokens == 6
 
 
 async def test_nonsense_from_the_server_is_a_failure_to_decode():
@@ -162,29 +162,29 @@ async def test_nonsense_from_the_server_is_a_failure_to_decode():
 
 async def test_a_stream_that_cannot_be_resumed_is_not_started_over():
     reasoner = Reasoner([chunk("so ", (), 1), StreamBroken("reset")], [END])
-    facts = await Harness(reasoner, resumable=False).run()
-    assert isinstance(facts[-1], TraceFailed)
+    events = await Harness(reasoner, resumable=False).run()
+    assert isinstance(events[-1], TraceFailed)
     assert len(reasoner.asked) == 1
 
 
 async def test_a_stream_that_broke_before_its_first_token_is_started_over_anywhere():
     reasoner = Reasoner([StreamBroken("reset")], [END])
-    facts = await Harness(reasoner, resumable=False).run()
-    assert isinstance(facts[-1], TraceFinished)
+    events = await Harness(reasoner, resumable=False).run()
+    assert isinstance(events[-1], TraceFinished)
 
 
 async def test_a_stream_without_a_finish_reason_is_broken():
     reasoner = Reasoner([chunk("so ", (7,), 1)], [END])
-    facts = await Harness(reasoner).run()
-    assert isinstance(facts[-1], TraceFinished)
+    events = await Harness(reasoner).run()
+    assert isinstance(events[-1], TraceFinished)
     assert len(reasoner.asked) == 2
 
 
 async def test_a_busy_server_gets_fewer_streams():
     harness = Harness(Reasoner([EndpointBusy("full", retry_after=0.0)], [END]))
-    facts = await harness.run()
-    assert isinstance(facts[-1], TraceFinished)
-    assert harness.slots.limit == 2  # halved from one taken, then grown by one
+    events = await harness.run()
+    assert isinstance(events[-1], TraceFinished)
+    assert harness.limiter.limit == 2  # halved from one taken, then grown by one
 
 
 async def test_a_refused_first_request_ends_the_run():
@@ -195,8 +195,8 @@ async def test_a_refused_first_request_ends_the_run():
 async def test_a_refused_resume_fails_only_the_trace():
     rejected = EndpointRejected("too long", 400)
     reasoner = Reasoner([chunk("so ", (7,), 1), StreamBroken("reset")], [rejected])
-    facts = await Harness(reasoner).run()
-    assert isinstance(facts[-1], TraceFailed)
+    events = await Harness(reasoner).run()
+    assert isinstance(events[-1], TraceFailed)
 
 
 async def test_a_pause_closes_the_stream_and_a_resume_goes_on_exactly():
@@ -259,8 +259,8 @@ async def test_a_chunk_that_no_one_has_taken_yet_survives_the_pause():
         await harness.until(TracePaused)
         harness.runner.resume()
         await harness.until(TraceFinished)
-    text = "".join(f.text for f in harness.facts if isinstance(f, TokensArrived))
-    tokens = [f.tokens for f in harness.facts if isinstance(f, TokensArrived)]
+    text = "".join(f.text for f in harness.events if isinstance(f, TokensArrived))
+    tokens = [f.tokens for f in harness.events if isinstance(f, TokensArrived)]
     assert text.startswith("so ")
     assert text.endswith("\\boxed{4}")
     assert tokens == sorted(set(tokens))
@@ -314,8 +314,8 @@ async def test_cancelling_the_runner_closes_its_stream():
 
 
 async def test_a_trace_cut_by_its_limit_has_no_ballot():
-    facts = await Harness(Reasoner([chunk("<think> so \\boxed{4}", (7,), 1, "length")])).run()
-    assert (facts[-1].answer, facts[-1].finish_reason) == (None, "length")
+    events = await Harness(Reasoner([chunk("<think> so \\boxed{4}", (7,), 1, "length")])).run()
+    assert (events[-1].answer, events[-1].finish_reason) == (None, "length")
 
 
 async def test_a_trace_that_has_not_started_waits_while_launching_is_held():
@@ -332,16 +332,16 @@ async def test_a_trace_that_has_not_started_waits_while_launching_is_held():
 async def test_a_trace_in_the_queue_gives_its_turn_away_while_launching_is_held():
     reasoner = Reasoner([END])
     harness = Harness(reasoner)
-    harness.slots = harness.runner._shared.slots
+    harness.limiter = harness.runner._shared.limiter
     async with contextlib.AsyncExitStack() as taken:
         for _ in range(4):
-            await taken.enter_async_context(harness.slots.one())
+            await taken.enter_async_context(harness.limiter.one())
         run = asyncio.create_task(harness.run())
         await asyncio.sleep(0.01)
         harness.launching.clear()
     await asyncio.sleep(0.05)
     assert reasoner.asked == []
-    async with harness.slots.one():  # its turn was given away
+    async with harness.limiter.one():  # its turn was given away
         harness.launching.set()
         assert isinstance((await run)[-1], TraceFinished)
 

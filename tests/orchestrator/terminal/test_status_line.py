@@ -78,8 +78,8 @@ def test_tokens_per_second_are_those_since_the_last_line(
     out, told = StringIO(), story(1).start(0).tokens(0, 100)
     view, progress = told.view(), ProgressLines(out, clock)
     progress.show(view)
-    for fact in told.tokens(0, 160).facts[-1:]:
-        view.apply(fact)
+    for event in told.tokens(0, 160).events[-1:]:
+        view.apply(event)
     clock.now += 1
     progress.show(view)
     other = story(1).start(0).tokens(0, 10).view()

@@ -55,14 +55,14 @@ def told(story: Callable, text: str) -> RunView:
     run.checkpoint(0, 30, chars=len(text) // 2).open_cluster(0, 0).checkpoint(1, 30)
     run.judged(1, 0).join(1, 0).stop(1, 36).judge_failed(2, 0).finish(0, 99, answer=text)
     run.finish(2, 60, answer=text + "2").vote(text, **{"a" + text: 2})
-    run.facts[0] = msgspec.structs.replace(
-        run.facts[0],
+    run.events[0] = msgspec.structs.replace(
+        run.events[0],
         question=text,
         question_id=text,
         capabilities={"endpoint": text, "model": text, "judge": {"endpoint": text, "model": text}},
     )
     run._add(
-        type(story(1).fail(0, 1).facts[-1]), trace=3, boundary="server", message=text, tokens=1
+        type(story(1).fail(0, 1).events[-1]), trace=3, boundary="server", message=text, tokens=1
     )
     return run.view()
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from orchestrator.core.events import UserActed
+from orchestrator.core.events import UserCommandReceived
 from orchestrator.report.view import RunView
 from tui.drawing.states import GLYPHS, ORDER, count_states, shown_state
 from tui.panels.bill import draw_bill
@@ -105,7 +105,7 @@ def test_the_scale_of_the_fills_grows_in_round_steps(story, frame):
 
 def test_a_pinned_trace_is_marked(story, frame):
     view = story(2).start(0, 1).view()
-    view.apply(UserActed(at=1.0, act="pin", trace=1))
+    view.apply(UserCommandReceived(at=1.0, act="pin", trace=1))
     strip = draw_grid(frame(view), layout_for(2, 60, 19), cursor=0, top=0, focused=True)
     marked = [s.text for line in strip[1:] for s in line if s.style and s.style.underline]
     assert marked == ["› 1"]
@@ -140,7 +140,7 @@ def test_the_bill_shows_money_where_a_price_is_set(story, frame):
 
 def test_the_header_says_when_launching_is_paused_and_when_the_run_is_stopping(story, frame):
     view = story(2).start(0).view()
-    view.apply(UserActed(at=1.0, act="hold"))
+    view.apply(UserCommandReceived(at=1.0, act="hold"))
     assert "launching paused" in shown(draw_header(frame(view, 120)))
     view.interrupted = True
     assert "stopping" in shown(draw_header(frame(view, 120)))
@@ -163,7 +163,7 @@ def test_the_header_tells_the_answer_and_whether_it_is_right(story, frame):
 def test_the_time_left_is_told_once_it_can_be_known(story, frame):
     told = story(3).start(0, 1, 2)
     for _ in range(20):
-        told.tokens(1, len(told.facts)).tokens(2, len(told.facts))
+        told.tokens(1, len(told.events)).tokens(2, len(told.events))
     told.finish(0, 200)
     assert "left" in shown(draw_header(frame(told.view(), 120)))
     assert "left" not in shown(draw_header(frame(told.vote("42", a42=1).view(), 120)))

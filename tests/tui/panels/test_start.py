@@ -7,7 +7,7 @@ import pytest
 from orchestrator.core.events import RunStarted
 from orchestrator.questions import Question
 from orchestrator.report.view import RunView
-from orchestrator.session.state import Board
+from orchestrator.session.state import SessionState
 from tests.support.screens import text_of
 from tui.app import DeepPruneApp
 from tui.screens.live import LiveScreen
@@ -26,13 +26,13 @@ STARTED = RunStarted(
 
 
 def board_of(count):
-    return Board([Question(id=f"q{n}", question=f"How many? {n}") for n in range(count)])
+    return SessionState([Question(id=f"q{n}", question=f"How many? {n}") for n in range(count)])
 
 
-def begin(board, index):
+def begin(session_state, index):
     view = RunView()
     view.apply(STARTED)
-    return board.begin(board.questions[index], Path("nowhere"), view)
+    return session_state.begin(session_state.questions[index], Path("nowhere"), view)
 
 
 async def look(pilot):
@@ -45,11 +45,11 @@ async def look(pilot):
 
 @pytest.mark.parametrize("count", [1, 3])
 async def test_while_servers_start_the_screen_says_which_and_for_how_long(count):
-    board = board_of(count)
-    source = Live(board)
-    board.notices.append(STARTING)
+    session_state = board_of(count)
+    source = Live(session_state)
+    session_state.notices.append(STARTING)
     source.tick(12.0)
-    board.notices.append("nano-judge is ready.")
+    session_state.notices.append("nano-judge is ready.")
     source.tick(3.0)
     async with DeepPruneApp(source).run_test(size=(100, 30)) as pilot:
         shown = await look(pilot)
@@ -61,10 +61,10 @@ async def test_while_servers_start_the_screen_says_which_and_for_how_long(count)
 
 
 async def test_the_first_question_takes_the_place_of_the_start():
-    board = board_of(1)
-    async with DeepPruneApp(Live(board)).run_test(size=(100, 30)) as pilot:
+    session_state = board_of(1)
+    async with DeepPruneApp(Live(session_state)).run_test(size=(100, 30)) as pilot:
         assert "starting" in await look(pilot)
-        begin(board, 0)
+        begin(session_state, 0)
         shown = await look(pilot)
         await pilot.press("right", "enter")
         await pilot.pause()
@@ -74,9 +74,9 @@ async def test_the_first_question_takes_the_place_of_the_start():
 
 
 async def test_questions_that_have_not_begun_are_listed_and_cannot_be_opened():
-    board = board_of(3)
-    async with DeepPruneApp(Live(board)).run_test(size=(100, 30)) as pilot:
-        begin(board, 0)
+    session_state = board_of(3)
+    async with DeepPruneApp(Live(session_state)).run_test(size=(100, 30)) as pilot:
+        begin(session_state, 0)
         shown = await look(pilot)
         assert shown.count("waiting") == 2
         await pilot.press("down", "enter")
@@ -87,11 +87,11 @@ async def test_questions_that_have_not_begun_are_listed_and_cannot_be_opened():
 
 
 async def test_the_cursor_follows_the_question_that_goes_on_until_it_is_moved():
-    board = board_of(3)
-    async with DeepPruneApp(Live(board)).run_test(size=(100, 30)) as pilot:
+    session_state = board_of(3)
+    async with DeepPruneApp(Live(session_state)).run_test(size=(100, 30)) as pilot:
         marked = []
         for index in range(3):
-            begin(board, index)
+            begin(session_state, index)
             rows = (await look(pilot)).splitlines()
             marked += [row.split()[1] for row in rows if row.startswith("▸")]
             if index == 1:

@@ -27,7 +27,7 @@ class Steered:
 
     def __init__(self, view):
         self.entries = [Entry("q1", "How many?", None, Watch(view))]
-        self.acts = []
+        self.user_commands = []
 
     def open(self, index):
         return self.entries[index].watch
@@ -36,7 +36,7 @@ class Steered:
         pass
 
     def steer(self, act):
-        self.acts.append((act.act, act.trace, act.tau))
+        self.user_commands.append((act.act, act.trace, act.tau))
         self.entries[0].watch.view.apply(act)
 
 
@@ -264,13 +264,13 @@ async def test_keys_that_steer_do_nothing_in_a_recording(replayed):
         (["z", "z"], [("hold", None, None), ("release", None, None)]),
     ],
 )
-async def test_a_key_becomes_an_act_of_the_user(keys, acts):
+async def test_a_key_becomes_an_act_of_the_user(keys, user_commands):
     source = steered(3.0)
     app = DeepPruneApp(source)
     async with app.run_test(size=(120, 40)) as pilot:
         await settled(pilot)
         await pilot.press(*keys)
-        assert source.acts == acts
+        assert source.user_commands == user_commands
 
 
 async def test_on_the_trace_screen_acts_are_about_its_trace():
@@ -280,7 +280,7 @@ async def test_on_the_trace_screen_acts_are_about_its_trace():
         app.show("trace", 4)
         await settled(pilot)
         await pilot.press("p")
-        assert source.acts == [("pin", 4, None)]
+        assert source.user_commands == [("pin", 4, None)]
         assert "pinned" in await settled(pilot)
 
 
@@ -293,7 +293,7 @@ async def test_what_cannot_be_steered_any_more_is_told():
         await pilot.press("x")
         source.entries[0].watch.view.tau = None
         await pilot.press("plus")
-        assert source.acts == []
+        assert source.user_commands == []
         told = [note.message for note in app._notifications]
         assert told == ["Trace 5 has ended already.", "This policy has no tau."]
 
@@ -304,7 +304,7 @@ async def test_after_the_vote_nothing_is_steered():
     async with app.run_test(size=(120, 40)) as pilot:
         await settled(pilot)
         await pilot.press("plus")
-        assert source.acts == []
+        assert source.user_commands == []
 
 
 async def test_the_list_of_questions_opens_one_of_them(tmp_path):
@@ -359,7 +359,7 @@ async def test_the_palette_offers_what_the_keys_do():
     offered["Pin trace 0"].callback()
     offered["Raise tau"].callback()
     offered["Vote now"].callback()
-    assert [act for act, _trace, _tau in source.acts] == ["pin", "tau", "vote"]
+    assert [act for act, _trace, _tau in source.user_commands] == ["pin", "tau", "vote"]
 
 
 async def test_what_goes_on_shines_through_the_help(replayed):

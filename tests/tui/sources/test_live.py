@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
+from tests.support.endpoints import Endpoints
 
 from orchestrator.core.events import (
     CheckpointReached,
@@ -12,7 +13,7 @@ from orchestrator.core.events import (
     TraceFailed,
     TraceFinished,
     TraceStopped,
-    UserActed,
+    UserCommandReceived,
     VoteCast,
 )
 from orchestrator.interrupts import Interrupts
@@ -21,9 +22,8 @@ from orchestrator.journal.replay import replay
 from orchestrator.questions import Question
 from orchestrator.runtime.endpoints import Keys
 from orchestrator.session.session import Job, orchestrate
-from orchestrator.session.state import Board
+from orchestrator.session.state import SessionState
 from orchestrator.settings import Settings
-from tests.support.fleet import Fleet
 from tests.support.screens import text_of
 from tui.app import DeepPruneApp
 from tui.screens.live import LiveScreen
@@ -33,11 +33,11 @@ from tui.sources.live import Live
 _ENDS = TraceFinished | TraceStopped | TraceFailed
 
 
-def job(fleet, out, traces=6, questions=1, words=6, policy="deepprune"):
+def job(endpoints, out, traces=6, questions=1, words=6, policy="deepprune"):
     settings = Settings.model_validate(
         {
-            "endpoint": {"urls": [fleet.reasoner.url]},
-            "judge": {"url": fleet.judge.url},
+            "endpoint": {"urls": [endpoints.reasoner.url]},
+            "judge": {"url": endpoints.judge.url},
             "policy": {"name": policy, "traces": traces, "survivors": 2},
             "checkpoint": {"words": words},
             "run": {"out": str(out)},
@@ -53,10 +53,10 @@ class Pilot:
     def __init__(self, drive):
         self.drive = drive
 
-    async def __call__(self, board: Board, interrupts: Interrupts) -> None:
-        app = DeepPruneApp(Live(board), interrupt=interrupts.interrupt)
+    async def __call__(self, session_state: SessionState, interrupts: Interrupts) -> None:
+        app = DeepPruneApp(Live(session_state), interrupt=interrupts.interrupt)
         async with app.run_test(size=(120, 40)) as pilot:
-            await self.drive(pilot, board)
+            await self.drive(pilot, session_state)
 
 
 async def until(pilot, condition):
@@ -73,16 +73,16 @@ def run_folder(out) -> Path:
 async def test_the_screen_shows_the_run_and_stays_until_the_user_leaves(tmp_path, capsys):
     shown = []
 
-    async def look(pilot, board):
-        await until(pilot, lambda: board.over)
+    async def look(pilot, session_state):
+        await until(pilot, lambda: session_state.over)
         pilot.app.tick()
         await pilot.pause()
         shown.append(text_of(pilot.app))
         assert capsys.readouterr().out == ""
         await pilot.press("q")
 
-    async with Fleet(words=30).serving() as fleet:
-        assert await orchestrate(job(fleet, tmp_path), Pilot(look)) == 0
+    async with Endpoints(words=30).serving() as endpoints:
+        assert await orchestrate(job(endpoints, tmp_path), Pilot(look)) == 0
     (text,) = shown
     assert "How many? 0" in text
     assert "the run is over: q leaves" in text
@@ -94,14 +94,14 @@ async def test_the_screen_shows_the_run_and_stays_until_the_user_leaves(tmp_path
 
 @pytest.mark.parametrize("policy", ["consensus", "deepprune"])
 async def test_the_journal_is_the_same_with_and_without_the_screen(tmp_path, policy):
-    async def stay_to_the_end(pilot, board):
-        await until(pilot, lambda: board.over)
+    async def stay_to_the_end(pilot, session_state):
+        await until(pilot, lambda: session_state.over)
 
     told = []
     for show in (None, Pilot(stay_to_the_end)):
         out = tmp_path / str(len(told))
-        async with Fleet(words=30).serving() as fleet:
-            await orchestrate(job(fleet, out, policy=policy), show)
+        async with Endpoints(words=30).serving() as endpoints:
+            await orchestrate(job(endpoints, out, policy=policy), show)
         folder = run_folder(out)
         assert replay(folder).difference is None
         told.append(essence(list(read_journal(folder)), with_text=policy == "consensus"))
@@ -124,18 +124,18 @@ def essence(entries, *, with_text):
 
 
 async def test_acts_of_the_user_reach_the_journal_and_replay_to_the_same_orders(tmp_path):
-    async def steer(pilot, board):
+    async def steer(pilot, session_state):
         await until(pilot, lambda: "6 running" in text_of(pilot.app))
         await pilot.press("p", "right", "f", "right", "x", "plus", "z", "z")
-        await until(pilot, lambda: board.over)
+        await until(pilot, lambda: session_state.over)
 
-    async with Fleet(words=60, pause=0.05).serving() as fleet:
-        await orchestrate(job(fleet, tmp_path, words=40), Pilot(steer))
-        await fleet.reasoner.until_live(0)
+    async with Endpoints(words=60, pause=0.05).serving() as endpoints:
+        await orchestrate(job(endpoints, tmp_path, words=40), Pilot(steer))
+        await endpoints.reasoner.until_live(0)
     folder = run_folder(tmp_path)
     entries = list(read_journal(folder))
-    acts = [(e.act, e.trace) for e in entries if isinstance(e, UserActed)]
-    assert acts == [
+    user_commands = [(e.act, e.trace) for e in entries if isinstance(e, UserCommandReceived)]
+    assert user_commands == [
         ("pin", 0),
         ("finish", 1),
         ("stop", 2),
@@ -143,7 +143,7 @@ async def test_acts_of_the_user_reach_the_journal_and_replay_to_the_same_orders(
         ("hold", None),
         ("release", None),
     ]
-    assert all(e.at > 0 for e in entries if isinstance(e, UserActed))
+    assert all(e.at > 0 for e in entries if isinstance(e, UserCommandReceived))
     finished = {e.trace for e in entries if isinstance(e, TraceFinished)}
     assert {0, 1} <= finished
     assert 2 not in finished
@@ -151,16 +151,16 @@ async def test_acts_of_the_user_reach_the_journal_and_replay_to_the_same_orders(
 
 
 async def test_voting_now_ends_the_run_in_order(tmp_path, capsys):
-    async def vote(pilot, board):
+    async def vote(pilot, session_state):
         await until(pilot, lambda: "6 running" in text_of(pilot.app))
         await pilot.press("v", "v")
-        await until(pilot, lambda: board.over)
+        await until(pilot, lambda: session_state.over)
 
-    async with Fleet(words=400, pause=0.05).serving() as fleet:
+    async with Endpoints(words=400, pause=0.05).serving() as endpoints:
         assert (
-            await orchestrate(job(fleet, tmp_path, words=400), Pilot(vote)) == 3
+            await orchestrate(job(endpoints, tmp_path, words=400), Pilot(vote)) == 3
         )  # nothing had finished
-        await fleet.reasoner.until_live(0)
+        await endpoints.reasoner.until_live(0)
     report = json.loads(capsys.readouterr().out)
     assert (report["interrupted"], report["traces"]["stopped"]) == (False, 6)
 
@@ -168,19 +168,22 @@ async def test_voting_now_ends_the_run_in_order(tmp_path, capsys):
 async def test_held_launching_starts_no_further_trace_until_it_is_released(tmp_path):
     seen = []
 
-    async def hold(pilot, board):
-        await until(pilot, lambda: board.runs and board.runs[0].view.counts()["running"] == 2)
-        view = board.runs[0].view
+    async def hold(pilot, session_state):
+        await until(
+            pilot,
+            lambda: session_state.runs and session_state.runs[0].view.counts()["running"] == 2,
+        )
+        view = session_state.runs[0].view
         await pilot.press("z")
         await until(pilot, lambda: view.held)
         await until(pilot, lambda: view.counts()["checkpoint"] + view.counts()["paused"] == 2)
         await pilot.pause(0.3)
         seen.append(view.counts()["queued"])
         await pilot.press("z")
-        await until(pilot, lambda: board.over)
+        await until(pilot, lambda: session_state.over)
 
-    async with Fleet(words=40, pause=0.01).serving() as fleet:
-        held = job(fleet, tmp_path, traces=4)
+    async with Endpoints(words=40, pause=0.01).serving() as endpoints:
+        held = job(endpoints, tmp_path, traces=4)
         run = held.settings.run.model_copy(update={"concurrency": 2})
         settings = held.settings.model_copy(update={"run": run})
         await orchestrate(
@@ -199,37 +202,42 @@ async def test_held_launching_starts_no_further_trace_until_it_is_released(tmp_p
 
 
 async def test_ctrl_c_stops_the_streams_and_prints_the_partial_report(tmp_path, capsys):
-    async def interrupt(pilot, board):
-        await until(pilot, lambda: board.runs and board.runs[0].view.counts()["running"] == 6)
+    async def interrupt(pilot, session_state):
+        await until(
+            pilot,
+            lambda: session_state.runs and session_state.runs[0].view.counts()["running"] == 6,
+        )
         await pilot.press("ctrl+c")
-        await until(pilot, lambda: board.closing)
+        await until(pilot, lambda: session_state.closing)
 
-    async with Fleet(words=400, pause=0.05).serving() as fleet:
-        assert await orchestrate(job(fleet, tmp_path), Pilot(interrupt)) == 130
-        await fleet.reasoner.until_live(0)
+    async with Endpoints(words=400, pause=0.05).serving() as endpoints:
+        assert await orchestrate(job(endpoints, tmp_path), Pilot(interrupt)) == 130
+        await endpoints.reasoner.until_live(0)
     printed = capsys.readouterr()
     assert json.loads(printed.out)["interrupted"] is True
     assert "interrupted" in printed.err
 
 
 async def test_leaving_the_screen_does_not_end_the_run(tmp_path, capsys):
-    async def leave(pilot, board):
-        await until(pilot, lambda: board.runs and board.runs[0].view.counts()["running"])
+    async def leave(pilot, session_state):
+        await until(
+            pilot, lambda: session_state.runs and session_state.runs[0].view.counts()["running"]
+        )
         await pilot.press("q")
 
-    async with Fleet(words=200, pause=0.02).serving() as fleet:
-        assert await orchestrate(job(fleet, tmp_path), Pilot(leave)) == 0
+    async with Endpoints(words=200, pause=0.02).serving() as endpoints:
+        assert await orchestrate(job(endpoints, tmp_path), Pilot(leave)) == 0
     printed = capsys.readouterr()
     assert json.loads(printed.out)["answer"] == "26"
     assert "running" in printed.err  # progress lines went on
 
 
 async def test_a_screen_that_breaks_does_not_end_the_run(tmp_path, capsys):
-    async def broken(board, interrupts):
+    async def broken(session_state, interrupts):
         raise RuntimeError("no such terminal")
 
-    async with Fleet(words=30).serving() as fleet:
-        assert await orchestrate(job(fleet, tmp_path), broken) == 0
+    async with Endpoints(words=30).serving() as endpoints:
+        assert await orchestrate(job(endpoints, tmp_path), broken) == 0
     printed = capsys.readouterr()
     assert json.loads(printed.out)["answer"] == "26"
     assert "The screen broke (no such terminal)" in printed.err
@@ -240,21 +248,21 @@ async def test_a_run_that_cannot_start_closes_the_screen_and_tells_why(tmp_path)
 
     closed = []
 
-    async def look(pilot, board):
-        await until(pilot, lambda: board.closing)
+    async def look(pilot, session_state):
+        await until(pilot, lambda: session_state.closing)
         closed.append(True)
 
-    async with Fleet().serving() as fleet:
-        unreachable = job(fleet, tmp_path)
+    async with Endpoints().serving() as endpoints:
+        unreachable = job(endpoints, tmp_path)
     with pytest.raises(EndpointUnreachable):
         await orchestrate(unreachable, Pilot(look))
     assert closed == [True]
 
 
 async def test_several_questions_can_be_watched_as_they_come(tmp_path, capsys):
-    async def watch(pilot, board):
+    async def watch(pilot, session_state):
         assert isinstance(pilot.app.screen, QuestionsScreen)
-        await until(pilot, lambda: len(board.runs) == 3)
+        await until(pilot, lambda: len(session_state.runs) == 3)
         pilot.app.tick()
         await pilot.press("home", "enter")
         assert isinstance(pilot.app.screen, LiveScreen)
@@ -262,9 +270,9 @@ async def test_several_questions_can_be_watched_as_they_come(tmp_path, capsys):
         assert "q0" not in text_of(pilot.app)  # ids stay in the table
         assert pilot.app.screen.shown.view.question == "How many? 0"
         assert not pilot.app.screen.source.steerable
-        await until(pilot, lambda: board.over)
+        await until(pilot, lambda: session_state.over)
         await pilot.press("escape")
 
-    async with Fleet(words=30, pause=0.01).serving() as fleet:
-        assert await orchestrate(job(fleet, tmp_path, questions=3), Pilot(watch)) == 0
+    async with Endpoints(words=30, pause=0.01).serving() as endpoints:
+        assert await orchestrate(job(endpoints, tmp_path, questions=3), Pilot(watch)) == 0
     assert len(capsys.readouterr().out.splitlines()) == 4

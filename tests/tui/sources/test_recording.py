@@ -1,6 +1,6 @@
 import pytest
 
-from orchestrator.core.events import UserActed
+from orchestrator.core.events import UserCommandReceived
 from orchestrator.errors import ConfigError, JournalError
 from tui.cli import demo_run
 from tui.sources.recording import Following, Recording, run_folders
@@ -68,5 +68,5 @@ def test_only_a_live_run_is_steered(tmp_path):
     write(tmp_path, LINES[:50])
     for source in (Recording(tmp_path), Following(tmp_path)):
         assert not source.steerable
-        source.steer(UserActed(at=0.0, act="vote"))
+        source.steer(UserCommandReceived(at=0.0, act="vote"))
         assert not source.closing

@@ -23,7 +23,7 @@ def test_each_event_is_read_once(story):
 def test_the_log_leaves_out_text_and_verdicts(story):
     digest = Digest(story(2).start(0).tokens(0, 5).judged(0, 1).finish(0, 9).view())
     digest.update()
-    assert not any(isinstance(fact, TokensArrived | PairsJudged) for fact in digest.log)
+    assert not any(isinstance(event, TokensArrived | PairsJudged) for event in digest.log)
     assert len(digest.log) == 2
 
 

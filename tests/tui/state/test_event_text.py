@@ -1,11 +1,11 @@
 import pytest
 
-from orchestrator.core.events import RunInterrupted, UserActed
+from orchestrator.core.events import RunInterrupted, UserCommandReceived
 from tui.state.event_text import fate, is_told, sentence, tone
 
 
 def lines(view):
-    return [sentence(fact) for fact in view.events if is_told(fact)]
+    return [sentence(event) for event in view.events if is_told(event)]
 
 
 def test_a_run_tells_itself_in_sentences(pruned_story):
@@ -23,7 +23,7 @@ def test_a_run_tells_itself_in_sentences(pruned_story):
 
 def test_what_a_model_wrote_is_inert_in_a_sentence(story):
     view = story(1).start(0).finish(0, 9, answer="\x1b[31m[red]4\u202e2").view()
-    (said,) = (sentence(fact) for fact in view.events[-1:])
+    (said,) = (sentence(event) for event in view.events[-1:])
     assert "\x1b" not in said
     assert "\u202e" not in said
     assert "[red]" in said
@@ -45,7 +45,7 @@ def test_the_rarer_events_have_sentences(story):
 
 def test_clusters_say_what_decided(story):
     told = story(3, settings={"policy": {"max_clusters": 1}}).start(0, 1, 2).open_cluster(0, 0)
-    told._add(type(told.facts[-1]), trace=1, cluster=1, similarity=0.25)
+    told._add(type(told.events[-1]), trace=1, cluster=1, similarity=0.25)
     told.join(2, 0, similarity=None)
     assert lines(told.view())[1:] == [
         "trace 0 opened cluster 0",
@@ -68,13 +68,13 @@ def test_clusters_say_what_decided(story):
     ],
 )
 def test_every_act_of_the_user_is_told(act, said):
-    fact = UserActed(at=1.0, act=act, trace=3, tau=0.55)
-    assert is_told(fact)
-    assert sentence(fact) == said
+    event = UserCommandReceived(at=1.0, act=act, trace=3, tau=0.55)
+    assert is_told(event)
+    assert sentence(event) == said
 
 
 def test_stopped_and_pruned_have_glyphs_of_their_own(pruned_story):
-    stops = [f for f in pruned_story.facts if type(f).__name__ == "TraceStopped"]
+    stops = [f for f in pruned_story.events if type(f).__name__ == "TraceStopped"]
     assert [tone(stop) for stop in stops] == ["pruned", "stopped"]
 
 
@@ -116,8 +116,8 @@ def test_a_pruned_trace_without_a_twin_says_so(story):
 
 def test_a_finished_trace_tells_its_own_spelling_and_its_cut(story):
     told = story(2).start(0, 1).finish(0, 9, answer=None)
-    fact = type(told.facts[-1])
-    told._add(fact, trace=1, answer="1/2", raw_answer="0.5", finish_reason="length", tokens=9)
+    event = type(told.events[-1])
+    told._add(event, trace=1, answer="1/2", raw_answer="0.5", finish_reason="length", tokens=9)
     view = told.view()
     assert fate(view, view.traces[0]) == "Finished without an answer."
     assert (

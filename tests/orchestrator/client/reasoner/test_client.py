@@ -19,7 +19,7 @@ from orchestrator.errors import (
     EndpointUnreachable,
     StreamBroken,
 )
-from orchestrator.runtime.endpoints import Keys, open_fleet
+from orchestrator.runtime.endpoints import Keys, open_endpoints
 from orchestrator.settings import EndpointSettings, SamplingSettings, Settings
 from tests.support.fake_server import FakeServer, answer_json, answer_stream, event
 
@@ -149,7 +149,7 @@ async def test_a_run_that_needs_confidences_refuses_a_server_without() -> None:
     async with vllm_like() as server:
         wanted = Settings.model_validate({**settings, "endpoint": {"urls": server.url}})
         with pytest.raises(ConfigError, match=r"no 20 log-probabilities.*--max-logprobs 20"):
-            async with open_fleet(wanted, Keys()):
+            async with open_endpoints(wanted, Keys()):
                 pass
 
 

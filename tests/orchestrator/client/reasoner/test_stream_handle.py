@@ -7,7 +7,7 @@ import aiohttp
 import pytest
 
 from orchestrator.client.reasoner import stream_handle as line_module
-from orchestrator.client.reasoner.stream_handle import Line
+from orchestrator.client.reasoner.stream_handle import StreamHandle
 
 HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n"
 
@@ -28,7 +28,7 @@ async def connected(after_hang_up):
     url = f"http://127.0.0.1:{port}/"
     async with server, aiohttp.ClientSession() as session, session.get(url) as response:
         assert await response.content.readany() == b"first"
-        line = Line()
+        line = StreamHandle()
         line.attach(response)
         yield line, response.content
 
@@ -44,7 +44,7 @@ async def test_what_the_server_still_held_arrives_after_hanging_up():
         await writer.drain()
 
     async with connected(send_the_rest) as (line, content):
-        assert line.hang_up()
+        assert line.half_close()
         assert await content.readany() == b"last"
         with pytest.raises(aiohttp.ClientPayloadError):  # no ceremony: the answer was cut short
             await content.readany()
@@ -63,7 +63,7 @@ async def test_a_server_that_goes_on_regardless_is_cut_off(monkeypatch):
         cut_off.set()
 
     async with connected(go_on) as (line, content):
-        line.hang_up()
+        line.half_close()
         with pytest.raises(aiohttp.ClientConnectionError):
             await read_all(content)
         await asyncio.wait_for(cut_off.wait(), 10)
@@ -74,12 +74,12 @@ async def test_hanging_up_twice_is_hanging_up_once():
         pass
 
     async with connected(leave) as (line, _):
-        assert line.hang_up()
-        assert line.hang_up()
+        assert line.half_close()
+        assert line.half_close()
         assert line.hung_up
 
 
 async def test_there_is_nothing_to_hang_up_before_the_stream_is_open():
-    line = Line()
-    assert not line.hang_up()
+    line = StreamHandle()
+    assert not line.half_close()
     assert not line.hung_up

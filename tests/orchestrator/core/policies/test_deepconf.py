@@ -14,7 +14,7 @@ from orchestrator.core.events import (
     TraceFailed,
     TraceFinished,
     TraceStopped,
-    UserActed,
+    UserCommandReceived,
     VoteCast,
 )
 from orchestrator.core.policies.deepconf import bar_of
@@ -58,17 +58,17 @@ class Lane:
             TraceFailed(at=1.0, trace=trace, boundary="server", message="reset", tokens=0)
         )
 
-    def feed(self, fact):
-        outcome = self._engine.feed(fact)
-        for decided in outcome.facts:
+    def feed(self, event):
+        outcome = self._engine.feed(event)
+        for decided in outcome.events:
             if isinstance(decided, VoteCast):
                 self.vote = decided
-        for order in outcome.orders:
-            if isinstance(order, StartTrace):
-                self.started.append(order.trace)
-            if isinstance(order, StopTrace):
-                self.stopped.append((order.trace, order.reason))
-                stop = TraceStopped(at=1.0, trace=order.trace, reason=order.reason, tokens=1)
+        for command in outcome.commands:
+            if isinstance(command, StartTrace):
+                self.started.append(command.trace)
+            if isinstance(command, StopTrace):
+                self.stopped.append((command.trace, command.reason))
+                stop = TraceStopped(at=1.0, trace=command.trace, reason=command.reason, tokens=1)
                 self.feed(stop)
         return self
 
@@ -187,7 +187,7 @@ def test_an_interrupt_in_the_warm_up_counts_what_there_is():
 
 def test_a_trace_that_the_user_keeps_is_not_stopped_and_has_a_ballot():
     lane = warmed(traces=4)
-    lane.feed(UserActed(at=1.0, act="pin", trace=3)).write(3, 1.0, 1.0)
+    lane.feed(UserCommandReceived(at=1.0, act="pin", trace=3)).write(3, 1.0, 1.0)
     assert lane.stopped == []
     assert ("9", 1, 1.0) in lane.end(3, "9").tally
 

@@ -63,14 +63,14 @@ def play(count, *, judge=same_parity, scripts=None, choose=first, resumable=True
 
 
 def finished(world):
-    return {fact.trace for fact in world.of(TraceFinished)}
+    return {event.trace for event in world.of(TraceFinished)}
 
 
 def test_the_largest_clusters_survivors_finish_and_all_others_are_pruned():
     world = play(7, survivors=2)
     assert finished(world) == {0, 2}
-    assert {fact.trace for fact in world.of(TraceStopped)} == {1, 3, 4, 5, 6}
-    assert {fact.reason for fact in world.of(TraceStopped)} == {"pruned"}
+    assert {event.trace for event in world.of(TraceStopped)} == {1, 3, 4, 5, 6}
+    assert {event.reason for event in world.of(TraceStopped)} == {"pruned"}
     (vote,) = world.of(VoteCast)
     assert (vote.answer, vote.votes[0].ballots) == ("0", 2)
 
@@ -96,15 +96,15 @@ def test_a_ballot_can_weigh_as_many_as_its_cluster_has_members():
 
 def test_every_trace_waits_at_its_checkpoint():
     world = play(3)
-    assert {order.trace for order in world.of(PauseTrace)} == {0, 1, 2}
-    assert {fact.tokens for fact in world.of(CheckpointReached)} == {2}
-    assert {fact.tokens for fact in world.of(TracePaused)} == {2}
+    assert {command.trace for command in world.of(PauseTrace)} == {0, 1, 2}
+    assert {event.tokens for event in world.of(CheckpointReached)} == {2}
+    assert {event.tokens for event in world.of(TracePaused)} == {2}
 
 
 def test_a_trace_that_ends_before_its_checkpoint_is_judged_whole_and_survives_for_free():
     scripts = [Script(LONG, "1"), Script(LONG, "1"), Script(SHORT, "1")]
     world = play(3, judge=lambda t, m: 0.9, scripts=scripts, survivors=2)
-    complete = {fact.trace: fact.complete for fact in world.of(CheckpointReached)}
+    complete = {event.trace: event.complete for event in world.of(CheckpointReached)}
     assert complete == {0: False, 1: False, 2: True}
     assert 2 in finished(world)
     assert len(finished(world)) == 2
@@ -137,14 +137,14 @@ def test_a_trace_without_a_verdict_votes_beside_the_survivors():
 def test_a_short_trace_without_a_verdict_is_not_resumed():
     scripts = [Script(LONG), Script(SHORT)]
     world = play(2, judge=lambda t, m: None, scripts=scripts)
-    assert 1 not in {order.trace for order in world.of(ResumeTrace)}
+    assert 1 not in {command.trace for command in world.of(ResumeTrace)}
     assert finished(world) == {0, 1}
 
 
 def test_a_failed_survivor_leaves_the_vote_to_the_others():
     scripts = [Script(LONG, "1", fails_after=3), Script(LONG, "2"), Script(LONG, "2")]
     world = play(3, judge=lambda t, m: 0.9, scripts=scripts, survivors=2)
-    assert [fact.trace for fact in world.of(TraceFailed)] == [0]
+    assert [event.trace for event in world.of(TraceFailed)] == [0]
     assert finished(world) == {1}
 
 
@@ -183,8 +183,8 @@ def test_a_short_trace_for_which_there_is_no_room_keeps_its_end_but_not_its_ball
 
 def test_in_run_mode_traces_are_paused_by_the_verdict_not_by_the_checkpoint():
     world = play(4, at="run", survivors=1)
-    first_verdict = next(i for i, f in enumerate(world.facts) if isinstance(f, ClusterOpened))
-    pauses = [i for i, f in enumerate(world.facts) if isinstance(f, TracePaused)]
+    first_verdict = next(i for i, f in enumerate(world.events) if isinstance(f, ClusterOpened))
+    pauses = [i for i, f in enumerate(world.events) if isinstance(f, TracePaused)]
     assert all(index > first_verdict for index in pauses)
     assert len(finished(world) & {0, 2}) >= 1
 
@@ -193,7 +193,7 @@ def test_without_exact_resume_nothing_is_paused_and_each_cluster_keeps_its_survi
     world = play(8, resumable=False, survivors=2, choose=lambda n: 0)
     assert world.of(PauseTrace) == []
     assert world.of(ResumeTrace) == [] or all(
-        order.trace in finished(world) for order in world.of(ResumeTrace)
+        command.trace in finished(world) for command in world.of(ResumeTrace)
     )
     assert len(world.of(VoteCast)[0].votes) == 1
 
@@ -211,7 +211,7 @@ def test_a_late_failure_of_the_judge_does_not_release_an_assigned_trace():
     for trace in (0, 1):
         engine.feed(TokensArrived(at=1.0, trace=trace, text="so wait ", tokens=2))
     joined = engine.feed(judged(1, (0,), (0.9,)))
-    assert [type(fact) for fact in joined.facts] == [TraceJoined]
+    assert [type(event) for event in joined.events] == [TraceJoined]
     late = JudgeFailed(at=3.0, trace=1, members=(0,), message="late")
     assert engine.feed(late) == ([], [])
 
@@ -284,18 +284,18 @@ def test_a_journal_fed_to_a_fresh_engine_gives_the_same_decisions(answers, at, d
         judge=lambda t, m: 0.9 if answers[t] == answers[m] else 0.1,
         choose=lambda n: data.draw(st.integers(0, n - 1)),
     ).play()
-    started = world.facts[0]
+    started = world.events[0]
     engine = Engine(started)
     decided_kinds = (CheckpointReached, ClusterOpened, TraceJoined, TraceUnjudged, VoteCast)
-    facts, orders = [], []
-    for fact in world.facts:
-        if not isinstance(fact, decided_kinds):
-            facts.append(fact)
-            outcome = engine.feed(fact)
-            facts.extend(outcome.facts)
-            orders.extend(outcome.orders)
-    assert facts == world.facts
-    assert orders == world.orders
+    events, commands = [], []
+    for event in world.events:
+        if not isinstance(event, decided_kinds):
+            events.append(event)
+            outcome = engine.feed(event)
+            events.extend(outcome.events)
+            commands.extend(outcome.commands)
+    assert events == world.events
+    assert commands == world.commands
 
 
 def test_the_same_answer_comes_out_of_every_order_of_verdicts():

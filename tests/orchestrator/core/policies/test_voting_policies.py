@@ -75,14 +75,14 @@ class Heat:
         return self.answer is not None
 
     def _follow(self, outcome):
-        for order in outcome.orders:
-            if isinstance(order, StartTrace):
-                self.started.append(order.trace)
-            if isinstance(order, StopTrace):
-                self.stopped.append(order.trace)
-        for fact in outcome.facts:
-            if isinstance(fact, VoteCast):
-                self.answer, self.votes = fact.answer, [(b.answer, b.ballots) for b in fact.votes]
+        for command in outcome.commands:
+            if isinstance(command, StartTrace):
+                self.started.append(command.trace)
+            if isinstance(command, StopTrace):
+                self.stopped.append(command.trace)
+        for event in outcome.events:
+            if isinstance(event, VoteCast):
+                self.answer, self.votes = event.answer, [(b.answer, b.ballots) for b in event.votes]
         for trace in [t for t in self.stopped if t not in self._ended]:
             self._ended.add(trace)
             self._follow(
@@ -218,9 +218,9 @@ def test_random_k_prunes_all_but_k_at_their_checkpoints():
     engine.feed(run_started(chosen))
     pruned = set()
     for trace in range(8):
-        facts, orders = reach_checkpoint(engine, trace)
-        assert isinstance(facts[0], CheckpointReached)
-        pruned |= {order.trace for order in orders}
+        events, commands = reach_checkpoint(engine, trace)
+        assert isinstance(events[0], CheckpointReached)
+        pruned |= {command.trace for command in commands}
     assert len(pruned) == 5
 
 
@@ -242,7 +242,7 @@ def test_the_draw_comes_from_the_seed():
         )
         engine = Engine(run_started(chosen))
         engine.feed(run_started(chosen))
-        return [t for t in range(32) if not reach_checkpoint(engine, t).orders]
+        return [t for t in range(32) if not reach_checkpoint(engine, t).commands]
 
     assert survivors(0) == survivors(0)
     assert len({tuple(survivors(seed)) for seed in range(5)}) > 1
@@ -329,8 +329,8 @@ def test_a_ballot_that_comes_after_the_vote_is_settled_starts_nothing():
         TraceFinished(at=1.0, trace=t, answer=a, raw_answer=a, finish_reason="stop", tokens=5)
         for t, a in ((0, "1"), (1, "1"), (2, "2"))
     ]
-    _, second, late = (engine.feed(end).orders for end in ends)
-    assert {type(order) for order in second} == {StopTrace}
+    _, second, late = (engine.feed(end).commands for end in ends)
+    assert {type(command) for command in second} == {StopTrace}
     assert late == []
 
 
@@ -359,9 +359,9 @@ def test_every_started_trace_ends_once_and_there_is_one_vote(
         choose=lambda n: data.draw(st.integers(0, n - 1)),
         interrupt_after=interrupt_after,
     ).play()
-    for trace in {order.trace for order in world.of(StartTrace)}:
+    for trace in {command.trace for command in world.of(StartTrace)}:
         assert len(world.terminal_facts(trace)) == 1
     (vote,) = world.of(VoteCast)
-    answered = [fact for fact in world.of(TraceFinished) if fact.answer is not None]
+    answered = [event for event in world.of(TraceFinished) if event.answer is not None]
     if name != "random-k":
         assert sum(ballots.ballots for ballots in vote.votes) == len(answered)
