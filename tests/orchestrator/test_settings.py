@@ -325,7 +325,7 @@ def test_a_shipped_judge_is_found_by_name(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "judges").mkdir()
     (tmp_path / "judges" / "small.yaml").write_text(JUDGE, encoding="utf-8")
     (tmp_path / "judges" / "small-train.yaml").write_text("steps: 3", encoding="utf-8")
-    monkeypatch.setattr("orchestrator.settings.configs_folder", lambda: tmp_path)
+    monkeypatch.setattr("orchestrator.config.shipped.configs_folder", lambda: tmp_path)
     assert judge_spec("small").name == "small"
     assert "choose one of small, or" in judge_refusal("large")
     assert "There is no judge 'small-train'" in judge_refusal("small-train")

@@ -16,7 +16,7 @@ def test_a_terminal_gets_a_bar(capsys, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_a_file_gets_a_line_when_time_has_passed(capsys, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("judge_server.evaluation.candidates.LINE_SECONDS", 0.0)
+    monkeypatch.setattr("judge_server.evaluation.scoring.LINE_SECONDS", 0.0)
     with shown_progress("words") as advance:
         advance(0.25)
     assert capsys.readouterr() == ("", "words: 25%\n")

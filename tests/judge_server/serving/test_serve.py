@@ -52,7 +52,7 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(port)), Handler).serve_forever
 COMMAND = """
 import sys
 from judge_server.cli import main
-from orchestrator.client import local
+from orchestrator.local_vllm import server as local
 
 stand_in, pid_file, folder = sys.argv[1:]
 local.vllm_missing = lambda: None

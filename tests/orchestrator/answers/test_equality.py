@@ -200,7 +200,7 @@ async def test_an_interrupted_run_leaves_no_process() -> None:
 
 def test_workers_import_no_more_than_they_need() -> None:
     code = (
-        "import sys, orchestrator.mathematics;"
+        "import sys, orchestrator.answers.math_worker;"
         "print(sorted({'aiohttp', 'asyncio', 'openai', 'pydantic', 'numpy'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

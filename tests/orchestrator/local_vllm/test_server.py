@@ -65,7 +65,7 @@ http.server.HTTPServer(("127.0.0.1", port), Handler).serve_forever()
 OWNER = """
 import asyncio, sys
 from pathlib import Path
-from orchestrator.client import local
+from orchestrator.local_vllm import server as local
 
 local.vllm_missing = lambda: None
 local.vllm_command = lambda model, port, hardware: [sys.executable, sys.argv[1], str(port), sys.argv[2], "polite"]

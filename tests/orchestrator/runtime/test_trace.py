@@ -119,7 +119,7 @@ class Harness:
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch):
-    monkeypatch.setattr("orchestrator.runtime.trace._patience", lambda state: 0.0)
+    monkeypatch.setattr("orchestrator.runtime.trace._backoff", lambda state: 0.0)
 
 
 async def test_a_broken_stream_goes_on_from_the_ids_received():
@@ -236,7 +236,7 @@ async def test_a_trace_that_ended_while_it_was_hung_up_has_finished():
 
 
 async def test_a_trace_stopped_while_it_waits_to_try_again_asks_no_more(monkeypatch):
-    monkeypatch.setattr("orchestrator.runtime.trace._patience", lambda state: 3600.0)
+    monkeypatch.setattr("orchestrator.runtime.trace._backoff", lambda state: 3600.0)
     reasoner = Reasoner([chunk("so ", (7,), 1), StreamBroken("reset")], [END])
     harness = Harness(reasoner)
     async with asyncio.TaskGroup() as tasks:

@@ -251,7 +251,7 @@ async def test_keys_that_steer_do_nothing_in_a_recording(replayed):
 
 
 @pytest.mark.parametrize(
-    ("keys", "acts"),
+    ("keys", "user_commands"),
     [
         (["plus"], [("tau", None, 0.55)]),
         (["minus", "minus"], [("tau", None, 0.45), ("tau", None, 0.4)]),
