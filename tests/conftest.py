@@ -17,7 +17,7 @@ settings.load_profile("default")
 
 
 @pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch):
+def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """A developer's own keys and settings must not change what a test sees."""
     for variable in list(os.environ):
         if variable.startswith(("DEEPPRUNE_", "OPENAI_")):
@@ -25,7 +25,7 @@ def _no_settings_from_outside(monkeypatch):
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def vllm_servers(tmp_path_factory):
+async def vllm_servers(tmp_path_factory: pytest.TempPathFactory):
     """Base URLs of a reasoner and a judge, started side by side once for all tests."""
     logs = tmp_path_factory.mktemp("vllm")
     models = nano_models(with_judge=True)
@@ -40,12 +40,12 @@ async def vllm_servers(tmp_path_factory):
 
 
 @pytest.fixture
-def reasoner_url(vllm_servers):
+def reasoner_url(vllm_servers: dict[str, str]):
     return vllm_servers["reasoner"]
 
 
 @pytest.fixture
-def judge_url(vllm_servers):
+def judge_url(vllm_servers: dict[str, str]):
     return vllm_servers["judge"]
 
 

@@ -1,6 +1,7 @@
 """Mistakes of a user: one sentence with the remedy, the right exit code, and nothing spent."""
 
 import socket
+from pathlib import Path
 
 import pytest
 
@@ -16,7 +17,7 @@ def unused_port():
 
 
 @pytest.fixture
-def files(tmp_path):
+def files(tmp_path: Path):
     (tmp_path / "empty.jsonl").write_text("")
     (tmp_path / "broken.jsonl").write_text('{"id": 1, "question": "1+1?"}\n{"id": 2, "question":\n')
     (tmp_path / "typo.yaml").write_text("policy:\n  tua: 0.4\n")
@@ -58,7 +59,9 @@ MISTAKES = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-async def test_a_mistake_is_one_sentence_and_costs_nothing(mistake, files, reasoner_url):
+async def test_a_mistake_is_one_sentence_and_costs_nothing(
+    mistake, files, reasoner_url: str
+) -> None:
     arguments, mentioned = MISTAKES[mistake]
     names = {"reasoner": reasoner_url, "nobody": f"http://127.0.0.1:{unused_port()}/v1"}
     before = await metric(reasoner_url, "vllm:generation_tokens")
@@ -71,7 +74,7 @@ async def test_a_mistake_is_one_sentence_and_costs_nothing(mistake, files, reaso
     assert await metric(reasoner_url, "vllm:generation_tokens") == before
 
 
-async def test_a_mistyped_environment_variable_is_named(tmp_path, reasoner_url):
+async def test_a_mistyped_environment_variable_is_named(tmp_path: Path, reasoner_url: str) -> None:
     ended = await orchestrate(
         *("hi", "--endpoint", reasoner_url, "--policy", "consensus"),
         cwd=tmp_path,
@@ -81,7 +84,9 @@ async def test_a_mistyped_environment_variable_is_named(tmp_path, reasoner_url):
     assert "DEEPPRUNE__POLICY__TUA" in ended.err
 
 
-async def test_an_unwritable_run_folder_is_found_before_anything_is_spent(tmp_path, reasoner_url):
+async def test_an_unwritable_run_folder_is_found_before_anything_is_spent(
+    tmp_path: Path, reasoner_url: str
+) -> None:
     (tmp_path / "runs").write_text("in the way")
     before = await metric(reasoner_url, "vllm:generation_tokens")
     ended = await orchestrate(

@@ -23,7 +23,9 @@ def question():
     return QUESTIONS.read_text().splitlines()[8]
 
 
-async def test_deepconf_stops_unsure_traces_on_a_real_server(tmp_path, reasoner_url, monkeypatch):
+async def test_deepconf_stops_unsure_traces_on_a_real_server(
+    tmp_path: Path, reasoner_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ended = await orchestrate(
         json.loads(question())["question"],
         *("--endpoint", reasoner_url, "--json", "--traces", TRACES, "--policy", "deepconf-low"),
@@ -53,8 +55,11 @@ async def test_deepconf_stops_unsure_traces_on_a_real_server(tmp_path, reasoner_
 
 
 def test_a_recording_that_keeps_confidences_replays_deepconf(
-    tmp_path, reasoner_url, monkeypatch, capsys
-):
+    tmp_path: Path,
+    reasoner_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     asked = tmp_path / "one.jsonl"
     asked.write_text(question() + "\n")
     to = ["--endpoint", reasoner_url, "--questions", str(asked), "--out", str(tmp_path / "r")]

@@ -6,13 +6,13 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.support.endpoints import Endpoints
 
 from orchestrator.core.events import StopTrace, TokensArrived, TraceFinished
 from orchestrator.errors import JournalError
 from orchestrator.journal.journal import read_journal
 from orchestrator.journal.replay import replay
 from tests.support.command import end, idle_within, metric, orchestrate, start
+from tests.support.endpoints import Endpoints
 
 QUESTIONS = Path(__file__).parents[2] / "nano" / "questions.jsonl"
 PROMPT = 3  # tokens, of the server in this process
@@ -58,7 +58,7 @@ def arrivals(journal):
     return (entry for entry in read_journal(journal) if isinstance(entry, TokensArrived))
 
 
-async def test_a_killed_question_goes_on_from_its_tokens(tmp_path, servers):
+async def test_a_killed_question_goes_on_from_its_tokens(tmp_path: Path, servers) -> None:
     asked = ("How many?", *flags(servers), "--json", "--traces", 4, "--policy", "consensus")
     run_dir = await killed(tmp_path, *asked, tokens=60)
     await servers.reasoner.until_live(0)
@@ -79,7 +79,7 @@ async def test_a_killed_question_goes_on_from_its_tokens(tmp_path, servers):
     assert json.loads(json.dumps(again.report))["ledger"] == report["ledger"]
 
 
-async def test_of_several_questions_only_the_open_ones_are_asked(tmp_path, servers):
+async def test_of_several_questions_only_the_open_ones_are_asked(tmp_path: Path, servers) -> None:
     file = tmp_path / "three.jsonl"
     file.write_text("".join(json.dumps({"id": f"q{n}", "question": f"{n}?"}) + "\n" for n in "123"))
     asked = ("--questions", file, *flags(servers), "--json", "--policy", "pass1")
@@ -105,7 +105,7 @@ async def test_of_several_questions_only_the_open_ones_are_asked(tmp_path, serve
     assert servers.reasoner.seen == []  # all was finished: no server is asked for anything
 
 
-async def test_what_would_change_the_run_is_refused(tmp_path, servers):
+async def test_what_would_change_the_run_is_refused(tmp_path: Path, servers) -> None:
     asked = ("How many?", *flags(servers), "--policy", "pass1", "--quiet")
     run_dir = await killed(tmp_path, *asked, tokens=3)
     journal = (run_dir / "journal.jsonl").read_bytes()
@@ -127,8 +127,8 @@ async def test_what_would_change_the_run_is_refused(tmp_path, servers):
 @pytest.mark.vllm
 @pytest.mark.timeout(600)
 async def test_the_servers_own_count_agrees_that_nothing_is_paid_twice(
-    tmp_path, reasoner_url, judge_url
-):
+    tmp_path: Path, reasoner_url: str, judge_url: str
+) -> None:
     """What the server generates after the kill is what the journal lacked, and nothing else."""
     question = json.loads(QUESTIONS.read_text().splitlines()[0])["question"]
     servers = ("--endpoint", reasoner_url, "--judge-endpoint", judge_url)

@@ -52,7 +52,9 @@ async def run(tmp_path, reasoner, judge, *more, question=None):
     )
 
 
-async def test_prunes_most_traces_and_bills_every_token_received(tmp_path, reasoner_url, judge_url):
+async def test_prunes_most_traces_and_bills_every_token_received(
+    tmp_path: Path, reasoner_url: str, judge_url: str
+) -> None:
     before = await metric(reasoner_url, "vllm:generation_tokens")
     ended = await run(tmp_path, reasoner_url, judge_url)
     assert ended.code == 0, ended.err
@@ -77,8 +79,8 @@ async def test_prunes_most_traces_and_bills_every_token_received(tmp_path, reaso
 
 
 async def test_a_journal_replayed_gives_the_same_orders_and_the_same_report(
-    tmp_path, reasoner_url, judge_url, monkeypatch
-):
+    tmp_path: Path, reasoner_url: str, judge_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ended = await run(tmp_path, reasoner_url, judge_url)
     (report,) = ended.reports
     monkeypatch.chdir(tmp_path)
@@ -87,7 +89,9 @@ async def test_a_journal_replayed_gives_the_same_orders_and_the_same_report(
     assert json.loads(json.dumps(again.report)) == report
 
 
-async def test_what_is_sent_on_resume_is_what_was_received(tmp_path, reasoner_url, judge_url):
+async def test_what_is_sent_on_resume_is_what_was_received(
+    tmp_path: Path, reasoner_url: str, judge_url: str
+) -> None:
     """Greedy decoding with a pause in the middle writes the same text as without."""
     greedy = ("--temperature", "0", "--traces")
     paused = await run(tmp_path, reasoner_url, judge_url, *greedy, 4)
@@ -107,8 +111,8 @@ async def test_what_is_sent_on_resume_is_what_was_received(tmp_path, reasoner_ur
 
 
 async def test_consensus_lets_every_trace_finish_and_agrees_with_the_servers_own_count(
-    tmp_path, reasoner_url, judge_url
-):
+    tmp_path: Path, reasoner_url: str, judge_url: str
+) -> None:
     ended = await run(tmp_path, reasoner_url, judge_url, "--policy", "consensus")
     (report,) = ended.reports
     assert report["traces"]["finished"] == TRACES
@@ -120,7 +124,9 @@ async def test_consensus_lets_every_trace_finish_and_agrees_with_the_servers_own
     assert report["ledger"]["judge"]["calls"] == 0
 
 
-async def test_run_mode_overshoots_and_says_so(tmp_path, reasoner_url, judge_url):
+async def test_run_mode_overshoots_and_says_so(
+    tmp_path: Path, reasoner_url: str, judge_url: str
+) -> None:
     ended = await run(tmp_path, reasoner_url, judge_url, "--at-checkpoint", "run")
     assert ended.code == 0, ended.err
     (report,) = ended.reports
@@ -129,7 +135,9 @@ async def test_run_mode_overshoots_and_says_so(tmp_path, reasoner_url, judge_url
     assert await idle_within(reasoner_url, 2.0)
 
 
-async def test_several_questions_end_in_a_summary_line(tmp_path, reasoner_url, judge_url):
+async def test_several_questions_end_in_a_summary_line(
+    tmp_path: Path, reasoner_url: str, judge_url: str
+) -> None:
     file = tmp_path / "three.jsonl"
     file.write_text("".join(json.dumps(q) + "\n" for q in questions(3)))
     ended = await orchestrate(
@@ -146,7 +154,9 @@ async def test_several_questions_end_in_a_summary_line(tmp_path, reasoner_url, j
     assert summary["summary"]["ledger"]["reasoner"]["generated_tokens"] == total
 
 
-async def test_broken_streams_go_on_from_their_tokens(tmp_path, reasoner_url, judge_url):
+async def test_broken_streams_go_on_from_their_tokens(
+    tmp_path: Path, reasoner_url: str, judge_url: str
+) -> None:
     async with Proxy(reasoner_url).running() as proxy:
         proxy.cut_each_after(30_000)  # bytes: more than the probe needs, less than a whole trace
         ended = await run(tmp_path, proxy.url, judge_url, "--policy", "consensus")
@@ -170,8 +180,8 @@ async def test_broken_streams_go_on_from_their_tokens(tmp_path, reasoner_url, ju
 
 
 async def test_a_server_that_goes_away_fails_the_run_and_keeps_its_facts(
-    tmp_path, reasoner_url, judge_url
-):
+    tmp_path: Path, reasoner_url: str, judge_url: str
+) -> None:
     async with Proxy(reasoner_url).running() as proxy:
         process = await start(
             *(questions(1)[0]["question"], "--endpoint", proxy.url, "--policy", "consensus"),
@@ -192,8 +202,8 @@ async def test_a_server_that_goes_away_fails_the_run_and_keeps_its_facts(
 
 
 async def test_without_its_judge_a_run_prunes_nothing_more_and_votes(
-    tmp_path, reasoner_url, judge_url
-):
+    tmp_path: Path, reasoner_url: str, judge_url: str
+) -> None:
     async with Proxy(judge_url).running() as proxy:
         process = await start(
             *(questions(1)[0]["question"], "--endpoint", reasoner_url),
@@ -219,8 +229,8 @@ async def test_without_its_judge_a_run_prunes_nothing_more_and_votes(
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_ctrl_c_at_a_random_moment_leaves_idle_servers_and_a_partial_report(
-    seed, tmp_path, reasoner_url, judge_url
-):
+    seed, tmp_path: Path, reasoner_url: str, judge_url: str
+) -> None:
     process = await start(
         *(questions(1)[0]["question"], "--endpoint", reasoner_url),
         *("--judge-endpoint", judge_url, "--json", "--traces", TRACES),
@@ -243,7 +253,9 @@ async def test_ctrl_c_at_a_random_moment_leaves_idle_servers_and_a_partial_repor
     assert again.difference is None
 
 
-async def test_orders_are_recorded_before_what_they_cause(tmp_path, reasoner_url, judge_url):
+async def test_orders_are_recorded_before_what_they_cause(
+    tmp_path: Path, reasoner_url: str, judge_url: str
+) -> None:
     ended = await run(tmp_path, reasoner_url, judge_url)
     entries = journal_of(ended.reports[0], tmp_path)
     for trace in {e.trace for e in entries if isinstance(e, TraceResumed)}:
@@ -257,7 +269,7 @@ async def test_orders_are_recorded_before_what_they_cause(tmp_path, reasoner_url
     assert isinstance(entries[-2], Command)
 
 
-async def journal_grows(cwd, until=TokensArrived):
+async def journal_grows(cwd, until=TokensArrived) -> None:
     """Waits for the first event of a kind in the only run below `cwd`."""
     name = f'"type":"{until.__name__}"'.encode()
     while True:

@@ -32,12 +32,12 @@ def drawn(pairs: int, *, seed: int = 0) -> ScoredPairs:
     return ScoredPairs(np.array([f"q{n % 20}" for n in range(pairs)]), same, scores)
 
 
-def test_auroc_counts_the_pairs_in_order():
+def test_auroc_counts_the_pairs_in_order() -> None:
     pairs = scored(("a", True, 0.9), ("a", True, 0.4), ("a", False, 0.5), ("b", False, 0.1))
     assert auroc(pairs) == pytest.approx(3 / 4)
 
 
-def test_within_a_question_only_its_own_pairs_compete():
+def test_within_a_question_only_its_own_pairs_compete() -> None:
     pairs = scored(
         ("a", True, 0.9), ("a", False, 0.8), ("b", True, 0.2), ("b", False, 0.1), ("c", True, 0.5)
     )
@@ -45,21 +45,21 @@ def test_within_a_question_only_its_own_pairs_compete():
     assert auroc_within(pairs) == 1.0
 
 
-def test_every_question_counts_the_same_within():
+def test_every_question_counts_the_same_within() -> None:
     pairs = scored(
         ("a", True, 0.9), ("a", True, 0.7), ("a", False, 0.8), ("b", True, 0.2), ("b", False, 0.3)
     )
     assert auroc_within(pairs) == pytest.approx((1 / 2 + 0) / 2)
 
 
-def test_one_class_has_no_auroc():
+def test_one_class_has_no_auroc() -> None:
     pairs = scored(("a", True, 0.9), ("a", True, 0.8))
     assert math.isnan(auroc(pairs))
     assert math.isnan(auroc_within(pairs))
     assert math.isnan(tnr_at_fnr(pairs))
 
 
-def test_tnr_lets_a_fifth_of_the_same_answer_pairs_go():
+def test_tnr_lets_a_fifth_of_the_same_answer_pairs_go() -> None:
     same = [("a", True, score) for score in (0.1, 0.6, 0.7, 0.8, 0.9)]
     different = [("a", False, score) for score in (0.05, 0.3, 0.5, 0.65)]
     pairs = scored(*same, *different)
@@ -67,7 +67,7 @@ def test_tnr_lets_a_fifth_of_the_same_answer_pairs_go():
     assert tnr_at_fnr(pairs, 0.0) == pytest.approx(1 / 4)
 
 
-def test_at_tau_a_pair_is_merged_above_it_and_not_on_it():
+def test_at_tau_a_pair_is_merged_above_it_and_not_on_it() -> None:
     pairs = scored(
         ("a", True, 0.9), ("a", True, 0.5), ("a", False, 0.6), ("a", False, 0.4), ("a", False, 0.1)
     )
@@ -76,7 +76,7 @@ def test_at_tau_a_pair_is_merged_above_it_and_not_on_it():
     assert (found.precision, found.merged) == (1 / 2, 2 / 5)
 
 
-def test_at_tau_agrees_with_scikit_learn():
+def test_at_tau_agrees_with_scikit_learn() -> None:
     pairs = drawn(500)
     found, merged = at_tau(pairs, 0.55), pairs.scores > 0.55
     assert found.tpr == pytest.approx(recall_score(pairs.same, merged))
@@ -84,11 +84,11 @@ def test_at_tau_agrees_with_scikit_learn():
     assert found.precision == pytest.approx(precision_score(pairs.same, merged))
 
 
-def test_where_nothing_is_merged_there_is_no_precision():
+def test_where_nothing_is_merged_there_is_no_precision() -> None:
     assert math.isnan(at_tau(scored(("a", True, 0.2), ("a", False, 0.1)), 0.5).precision)
 
 
-def test_ece_weighs_the_gap_of_each_bin_by_its_pairs():
+def test_ece_weighs_the_gap_of_each_bin_by_its_pairs() -> None:
     pairs = scored(
         ("a", True, 0.9), ("a", False, 0.9), ("a", True, 1.0), ("a", True, 0.2), ("a", False, 0.2)
     )
@@ -98,12 +98,12 @@ def test_ece_weighs_the_gap_of_each_bin_by_its_pairs():
     )
 
 
-def test_probabilities_that_mean_what_they_say_have_no_calibration_error():
+def test_probabilities_that_mean_what_they_say_have_no_calibration_error() -> None:
     rows = [("a", number < 3, 0.3) for number in range(10)]
     assert expected_calibration_error(scored(*rows)) == pytest.approx(0.0, abs=1e-12)
 
 
-def test_the_reliability_bins_are_those_of_scikit_learn():
+def test_the_reliability_bins_are_those_of_scikit_learn() -> None:
     pairs = drawn(500)
     shares, scores = calibration_curve(pairs.same, pairs.scores, n_bins=15)
     bins = reliability(pairs)
@@ -112,12 +112,12 @@ def test_the_reliability_bins_are_those_of_scikit_learn():
     assert sum(part.pairs for part in bins) == 500
 
 
-def test_scores_at_the_ends_and_on_the_edges_have_a_bin():
+def test_scores_at_the_ends_and_on_the_edges_have_a_bin() -> None:
     bins = reliability(scored(("a", True, 0.0), ("a", True, 0.5), ("a", True, 1.0)), 2)
     assert [(part.low, part.high, part.pairs) for part in bins] == [(0.0, 0.5, 1), (0.5, 1.0, 2)]
 
 
-def test_a_judge_that_minds_the_order_is_found_out():
+def test_a_judge_that_minds_the_order_is_found_out() -> None:
     pairs = scored(("a", True, 0.9), ("a", False, 0.6), ("a", True, 0.7))
     found = swapping(pairs, np.array([0.9, 0.4, 0.3]), 0.5)
     assert found.mean_difference == pytest.approx(0.6 / 3)
@@ -126,7 +126,7 @@ def test_a_judge_that_minds_the_order_is_found_out():
     assert found.mean_score_swapped == pytest.approx(1.6 / 3)
 
 
-def test_the_pairs_of_a_question_are_together():
+def test_the_pairs_of_a_question_are_together() -> None:
     parts = by_question(scored(("b", True, 0.1), ("a", True, 0.2), ("b", False, 0.3)))
     assert [(set(part.questions), list(part.scores)) for part in parts] == [
         ({"a"}, [0.2]),

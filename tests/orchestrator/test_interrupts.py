@@ -5,7 +5,7 @@ import pytest
 from orchestrator.interrupts import EXIT_INTERRUPTED, Interrupts
 
 
-async def test_the_first_interrupt_asks_the_run_to_end():
+async def test_the_first_interrupt_asks_the_run_to_end() -> None:
     said = []
     interrupts = Interrupts(said.append)
     with interrupts.listening(), interrupts.graceful():
@@ -15,7 +15,7 @@ async def test_the_first_interrupt_asks_the_run_to_end():
     assert len(said) == 1
 
 
-async def test_where_no_question_runs_the_work_is_cancelled():
+async def test_where_no_question_runs_the_work_is_cancelled() -> None:
     interrupts = Interrupts(lambda text: None)
     with interrupts.listening():
         interrupts.interrupt()
@@ -23,7 +23,9 @@ async def test_where_no_question_runs_the_work_is_cancelled():
             await asyncio.sleep(10)
 
 
-async def test_the_second_one_gives_the_terminal_back_and_leaves_at_once(monkeypatch):
+async def test_the_second_one_gives_the_terminal_back_and_leaves_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     left = []
     monkeypatch.setattr("os._exit", left.append)
     interrupts = Interrupts(lambda text: None)

@@ -27,7 +27,7 @@ INSTANT = ServerModel(
 class Perfect:
     """A judge that sees the answers."""
 
-    def __init__(self, traces):
+    def __init__(self, traces) -> None:
         self._traces = traces
 
     def p_identical(self, trace, member):
@@ -90,7 +90,7 @@ def probe_matrix(path: Path, *questions) -> Path:
     return path
 
 
-def record_run(folder, question_id, answers, *, gold="4", finish=True, confidences=()):
+def record_run(folder, question_id, answers, *, gold="4", finish=True, confidences=()) -> None:
     """A recorded question whose traces gave `answers` ("stopped" for one that was cut)."""
     folder.mkdir(parents=True)
     started = RunStarted(

@@ -1,18 +1,20 @@
 import sys
+from pathlib import Path
+from typing import Never
 
 import pytest
 
 from tui.cli import demo_run, main
 
 
-def test_a_picture_needs_no_terminal(tmp_path):
+def test_a_picture_needs_no_terminal(tmp_path: Path) -> None:
     for screen in ("live", "trace", "questions"):
         file = tmp_path / f"{screen}.svg"
         assert main(["--demo", "--svg", str(file), "--size", "100x30", "--screen", screen]) == 0
         assert file.read_text().startswith("<svg")
 
 
-def test_a_picture_shows_the_moment_the_trace_and_the_theme_asked_for(tmp_path):
+def test_a_picture_shows_the_moment_the_trace_and_the_theme_asked_for(tmp_path: Path) -> None:
     file = tmp_path / "a.svg"
     more = ["--at", "3", "--screen", "trace", "--trace", "7", "--theme", "light"]
     assert main([str(demo_run()), "--svg", str(file), *more]) == 0
@@ -34,7 +36,13 @@ def test_a_picture_shows_the_moment_the_trace_and_the_theme_asked_for(tmp_path):
         (["--demo", "--svg", "a.svg", "--screen", "trace", "--trace", "64"], "no trace 64"),
     ],
 )
-def test_wrong_input_is_one_sentence_and_exit_2(arguments, said, capsys, tmp_path, monkeypatch):
+def test_wrong_input_is_one_sentence_and_exit_2(
+    arguments,
+    said,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(arguments) == 2
     captured = capsys.readouterr()
@@ -44,14 +52,16 @@ def test_wrong_input_is_one_sentence_and_exit_2(arguments, said, capsys, tmp_pat
 
 
 @pytest.mark.parametrize("size", ["120", "axb", "5x5", "99999x40"])
-def test_a_size_that_is_none_is_refused(size, capsys):
+def test_a_size_that_is_none_is_refused(size, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
         main(["--demo", "--svg", "a.svg", "--size", size])
     assert left.value.code == 2
     assert "size" in capsys.readouterr().err
 
 
-def test_an_empty_or_damaged_journal_is_told(tmp_path, capsys):
+def test_an_empty_or_damaged_journal_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "journal.jsonl").write_text("")
     assert main([str(tmp_path), "--svg", "a.svg"]) == 1
     assert "empty journal" in capsys.readouterr().err
@@ -60,21 +70,23 @@ def test_an_empty_or_damaged_journal_is_told(tmp_path, capsys):
     assert "Line 1" in capsys.readouterr().err
 
 
-def test_a_wheel_without_the_recorded_run_is_told(monkeypatch, capsys, tmp_path):
+def test_a_wheel_without_the_recorded_run_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
     monkeypatch.setattr("tui.cli.__file__", str(tmp_path / "tui" / "cli.py"))
     assert main(["--demo"]) == 2
     assert "reinstall" in capsys.readouterr().err
 
 
-def test_an_interrupt_before_the_screen_is_up_exits_130(monkeypatch):
-    def interrupted(arguments):
+def test_an_interrupt_before_the_screen_is_up_exits_130(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(arguments) -> Never:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("tui.cli._run", interrupted)
     assert main(["--demo"]) == 130
 
 
-def test_on_a_terminal_the_app_runs(monkeypatch):
+def test_on_a_terminal_the_app_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     shown = []
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
@@ -84,7 +96,7 @@ def test_on_a_terminal_the_app_runs(monkeypatch):
     assert shown == ["deepprune-light"]
 
 
-def test_the_web_serves_the_same_command(monkeypatch):
+def test_the_web_serves_the_same_command(monkeypatch: pytest.MonkeyPatch) -> None:
     served = []
     monkeypatch.setattr("tui.export.web.serve", lambda *arguments: served.append(arguments))
     assert main(["--demo", "--follow", "--web", "--port", "9000"]) == 0
@@ -95,8 +107,10 @@ def test_the_web_serves_the_same_command(monkeypatch):
     assert (host, port) == ("127.0.0.1", 9000)
 
 
-def test_a_taken_port_is_told(monkeypatch, capsys):
-    def taken(*arguments):
+def test_a_taken_port_is_told(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def taken(*arguments) -> Never:
         raise OSError(98, "Address already in use")
 
     monkeypatch.setattr("tui.export.web.serve", taken)

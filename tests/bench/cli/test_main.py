@@ -1,4 +1,7 @@
 import json
+from pathlib import Path
+
+import pytest
 
 from bench.analysis import pair_counts as pairs
 from bench.reports import tables as table
@@ -6,7 +9,7 @@ from orchestrator.core.events import ClusterOpened, PairsJudged, RunStarted, Tra
 from orchestrator.journal.journal import JournalWriter
 
 
-def test_runs_stand_side_by_side(tmp_path, capsys):
+def test_runs_stand_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     summary = {
         "questions": 2,
         "accuracy": 0.5,
@@ -33,14 +36,18 @@ def test_runs_stand_side_by_side(tmp_path, capsys):
     assert "25.0% | -50.0% | 7.2 |" in line
 
 
-def test_a_run_without_a_summary_or_gold_answers_is_refused(tmp_path, capsys):
+def test_a_run_without_a_summary_or_gold_answers_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert table.main([f"x={tmp_path}"]) == 2
     (tmp_path / "summary.json").write_text('{"summary": {"accuracy": null}}')
     assert table.main([f"x={tmp_path}"]) == 2
     assert "no accuracy" in capsys.readouterr().err
 
 
-def test_the_exhaustive_bill_follows_from_the_assignment(tmp_path, capsys):
+def test_the_exhaustive_bill_follows_from_the_assignment(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     settings = {"policy": {"sample_members": 2}}
     started = RunStarted(
         at=0.0,

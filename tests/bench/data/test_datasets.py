@@ -1,5 +1,6 @@
 import json
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -25,7 +26,7 @@ ROWS = {
 
 
 @pytest.fixture
-def hub(monkeypatch):
+def hub(monkeypatch: pytest.MonkeyPatch):
     """A hub that gives the rows it is told to; the real one is not asked in tests."""
     asked = []
 
@@ -43,7 +44,7 @@ def hub(monkeypatch):
 
 
 @pytest.mark.parametrize("name", HUB)
-def test_a_benchmark_is_read_by_its_name(hub, name):
+def test_a_benchmark_is_read_by_its_name(hub, name) -> None:
     asked = hub([ROWS[name]])
     (question,) = read_named(name.upper())
     assert question.id == f"{name}-1"
@@ -55,7 +56,9 @@ def test_a_benchmark_is_read_by_its_name(hub, name):
         assert (question.question, float(question.gold)) == ("What is 1 + 1?", 2.0)
 
 
-def test_a_hub_out_of_reach_is_a_wrong_address(hub, tmp_path, capsys):
+def test_a_hub_out_of_reach_is_a_wrong_address(
+    hub, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     hub(ConnectionError("no route\nto host"))
     with pytest.raises(EndpointUnreachable, match=r"\(no route\); check the network"):
         read_named("aime24")
@@ -64,7 +67,7 @@ def test_a_hub_out_of_reach_is_a_wrong_address(hub, tmp_path, capsys):
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_a_dataset_that_has_changed_is_refused(hub):
+def test_a_dataset_that_has_changed_is_refused(hub) -> None:
     hub([{"other": 1}])
     with pytest.raises(DatasetError, match="has no column 'problem'"):
         read_named("aime24")
@@ -73,13 +76,13 @@ def test_a_dataset_that_has_changed_is_refused(hub):
         read_named("aime24")
 
 
-def test_without_datasets_the_remedy_is_named(monkeypatch):
+def test_without_datasets_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
     with pytest.raises(ConfigError, match=r"pip install 'deepprune\[bench\]'"):
         read_named("aime24")
 
 
-def test_other_names_are_files(tmp_path):
+def test_other_names_are_files(tmp_path: Path) -> None:
     path = tmp_path / "q.jsonl"
     path.write_text(json.dumps({"id": "a", "question": "?", "answer": "1"}) + "\n")
     assert [each.id for each in read_named(str(path))] == ["a"]

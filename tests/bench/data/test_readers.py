@@ -1,5 +1,6 @@
 import gzip
 import json
+from pathlib import Path
 
 import pytest
 
@@ -26,7 +27,7 @@ def refusal(path):
 # --- probe matrices -------------------------------------------------------------------------------
 
 
-def test_a_probe_matrix_gives_lengths_answers_and_probes(tmp_path):
+def test_a_probe_matrix_gives_lengths_answers_and_probes(tmp_path: Path) -> None:
     path = probe_matrix(
         tmp_path / "m.json", ("4", [(["5", "4"], 900, "4"), (["5"], 300, "ERR"), ([], 10, 5)])
     )
@@ -40,7 +41,7 @@ def test_a_probe_matrix_gives_lengths_answers_and_probes(tmp_path):
     assert (question.probe_tokens, question.has_text) == (500, False)
 
 
-def test_spellings_of_one_answer_share_a_class(tmp_path):
+def test_spellings_of_one_answer_share_a_class(tmp_path: Path) -> None:
     path = probe_matrix(tmp_path / "m.json", ("033", [([], 10, "33"), (["33.0"], 10, "33.0")]))
     (question,) = read_recorded(path)
     assert {trace.answer for trace in question.traces} == {"33"}
@@ -49,7 +50,7 @@ def test_spellings_of_one_answer_share_a_class(tmp_path):
 
 
 @pytest.mark.parametrize("text", ["[{}]", "{", '[{"question": "q", "gold_answer": "1"}]'])
-def test_what_is_no_probe_matrix_is_refused(tmp_path, text):
+def test_what_is_no_probe_matrix_is_refused(tmp_path: Path, text) -> None:
     (tmp_path / "m.json").write_text(text)
     assert "m.json is not a probe matrix" in refusal(tmp_path / "m.json")
 
@@ -57,7 +58,7 @@ def test_what_is_no_probe_matrix_is_refused(tmp_path, text):
 # --- files of traces ------------------------------------------------------------------------------
 
 
-def test_traces_keep_the_classes_that_their_file_names(tmp_path):
+def test_traces_keep_the_classes_that_their_file_names(tmp_path: Path) -> None:
     rows = [
         {"text": "so 4", "answer": "4", "answer_class": 0, "correct": True, "tokens": 7},
         {"text": "so four", "answer": "four", "answer_class": 0, "correct": True},
@@ -71,7 +72,7 @@ def test_traces_keep_the_classes_that_their_file_names(tmp_path):
     assert question.has_text
 
 
-def test_traces_without_grades_are_graded_here(tmp_path):
+def test_traces_without_grades_are_graded_here(tmp_path: Path) -> None:
     rows = [
         {"text": "x", "answer": "4.0"},
         {"text": "x", "answer": "4"},
@@ -82,31 +83,31 @@ def test_traces_without_grades_are_graded_here(tmp_path):
     assert question.correct == {"4.0"}
 
 
-def test_a_zipped_file_reads_the_same(tmp_path):
+def test_a_zipped_file_reads_the_same(tmp_path: Path) -> None:
     path = traces_file(tmp_path / "t.jsonl", {"text": "x", "answer": "4"})
     zipped = tmp_path / "t.jsonl.gz"
     zipped.write_bytes(gzip.compress(path.read_bytes()))
     assert read_recorded(zipped) == read_recorded(path)
 
 
-def test_questions_keep_their_order(tmp_path):
+def test_questions_keep_their_order(tmp_path: Path) -> None:
     rows = [{"question_id": q, "text": "x", "answer": "4"} for q in ("b", "a", "b")]
     questions = read_recorded(traces_file(tmp_path / "t.jsonl", *rows))
     assert [(question.id, len(question.traces)) for question in questions] == [("b", 2), ("a", 1)]
 
 
-def test_a_damaged_line_is_named(tmp_path):
+def test_a_damaged_line_is_named(tmp_path: Path) -> None:
     path = tmp_path / "t.jsonl"
     path.write_text('{"question_id": "a"}\n')
     assert "t.jsonl line 1 is not a trace" in refusal(path)
 
 
-def test_a_trace_without_text_and_tokens_is_refused(tmp_path):
+def test_a_trace_without_text_and_tokens_is_refused(tmp_path: Path) -> None:
     path = traces_file(tmp_path / "t.jsonl", {"answer": "4"})
     assert "neither tokens nor text" in refusal(path)
 
 
-def test_traces_that_nobody_can_grade_are_refused(tmp_path):
+def test_traces_that_nobody_can_grade_are_refused(tmp_path: Path) -> None:
     path = traces_file(tmp_path / "t.jsonl", {"gold": None, "text": "x", "answer": "4"})
     assert "question 'a' has no gold answer" in refusal(path)
 
@@ -114,7 +115,7 @@ def test_traces_that_nobody_can_grade_are_refused(tmp_path):
 # --- our own runs ---------------------------------------------------------------------------------
 
 
-def test_a_finished_run_is_a_recording(tmp_path):
+def test_a_finished_run_is_a_recording(tmp_path: Path) -> None:
     record_run(tmp_path / "0001-a", "a", ["4", None])
     (question,) = read_recorded(tmp_path)
     assert [(t.tokens, t.answer, t.text) for t in question.traces] == [
@@ -124,7 +125,7 @@ def test_a_finished_run_is_a_recording(tmp_path):
     assert question.correct == {"4"}
 
 
-def test_a_run_that_kept_its_confidences_tells_them(tmp_path):
+def test_a_run_that_kept_its_confidences_tells_them(tmp_path: Path) -> None:
     record_run(tmp_path / "run" / "0001-a", "a", ["4", "5"], confidences=(9.5, 8.0))
     (question,) = read_recorded(tmp_path / "run")
     assert [trace.confidences for trace in question.traces] == [(9.5, 8.0)] * 2
@@ -136,12 +137,12 @@ def test_a_run_that_kept_its_confidences_tells_them(tmp_path):
     assert (question.has_confidences, plain.has_confidences) == (True, False)
 
 
-def test_a_run_whose_traces_were_cut_is_no_recording(tmp_path):
+def test_a_run_whose_traces_were_cut_is_no_recording(tmp_path: Path) -> None:
     record_run(tmp_path / "0001-a", "a", ["4", "stopped"])
     assert "1 traces that were cut" in refusal(tmp_path)
 
 
-def test_what_a_resumed_run_has_put_aside_is_not_read(tmp_path):
+def test_what_a_resumed_run_has_put_aside_is_not_read(tmp_path: Path) -> None:
     record_run(tmp_path / "0001-a", "a", ["4"])
     record_run(tmp_path / ".0001-a.cut-1", "a", ["5"], finish=False)
     (question,) = read_recorded(tmp_path)
@@ -149,7 +150,7 @@ def test_what_a_resumed_run_has_put_aside_is_not_read(tmp_path):
     assert source_files(tmp_path) == [tmp_path / "0001-a" / "journal.jsonl"]
 
 
-def test_an_unfinished_run_is_no_recording(tmp_path):
+def test_an_unfinished_run_is_no_recording(tmp_path: Path) -> None:
     record_run(tmp_path / "0001-a", "a", ["4"], finish=False)
     assert "unfinished" in refusal(tmp_path)
 
@@ -157,12 +158,12 @@ def test_an_unfinished_run_is_no_recording(tmp_path):
 # --- files that are nothing of this ---------------------------------------------------------------
 
 
-def test_a_file_of_another_kind_is_refused(tmp_path):
+def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
     assert "has no known format" in refusal(tmp_path / "x.csv")
     assert "has no known format" in refusal(tmp_path / "x")
 
 
-def test_a_missing_empty_or_unreadable_file_is_named(tmp_path):
+def test_a_missing_empty_or_unreadable_file_is_named(tmp_path: Path) -> None:
     assert "No such file" in refusal(tmp_path / "x.json")
     (tmp_path / "e.jsonl").write_text("\n")
     assert "holds no trace" in refusal(tmp_path / "e.jsonl")

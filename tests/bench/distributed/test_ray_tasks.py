@@ -6,7 +6,9 @@ import json
 import subprocess
 import sys
 import threading
+from pathlib import Path
 from types import SimpleNamespace
+from typing import Never
 
 import pytest
 
@@ -27,13 +29,15 @@ POLICIES = ("--policy", "auto", "--policy", "deepprune@6", "--policy", "cons@3")
 
 
 @pytest.fixture
-def matrix(tmp_path):
+def matrix(tmp_path: Path):
     branches = [(["1"], 3000 + 40 * i, "1" if i % 4 else "2") for i in range(8)]
     return probe_matrix(tmp_path / "m.json", ("1", branches), ("2", branches), ("1", branches))
 
 
 @pytest.mark.timeout(400)  # Ray starts half a dozen processes
-def test_ray_tasks_give_the_same_lines_and_outcomes(matrix, tmp_path, capsys):
+def test_ray_tasks_give_the_same_lines_and_outcomes(
+    matrix, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     run = ["run", "--replay", str(matrix), *POLICIES, "--resamples", "2", "--json", "--out"]
     assert main([*run, str(tmp_path / "alone.jsonl")]) == 0
     alone = capsys.readouterr().out
@@ -49,7 +53,9 @@ def test_ray_tasks_give_the_same_lines_and_outcomes(matrix, tmp_path, capsys):
     assert (tmp_path / "spread.jsonl").read_bytes() == (tmp_path / "alone.jsonl").read_bytes()
 
 
-def test_without_ray_the_remedy_is_named(matrix, monkeypatch, capsys):
+def test_without_ray_the_remedy_is_named(
+    matrix, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     assert main(["run", "--replay", str(matrix), "--policy", "auto", "--ray", "local"]) == 2
     assert "pip install 'deepprune[ray]'" in capsys.readouterr().err
@@ -95,7 +101,9 @@ def told(folder):
 
 
 @pytest.mark.timeout(600)
-def test_a_live_run_in_ray_tasks_gives_the_same_outcomes_and_goes_on(served, tmp_path):
+def test_a_live_run_in_ray_tasks_gives_the_same_outcomes_and_goes_on(
+    served, tmp_path: Path
+) -> None:
     questions = tmp_path / "questions.jsonl"
     rows = [{"id": f"q{n}", "question": f"Question {n}?", "answer": "1"} for n in range(3)]
     questions.write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -119,17 +127,19 @@ def test_a_live_run_in_ray_tasks_gives_the_same_outcomes_and_goes_on(served, tmp
         assert server.generated_tokens - probes == sum(row[3] for row in told(tmp_path / "spread"))
 
 
-def test_local_servers_are_not_for_other_machines(tmp_path, capsys):
+def test_local_servers_are_not_for_other_machines(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     command = ["run", "--local", "--questions", "q.jsonl", "--policy", "auto", "--ray", "local"]
     assert main([*command, "--out", str(tmp_path)]) == 2
     assert "--local serves this machine alone" in capsys.readouterr().err
 
 
-def test_an_error_in_a_task_is_told_as_it_would_be_here():
+def test_an_error_in_a_task_is_told_as_it_would_be_here() -> None:
     class RayTaskError(Exception):
         cause = ConfigError("mend this")
 
-    def get(task):
+    def get(task) -> Never:
         raise RayTaskError("a traceback of many lines")
 
     ray = SimpleNamespace(get=get, exceptions=SimpleNamespace(RayTaskError=RayTaskError))
@@ -137,7 +147,7 @@ def test_an_error_in_a_task_is_told_as_it_would_be_here():
         rays.RayCluster(ray)._result("task")
 
 
-def test_a_machine_that_does_not_see_the_folder_says_so(tmp_path):
+def test_a_machine_that_does_not_see_the_folder_says_so(tmp_path: Path) -> None:
     plan = LivePlan(
         questions=[],
         specs=[],
@@ -157,8 +167,8 @@ def test_a_machine_that_does_not_see_the_folder_says_so(tmp_path):
     [("127.0.0.1:1", "No Ray cluster answers at 127.0.0.1:1"), ("b:x", "write HOST:PORT")],
 )
 def test_a_cluster_that_is_not_there_is_found_at_once(
-    matrix, monkeypatch, capsys, address, sentence
-):
+    matrix, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], address, sentence
+) -> None:
     monkeypatch.setitem(sys.modules, "ray", SimpleNamespace())  # it is not asked
     assert main(["run", "--replay", str(matrix), "--policy", "auto", "--ray", address]) == 2
     assert sentence in capsys.readouterr().err

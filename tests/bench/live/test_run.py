@@ -2,6 +2,7 @@ import asyncio
 import json
 import re
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -73,19 +74,19 @@ async def played(plan, interrupts=None):
 # --- tokens of a recording ------------------------------------------------------------------------
 
 
-def test_a_token_knows_its_trace_and_place():
+def test_a_token_knows_its_trace_and_place() -> None:
     for place in (Place(0, 0, 0), Place(3, 127, 41_000), Place(99, 4095, (1 << 20) - 1)):
         assert place_of([*prompt_ids(place.question), token_id(place)]) == place
     assert place_of(prompt_ids(7)) == 7
 
 
 @pytest.mark.parametrize("ids", [[], [0], [-5]])
-def test_other_ids_are_none_of_ours(ids):
+def test_other_ids_are_none_of_ours(ids) -> None:
     with pytest.raises(ValueError, match="no token of a recording"):
         place_of(ids)
 
 
-def test_the_tokens_of_a_trace_make_its_text():
+def test_the_tokens_of_a_trace_make_its_text() -> None:
     trace = RecordedTrace(tokens=7, answer="1", text="a text of some length")
     assert "".join(token_text(trace, n) for n in range(7)) == trace.text
     dots = RecordedTrace(tokens=3, answer="4")
@@ -96,7 +97,7 @@ def test_the_tokens_of_a_trace_make_its_text():
 # --- the replayed server --------------------------------------------------------------------------
 
 
-async def test_the_server_is_seen_as_one_that_can_resume():
+async def test_the_server_is_seen_as_one_that_can_resume() -> None:
     server = ReplayServer(recording(), model=FAST)
     async with serving(server) as url, client(url) as reasoner:
         found = await reasoner.probe()
@@ -119,7 +120,7 @@ def client(url):
     return ReasonerClient(url, EndpointSettings(), SamplingSettings(), None)
 
 
-async def test_streams_of_a_question_play_different_traces():
+async def test_streams_of_a_question_play_different_traces() -> None:
     server = ReplayServer(recording(traces=3), model=FAST)
     async with serving(server) as url, client(url) as reasoner:
         await reasoner.probe()
@@ -134,7 +135,7 @@ async def test_streams_of_a_question_play_different_traces():
 # --- live runs ------------------------------------------------------------------------------------
 
 
-async def test_every_question_runs_under_every_policy(tmp_path):
+async def test_every_question_runs_under_every_policy(tmp_path: Path) -> None:
     async with serving(ReplayServer(recording(), model=FAST)) as url:
         outcomes, counted = await played(plan(url, tmp_path, "auto", "cons@3"))
     assert counted == 6
@@ -146,7 +147,7 @@ async def test_every_question_runs_under_every_policy(tmp_path):
     assert all((vote.traces, vote.cut_tokens) == (3, 0) for vote in votes)
 
 
-async def test_what_a_shared_server_counts_is_on_no_questions_bill(tmp_path):
+async def test_what_a_shared_server_counts_is_on_no_questions_bill(tmp_path: Path) -> None:
     async with serving(ReplayServer(recording(), model=FAST)) as url:
         await played(plan(url, tmp_path, "cons@2"))
     reports = list(tmp_path.glob("cons@2/*/report.json"))
@@ -157,7 +158,7 @@ async def test_what_a_shared_server_counts_is_on_no_questions_bill(tmp_path):
         assert bill["generated_tokens"] > 0
 
 
-async def test_what_is_finished_is_not_asked_again(tmp_path):
+async def test_what_is_finished_is_not_asked_again(tmp_path: Path) -> None:
     server = ReplayServer(recording(), model=FAST)
     async with serving(server) as url:
         first, _ = await played(plan(url, tmp_path, "cons@2"))
@@ -169,7 +170,7 @@ async def test_what_is_finished_is_not_asked_again(tmp_path):
     assert second == first
 
 
-async def test_a_question_that_was_cut_goes_on_from_its_tokens(tmp_path):
+async def test_a_question_that_was_cut_goes_on_from_its_tokens(tmp_path: Path) -> None:
     server = ReplayServer(recording(), model=FAST)
     async with serving(server) as url:
         await played(plan(url, tmp_path, "cons@2"))
@@ -183,7 +184,9 @@ async def test_a_question_that_was_cut_goes_on_from_its_tokens(tmp_path):
     assert not list(tmp_path.glob("cons@2/.*"))
 
 
-async def test_a_question_that_cannot_go_on_is_asked_anew_and_says_why(tmp_path, capsys):
+async def test_a_question_that_cannot_go_on_is_asked_anew_and_says_why(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     server = ReplayServer(recording(), model=FAST)
     async with serving(server) as url:
         await played(plan(url, tmp_path, "cons@2"))
@@ -212,13 +215,13 @@ def cut(folder):
     return view.generated_tokens
 
 
-async def until(holds, seconds=10):
+async def until(holds, seconds=10) -> None:
     async with asyncio.timeout(seconds):
         while not holds():  # noqa: ASYNC110  the server has no event for it
             await asyncio.sleep(0.01)
 
 
-async def test_an_interrupted_question_is_not_counted_as_finished(tmp_path):
+async def test_an_interrupted_question_is_not_counted_as_finished(tmp_path: Path) -> None:
     slow = ServerModel(first_token_seconds=0.0, step_seconds=0.05)
     server = ReplayServer(recording(), model=slow)
     interrupts = Interrupts(lambda text: None)
@@ -236,7 +239,7 @@ async def test_an_interrupted_question_is_not_counted_as_finished(tmp_path):
     assert not list(tmp_path.glob("cons@2/.*"))
 
 
-async def test_traces_go_on_through_resets_and_refusals(tmp_path):
+async def test_traces_go_on_through_resets_and_refusals(tmp_path: Path) -> None:
     server = ReplayServer(recording(), model=FAST, faults=Faults(reset=0.3, busy=0.2), seed=3)
     async with serving(server) as url:
         outcomes, _ = await played(plan(url, tmp_path, "cons@3", at_once=1))
@@ -244,7 +247,7 @@ async def test_traces_go_on_through_resets_and_refusals(tmp_path):
     assert all(outcome.correct for outcome in outcomes)
 
 
-async def test_a_question_whose_traces_all_failed_counts_as_not_asked(tmp_path):
+async def test_a_question_whose_traces_all_failed_counts_as_not_asked(tmp_path: Path) -> None:
     server = ReplayServer(recording(), model=FAST, faults=Faults(stall=1.0))
     flags = {"endpoint.stall_seconds": 0.3, "endpoint.max_attempts": 1}
     async with serving(server) as url:
@@ -254,7 +257,7 @@ async def test_a_question_whose_traces_all_failed_counts_as_not_asked(tmp_path):
     assert not list(tmp_path.glob("cons@1/*/report.json"))
 
 
-async def test_ids_from_elsewhere_are_refused():
+async def test_ids_from_elsewhere_are_refused() -> None:
     async with serving(ReplayServer(recording(), model=FAST)) as url, client(url) as reasoner:
         await reasoner.probe()
         prompt = await reasoner.render("Question 1?")
@@ -263,14 +266,14 @@ async def test_ids_from_elsewhere_are_refused():
                 pass
 
 
-async def test_a_benchmark_of_another_kind_is_not_mixed_in(tmp_path):
+async def test_a_benchmark_of_another_kind_is_not_mixed_in(tmp_path: Path) -> None:
     async with serving(ReplayServer(recording(), model=FAST)) as url:
         await played(plan(url, tmp_path, "cons@1", questions=QUESTIONS[:1]))
         with pytest.raises(ConfigError, match="give another --out"):
             await played(plan(url, tmp_path, "cons@1", traces=9))
 
 
-async def test_a_finished_question_is_not_taken_for_another(tmp_path):
+async def test_a_finished_question_is_not_taken_for_another(tmp_path: Path) -> None:
     async with serving(ReplayServer(recording(), model=FAST)) as url:
         await played(plan(url, tmp_path, "cons@1", questions=QUESTIONS[:1]))
         other = [Question(id="q0", question="Question 1?", gold="1")]
@@ -286,7 +289,7 @@ async def test_a_finished_question_is_not_taken_for_another(tmp_path):
     assert moved.generated_tokens <= 1  # a greeting alone
 
 
-async def test_a_killed_run_goes_on_without_paying_twice(tmp_path, questions):
+async def test_a_killed_run_goes_on_without_paying_twice(tmp_path: Path, questions) -> None:
     slow = ServerModel(first_token_seconds=0.0, step_seconds=0.02, step_seconds_per_stream=0.0)
     server = ReplayServer(recording(), model=slow)
     out = tmp_path / "out"
@@ -332,7 +335,7 @@ async def test_a_killed_run_goes_on_without_paying_twice(tmp_path, questions):
     assert server.generated_tokens - spent == sum(o.tokens for o in again) + greeting
 
 
-async def test_what_cannot_run_live_is_refused_before_any_token(tmp_path):
+async def test_what_cannot_run_live_is_refused_before_any_token(tmp_path: Path) -> None:
     for policy, sentence in (
         ("parallel-probe", "needs probes"),
         ("deepprune", "--judge-endpoint"),
@@ -348,7 +351,7 @@ async def test_what_cannot_run_live_is_refused_before_any_token(tmp_path):
 # --- prompts --------------------------------------------------------------------------------------
 
 
-def test_a_prompt_is_put_around_the_question(tmp_path):
+def test_a_prompt_is_put_around_the_question(tmp_path: Path) -> None:
     question = Question(id="a", question="What is {x}?", gold="1")
     assert prompted(question, read_prompt("plain")).question == "What is {x}?"
     assert "\\boxed{}" in prompted(question, read_prompt("math")).question
@@ -359,7 +362,7 @@ def test_a_prompt_is_put_around_the_question(tmp_path):
     assert spec.assignments == ["answers.regex== (.*)"]
 
 
-def test_a_prompt_that_is_none_is_refused(tmp_path):
+def test_a_prompt_that_is_none_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="choose one of choice, math, plain"):
         read_prompt("riddle")
     path = tmp_path / "mine.yaml"
@@ -372,7 +375,7 @@ def test_a_prompt_that_is_none_is_refused(tmp_path):
 
 
 @pytest.fixture
-def questions(tmp_path):
+def questions(tmp_path: Path):
     path = tmp_path / "questions.jsonl"
     rows = [{"id": q.id, "question": q.question, "answer": q.gold} for q in QUESTIONS]
     path.write_text("\n".join(map(json.dumps, rows)) + "\n")
@@ -384,7 +387,7 @@ async def in_thread(*command):
 
 
 @pytest.fixture
-def no_signals(monkeypatch):
+def no_signals(monkeypatch: pytest.MonkeyPatch) -> None:
     """Signals can be handled in the main thread alone, and the commands run beside the server here."""
     monkeypatch.setattr(
         asyncio.unix_events._UnixSelectorEventLoop, "add_signal_handler", lambda *a: None
@@ -394,7 +397,9 @@ def no_signals(monkeypatch):
     )
 
 
-async def test_a_recording_can_be_replayed(tmp_path, questions, no_signals, capsys):
+async def test_a_recording_can_be_replayed(
+    tmp_path: Path, questions, no_signals, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "rec"
     async with serving(ReplayServer(recording(), model=FAST)) as url:
         command = ["record", "--endpoint", url, "--questions", str(questions)]
@@ -406,8 +411,8 @@ async def test_a_recording_can_be_replayed(tmp_path, questions, no_signals, caps
 
 
 async def test_a_live_run_prints_the_same_lines_as_a_replay(
-    tmp_path, questions, no_signals, capsys
-):
+    tmp_path: Path, questions, no_signals, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "live"
     async with serving(ReplayServer(recording(), model=FAST)) as url:
         command = ["run", "--endpoint", url, "--questions", str(questions), "--json"]
@@ -433,12 +438,16 @@ async def test_a_live_run_prints_the_same_lines_as_a_replay(
         (["--endpoint", "http://gpu:1/v1", "--out", "x"], "give --questions FILE or a name"),
     ],
 )
-def test_flags_that_do_not_go_together_are_refused(flags, sentence, capsys):
+def test_flags_that_do_not_go_together_are_refused(
+    flags, sentence, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["run", "--policy", "auto", *flags]) == 2
     assert sentence in capsys.readouterr().err
 
 
-def test_recording_needs_a_server(tmp_path, questions, capsys):
+def test_recording_needs_a_server(
+    tmp_path: Path, questions, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["record", "--questions", str(questions), "--out", str(tmp_path / "r")]) == 2
     assert "name its server" in capsys.readouterr().err
 
@@ -453,14 +462,16 @@ def test_recording_needs_a_server(tmp_path, questions, capsys):
         (["record", "--out", "x", "--at-once", "-1"], "-1 is not a whole number of at least 1"),
     ],
 )
-def test_a_wrong_number_is_refused(flags, sentence, capsys):
+def test_a_wrong_number_is_refused(flags, sentence, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
         main(flags)
     assert caught.value.code == 2
     assert sentence in capsys.readouterr().err
 
 
-async def test_a_port_that_is_taken_is_named(tmp_path, capsys):
+async def test_a_port_that_is_taken_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     path = tmp_path / "t.jsonl"
     row = {"question_id": "a", "question": "?", "text": "so 1", "answer": "1", "gold": "1"}
     path.write_text(json.dumps(row) + "\n")

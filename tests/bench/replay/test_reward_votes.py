@@ -1,6 +1,7 @@
 """Votes by recorded rewards in a replay, and recordings that have none."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -12,6 +13,7 @@ from orchestrator.core.events import RewardFailed, TraceRewarded
 from orchestrator.errors import DatasetError
 from orchestrator.journal.journal import JournalWriter
 from tests.support.recordings import recorded
+from tests.support.story import Story
 
 
 def rewarded(*traces):
@@ -32,7 +34,7 @@ def outcome(policy, question=QUESTION):
     return found
 
 
-def test_recorded_rewards_decide_and_what_they_cost_is_told():
+def test_recorded_rewards_decide_and_what_they_cost_is_told() -> None:
     assert outcome("cons").answer == "2"
     best = outcome("cons:vote=best-of-n")
     assert (best.answer, best.correct) == ("1", True)
@@ -41,14 +43,14 @@ def test_recorded_rewards_decide_and_what_they_cost_is_told():
     assert outcome("cons:vote=reward").answer == "1"
 
 
-def test_a_trace_whose_reward_failed_in_the_recording_fails_again():
+def test_a_trace_whose_reward_failed_in_the_recording_fails_again() -> None:
     question = rewarded((10, "2", None), (20, "1", 0.5), (30, "2", 0.25))  # 2: mean 0.375 + 0.25
     assert outcome("cons:vote=reward", question).answer == "2"
     assert outcome("cons:vote=reward", question).reward_tokens == 50
     assert outcome("cons:vote=best-of-n", question).answer == "1"
 
 
-def test_a_recording_without_rewards_is_refused():
+def test_a_recording_without_rewards_is_refused() -> None:
     with pytest.raises(DatasetError, match=r"f has no rewards \(question 'q'\), which") as caught:
         outcome("cons:vote=best-of-n", recorded((10, "1"), (20, "2")))
     assert "--reward-endpoint URL" in str(caught.value)
@@ -57,7 +59,9 @@ def test_a_recording_without_rewards_is_refused():
         outcome("cons:vote=reward", rewarded((10, "1", None), (20, "2", None)))
 
 
-def test_a_run_keeps_its_rewards_for_replay(tmp_path, story, capsys):
+def test_a_run_keeps_its_rewards_for_replay(
+    tmp_path: Path, story: type[Story], capsys: pytest.CaptureFixture[str]
+) -> None:
     told = story(3, gold="42", settings={"policy": {"name": "consensus"}})
     told.start(0, 1, 2)
     for trace in range(3):

@@ -39,7 +39,7 @@ def joined_by_llama_factory(record: dict[str, str]) -> str:
 @given(question=texts, new=texts, member=texts, same=st.booleans())
 def test_a_record_is_the_clients_question_and_gives_the_pair_back(
     name: str, question: str, new: str, member: str, same: bool
-):
+) -> None:
     spec = spec_of(name)
     pair = Pair("q1", question, new, member, same, model="m")
     record = msgspec.json.decode(msgspec.json.encode(record_of(pair, spec)))
@@ -49,19 +49,19 @@ def test_a_record_is_the_clients_question_and_gives_the_pair_back(
     assert record_of(pair, spec).pair() == pair
 
 
-def test_the_nano_judge_has_its_instruction_apart():
+def test_the_nano_judge_has_its_instruction_apart() -> None:
     record = record_of(Pair("q1", "How many?", "so 1", "so 2", True), NANO)
     assert record.instruction == NANO.instruction
     assert record.input == "Solution A:\nso 1\nSolution B:\nso 2\n"
 
 
-def test_a_judge_that_asks_in_another_order_has_all_in_the_input():
+def test_a_judge_that_asks_in_another_order_has_all_in_the_input() -> None:
     assert (
         record_of(Pair("q1", "?", "so", "so", True), spec_of("instruction last")).instruction == ""
     )
 
 
-def test_a_long_segment_is_written_as_the_judge_is_shown_it():
+def test_a_long_segment_is_written_as_the_judge_is_shown_it() -> None:
     pair = Pair("q1", "?", "so one", "so two", True)
     restored = record_of(pair, spec_of("nano", max_segment_chars=3)).pair()
     assert (restored.new, restored.member) == ("one", "two")
@@ -77,26 +77,26 @@ def written(folder: Path, *, times: int = 1) -> Path:
     return folder / "train.json"
 
 
-def test_a_file_is_a_json_list_that_reads_back_as_a_stream(tmp_path: Path):
+def test_a_file_is_a_json_list_that_reads_back_as_a_stream(tmp_path: Path) -> None:
     file = written(tmp_path)
     assert [record["question_id"] for record in json.loads(file.read_text())] == ["q1"] * 5
     assert list(read_pairs(file)) == PAIRS
 
 
-def test_the_records_of_one_class_can_be_repeated(tmp_path: Path):
+def test_the_records_of_one_class_can_be_repeated(tmp_path: Path) -> None:
     again = list(read_pairs(written(tmp_path, times=3)))
     assert [pair for pair in again if pair.same] == [pair for pair in PAIRS if pair.same]
     assert [p.new for p in again if not p.same] == ["so 0,"] * 3 + ["so 3,"] * 3
 
 
-def test_json_lines_are_read_too(tmp_path: Path):
+def test_json_lines_are_read_too(tmp_path: Path) -> None:
     file = tmp_path / "pairs.jsonl"
     records = json.loads(written(tmp_path).read_text())
     file.write_text("".join(json.dumps(record) + "\n" for record in records))
     assert list(read_pairs(file)) == PAIRS
 
 
-def test_no_records_are_an_empty_list(tmp_path: Path):
+def test_no_records_are_an_empty_list(tmp_path: Path) -> None:
     (tmp_path / "none.lines").touch()
     assert write_json(tmp_path / "none.lines", tmp_path / "none.json", {True: 1, False: 1}) == 0
     assert json.loads((tmp_path / "none.json").read_text()) == []
@@ -113,19 +113,19 @@ def test_no_records_are_an_empty_list(tmp_path: Path):
         '"new":[0,9],"member":[0,1]}',
     ],
 )
-def test_a_line_that_is_no_such_record_is_named(tmp_path: Path, line: str):
+def test_a_line_that_is_no_such_record_is_named(tmp_path: Path, line: str) -> None:
     file = tmp_path / "pairs.json"
     file.write_text("[\n" + line + "\n]\n")
     with pytest.raises(DatasetError, match=r"pairs\.json line 2 is not a pair"):
         list(read_pairs(file))
 
 
-def test_a_missing_file_is_refused(tmp_path: Path):
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="cannot be read"):
         list(read_pairs(tmp_path / "nowhere.json"))
 
 
-def test_llama_factory_is_told_each_file_and_its_columns():
+def test_llama_factory_is_told_each_file_and_its_columns() -> None:
     info = json.loads(json.dumps(dataset_info(["train", "test"])))
     assert list(info) == ["deepprune_train", "deepprune_test"]
     assert info["deepprune_test"] == {

@@ -60,7 +60,9 @@ def card_of(out: Path) -> dict[str, Any]:
     return card
 
 
-def test_a_folder_has_three_splits_a_card_and_what_llama_factory_needs(tmp_path, capsys):
+def test_a_folder_has_three_splits_a_card_and_what_llama_factory_needs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     out = tmp_path / "pairs"
     splits = made(out, written(tmp_path, rows()), validation_share=0.3, test_share=0.3)
     assert sorted(file.name for file in out.iterdir()) == [
@@ -81,7 +83,7 @@ def test_a_folder_has_three_splits_a_card_and_what_llama_factory_needs(tmp_path,
     assert printed["total"]["pairs"] == 300
 
 
-def test_no_question_is_in_two_splits_even_under_two_names(tmp_path):
+def test_no_question_is_in_two_splits_even_under_two_names(tmp_path: Path) -> None:
     lines = rows() + [
         row(f"q{q}", n, question_id=f"other/{q}") for q in range(20) for n in range(4)
     ]
@@ -99,7 +101,7 @@ def test_no_question_is_in_two_splits_even_under_two_names(tmp_path):
     assert card_of(tmp_path / "pairs")["repeated_questions"] == 20
 
 
-def test_models_kept_for_testing_are_seen_on_test_questions_only(tmp_path):
+def test_models_kept_for_testing_are_seen_on_test_questions_only(tmp_path: Path) -> None:
     lines = [*rows(), *rows(model="unseen"), *rows(questions=1, model="unseen")]
     lines += [row("only-theirs", n, model="unseen") for n in range(6)]
     out = tmp_path / "pairs"
@@ -115,7 +117,7 @@ def test_models_kept_for_testing_are_seen_on_test_questions_only(tmp_path):
 
 
 @pytest.mark.parametrize("both_orders", [False, True])
-def test_the_rarer_training_class_is_there_so_many_times(tmp_path, both_orders: bool):
+def test_the_rarer_training_class_is_there_so_many_times(tmp_path: Path, both_orders: bool) -> None:
     file = written(tmp_path, rows())
     plain = made(tmp_path / "plain", file, validation_share=0.2, test_share=0.2)
     flags = {"both_orders": True} if both_orders else {}
@@ -132,7 +134,9 @@ def test_the_rarer_training_class_is_there_so_many_times(tmp_path, both_orders: 
     assert (counts["pairs"], counts["records"]) == (len(plain["train"]), len(shown["train"]))
 
 
-def test_the_same_traces_and_seed_give_the_same_bytes_whatever_else_is_there(tmp_path):
+def test_the_same_traces_and_seed_give_the_same_bytes_whatever_else_is_there(
+    tmp_path: Path,
+) -> None:
     lines = rows()
     file = written(tmp_path, lines)
     made(tmp_path / "one", file, pairs_per_question=5)
@@ -149,7 +153,9 @@ def test_the_same_traces_and_seed_give_the_same_bytes_whatever_else_is_there(tmp
     assert of_m == expected
 
 
-def test_the_card_counts_what_was_left_out_and_hashes_what_was_read_and_written(tmp_path):
+def test_the_card_counts_what_was_left_out_and_hashes_what_was_read_and_written(
+    tmp_path: Path,
+) -> None:
     lines = rows()
     lines += [row("q0", 0, text="so nothing"), row("q1", 0, text=r"so \boxed{1}")]
     file = written(tmp_path, lines)
@@ -181,7 +187,7 @@ def test_the_card_counts_what_was_left_out_and_hashes_what_was_read_and_written(
     assert card["judge"]["segment_words"] == 25
 
 
-def test_the_judge_of_the_card_is_cut_as_the_traces_were(tmp_path, folder):
+def test_the_judge_of_the_card_is_cut_as_the_traces_were(tmp_path: Path, folder: Path) -> None:
     file = written(tmp_path, rows())
     made(
         tmp_path / "words",
@@ -234,7 +240,9 @@ MISTAKES: dict[str, tuple[list[dict[str, object]], dict[str, object], str]] = {
 
 
 @pytest.mark.parametrize("mistake", MISTAKES)
-def test_a_mistake_is_one_sentence_and_nothing_is_written(tmp_path, capsys, mistake: str):
+def test_a_mistake_is_one_sentence_and_nothing_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], mistake: str
+) -> None:
     lines, flags, message = MISTAKES[mistake]
     file = written(tmp_path, lines)
     assert pairs(tmp_path / "pairs", file, **flags) == 2
@@ -244,7 +252,9 @@ def test_a_mistake_is_one_sentence_and_nothing_is_written(tmp_path, capsys, mist
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_training_pairs_of_one_class_are_refused_even_if_the_others_have_both(tmp_path, capsys):
+def test_training_pairs_of_one_class_are_refused_even_if_the_others_have_both(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     lines = [
         row(f"q{q}", n if split_of(f"q{q}", validation=0.0, test=0.5, seed=0) == "test" else 3 * n)
         for q in range(9)
@@ -257,7 +267,9 @@ def test_training_pairs_of_one_class_are_refused_even_if_the_others_have_both(tm
     assert pairs(tmp_path / "pairs", file, test_share=1.0, validation_share=0.0) == 0
 
 
-def test_a_corrupt_line_far_down_leaves_nothing(tmp_path, capsys):
+def test_a_corrupt_line_far_down_leaves_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = written(tmp_path, rows())
     file.write_text(file.read_text() + '{"question_id": "q1", "te')
     assert pairs(tmp_path / "pairs", file) == 2
@@ -266,21 +278,25 @@ def test_a_corrupt_line_far_down_leaves_nothing(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "x", "1.5"])
-def test_a_count_below_one_is_refused(tmp_path, capsys, value: str):
+def test_a_count_below_one_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], value: str
+) -> None:
     with pytest.raises(SystemExit) as ended:
         pairs(tmp_path / "pairs", tmp_path / "x", words=value)
     assert ended.value.code == 2
     assert "--words" in capsys.readouterr().err
 
 
-def test_a_share_is_from_0_to_1(tmp_path, capsys):
+def test_a_share_is_from_0_to_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for value in ("1.5", "many", "nan"):
         with pytest.raises(SystemExit):
             pairs(tmp_path / "pairs", tmp_path / "x", test_share=value)
         assert "is not a number from 0 to 1" in capsys.readouterr().err
 
 
-def test_a_source_named_twice_and_a_full_folder_are_refused(tmp_path, capsys):
+def test_a_source_named_twice_and_a_full_folder_are_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file = written(tmp_path, rows())
     assert pairs(tmp_path / "pairs", file, tmp_path / "." / file.name) == 2
     assert "is given twice" in capsys.readouterr().err
@@ -296,8 +312,12 @@ def test_a_source_named_twice_and_a_full_folder_are_refused(tmp_path, capsys):
     ("failure", "code"), [(KeyboardInterrupt(), 130), (OSError(28, "No space left on device"), 2)]
 )
 def test_an_interrupt_or_a_full_disk_leaves_nothing_behind(
-    tmp_path, capsys, monkeypatch, failure: BaseException, code: int
-):
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    failure: BaseException,
+    code: int,
+) -> None:
     file = written(tmp_path, rows())
     calls = iter(range(50))
 
@@ -312,7 +332,7 @@ def test_an_interrupt_or_a_full_disk_leaves_nothing_behind(
     assert list(tmp_path.iterdir()) == [file]
 
 
-def test_an_empty_folder_is_taken(tmp_path):
+def test_an_empty_folder_is_taken(tmp_path: Path) -> None:
     (tmp_path / "pairs").mkdir()
     assert pairs(tmp_path / "pairs", written(tmp_path, rows())) == 0
 
@@ -327,7 +347,7 @@ def peak_bytes(settings: DatasetSettings) -> tuple[int, int]:
         tracemalloc.stop()
 
 
-def test_memory_does_not_grow_with_pairs(tmp_path):
+def test_memory_does_not_grow_with_pairs(tmp_path: Path) -> None:
     file = written(tmp_path, rows(questions=3, traces=36))
     write_dataset(DatasetSettings(traces=[file], out=tmp_path / "warm"))  # imports, caches
     few, least = peak_bytes(

@@ -22,16 +22,20 @@ def equal():
         ("1,000", "1000", True),
     ],
 )
-def test_answers_are_equal_as_mathematics_or_as_words(equal: AnswerEquality, one, two, same):
+def test_answers_are_equal_as_mathematics_or_as_words(
+    equal: AnswerEquality, one, two, same
+) -> None:
     assert equal(one, two) is same
     assert equal(two, one) is same
 
 
-def test_a_pair_of_answers_is_checked_once_in_whatever_order(monkeypatch):
+def test_a_pair_of_answers_is_checked_once_in_whatever_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with AnswerEquality() as equal:
         asked = []
 
-        async def check(one, two):
+        async def check(one, two) -> bool:
             asked.append((one, two))
             return False
 
@@ -41,7 +45,7 @@ def test_a_pair_of_answers_is_checked_once_in_whatever_order(monkeypatch):
         assert asked == [("a", "b")]
 
 
-def test_a_check_that_runs_out_of_time_says_neither_equal_nor_different():
+def test_a_check_that_runs_out_of_time_says_neither_equal_nor_different() -> None:
     with AnswerEquality(timeout_seconds=0.001) as equal:
         assert equal(r"\sqrt{2} + 1", r"1 + \sqrt{2}") is None
         assert equal(r"\sqrt{2} + 1", r"2 + \sqrt{2}") is None

@@ -43,7 +43,7 @@ def of_question(
     return pairs_of_question(rows, rules, equal=eq, rng=Random(0), counts=counts), counts
 
 
-def test_a_trace_is_cut_after_its_25th_reasoning_word():
+def test_a_trace_is_cut_after_its_25th_reasoning_word() -> None:
     cut = cut_trace(row(), PairRules())
     assert cut
     assert cut.segment == ("So one. " * 25)[: -len(" one. ")]
@@ -51,7 +51,7 @@ def test_a_trace_is_cut_after_its_25th_reasoning_word():
     assert not cut.shows_answer
 
 
-def test_a_trace_that_ends_before_is_taken_whole():
+def test_a_trace_that_ends_before_is_taken_whole() -> None:
     text = r"So the answer is \boxed{7}"
     cut = cut_trace(row(text), PairRules())
     assert cut
@@ -60,7 +60,7 @@ def test_a_trace_that_ends_before_is_taken_whole():
     assert cut.shows_answer
 
 
-def test_a_trace_without_an_answer_makes_no_pair_and_is_counted():
+def test_a_trace_without_an_answer_makes_no_pair_and_is_counted() -> None:
     pairs, counts = of_question([row(), row(answer=None), row()])
     assert len(pairs) == 1
     assert (counts.traces, counts.unanswered) == (3, 1)
@@ -70,7 +70,7 @@ def test_a_trace_without_an_answer_makes_no_pair_and_is_counted():
     st.lists(st.sampled_from(["so", "So ", "wait", " ", ".", "\n", "é", "also"]), max_size=60),
     st.data(),
 )
-def test_truncation_is_the_same_for_any_chunking(words: list[str], data: st.DataObject):
+def test_truncation_is_the_same_for_any_chunking(words: list[str], data: st.DataObject) -> None:
     text = "".join(words)
     cut = cut_trace(row(text), PairRules(words=3))
     places = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=8)))
@@ -81,7 +81,7 @@ def test_truncation_is_the_same_for_any_chunking(words: list[str], data: st.Data
     assert cut.segment == text[: streamed.finish().chars]
 
 
-def test_all_pairs_are_made_and_labelled_by_answer():
+def test_all_pairs_are_made_and_labelled_by_answer() -> None:
     pairs, counts = of_question(
         [row(answer="7"), row(answer="7"), row(answer="8"), row(answer="7")]
     )
@@ -90,7 +90,7 @@ def test_all_pairs_are_made_and_labelled_by_answer():
     assert (counts.pairs, counts.same) == (6, 3)
 
 
-def test_the_cap_holds_per_question():
+def test_the_cap_holds_per_question() -> None:
     rows = [row(answer=str(n % 2), question=name) for name in ("a", "b") for n in range(8)]
     pairs, counts = make_pairs(
         [rows[:8], rows[8:]], PairRules(pairs_per_question=5), equal=eq, rng=Random(0)
@@ -103,7 +103,7 @@ def test_the_cap_holds_per_question():
 SHORT = r"So the answer is \boxed{7}"
 
 
-def test_a_pair_of_which_one_segment_shows_an_answer_is_left_out_unless_asked():
+def test_a_pair_of_which_one_segment_shows_an_answer_is_left_out_unless_asked() -> None:
     pairs, counts = of_question([row(SHORT), row(SHORT), row(), row()])
     assert [(p.new, p.member) for p in pairs] == [("So one. " * 24 + "So",) * 2]
     assert (counts.trivial_dropped, counts.shows_answer) == (5, 2)
@@ -123,20 +123,22 @@ def test_a_pair_of_which_one_segment_shows_an_answer_is_left_out_unless_asked():
         ("so I give up", "7", False),
     ],
 )
-def test_a_segment_shows_an_answer_that_can_be_read_in_it(text: str, answer: str, shows: bool):
+def test_a_segment_shows_an_answer_that_can_be_read_in_it(
+    text: str, answer: str, shows: bool
+) -> None:
     cut = cut_trace(row(text, answer), PairRules())
     assert cut
     assert cut.shows_answer is shows
 
 
-def test_an_answer_before_the_part_that_is_shown_counts_as_shown():
+def test_an_answer_before_the_part_that_is_shown_counts_as_shown() -> None:
     cut = cut_trace(row(r"\boxed{7} " + "so one. " * 30), PairRules(max_segment_chars=12))
     assert cut
     assert cut.segment == "e. so one. so"[-12:]
     assert cut.shows_answer
 
 
-def test_traces_that_end_before_the_cut_can_be_dropped():
+def test_traces_that_end_before_the_cut_can_be_dropped() -> None:
     rows = [row("so it goes on"), row("so it goes"), row()]
     kept, counts = of_question(rows)
     assert (len(kept), counts.short_dropped) == (3, 0)
@@ -144,13 +146,13 @@ def test_traces_that_end_before_the_cut_can_be_dropped():
     assert (len(kept), counts.short_dropped, counts.ended_before_checkpoint) == (1, 2, 2)
 
 
-def test_only_traces_of_one_model_are_paired():
+def test_only_traces_of_one_model_are_paired() -> None:
     rows = [msgspec.structs.replace(row(), model=name) for name in ("a", "b", "a", "b", "b")]
     pairs, _ = of_question(rows)
     assert sorted(pair.model for pair in pairs) == ["a", "b", "b", "b"]
 
 
-def test_all_pairs_are_different_ones_and_so_are_the_drawn():
+def test_all_pairs_are_different_ones_and_so_are_the_drawn() -> None:
     rows = [row(f"start {n} " + LONG) for n in range(12)]
     every, counts = of_question(rows)
     assert len({frozenset((p.new, p.member)) for p in every}) == len(every) == 66
@@ -160,7 +162,7 @@ def test_all_pairs_are_different_ones_and_so_are_the_drawn():
     assert counts.capped == 46
 
 
-def test_an_answer_class_is_taken_for_equality_only_when_trusted():
+def test_an_answer_class_is_taken_for_equality_only_when_trusted() -> None:
     rows = [
         msgspec.structs.replace(row(answer=answer), answer_class=label)
         for answer, label in (("1/2", 0), ("0.5", 0), ("7", 1))
@@ -175,7 +177,7 @@ def ends_of_words(text: str) -> list[int]:
     return [match.end() for match in re.finditer(r"\S+", text)]
 
 
-def test_a_trace_is_cut_after_so_many_tokens():
+def test_a_trace_is_cut_after_so_many_tokens() -> None:
     rules = PairRules(tokens=3, token_ends=ends_of_words)
     cut, short = cut_trace(row("one two three four"), rules), cut_trace(row("one two"), rules)
     assert cut
@@ -184,12 +186,12 @@ def test_a_trace_is_cut_after_so_many_tokens():
     assert (short.segment, short.ended_before) == ("one two", True)
 
 
-def test_tokens_cannot_be_counted_without_a_tokenizer():
+def test_tokens_cannot_be_counted_without_a_tokenizer() -> None:
     with pytest.raises(ValueError, match="go together"):
         PairRules(tokens=3)
 
 
-def test_a_long_segment_keeps_its_end():
+def test_a_long_segment_keeps_its_end() -> None:
     cut = cut_trace(row("first " + "so one. " * 30), PairRules(max_segment_chars=10))
     assert cut
     assert cut.segment == "so one. so"
@@ -203,7 +205,7 @@ chunks = st.lists(st.sampled_from(["so", "So ", "wait", " ", ".", "\n", "é", "a
 @given(st.lists(chunks, min_size=2, max_size=4), st.integers(1, 9))
 def test_a_recorded_run_gives_the_same_pairs_however_its_streams_were_cut(
     traces: list[list[str]], size: int
-):
+) -> None:
     texts = ["".join(words) for words in traces]
     recorded = list(traces_of_events(facts_of(traces)))
     rechunked = [
@@ -250,12 +252,12 @@ def facts_of(traces: list[list[str]]) -> list[Event | Command]:
     return events
 
 
-def test_the_same_seed_gives_the_same_pairs():
+def test_the_same_seed_gives_the_same_pairs() -> None:
     rows = [row("so " * n + "end", answer=str(n % 3)) for n in range(9)]
     assert of_question(rows) == of_question(rows)
 
 
-def test_a_pair_whose_answers_cannot_be_compared_has_no_label_and_is_counted():
+def test_a_pair_whose_answers_cannot_be_compared_has_no_label_and_is_counted() -> None:
     def undecided(one: str, two: str) -> bool | None:
         return None if "9^{9^9}" in (one, two) else one == two
 
@@ -266,7 +268,7 @@ def test_a_pair_whose_answers_cannot_be_compared_has_no_label_and_is_counted():
     assert (counts.pairs, counts.same, counts.undecided) == (3, 1, 3)
 
 
-def test_a_question_is_in_one_split_only_and_shares_are_kept():
+def test_a_question_is_in_one_split_only_and_shares_are_kept() -> None:
     splits = [split_of(f"q{n}", validation=0.1, test=0.2, seed=3) for n in range(5_000)]
     again = [split_of(f"q{n}", validation=0.1, test=0.2, seed=3) for n in range(5_000)]
     assert splits == again
@@ -274,7 +276,7 @@ def test_a_question_is_in_one_split_only_and_shares_are_kept():
     assert abs(splits.count("validation") / 5_000 - 0.1) < 0.02
 
 
-def test_no_question_is_in_two_splits():
+def test_no_question_is_in_two_splits() -> None:
     groups = {
         f"q{n}": [row(question=f"q{n}"), row(question=f"q{n}", answer="8")] for n in range(200)
     }
@@ -293,13 +295,13 @@ def test_no_question_is_in_two_splits():
     assert len(seen["train"] | seen["validation"] | seen["test"]) == 200
 
 
-def test_both_orders_swap_the_segments_and_keep_the_label():
+def test_both_orders_swap_the_segments_and_keep_the_label() -> None:
     ordered = both_orders([pair(True, "a")])
     assert [(p.new, p.member, p.same) for p in ordered] == [("a", "A", True), ("A", "a", True)]
 
 
 @pytest.mark.parametrize(("same", "different"), [(8, 2), (2, 8)])
-def test_only_the_rarer_class_is_oversampled(same: int, different: int):
+def test_only_the_rarer_class_is_oversampled(same: int, different: int) -> None:
     pairs = [pair(True)] * same + [pair(False)] * different
     shown = oversample_minority(pairs, 2)
     assert sum(p.same for p in shown) == (8 if same == 8 else 4)
@@ -307,12 +309,12 @@ def test_only_the_rarer_class_is_oversampled(same: int, different: int):
     assert len(shown) == 12
 
 
-def test_oversampling_once_changes_nothing():
+def test_oversampling_once_changes_nothing() -> None:
     pairs = [pair(True), pair(False), pair(True)]
     assert oversample_minority(pairs, 1) == pairs
 
 
-def test_a_pair_names_its_traces_by_their_place_in_the_file():
+def test_a_pair_names_its_traces_by_their_place_in_the_file() -> None:
     rows = [row(f"{number} {LONG}", answer=None if number == 1 else "7") for number in range(4)]
     pairs, _ = of_question(rows)
     assert {frozenset(pair.traces or ()) for pair in pairs} == {

@@ -1,5 +1,7 @@
 """Cut traces wait on disk, and a question is one question whatever it is called."""
 
+from pathlib import Path
+
 import pytest
 
 from judge_server.data.pairs import PairRules, SegmentedTrace, TraceGroup, cut_trace
@@ -19,7 +21,7 @@ def spooled(folder, *rows: TraceRow) -> list[list[TraceGroup]]:
         return list(spool.groups())
 
 
-def test_scattered_traces_come_back_by_question_and_model(tmp_path):
+def test_scattered_traces_come_back_by_question_and_model(tmp_path: Path) -> None:
     rows = [
         row(),
         row("q2", "Why?"),
@@ -40,7 +42,7 @@ def test_scattered_traces_come_back_by_question_and_model(tmp_path):
     assert not any(tmp_path.iterdir())
 
 
-def test_one_text_under_two_ids_is_one_question(tmp_path):
+def test_one_text_under_two_ids_is_one_question(tmp_path: Path) -> None:
     with Spool(tmp_path) as spool:
         for question_id, question in (
             ("a/1", "How many?"),
@@ -53,11 +55,11 @@ def test_one_text_under_two_ids_is_one_question(tmp_path):
         assert [groups[0].question_id for groups in spool.groups()] == ["a/1", "c/1"]
 
 
-def test_two_texts_under_one_id_are_refused(tmp_path):
+def test_two_texts_under_one_id_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="two different questions the id 'q1'"):
         spooled(tmp_path, row(), row(question="How few?"))
 
 
-def test_questions_without_a_text_are_known_by_their_ids(tmp_path):
+def test_questions_without_a_text_are_known_by_their_ids(tmp_path: Path) -> None:
     groups = spooled(tmp_path, row("a", ""), row("b", ""), row("a", " "))
     assert [len(group.traces) for (group,) in groups] == [2, 1]

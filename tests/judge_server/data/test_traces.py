@@ -17,7 +17,7 @@ from orchestrator.journal.journal import JournalWriter
 LINE = {"question_id": "q1", "question": "How many?", "trace": 3, "text": "So 4.", "answer": "4"}
 
 
-def test_a_line_becomes_a_trace_and_unknown_fields_are_passed_over(tmp_path: Path):
+def test_a_line_becomes_a_trace_and_unknown_fields_are_passed_over(tmp_path: Path) -> None:
     file = tmp_path / "traces.jsonl"
     file.write_text(
         json.dumps(LINE) + "\n\n" + json.dumps(LINE | {"answer": None, "new": 1}) + "\n"
@@ -27,7 +27,7 @@ def test_a_line_becomes_a_trace_and_unknown_fields_are_passed_over(tmp_path: Pat
     assert second.answer is None
 
 
-def test_a_gzipped_file_reads_the_same(tmp_path: Path):
+def test_a_gzipped_file_reads_the_same(tmp_path: Path) -> None:
     file = tmp_path / "traces.jsonl.gz"
     file.write_bytes(gzip.compress(json.dumps(LINE).encode()))
     assert [row.answer for row in read_traces(file)] == ["4"]
@@ -36,26 +36,26 @@ def test_a_gzipped_file_reads_the_same(tmp_path: Path):
 @pytest.mark.parametrize(
     "bad", ['{"question_id": "q1"', '{"question_id": "q1", "question": "?"}', "[]"]
 )
-def test_a_bad_line_is_named_by_its_number(tmp_path: Path, bad: str):
+def test_a_bad_line_is_named_by_its_number(tmp_path: Path, bad: str) -> None:
     file = tmp_path / "traces.jsonl"
     file.write_text(json.dumps(LINE) + "\n" + bad + "\n")
     with pytest.raises(DatasetError, match=r"traces\.jsonl line 2 is not a trace"):
         list(read_traces(file))
 
 
-def test_a_missing_file_is_refused(tmp_path: Path):
+def test_a_missing_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="cannot be read"):
         list(read_traces(tmp_path / "nowhere.jsonl"))
 
 
-def test_a_torn_archive_is_refused(tmp_path: Path):
+def test_a_torn_archive_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "traces.jsonl.gz"
     file.write_bytes(gzip.compress(json.dumps(LINE).encode() * 50)[:-12])
     with pytest.raises(DatasetError):
         list(read_traces(file))
 
 
-def test_traces_are_grouped_by_question_even_when_scattered(tmp_path: Path):
+def test_traces_are_grouped_by_question_even_when_scattered(tmp_path: Path) -> None:
     file = tmp_path / "traces.jsonl"
     names = ["b", "a", "b"]
     rows = [LINE | {"question_id": name, "question": f"What is {name}?"} for name in names]
@@ -65,12 +65,12 @@ def test_traces_are_grouped_by_question_even_when_scattered(tmp_path: Path):
     assert list(groups) == ["b", "a"]
 
 
-def test_one_text_under_two_ids_is_one_question(tmp_path: Path):
+def test_one_text_under_two_ids_is_one_question(tmp_path: Path) -> None:
     rows = [LINE | {"question_id": "b"}, LINE | {"question_id": "a"}]
     assert list(group_by_question(read_traces(written(tmp_path, *rows)))) == ["b"]
 
 
-def test_two_texts_under_one_id_are_refused(tmp_path: Path):
+def test_two_texts_under_one_id_are_refused(tmp_path: Path) -> None:
     file = written(tmp_path, LINE, LINE | {"question": "Another one?"})
     with pytest.raises(DatasetError, match="two different questions the id"):
         group_by_question(read_traces(file))
@@ -86,7 +86,7 @@ def without_answer(**fields: object) -> dict[str, object]:
     return {name: value for name, value in LINE.items() if name != "answer"} | fields
 
 
-def test_a_missing_answer_is_read_from_the_text_and_a_null_one_is_not(tmp_path: Path):
+def test_a_missing_answer_is_read_from_the_text_and_a_null_one_is_not(tmp_path: Path) -> None:
     text = r"So \boxed{4}"
     file = written(
         tmp_path,
@@ -100,26 +100,28 @@ def test_a_missing_answer_is_read_from_the_text_and_a_null_one_is_not(tmp_path: 
     assert [row.answer for row in by_regex] == ["4", None, None, "5"]
 
 
-def test_numbers_stand_for_their_spelling(tmp_path: Path):
+def test_numbers_stand_for_their_spelling(tmp_path: Path) -> None:
     (row,) = read_traces(written(tmp_path, LINE | {"question_id": 7, "answer": 4, "gold": 2.5}))
     assert (row.question_id, row.answer, row.gold) == ("7", "4", "2.5")
 
 
-def test_bytes_that_are_no_text_are_named_by_their_line(tmp_path: Path):
+def test_bytes_that_are_no_text_are_named_by_their_line(tmp_path: Path) -> None:
     file = tmp_path / "traces.jsonl"
     file.write_bytes(json.dumps(LINE).encode() + b'\n{"question_id": "\xff"}\n')
     with pytest.raises(DatasetError, match="line 2 is not a trace"):
         list(read_traces(file))
 
 
-def test_a_parquet_file_reads_the_same(tmp_path: Path):
+def test_a_parquet_file_reads_the_same(tmp_path: Path) -> None:
     rows = [LINE | {"trace": number, "answer": None if number == 2 else "4"} for number in range(5)]
     file = tmp_path / "traces.parquet"
     parquet.write_table(pyarrow.Table.from_pylist(rows), file, row_group_size=2)
     assert list(read_traces(file)) == list(read_traces(written(tmp_path, *rows)))
 
 
-def test_a_table_without_answers_is_read_for_them_and_a_missing_number_is_none(tmp_path: Path):
+def test_a_table_without_answers_is_read_for_them_and_a_missing_number_is_none(
+    tmp_path: Path,
+) -> None:
     rows = [without_answer(text=r"\boxed{9}", gold=float("nan"))]
     file = tmp_path / "traces.parquet"
     parquet.write_table(pyarrow.Table.from_pylist(rows), file)
@@ -131,7 +133,7 @@ def test_a_table_without_answers_is_read_for_them_and_a_missing_number_is_none(t
     ("rows", "message"),
     [([{"question_id": "q1"}], "row 1 is not a trace"), (None, "cannot be read")],
 )
-def test_a_parquet_file_that_holds_no_traces_is_refused(tmp_path: Path, rows, message: str):
+def test_a_parquet_file_that_holds_no_traces_is_refused(tmp_path: Path, rows, message: str) -> None:
     file = tmp_path / "traces.parquet"
     file.write_bytes(b"PAR1 and no table")
     if rows:
@@ -140,7 +142,9 @@ def test_a_parquet_file_that_holds_no_traces_is_refused(tmp_path: Path, rows, me
         list(read_traces(file))
 
 
-def test_without_pyarrow_a_parquet_file_is_answered_with_the_remedy(tmp_path: Path, monkeypatch):
+def test_without_pyarrow_a_parquet_file_is_answered_with_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(ConfigError, match=r"install deepprune\[judge\]"):
         list(read_traces(tmp_path / "traces.parquet"))
@@ -176,7 +180,7 @@ def recorded(folder: Path, *answers: str | None) -> Path:
     return folder / "journal.jsonl"
 
 
-def test_the_finished_traces_of_recorded_runs_are_rows(tmp_path: Path):
+def test_the_finished_traces_of_recorded_runs_are_rows(tmp_path: Path) -> None:
     first = recorded(tmp_path / "run" / "0001-a", "4", None, "5")
     second = recorded(tmp_path / "run" / "0002-b", "4")
     assert source_files(tmp_path / "run") == [first, second]
@@ -192,7 +196,7 @@ def test_the_finished_traces_of_recorded_runs_are_rows(tmp_path: Path):
     assert list(read_traces(second)) == rows[2:]
 
 
-def test_a_folder_without_a_journal_and_a_damaged_journal_are_refused(tmp_path: Path):
+def test_a_folder_without_a_journal_and_a_damaged_journal_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"holds no journal\.jsonl"):
         list(read_traces(tmp_path))
     journal = recorded(tmp_path / "run", "4")

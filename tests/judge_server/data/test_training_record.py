@@ -20,14 +20,14 @@ def record_in(folder: Path, **more: object):
     return record
 
 
-def test_the_split_of_the_training_is_found_again(tmp_path: Path):
+def test_the_split_of_the_training_is_found_again(tmp_path: Path) -> None:
     record = record_in(tmp_path)
     assert [record.side(name) for name in QUESTIONS] == [
         split_of(name, validation=0.2, test=0.3, seed=4) for name in QUESTIONS
     ]
 
 
-def test_a_list_of_test_questions_is_honoured_and_no_other_is_one(tmp_path: Path):
+def test_a_list_of_test_questions_is_honoured_and_no_other_is_one(tmp_path: Path) -> None:
     record = record_in(tmp_path, test_questions=["q7", "q8"])
     sides = {name: record.side(name) for name in QUESTIONS}
     assert {name for name, side in sides.items() if side == "test"} == {"q7", "q8"}
@@ -37,12 +37,12 @@ def test_a_list_of_test_questions_is_honoured_and_no_other_is_one(tmp_path: Path
     ]
 
 
-def test_a_model_without_a_record_was_not_trained_here(tmp_path: Path):
+def test_a_model_without_a_record_was_not_trained_here(tmp_path: Path) -> None:
     assert read_record(tmp_path) is None
 
 
 @pytest.mark.parametrize("text", ["{", "[]", "{}", '{"settings": {"seed": 0}}'])
-def test_a_record_that_cannot_be_read_is_refused(tmp_path: Path, text: str):
+def test_a_record_that_cannot_be_read_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "training.json").write_text(text)
     with pytest.raises(ConfigError, match="cannot be read as the record"):
         read_record(tmp_path)

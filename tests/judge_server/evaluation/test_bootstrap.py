@@ -19,7 +19,7 @@ def drawn(pairs: int = 400, questions: int = 12) -> ScoredPairs:
     return ScoredPairs(names, same, scores)
 
 
-def test_a_draw_is_the_figure_of_the_drawn_questions():
+def test_a_draw_is_the_figure_of_the_drawn_questions() -> None:
     pairs = drawn()
     parts = by_question(pairs)
     rng = np.random.default_rng(7)
@@ -38,7 +38,7 @@ def test_a_draw_is_the_figure_of_the_drawn_questions():
     assert found.tnr_at_fnr20 == pytest.approx(np.quantile(tnrs, [0.025, 0.975]))
 
 
-def test_the_interval_holds_the_value_and_is_the_same_for_the_same_seed():
+def test_the_interval_holds_the_value_and_is_the_same_for_the_same_seed() -> None:
     pairs = drawn()
     found, again = (bootstrap(pairs, seed=1, samples=200) for _ in range(2))
     assert found.auroc.low < auroc(pairs) < found.auroc.high
@@ -47,13 +47,13 @@ def test_the_interval_holds_the_value_and_is_the_same_for_the_same_seed():
     assert found[:3] != bootstrap(pairs, seed=2, samples=200)[:3]
 
 
-def test_questions_are_drawn_whole():
+def test_questions_are_drawn_whole() -> None:
     pairs = ScoredPairs.of(["a"] * 3, [True, False, True], [0.9, 0.1, 0.8])
     found = bootstrap(pairs, seed=0, samples=20)
     assert found.auroc == found.auroc_within == (1.0, 1.0)
 
 
-def test_the_band_of_the_roc_lies_around_the_curve_and_ends_in_its_corner():
+def test_the_band_of_the_roc_lies_around_the_curve_and_ends_in_its_corner() -> None:
     pairs = drawn()
     found = bootstrap(pairs, seed=0, samples=200)
     fpr, tpr, _ = roc_curve(pairs.same, pairs.scores)
@@ -64,13 +64,13 @@ def test_the_band_of_the_roc_lies_around_the_curve_and_ends_in_its_corner():
     assert low[-1] == high[-1] == 1.0
 
 
-def test_without_both_classes_there_is_no_interval():
+def test_without_both_classes_there_is_no_interval() -> None:
     found = bootstrap(ScoredPairs.of(["a"], [True], [0.9]), seed=0, samples=5)
     assert all(math.isnan(end) for interval in found[:3] for end in interval)
     assert all(math.isnan(end) for end in bootstrap(ScoredPairs.of([], [], []), seed=0).auroc)
 
 
-def test_the_interval_of_a_share_knows_that_the_pairs_of_a_question_hang_together():
+def test_the_interval_of_a_share_knows_that_the_pairs_of_a_question_hang_together() -> None:
     hits = np.array([True] * 50 + [False] * 50)
     together = np.array(["a"] * 50 + ["b"] * 50)
     apart = np.array([f"q{number}" for number in range(100)])

@@ -25,18 +25,18 @@ def overconfident(pairs: int = 4_000, *, seed: int = 0, questions: int = 40) -> 
     return ScoredPairs(names, same, expit(3.0 * logit(p)))
 
 
-def test_the_temperature_is_found_again():
+def test_the_temperature_is_found_again() -> None:
     calibration = fit("temperature", overconfident())
     assert isinstance(calibration, Temperature)
     assert calibration.temperature == pytest.approx(3.0, rel=0.1)
 
 
-def test_certain_scores_do_not_break_the_temperature():
+def test_certain_scores_do_not_break_the_temperature() -> None:
     pairs = ScoredPairs.of(["a"] * 4, [True, False, True, False], [1.0, 0.0, 1.0, 1.0])
     assert fit("temperature", pairs).apply(1.0) == 1.0
 
 
-def test_the_isotonic_line_is_scikit_learns():
+def test_the_isotonic_line_is_scikit_learns() -> None:
     pairs = overconfident(500)
     calibration = fit("isotonic", pairs)
     assert isinstance(calibration, Isotonic)
@@ -46,7 +46,7 @@ def test_the_isotonic_line_is_scikit_learns():
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_on_other_questions_the_probabilities_are_better(method):
+def test_on_other_questions_the_probabilities_are_better(method) -> None:
     tested, validation = overconfident(seed=1), overconfident(seed=2)
     found = calibrate(method, tested, validation)
     assert found.ece_before > 0.1
@@ -55,14 +55,14 @@ def test_on_other_questions_the_probabilities_are_better(method):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_without_validation_questions_it_is_cross_fitted(method):
+def test_without_validation_questions_it_is_cross_fitted(method) -> None:
     found = calibrate(method, overconfident(), None)
     assert found.ece_after < 0.04 < found.ece_before
     assert "cross-fitted" in found.fitted_to
     assert found.calibration == fit(method, overconfident())
 
 
-def test_cross_fitting_does_not_praise_what_was_learned_by_heart():
+def test_cross_fitting_does_not_praise_what_was_learned_by_heart() -> None:
     """Two pairs a question, each with a label of its own: nothing can be known of the others."""
     rng = np.random.default_rng(0)
     pairs = ScoredPairs(
@@ -73,13 +73,15 @@ def test_cross_fitting_does_not_praise_what_was_learned_by_heart():
     assert calibrate("isotonic", pairs, None).ece_after > 0.1
 
 
-def test_one_question_cannot_say_whether_a_calibration_helps():
+def test_one_question_cannot_say_whether_a_calibration_helps() -> None:
     with pytest.raises(DatasetError, match="at least two questions"):
         calibrate("temperature", overconfident(questions=1), None)
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_the_saved_spec_is_the_one_the_client_reads(method, tmp_path: Path, spec: JudgeSpec):
+def test_the_saved_spec_is_the_one_the_client_reads(
+    method, tmp_path: Path, spec: JudgeSpec
+) -> None:
     calibrated = spec.model_copy(update={"calibration": fit(method, overconfident(300))})
     file = tmp_path / "judge.yaml"
     file.write_text("an earlier one")

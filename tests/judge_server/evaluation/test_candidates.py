@@ -9,6 +9,7 @@ import pytest
 from judge_server.data.pairs import Pair
 from judge_server.evaluation.candidates import Asking, Contender, find_contenders
 from orchestrator.config.shipped import configs_folder
+from orchestrator.core.judging import JudgeSpec
 from orchestrator.errors import ConfigError, EndpointUnreachable
 
 PAIRS = [
@@ -40,44 +41,44 @@ def copied(folder: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(folder, tmp_path / "judge"))
 
 
-def test_an_unknown_name_lists_the_baselines():
+def test_an_unknown_name_lists_the_baselines() -> None:
     with pytest.raises(ConfigError, match=r"no judge 'overlapp'.*overlap, words, tfidf, embedding"):
         one("overlapp")
 
 
-def test_a_folder_without_a_model_is_refused_before_anything_is_loaded(tmp_path: Path):
+def test_a_folder_without_a_model_is_refused_before_anything_is_loaded(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="holds no model"):
         one(tmp_path)
 
 
-def test_a_judge_named_twice_is_refused():
+def test_a_judge_named_twice_is_refused() -> None:
     with pytest.raises(ConfigError, match="named twice"):
         find_contenders(["overlap", "overlap"], asking())
 
 
-def test_a_missing_encoder_is_found_at_once(tmp_path: Path):
+def test_a_missing_encoder_is_found_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="holds no model"):
         find_contenders(["embedding"], asking(embedding_model=tmp_path))
 
 
-def test_an_address_that_is_none_is_refused():
+def test_an_address_that_is_none_is_refused() -> None:
     with pytest.raises(ConfigError, match="address like"):
         one("http://")
 
 
-def test_an_address_where_nobody_answers_is_unreachable(unused_tcp_port: int):
+def test_an_address_where_nobody_answers_is_unreachable(unused_tcp_port: int) -> None:
     with pytest.raises(EndpointUnreachable):
         one(f"http://127.0.0.1:{unused_tcp_port}/v1")
 
 
-def test_a_folder_is_asked_by_the_yaml_beside_its_weights(copied: Path, named: Path):
+def test_a_folder_is_asked_by_the_yaml_beside_its_weights(copied: Path, named: Path) -> None:
     shutil.copy(named, copied / "judge.yaml")
     spec = one(copied).spec
     assert spec
     assert spec.name == "mine"
 
 
-def test_without_a_yaml_a_folder_is_asked_as_it_was_trained(copied: Path, spec):
+def test_without_a_yaml_a_folder_is_asked_as_it_was_trained(copied: Path, spec: JudgeSpec) -> None:
     judge = spec.model_copy(update={"name": "trained"}).model_dump(mode="json")
     settings = {"seed": 0, "validation_share": 0.1, "test_share": 0.1}
     (copied / "training.json").write_text(json.dumps({"judge": judge, "settings": settings}))
@@ -87,21 +88,23 @@ def test_without_a_yaml_a_folder_is_asked_as_it_was_trained(copied: Path, spec):
     assert found.record
 
 
-def test_a_model_of_unknown_origin_is_asked_as_nano_and_it_is_said(copied: Path, capsys):
+def test_a_model_of_unknown_origin_is_asked_as_nano_and_it_is_said(
+    copied: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     found = one(copied)
     assert found.spec
     assert (found.spec.name, found.record) == ("nano", None)
     assert "asked as judge nano" in capsys.readouterr().err
 
 
-def test_a_spec_that_is_given_goes_before_the_one_in_the_folder(copied: Path, named: Path):
+def test_a_spec_that_is_given_goes_before_the_one_in_the_folder(copied: Path, named: Path) -> None:
     shutil.copy(named, copied / "judge.yaml")
     spec = one(copied, "nano").spec
     assert spec
     assert spec.name == "nano"
 
 
-def test_specs_are_one_for_all_or_one_for_each(folder: Path, copied: Path, named: Path):
+def test_specs_are_one_for_all_or_one_for_each(folder: Path, copied: Path, named: Path) -> None:
     names = [str(folder), "overlap", str(copied)]
     each = find_contenders(names, asking("nano", str(named)))
     assert [found.spec and found.spec.name for found in each] == ["nano", None, "mine"]
@@ -113,7 +116,7 @@ def test_specs_are_one_for_all_or_one_for_each(folder: Path, copied: Path, named
 
 def test_a_local_judge_scores_in_chunks_what_it_scores_at_once(
     folder: Path, judge, monkeypatch: pytest.MonkeyPatch
-):
+) -> None:
     monkeypatch.setattr("judge_server.evaluation.candidates.CHUNK_PAIRS", 7)
     done: list[float] = []
     found = one(folder).open()(PAIRS, done.append)

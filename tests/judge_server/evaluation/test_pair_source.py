@@ -10,6 +10,7 @@ from judge_server.data.alpaca import record_of
 from judge_server.data.labels import AnswerEquality
 from judge_server.data.pairs import Pair
 from judge_server.evaluation.pair_source import Cut, Drawing, PairMaterial, TraceMaterial
+from orchestrator.core.judging import JudgeSpec
 from orchestrator.errors import ConfigError, DatasetError
 
 import msgspec  # isort: skip
@@ -37,7 +38,7 @@ def file(tmp_path: Path) -> Path:
     return write(tmp_path / "t.jsonl", [trace(f"q{n // 6}", n % 6) for n in range(30)])
 
 
-def test_the_pairs_of_a_question_do_not_depend_on_the_other_questions(file: Path):
+def test_the_pairs_of_a_question_do_not_depend_on_the_other_questions(file: Path) -> None:
     material = TraceMaterial(file, Drawing(pairs_per_question=5, seed=3))
     all_of_them, counts = material.pairs(material.questions, CUT)
     some, _ = material.pairs(["q3", "q1"], CUT)
@@ -47,7 +48,7 @@ def test_the_pairs_of_a_question_do_not_depend_on_the_other_questions(file: Path
     ]
 
 
-def test_another_seed_draws_other_pairs(file: Path):
+def test_another_seed_draws_other_pairs(file: Path) -> None:
     one, two = (
         TraceMaterial(file, Drawing(pairs_per_question=5, seed=seed)).pairs(["q0"], CUT)
         for seed in (0, 1)
@@ -55,7 +56,7 @@ def test_another_seed_draws_other_pairs(file: Path):
     assert one != two
 
 
-def test_equal_answers_are_those_of_a_class_or_of_equal_value(tmp_path: Path):
+def test_equal_answers_are_those_of_a_class_or_of_equal_value(tmp_path: Path) -> None:
     rows = [
         trace("q", 0, answer="0.5"),
         trace("q", 1, answer=r"\frac{1}{2}"),
@@ -70,8 +71,8 @@ def test_equal_answers_are_those_of_a_class_or_of_equal_value(tmp_path: Path):
 
 
 def test_pairs_whose_answers_no_check_could_compare_are_left_out_aloud(
-    capsys, monkeypatch, tmp_path: Path
-):
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     hasty = partial(AnswerEquality, timeout_seconds=0.001)
     monkeypatch.setattr("judge_server.evaluation.pair_source.AnswerEquality", hasty)
     rows = [trace("q", 0, answer=r"\sqrt{2} + 1"), trace("q", 1, answer=r"1 + \sqrt{2}")]
@@ -81,7 +82,7 @@ def test_pairs_whose_answers_no_check_could_compare_are_left_out_aloud(
     assert "1 pairs left out: no check could tell in time" in capsys.readouterr().err
 
 
-def test_short_traces_are_kept_or_dropped(tmp_path: Path):
+def test_short_traces_are_kept_or_dropped(tmp_path: Path) -> None:
     rows = [trace("q", n) for n in range(4)] + [trace("q", 9, text="so what?")]
     file = write(tmp_path / "t.jsonl", rows)
     kept, _ = TraceMaterial(file, Drawing(short="keep")).pairs(["q"], CUT)
@@ -90,14 +91,16 @@ def test_short_traces_are_kept_or_dropped(tmp_path: Path):
     assert counts.short_dropped == 1
 
 
-def test_a_cut_by_tokens_needs_a_tokenizer(file: Path, folder: Path):
+def test_a_cut_by_tokens_needs_a_tokenizer(file: Path, folder: Path) -> None:
     with pytest.raises(ConfigError, match="--tokenizer"):
         TraceMaterial(file, Drawing()).pairs(["q0"], Cut(4, "tokens"))
     found, _ = TraceMaterial(file, Drawing(tokenizer=folder)).pairs(["q0"], Cut(4, "tokens"))
     assert {len(pair.new) for pair in found} == {4}  # the tokenizer knows letters only
 
 
-def test_pairs_of_a_file_are_taken_as_they_are_up_to_the_cap(tmp_path: Path, spec):
+def test_pairs_of_a_file_are_taken_as_they_are_up_to_the_cap(
+    tmp_path: Path, spec: JudgeSpec
+) -> None:
     pairs = [Pair(f"q{n // 4}", "?", f"so {n}", "so", n % 3 > 0, "m") for n in range(12)]
     file = tmp_path / "pairs.jsonl"
     file.write_bytes(b"\n".join(msgspec.json.encode(record_of(pair, spec)) for pair in pairs))
@@ -109,7 +112,7 @@ def test_pairs_of_a_file_are_taken_as_they_are_up_to_the_cap(tmp_path: Path, spe
     assert {pair.new for pair in capped} <= {pair.new for pair in found}
 
 
-def test_a_file_without_pairs_is_refused(tmp_path: Path):
+def test_a_file_without_pairs_is_refused(tmp_path: Path) -> None:
     (tmp_path / "none.json").write_text("[\n]\n")
     with pytest.raises(DatasetError, match="holds no pairs"):
         PairMaterial(tmp_path / "none.json", Drawing())

@@ -42,7 +42,9 @@ def train(config: Path, traces: Path, init: Path, out: Path, *more: str) -> int:
     )
 
 
-def test_an_encoder_becomes_a_judge_with_a_head_of_two_labels(config, traces, encoder, tmp_path):
+def test_an_encoder_becomes_a_judge_with_a_head_of_two_labels(
+    config, traces: Path, encoder: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "judge"
     assert train(config, traces, encoder, out) == 0
     written = json.loads((out / "config.json").read_text())
@@ -56,8 +58,8 @@ def test_an_encoder_becomes_a_judge_with_a_head_of_two_labels(config, traces, en
 
 
 def test_a_pair_is_one_text_and_its_score_the_first_label(
-    config, traces, encoder, tmp_path, classification
-):
+    config, traces: Path, encoder: Path, tmp_path: Path, classification: JudgeSpec
+) -> None:
     out = tmp_path / "judge"
     train(config, traces, encoder, out, "--set", "epochs=1")
     model = AutoModelForSequenceClassification.from_pretrained(out).eval()
@@ -73,7 +75,9 @@ def test_a_pair_is_one_text_and_its_score_the_first_label(
     assert scores[0] != pytest.approx(scores[1], abs=1e-5)
 
 
-def test_dropout_is_the_same_whoever_computes_a_batch(config, traces, encoder, tmp_path):
+def test_dropout_is_the_same_whoever_computes_a_batch(
+    config, traces: Path, encoder: Path, tmp_path: Path
+) -> None:
     for name in ("one", "two"):
         torch.rand(7 if name == "one" else 3)
         train(config, traces, encoder, tmp_path / name, "--set", "epochs=1")
@@ -81,14 +85,16 @@ def test_dropout_is_the_same_whoever_computes_a_batch(config, traces, encoder, t
     assert one.read_bytes() == two.read_bytes()
 
 
-def test_an_encoder_without_a_head_is_no_judge_yet(encoder, classification):
+def test_an_encoder_without_a_head_is_no_judge_yet(
+    encoder: Path, classification: JudgeSpec
+) -> None:
     with pytest.raises(ConfigError, match=r"no head of two labels.*deepprune-judge train"):
         load_judge(encoder, classification)
 
 
 def test_a_pair_that_an_encoder_cannot_read_whole_is_refused_before_anything_is_written(
-    capsys, config, traces, encoder, tmp_path
-):
+    capsys: pytest.CaptureFixture[str], config, traces: Path, encoder: Path, tmp_path: Path
+) -> None:
     text = config.read_text().replace("max_segment_chars: 70", "max_segment_chars: 4000")
     config.write_text(text)
     assert train(config, traces, encoder, tmp_path / "none") == 2
@@ -96,14 +102,16 @@ def test_a_pair_that_an_encoder_cannot_read_whole_is_refused_before_anything_is_
     assert not (tmp_path / "none").exists()
 
 
-def test_adapters_learn_and_so_does_the_head(config, traces, encoder, tmp_path, classification):
+def test_adapters_learn_and_so_does_the_head(
+    config, traces: Path, encoder: Path, tmp_path: Path, classification: JudgeSpec
+) -> None:
     out = tmp_path / "judge"
     assert train(config, traces, encoder, out, "--set", "lora_rank=2", "--set", "epochs=1") == 0
     assert (out / "adapter" / "adapter_config.json").is_file()
     assert len(load_judge(out, classification).scores(PAIRS)) == 2
 
 
-def test_the_shipped_small_encoder_judge_reads_what_fits(classification):
+def test_the_shipped_small_encoder_judge_reads_what_fits(classification: JudgeSpec) -> None:
     spec = judge_spec("minilm")
     assert spec.kind == classification.kind
     assert spec.max_segment_chars <= 500

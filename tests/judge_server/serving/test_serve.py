@@ -81,7 +81,9 @@ def runs(pid: int) -> bool:
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_stops_the_server_and_leaves_nothing(folder, tmp_path, number):
+def test_an_interrupt_stops_the_server_and_leaves_nothing(
+    folder: Path, tmp_path: Path, number
+) -> None:
     (tmp_path / "stand_in.py").write_text(STAND_IN)
     (tmp_path / "serve.py").write_text(COMMAND)
     files = [tmp_path / name for name in ("serve.py", "stand_in.py", "pid")]
@@ -108,7 +110,12 @@ def test_an_interrupt_stops_the_server_and_leaves_nothing(folder, tmp_path, numb
     assert not runs(server)
 
 
-def test_a_server_that_dies_at_the_start_is_one_sentence(capsys, monkeypatch, folder, tmp_path):
+def test_a_server_that_dies_at_the_start_is_one_sentence(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    folder: Path,
+    tmp_path: Path,
+) -> None:
     script = "print('INFO loading'); raise ValueError('the weights are torn')"
     monkeypatch.setattr(local, "vllm_missing", lambda: None)
     monkeypatch.setattr(local, "vllm_command", lambda *_: [sys.executable, "-c", script])
@@ -121,7 +128,9 @@ def test_a_server_that_dies_at_the_start_is_one_sentence(capsys, monkeypatch, fo
     assert "INFO loading" in log.read_text()
 
 
-def test_flags_after_two_dashes_go_to_vllm(capsys, monkeypatch, folder):
+def test_flags_after_two_dashes_go_to_vllm(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, folder: Path
+) -> None:
     monkeypatch.setattr(local, "vllm_missing", lambda: None)
     seen = []
 
@@ -135,7 +144,7 @@ def test_flags_after_two_dashes_go_to_vllm(capsys, monkeypatch, folder):
     capsys.readouterr()
 
 
-def test_no_other_command_takes_flags_after_two_dashes(capsys):
+def test_no_other_command_takes_flags_after_two_dashes(capsys: pytest.CaptureFixture[str]) -> None:
     words = ["evaluate", "--traces", "t", "--judge", "j", "--", "--seed"]
     with pytest.raises(SystemExit):
         main(words)
@@ -151,26 +160,28 @@ def test_no_other_command_takes_flags_after_two_dashes(capsys):
         ["--start-seconds", "nan"],
     ],
 )
-def test_impossible_numbers_are_refused(capsys, folder, words):
+def test_impossible_numbers_are_refused(
+    capsys: pytest.CaptureFixture[str], folder: Path, words
+) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["serve", str(folder), *words])
     assert ended.value.code == 2
     assert "is not a" in capsys.readouterr().err
 
 
-def test_a_judge_that_is_not_there_is_wrong_input(capsys):
+def test_a_judge_that_is_not_there_is_wrong_input(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["serve", "no-such-judge"]) == 2
     assert "choose one of" in capsys.readouterr().err
 
 
-def test_who_listens_to_others_is_warned():
+def test_who_listens_to_others_is_warned() -> None:
     gpus = Hardware(gpus=1)
     assert _warnings("127.0.0.1", gpus) == []
     (warning,) = _warnings("0.0.0.0", gpus)
     assert "/generative_scoring" in warning
 
 
-def test_idle_gpus_are_pointed_out(monkeypatch):
+def test_idle_gpus_are_pointed_out(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving, "count_gpus", lambda: 2)
     (warning,) = _warnings("127.0.0.1", Hardware(gpus=0))
     assert "CPU build" in warning

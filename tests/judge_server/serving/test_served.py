@@ -64,7 +64,9 @@ def segments(seed: int, count: int) -> tuple[str, list[str]]:
 @pytest.mark.asyncio(loop_scope="session")
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("dialect", ["generative_scoring", "completions"])
-async def test_served_probabilities_are_the_local_ones_to_a_thousandth(vllm_servers, dialect: str):
+async def test_served_probabilities_are_the_local_ones_to_a_thousandth(
+    vllm_servers: dict[str, str], dialect: str
+) -> None:
     spec = judge_spec("nano")
     local = load_judge(nano_model("judge"), spec)
     settings = JudgeSettings(url=vllm_servers["judge"], dialect=dialect, timeout_seconds=300)
@@ -110,8 +112,8 @@ async def evaluated(
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("dialect", ["generative_scoring", "completions"])
 async def test_evaluate_measures_a_served_judge_as_the_local_one(
-    vllm_servers, capsys, tmp_path: Path, dialect: str
-):
+    vllm_servers: dict[str, str], capsys: pytest.CaptureFixture[str], tmp_path: Path, dialect: str
+) -> None:
     traces = traces_file(tmp_path / "traces.jsonl")
     flags = ("--spec", "nano", "--dialect", dialect)
     url = vllm_servers["judge"]
@@ -257,12 +259,12 @@ async def served(*words: object, cwd: Path) -> AsyncIterator[asyncio.subprocess.
     ],
 )
 async def test_serve_gives_the_local_probabilities_and_leaves_nothing(
-    capsys,
+    capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
     make: Callable[[Path], Path],
     dialect: str,
     score: Callable[..., list[float]],
-):
+) -> None:
     torch.manual_seed(0)
     folder = make(tmp_path / "judge")
     (tmp_path / "tiny.yaml").write_text(CLASSIFIER)

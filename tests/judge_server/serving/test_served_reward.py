@@ -37,7 +37,7 @@ def local_rewards(folder: Path) -> list[float]:
 
 @pytest.mark.vllm
 @pytest.mark.timeout(900)
-async def test_a_served_reward_model_gives_the_local_rewards(tmp_path: Path):
+async def test_a_served_reward_model_gives_the_local_rewards(tmp_path: Path) -> None:
     torch.manual_seed(0)
     folder = reward_model(tmp_path / "reward")
     model = LocalModel(folder, "reward", max_model_len=512, threads=1, pooling=True)

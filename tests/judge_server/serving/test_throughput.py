@@ -55,7 +55,7 @@ async def measured(server: FakeServer, traces: Path, *words: str) -> int:
     return await asyncio.to_thread(main, arguments)
 
 
-def test_every_trace_is_new_once_and_meets_the_others_of_its_question():
+def test_every_trace_is_new_once_and_meets_the_others_of_its_question() -> None:
     rows = [TraceRow("q", "?", f"trace {n}") for n in range(4)]
     tasks = tasks_of(rows, judge_spec("nano"), members=3)
     assert [task.new for task in tasks] == [f"trace {n}" for n in range(4)]
@@ -63,7 +63,9 @@ def test_every_trace_is_new_once_and_meets_the_others_of_its_question():
     assert tasks_of(rows, judge_spec("nano"), members=4) == []
 
 
-async def test_each_way_is_a_row_with_its_requests(capsys, traces):
+async def test_each_way_is_a_row_with_its_requests(
+    capsys: pytest.CaptureFixture[str], traces: Path
+) -> None:
     async with judge_server() as server:
         assert await measured(server, traces, *SMALL) == 0
         scored = server.bodies("/generative_scoring")
@@ -79,7 +81,7 @@ async def test_each_way_is_a_row_with_its_requests(capsys, traces):
     assert max(len(body["items"]) for body in scored) == 2
 
 
-async def test_no_new_trace_is_shown_to_the_judge_twice(traces):
+async def test_no_new_trace_is_shown_to_the_judge_twice(traces: Path) -> None:
     async with judge_server() as server:
         await measured(server, traces, *SMALL)
         batched = [body["query"] for body in server.bodies("/generative_scoring")]
@@ -89,7 +91,7 @@ async def test_no_new_trace_is_shown_to_the_judge_twice(traces):
     assert len({tuple(query) for query in shown}) == 10
 
 
-async def test_too_few_traces_are_refused(capsys, traces):
+async def test_too_few_traces_are_refused(capsys: pytest.CaptureFixture[str], traces: Path) -> None:
     async with judge_server() as server:
         assert await measured(server, traces, *SMALL, "--members", "4") == 0
         assert await measured(server, traces, *SMALL, "--repeats", "3") == 2
@@ -98,7 +100,9 @@ async def test_too_few_traces_are_refused(capsys, traces):
     assert "there are 15" in error
 
 
-async def test_a_judge_that_fails_is_one_sentence(capsys, traces):
+async def test_a_judge_that_fails_is_one_sentence(
+    capsys: pytest.CaptureFixture[str], traces: Path
+) -> None:
     calls = 0
 
     async def fails_later(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
@@ -112,7 +116,7 @@ async def test_a_judge_that_fails_is_one_sentence(capsys, traces):
     assert capsys.readouterr().err.startswith("throughput: ")
 
 
-def test_nothing_is_not_measured(capsys):
+def test_nothing_is_not_measured(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         main(["--judge-endpoint", "http://judge/v1", "--traces", "t", "--repeats", "0"])
     assert "at least 1" in capsys.readouterr().err

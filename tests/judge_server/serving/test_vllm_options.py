@@ -47,58 +47,62 @@ def flags_of(judge: object, hardware: Hardware = CPU, **values: object) -> dict[
 # --- finding the judge ----------------------------------------------------------------------------
 
 
-def test_a_trained_folder_brings_its_spec(trained):
+def test_a_trained_folder_brings_its_spec(trained: Path) -> None:
     spec, source = find_judge(str(trained), None)
     assert (spec.name, source) == ("mine", trained)
 
 
-def test_another_spec_may_be_named_for_a_folder(trained):
+def test_another_spec_may_be_named_for_a_folder(trained: Path) -> None:
     spec, source = find_judge(str(trained), "nano")
     assert (spec.name, source) == ("nano", trained)
 
 
-def test_a_folder_without_a_spec_asks_for_one(trained):
+def test_a_folder_without_a_spec_asks_for_one(trained: Path) -> None:
     (trained / "judge.yaml").unlink()
     with pytest.raises(ConfigError, match="add --spec NAME"):
         find_judge(str(trained), None)
 
 
-def test_the_bundled_judge_is_found_from_anywhere(monkeypatch, tmp_path):
+def test_the_bundled_judge_is_found_from_anywhere(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.chdir(tmp_path)
     spec, source = find_judge("nano", None)
     assert spec.name == "nano"
     assert source == nano_model("judge")
 
 
-def test_a_shipped_name_may_stand_for_a_model_on_the_hub():
+def test_a_shipped_name_may_stand_for_a_model_on_the_hub() -> None:
     assert find_judge("deepprune-4b", None)[1] == "THU-KEG/DeepPrune-Judge-4B"
     assert find_judge("qwen3-4b-instruct", None)[1] == "Qwen/Qwen3-4B-Instruct-2507"
 
 
-def test_a_yaml_file_names_its_model(trained, monkeypatch):
+def test_a_yaml_file_names_its_model(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(trained.parent)
     assert find_judge("mine/judge.yaml", None)[1] == Path("mine")
 
 
-def test_a_name_on_the_hub_needs_a_spec():
+def test_a_name_on_the_hub_needs_a_spec() -> None:
     assert find_judge("org/judge", "nano")[1] == "org/judge"
     with pytest.raises(ConfigError, match="for a name on the hub, add --spec NAME"):
         find_judge("org/judge", None)
 
 
 @pytest.mark.parametrize("judge", ["no-such-judge", "missing.yaml"])
-def test_a_judge_that_does_not_exist_is_refused(judge):
+def test_a_judge_that_does_not_exist_is_refused(judge) -> None:
     with pytest.raises(ConfigError, match=judge):
         find_judge(judge, None)
 
 
 @pytest.mark.parametrize("judge", ["nowhere", "a/b/c", "../up"])
-def test_a_model_that_is_no_folder_and_no_hub_name_is_refused(judge):
+def test_a_model_that_is_no_folder_and_no_hub_name_is_refused(judge) -> None:
     with pytest.raises(ConfigError, match="is no model folder"):
         find_judge(judge, "nano")
 
 
-def test_a_folder_without_a_model_is_refused_with_or_without_a_spec(monkeypatch, tmp_path):
+def test_a_folder_without_a_model_is_refused_with_or_without_a_spec(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     (tmp_path / "runs" / "unfinished").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     for spec_name in (None, "nano"):
@@ -106,13 +110,15 @@ def test_a_folder_without_a_model_is_refused_with_or_without_a_spec(monkeypatch,
             find_judge("runs/unfinished", spec_name)
 
 
-def test_another_folder_of_a_judges_name_is_not_mistaken_for_it(monkeypatch, tmp_path):
+def test_another_folder_of_a_judges_name_is_not_mistaken_for_it(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     (tmp_path / "nano").mkdir()
     monkeypatch.chdir(tmp_path)
     assert find_judge("nano", None)[1] == nano_model("judge")
 
 
-def test_a_broken_config_is_refused(trained):
+def test_a_broken_config_is_refused(trained: Path) -> None:
     (trained / "config.json").write_text("{")
     with pytest.raises(ConfigError, match="not valid JSON"):
         model_of(trained)
@@ -121,7 +127,7 @@ def test_a_broken_config_is_refused(trained):
 # --- flags ----------------------------------------------------------------------------------------
 
 
-def test_on_a_cpu_it_computes_in_float32_on_its_threads(trained):
+def test_on_a_cpu_it_computes_in_float32_on_its_threads(trained: Path) -> None:
     flags = flags_of(trained, threads=2)
     assert flags["--dtype"] == "float32"
     assert flags["--kv-cache-memory-bytes"] == str(4 * 2**30)
@@ -130,7 +136,7 @@ def test_on_a_cpu_it_computes_in_float32_on_its_threads(trained):
     assert model_of(trained, threads=2).threads == 2
 
 
-def test_on_gpus_it_computes_in_bfloat16_with_full_steps(trained):
+def test_on_gpus_it_computes_in_bfloat16_with_full_steps(trained: Path) -> None:
     flags = flags_of(trained, Hardware(gpus=1))
     assert flags["--dtype"] == "bfloat16"
     assert flags["--max-num-batched-tokens"] == "16384"
@@ -141,15 +147,15 @@ def test_on_gpus_it_computes_in_bfloat16_with_full_steps(trained):
 
 
 @pytest.mark.parametrize(("gpus", "shared"), [(2, "2"), (3, "2"), (4, "4"), (8, "4")])
-def test_as_many_gpus_share_it_as_divide_its_heads(trained, gpus, shared):
+def test_as_many_gpus_share_it_as_divide_its_heads(trained: Path, gpus, shared) -> None:
     assert flags_of(trained, Hardware(gpus=gpus))["--tensor-parallel-size"] == shared
 
 
-def test_a_model_on_the_hub_takes_the_greatest_power_of_two():
+def test_a_model_on_the_hub_takes_the_greatest_power_of_two() -> None:
     assert flags_of("deepprune-4b", Hardware(gpus=6))["--tensor-parallel-size"] == "4"
 
 
-def test_a_classifier_pools_on_one_gpu(trained):
+def test_a_classifier_pools_on_one_gpu(trained: Path) -> None:
     (trained / "judge.yaml").write_text(SPEC + "kind: classification\n")
     flags = flags_of(trained, Hardware(gpus=4))
     assert flags["--runner"] == "pooling"
@@ -157,7 +163,7 @@ def test_a_classifier_pools_on_one_gpu(trained):
     assert "--enable-prefix-caching" not in flags
 
 
-def test_what_is_asked_for_wins(trained):
+def test_what_is_asked_for_wins(trained: Path) -> None:
     flags = flags_of(
         trained,
         Hardware(gpus=8),
@@ -181,21 +187,21 @@ def test_what_is_asked_for_wins(trained):
 # --- the context ----------------------------------------------------------------------------------
 
 
-def test_the_context_has_room_for_two_segments(trained):
+def test_the_context_has_room_for_two_segments(trained: Path) -> None:
     assert flags_of(trained)["--max-model-len"] == str(8_000 + len("{new}{member}") // 2 + 1)
 
 
-def test_the_context_has_room_for_the_question_if_it_is_shown(trained):
+def test_the_context_has_room_for_the_question_if_it_is_shown(trained: Path) -> None:
     (trained / "judge.yaml").write_text(SPEC.replace("{new}", "{question}{new}"))
     assert int(flags_of(trained)["--max-model-len"]) > 10_000
 
 
-def test_short_segments_still_get_a_context_of_a_fair_size(trained):
+def test_short_segments_still_get_a_context_of_a_fair_size(trained: Path) -> None:
     (trained / "judge.yaml").write_text(SPEC + "max_segment_chars: 100\n")
     assert flags_of(trained)["--max-model-len"] == "2048"
 
 
-def test_a_model_with_less_context_keeps_its_own(trained):
+def test_a_model_with_less_context_keeps_its_own(trained: Path) -> None:
     (trained / "config.json").write_text('{"max_position_embeddings": 512}')
     assert "--max-model-len" not in flags_of(trained)
 
@@ -208,7 +214,7 @@ def test_a_model_with_less_context_keeps_its_own(trained):
         if not path.stem.endswith("-train")
     ],
 )
-def test_every_shipped_judge_can_be_served_from_a_folder(trained, name):
+def test_every_shipped_judge_can_be_served_from_a_folder(trained: Path, name) -> None:
     spec, model = judge_model(Arguments(judge=str(trained), spec=name), CPU)
     assert model.name == spec.name == name
     assert model.source == trained

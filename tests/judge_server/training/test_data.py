@@ -18,7 +18,7 @@ QUESTIONS = [f"q{n}" for n in range(74)]
 SETTINGS = TrainSettings(validation_share=0.2, test_share=0.3)
 
 
-def test_every_question_is_tested_in_one_fold_and_folds_are_of_like_size():
+def test_every_question_is_tested_in_one_fold_and_folds_are_of_like_size() -> None:
     tested = []
     for number in range(5):
         side = sides(QUESTIONS, SETTINGS, Fold(number, 5))
@@ -28,12 +28,12 @@ def test_every_question_is_tested_in_one_fold_and_folds_are_of_like_size():
     assert sorted(name for names in tested for name in names) == sorted(QUESTIONS)
 
 
-def test_folds_do_not_depend_on_the_order_of_the_file():
+def test_folds_do_not_depend_on_the_order_of_the_file() -> None:
     side = sides(QUESTIONS, SETTINGS, Fold(1, 5))
     assert sides(reversed(QUESTIONS), SETTINGS, Fold(1, 5)) == side
 
 
-def test_another_seed_deals_other_folds():
+def test_another_seed_deals_other_folds() -> None:
     other = SETTINGS.model_copy(update={"seed": 1})
     assert sides(QUESTIONS, other, Fold(1, 5)) != sides(QUESTIONS, SETTINGS, Fold(1, 5))
 
@@ -42,7 +42,7 @@ def questions_of(pairs: list[Pair]) -> set[str]:
     return {pair.question_id for pair in pairs}
 
 
-def test_no_question_is_on_two_sides(traces: Path, spec: JudgeSpec):
+def test_no_question_is_on_two_sides(traces: Path, spec: JudgeSpec) -> None:
     for fold in (None, Fold(0, 4)):
         data = read_training_data(Source(traces=traces), spec, SETTINGS, fold)
         learned, validation = questions_of(data.learned), questions_of(data.validation)
@@ -57,7 +57,9 @@ def test_no_question_is_on_two_sides(traces: Path, spec: JudgeSpec):
         }
 
 
-def test_segments_end_after_the_tokens_that_the_judge_asks_for(traces, spec, folder):
+def test_segments_end_after_the_tokens_that_the_judge_asks_for(
+    traces: Path, spec: JudgeSpec, folder: Path
+) -> None:
     cut = spec.model_copy(update={"segment_tokens": 9, "max_segment_chars": 10_000})
     source = Source(traces=traces, tokenizer=folder)
     ends = token_ends(folder)
@@ -83,7 +85,7 @@ def write_pairs(path: Path, pairs: list[Pair], spec: JudgeSpec) -> Path:
     return path
 
 
-def test_a_file_of_pairs_is_split_by_question(tmp_path, pairs, spec):
+def test_a_file_of_pairs_is_split_by_question(tmp_path: Path, pairs, spec: JudgeSpec) -> None:
     source = Source(pairs=write_pairs(tmp_path / "pairs.json", pairs, spec))
     data = read_training_data(source, spec, SETTINGS, None)
     tested = set(data.test_questions)
@@ -96,7 +98,9 @@ def test_a_file_of_pairs_is_split_by_question(tmp_path, pairs, spec):
     }
 
 
-def test_with_pairs_for_validation_all_of_the_first_file_is_learned(tmp_path, pairs, spec):
+def test_with_pairs_for_validation_all_of_the_first_file_is_learned(
+    tmp_path: Path, pairs, spec: JudgeSpec
+) -> None:
     source = Source(
         pairs=write_pairs(tmp_path / "train.json", pairs[:80], spec),
         validation_pairs=write_pairs(tmp_path / "validation.json", pairs[80:], spec),
@@ -107,26 +111,28 @@ def test_with_pairs_for_validation_all_of_the_first_file_is_learned(tmp_path, pa
     assert data.validation == pairs[80:]
 
 
-def test_a_question_in_both_files_is_named(tmp_path, pairs, spec):
+def test_a_question_in_both_files_is_named(tmp_path: Path, pairs, spec: JudgeSpec) -> None:
     file = write_pairs(tmp_path / "train.json", pairs, spec)
     source = Source(pairs=file, validation_pairs=file)
     with pytest.raises(ConfigError, match=r"Question q0 is in --pairs and in --validation-pairs"):
         read_training_data(source, spec, TrainSettings(test_share=0.0), None)
 
 
-def test_pairs_that_were_split_otherwise_than_the_training_says_are_refused(tmp_path, pairs, spec):
+def test_pairs_that_were_split_otherwise_than_the_training_says_are_refused(
+    tmp_path: Path, pairs, spec: JudgeSpec
+) -> None:
     file = write_pairs(tmp_path / "train.json", pairs, spec)
     source = Source(pairs=file, validation_pairs=file)
     with pytest.raises(ConfigError, match=r"is a test question by the training's test_share"):
         read_training_data(source, spec, SETTINGS, None)
 
 
-def test_without_validation_questions_none_are_asked_for(traces, spec):
+def test_without_validation_questions_none_are_asked_for(traces: Path, spec: JudgeSpec) -> None:
     settings = TrainSettings(validation_share=0.0)
     assert read_training_data(Source(traces=traces), spec, settings, None).validation == []
 
 
-def test_pairs_of_one_class_are_refused(tmp_path, pairs, spec):
+def test_pairs_of_one_class_are_refused(tmp_path: Path, pairs, spec: JudgeSpec) -> None:
     same = [pair for pair in pairs if pair.same]
     source = Source(pairs=write_pairs(tmp_path / "pairs.json", same, spec))
     with pytest.raises(DatasetError, match=r"The training pairs .* are not of both classes"):
@@ -151,7 +157,9 @@ def answered_traces(file: Path, answers: dict[str, int | None]) -> Path:
         ({r"\frac{1}{2}": 1, "0.5": 2, "2^{-1}": 3, "1/2": 3}, 4),
     ],
 )
-def test_labels_are_by_mathematics_unless_the_traces_name_classes(tmp_path, spec, answers, same):
+def test_labels_are_by_mathematics_unless_the_traces_name_classes(
+    tmp_path: Path, spec: JudgeSpec, answers, same
+) -> None:
     file = answered_traces(tmp_path / "traces.jsonl", answers)
     settings = TrainSettings(validation_share=0.0, test_share=0.0)
     learned = read_training_data(Source(traces=file), spec, settings, None).learned

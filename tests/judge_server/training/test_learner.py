@@ -39,21 +39,21 @@ def same_weights(one: dict, other: dict) -> bool:
 
 
 @pytest.mark.parametrize("weights", [{}, {"gamma": 0.0, "alpha": 0.3}])
-def test_a_step_in_batches_is_a_step_in_one(folder, spec, weights):
+def test_a_step_in_batches_is_a_step_in_one(folder: Path, spec: JudgeSpec, weights) -> None:
     whole_loss, whole = after_a_step(folder, spec, **weights)
     cut_loss, cut = after_a_step(folder, spec, batch_pairs=2, batches_per_step=4, **weights)
     assert cut_loss == pytest.approx(whole_loss, rel=1e-5)
     assert same_weights(cut, whole)
 
 
-def test_a_packed_step_is_an_unpacked_one(folder, spec):
+def test_a_packed_step_is_an_unpacked_one(folder: Path, spec: JudgeSpec) -> None:
     loss, weights = after_a_step(folder, spec)
     packed_loss, packed = after_a_step(folder, spec, packing=True)
     assert packed_loss == pytest.approx(loss, rel=1e-5)
     assert same_weights(packed, weights)
 
 
-def test_recomputed_activations_change_nothing(folder, spec):
+def test_recomputed_activations_change_nothing(folder: Path, spec: JudgeSpec) -> None:
     loss, weights = after_a_step(folder, spec)
     judge = load_judge(folder, spec)
     judge.model.gradient_checkpointing_enable({"use_reentrant": False})
@@ -62,7 +62,9 @@ def test_recomputed_activations_change_nothing(folder, spec):
     assert same_weights(learner.weights(), weights)
 
 
-def test_the_loss_is_the_focal_loss_over_all_pairs_of_the_step(folder, spec):
+def test_the_loss_is_the_focal_loss_over_all_pairs_of_the_step(
+    folder: Path, spec: JudgeSpec
+) -> None:
     loss, _ = after_a_step(folder, spec, batch_pairs=3, batches_per_step=3, reading_weight=0.5)
     p = torch.tensor(load_judge(folder, spec).scores(PAIRS))
     logits = torch.stack([p.log(), (1 - p).log()], dim=-1)
@@ -71,21 +73,23 @@ def test_the_loss_is_the_focal_loss_over_all_pairs_of_the_step(folder, spec):
 
 
 @pytest.mark.parametrize("weight", ["reading_weight", "ranking_weight"])
-def test_the_other_losses_move_the_weights_and_not_the_reported_loss(folder, spec, weight):
+def test_the_other_losses_move_the_weights_and_not_the_reported_loss(
+    folder: Path, spec: JudgeSpec, weight
+) -> None:
     loss, without = after_a_step(folder, spec)
     same_loss, moved = after_a_step(folder, spec, **{weight: 0.5})
     assert same_loss == pytest.approx(loss, rel=1e-6)
     assert not same_weights(without, moved)
 
 
-def test_the_learner_scores_as_the_judge_does(folder, spec):
+def test_the_learner_scores_as_the_judge_does(folder: Path, spec: JudgeSpec) -> None:
     judge = load_judge(folder, spec)
     expected = judge.scores(PAIRS)
     learner = Learner(Accelerator(), judge, TrainSettings(bf16=False, batch_pairs=2), PAIRS)
     assert learner.scores(PAIRS) == pytest.approx(expected, abs=1e-6)
 
 
-def test_the_learning_rate_warms_up_and_falls_to_nothing(folder, spec):
+def test_the_learning_rate_warms_up_and_falls_to_nothing(folder: Path, spec: JudgeSpec) -> None:
     settings = TrainSettings(
         epochs=10, learning_rate=1.0, warmup_share=0.2, batch_pairs=1, packing=False, bf16=False
     )

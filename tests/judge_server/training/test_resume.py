@@ -66,8 +66,8 @@ def record_of(out: Path) -> dict:
 
 @pytest.mark.parametrize("where", ["first", "middle", "last"])
 def test_killed_after_a_step_and_resumed_gives_the_same_weights(
-    monkeypatch, flags, tmp_path, where
-):
+    monkeypatch: pytest.MonkeyPatch, flags: list[str], tmp_path: Path, where
+) -> None:
     expected = straight(flags, tmp_path / "straight")
     steps = record_of(tmp_path / "straight")["steps"]
     assert steps > 9
@@ -95,8 +95,8 @@ def test_killed_after_a_step_and_resumed_gives_the_same_weights(
     ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_killed_while_writing_and_resumed_gives_the_same_weights(
-    monkeypatch, flags, tmp_path, owner, name, after
-):
+    monkeypatch: pytest.MonkeyPatch, flags: list[str], tmp_path: Path, owner, name, after
+) -> None:
     expected = straight(flags, tmp_path / "straight")
     out = tmp_path / "judge"
     with monkeypatch.context() as patch:
@@ -106,7 +106,9 @@ def test_killed_while_writing_and_resumed_gives_the_same_weights(
     assert (out / "model.safetensors").read_bytes() == expected
 
 
-def test_a_folder_half_moved_holds_no_model_until_it_is_whole(monkeypatch, flags, tmp_path):
+def test_a_folder_half_moved_holds_no_model_until_it_is_whole(
+    monkeypatch: pytest.MonkeyPatch, flags: list[str], tmp_path: Path
+) -> None:
     out = tmp_path / "judge"
     straight(flags, out)
     replace, moved = Path.replace, []
@@ -127,7 +129,9 @@ def test_a_folder_half_moved_holds_no_model_until_it_is_whole(monkeypatch, flags
     assert record_of(out)["settings"]["seed"] == 1
 
 
-def test_only_the_last_state_is_kept(monkeypatch, flags, tmp_path):
+def test_only_the_last_state_is_kept(
+    monkeypatch: pytest.MonkeyPatch, flags: list[str], tmp_path: Path
+) -> None:
     with monkeypatch.context() as patch:
         kill_at_step(patch, 5)
         train_until_killed(flags, tmp_path / "judge")
@@ -136,7 +140,7 @@ def test_only_the_last_state_is_kept(monkeypatch, flags, tmp_path):
 
 
 @pytest.fixture
-def stopped(monkeypatch, flags, tmp_path) -> Path:
+def stopped(monkeypatch: pytest.MonkeyPatch, flags: list[str], tmp_path: Path) -> Path:
     """A folder with a training that was killed."""
     with monkeypatch.context() as patch:
         kill_at_step(patch, 5)
@@ -144,30 +148,38 @@ def stopped(monkeypatch, flags, tmp_path) -> Path:
     return tmp_path / "judge"
 
 
-def test_an_unfinished_training_is_not_started_anew(capsys, flags, stopped):
+def test_an_unfinished_training_is_not_started_anew(
+    capsys: pytest.CaptureFixture[str], flags: list[str], stopped
+) -> None:
     assert main([*flags, "--out", str(stopped)]) == 2
     assert "add --resume to go on with it" in capsys.readouterr().err
 
 
-def test_changed_settings_are_refused_by_name(capsys, flags, stopped):
+def test_changed_settings_are_refused_by_name(
+    capsys: pytest.CaptureFixture[str], flags: list[str], stopped
+) -> None:
     assert main([*flags, "--out", str(stopped), "--resume", "--set", "gamma=0"]) == 2
     assert "settings.gamma was 2.0 when the training" in capsys.readouterr().err
 
 
-def test_changed_data_are_refused(capsys, flags, stopped, traces):
+def test_changed_data_are_refused(
+    capsys: pytest.CaptureFixture[str], flags: list[str], stopped, traces: Path
+) -> None:
     with traces.open("a") as file:
         file.write('{"question_id": "new", "question": "?", "text": "so", "answer": "1"}\n')
     assert main([*flags, "--out", str(stopped), "--resume"]) == 2
     assert "data_sha256 was" in capsys.readouterr().err
 
 
-def test_a_finished_training_is_left_alone(capsys, flags, tmp_path):
+def test_a_finished_training_is_left_alone(
+    capsys: pytest.CaptureFixture[str], flags: list[str], tmp_path: Path
+) -> None:
     before = straight(flags, tmp_path / "judge")
     assert main([*flags, "--out", str(tmp_path / "judge"), "--resume"]) == 0
     assert "there is nothing to resume" in capsys.readouterr().err
     assert (tmp_path / "judge" / "model.safetensors").read_bytes() == before
 
 
-def test_resume_where_nothing_is_begins(flags, tmp_path):
+def test_resume_where_nothing_is_begins(flags: list[str], tmp_path: Path) -> None:
     assert main([*flags, "--out", str(tmp_path / "judge"), "--resume"]) == 0
     assert (tmp_path / "judge" / "config.json").is_file()

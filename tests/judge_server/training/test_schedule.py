@@ -11,7 +11,7 @@ QUESTIONS = [n % 4 for n in range(40)]
 SETTINGS = TrainSettings(epochs=3, batch_pairs=4, batches_per_step=3)
 
 
-def test_every_epoch_shows_every_pack_once_in_another_order():
+def test_every_epoch_shows_every_pack_once_in_another_order() -> None:
     plan = make_plan(PACKS, QUESTIONS, SETTINGS)
     orders = [
         [pack.pairs[0][0] for step in epoch for batch in step for pack in batch]
@@ -22,13 +22,13 @@ def test_every_epoch_shows_every_pack_once_in_another_order():
     assert plan == make_plan(PACKS, QUESTIONS, SETTINGS)
 
 
-def test_a_step_has_its_number_of_batches_and_only_the_last_of_an_epoch_has_fewer():
+def test_a_step_has_its_number_of_batches_and_only_the_last_of_an_epoch_has_fewer() -> None:
     for epoch in make_plan(PACKS, QUESTIONS, SETTINGS).epochs:
         assert {len(step) for step in epoch[:-1]} == {3}
         assert 1 <= len(epoch[-1]) <= 3
 
 
-def test_the_steps_left_go_on_where_the_training_stopped():
+def test_the_steps_left_go_on_where_the_training_stopped() -> None:
     plan = make_plan(PACKS, QUESTIONS, SETTINGS)
     numbered = [pair for epoch in range(3) for pair in plan.left(epoch, done=0)]
     assert [number for number, _ in numbered] == list(range(1, plan.steps + 1))
@@ -39,7 +39,7 @@ def test_the_steps_left_go_on_where_the_training_stopped():
 
 
 @pytest.mark.parametrize("processes", [1, 2, 3, 4, 8])
-def test_processes_share_a_step_without_gap_or_repetition(processes: int):
+def test_processes_share_a_step_without_gap_or_repetition(processes: int) -> None:
     batches = [[pack] for pack in PACKS[:5]]
     rounds = -(-8 // processes)  # a full step would have 8 batches
     dealt = [
@@ -53,13 +53,13 @@ def test_processes_share_a_step_without_gap_or_repetition(processes: int):
     assert sum(part.share for part in counted) == pytest.approx(1.0)
 
 
-def test_a_batch_has_the_share_of_its_pairs():
+def test_a_batch_has_the_share_of_its_pairs() -> None:
     batches = [[PACKS[0]], [PACKS[2]]]  # one pair, three pairs
     parts = deal(batches, rounds=2, processes=1, process=0)
     assert [part.share for part in parts] == [0.25, 0.75]
 
 
-def test_where_pairs_are_ranked_a_batch_is_of_one_question_mostly():
+def test_where_pairs_are_ranked_a_batch_is_of_one_question_mostly() -> None:
     settings = SETTINGS.model_copy(update={"ranking_weight": 1.0, "batch_pairs": 6})
     batches = [
         batch

@@ -11,7 +11,7 @@ from orchestrator.errors import ConfigError
 JUDGES = configs_folder() / "judges"
 
 
-def test_the_published_recipe_is_followed_to_the_letter():
+def test_the_published_recipe_is_followed_to_the_letter() -> None:
     """arXiv 2510.08483 and the model card of its judge."""
     settings = read_train_settings(JUDGES / "qwen3-4b-train.yaml")
     assert settings.learning_rate == 1e-5
@@ -33,11 +33,11 @@ def test_the_published_recipe_is_followed_to_the_letter():
 
 
 @pytest.mark.parametrize("file", sorted(JUDGES.glob("*-train.yaml")), ids=lambda path: path.stem)
-def test_every_shipped_training_can_be_read(file: Path):
+def test_every_shipped_training_can_be_read(file: Path) -> None:
     read_train_settings(file)
 
 
-def test_the_command_line_goes_over_the_file(tmp_path: Path):
+def test_the_command_line_goes_over_the_file(tmp_path: Path) -> None:
     file = tmp_path / "x-train.yaml"
     file.write_text("gamma: 2.0\nepochs: 5\nlora_targets: [q_proj]\n")
     settings = read_train_settings(file, ["gamma=0", "learning_rate=1e-4", "batch_pairs=3"])
@@ -46,7 +46,7 @@ def test_the_command_line_goes_over_the_file(tmp_path: Path):
     assert settings.lora_targets == ("q_proj",)
 
 
-def test_an_empty_file_gives_the_defaults(tmp_path: Path):
+def test_an_empty_file_gives_the_defaults(tmp_path: Path) -> None:
     (tmp_path / "x-train.yaml").write_text("")
     assert read_train_settings(tmp_path / "x-train.yaml") == TrainSettings()
 
@@ -73,7 +73,7 @@ def test_an_empty_file_gives_the_defaults(tmp_path: Path):
         ("epochs: 3", "gamma", r"--set gamma needs the form"),
     ],
 )
-def test_a_wrong_setting_is_named_with_its_place(tmp_path, text, assignment, message):
+def test_a_wrong_setting_is_named_with_its_place(tmp_path: Path, text, assignment, message) -> None:
     file = tmp_path / "x-train.yaml"
     file.write_text(text)
     with pytest.raises(ConfigError, match=message):

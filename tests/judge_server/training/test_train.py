@@ -17,6 +17,7 @@ from judge_server.cli.main import main
 from judge_server.data.pairs import Pair
 from judge_server.models.load import load_judge
 from orchestrator.config.shipped import configs_folder, judge_spec
+from orchestrator.core.judging import JudgeSpec
 from orchestrator.errors import ConfigError
 
 
@@ -37,8 +38,8 @@ def run(command: str, **flags: object) -> int:
 
 
 def test_a_judge_learns_and_is_evaluated_on_questions_it_never_saw(
-    capsys, config, traces, folder, tmp_path
-):
+    capsys: pytest.CaptureFixture[str], config, traces: Path, folder: Path, tmp_path: Path
+) -> None:
     out = tmp_path / "judge"
     run("train", config=config, traces=traces, init=folder, out=out)
     record = json.loads((out / "training.json").read_text())
@@ -57,7 +58,9 @@ def test_a_judge_learns_and_is_evaluated_on_questions_it_never_saw(
     assert result["pairs"] == 6 * result["questions"]
 
 
-def test_the_same_seed_gives_the_same_weights(config, traces, folder, tmp_path):
+def test_the_same_seed_gives_the_same_weights(
+    config, traces: Path, folder: Path, tmp_path: Path
+) -> None:
     config.with_name("tiny-train.yaml").write_text("epochs: 1\nbf16: false\n")
     for name in ("one", "two"):
         run("train", config=config, traces=traces, init=folder, out=tmp_path / name)
@@ -65,7 +68,9 @@ def test_the_same_seed_gives_the_same_weights(config, traces, folder, tmp_path):
     assert one.read_bytes() == two.read_bytes()
 
 
-def test_traces_of_a_single_answer_are_refused_before_training(capsys, config, folder, tmp_path):
+def test_traces_of_a_single_answer_are_refused_before_training(
+    capsys: pytest.CaptureFixture[str], config, folder: Path, tmp_path: Path
+) -> None:
     file = tmp_path / "same.jsonl"
     line = {"question": "?", "text": "so", "answer": "1"}
     file.write_text(
@@ -76,7 +81,7 @@ def test_traces_of_a_single_answer_are_refused_before_training(capsys, config, f
     assert not (tmp_path / "none").exists()
 
 
-def test_the_reading_loss_is_the_language_models_on_the_member(judge):
+def test_the_reading_loss_is_the_language_models_on_the_member(judge) -> None:
     pair = Pair("q", "How many?", "so 4", "thus 4, so 5", True)
     packs = judge.packs([pair], longest=None)
     query, item = packs[0].query, packs[0].items[0]
@@ -87,13 +92,13 @@ def test_the_reading_loss_is_the_language_models_on_the_member(judge):
     assert float(loss) == pytest.approx(float(expected), abs=1e-4)
 
 
-def test_labels_that_start_alike_are_refused(folder, spec):
+def test_labels_that_start_alike_are_refused(folder: Path, spec: JudgeSpec) -> None:
     alike = spec.model_copy(update={"labels": ("same", "sad")})
     with pytest.raises(ConfigError, match="choose labels that differ in their first token"):
         load_judge(folder, alike)
 
 
-def test_a_folder_without_a_model_is_refused(tmp_path, spec):
+def test_a_folder_without_a_model_is_refused(tmp_path: Path, spec: JudgeSpec) -> None:
     with pytest.raises(ConfigError, match="holds no model"):
         load_judge(tmp_path, spec)
 
@@ -106,8 +111,8 @@ def refused(capsys: pytest.CaptureFixture[str], out: Path) -> str:
 
 
 def test_labels_that_the_tokenizer_does_not_know_are_refused(
-    capsys, config, traces, folder, tmp_path
-):
+    capsys: pytest.CaptureFixture[str], config, traces: Path, folder: Path, tmp_path: Path
+) -> None:
     shutil.copytree(folder, tmp_path / "model")
     words = Tokenizer(models.WordLevel({"[UNK]": 0, "so": 1}, unk_token="[UNK]"))
     PreTrainedTokenizerFast(tokenizer_object=words, unk_token="[UNK]").save_pretrained(
@@ -118,7 +123,9 @@ def test_labels_that_the_tokenizer_does_not_know_are_refused(
     assert "has no token for the label 'identical'" in refused(capsys, tmp_path / "none")
 
 
-def test_a_pair_longer_than_the_context_is_refused(capsys, config, traces, folder, tmp_path):
+def test_a_pair_longer_than_the_context_is_refused(
+    capsys: pytest.CaptureFixture[str], config, traces: Path, folder: Path, tmp_path: Path
+) -> None:
     config.write_text(
         config.read_text().replace("max_segment_chars: 70", "max_segment_chars: 9000")
     )
@@ -129,20 +136,31 @@ def test_a_pair_longer_than_the_context_is_refused(capsys, config, traces, folde
 
 
 @pytest.mark.parametrize("init", ["nowhere", "no-such/model"])
-def test_a_model_that_is_not_there_is_refused(capsys, monkeypatch, config, traces, tmp_path, init):
+def test_a_model_that_is_not_there_is_refused(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    config,
+    traces: Path,
+    tmp_path: Path,
+    init,
+) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     assert run("train", config=config, traces=traces, init=init, out=tmp_path / "none") == 2
     assert f"{init} cannot be loaded" in refused(capsys, tmp_path / "none")
 
 
 @pytest.mark.parametrize("flags", [{"fold": 0}, {"fold": 3, "folds": 3}, {"fold": 0, "folds": 1}])
-def test_a_fold_that_does_not_exist_is_refused(capsys, config, traces, folder, tmp_path, flags):
+def test_a_fold_that_does_not_exist_is_refused(
+    capsys: pytest.CaptureFixture[str], config, traces: Path, folder: Path, tmp_path: Path, flags
+) -> None:
     given = {"config": config, "traces": traces, "init": folder, "out": tmp_path / "none"}
     assert run("train", **given, **flags) == 2
     assert "--fold I from 0 to K-1" in refused(capsys, tmp_path / "none")
 
 
-def test_a_fold_is_left_out_and_recorded(config, traces, folder, tmp_path):
+def test_a_fold_is_left_out_and_recorded(
+    config, traces: Path, folder: Path, tmp_path: Path
+) -> None:
     config.with_name("tiny-train.yaml").write_text(
         "epochs: 1\nbf16: false\nvalidation_share: 0.2\n"
     )
@@ -156,8 +174,8 @@ def test_a_fold_is_left_out_and_recorded(config, traces, folder, tmp_path):
 
 
 def test_the_cut_on_the_command_line_is_what_the_judge_is_asked_with(
-    config, traces, folder, tmp_path
-):
+    config, traces: Path, folder: Path, tmp_path: Path
+) -> None:
     config.with_name("tiny-train.yaml").write_text(
         "epochs: 1\nbf16: false\nvalidation_share: 0.2\n"
     )
@@ -172,7 +190,9 @@ def test_the_cut_on_the_command_line_is_what_the_judge_is_asked_with(
     assert words.model == (tmp_path / "words").as_posix()
 
 
-def test_adapters_are_merged_and_kept_beside(config, traces, folder, tmp_path, spec):
+def test_adapters_are_merged_and_kept_beside(
+    config, traces: Path, folder: Path, tmp_path: Path, spec: JudgeSpec
+) -> None:
     config.with_name("tiny-train.yaml").write_text(
         "epochs: 1\nlearning_rate: 0.01\nvalidation_share: 0.2\nbatch_tokens: 3000\n"
         "lora_rank: 4\nlora_targets: [q_proj, v_proj]\nbf16: true\n"
@@ -192,7 +212,9 @@ def test_adapters_are_merged_and_kept_beside(config, traces, folder, tmp_path, s
     assert adapted.peft_config["default"].r == 4
 
 
-def test_the_logs_can_be_read_by_tensorboard(config, traces, folder, tmp_path):
+def test_the_logs_can_be_read_by_tensorboard(
+    config, traces: Path, folder: Path, tmp_path: Path
+) -> None:
     config.with_name("tiny-train.yaml").write_text(
         "epochs: 2\nbf16: false\nvalidation_share: 0.2\n"
     )
@@ -204,7 +226,9 @@ def test_the_logs_can_be_read_by_tensorboard(config, traces, folder, tmp_path):
     assert "learning_rate" in logs.Tags()["scalars"]
 
 
-def test_the_card_says_what_made_the_judge(config, traces, folder, tmp_path):
+def test_the_card_says_what_made_the_judge(
+    config, traces: Path, folder: Path, tmp_path: Path
+) -> None:
     config.with_name("tiny-train.yaml").write_text(
         "epochs: 2\nbf16: false\nvalidation_share: 0.2\n"
     )
@@ -221,8 +245,8 @@ def test_the_card_says_what_made_the_judge(config, traces, folder, tmp_path):
 
 
 def test_without_validation_the_last_epoch_is_kept_and_the_card_says_so(
-    config, traces, folder, tmp_path
-):
+    config, traces: Path, folder: Path, tmp_path: Path
+) -> None:
     config.with_name("tiny-train.yaml").write_text(
         "epochs: 2\nbf16: false\nvalidation_share: 0.0\n"
     )

@@ -38,7 +38,9 @@ def flags(tmp_path: Path, traces: Path, folder: Path) -> list[str]:
 
 
 @pytest.mark.timeout(300)
-def test_two_processes_give_the_loss_and_the_weights_of_one(flags, tmp_path):
+def test_two_processes_give_the_loss_and_the_weights_of_one(
+    flags: list[str], tmp_path: Path
+) -> None:
     alone, together = tmp_path / "alone", tmp_path / "together"
     assert main([*flags, "--out", str(alone)]) == 0
     launched = subprocess.run(

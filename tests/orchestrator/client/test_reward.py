@@ -52,23 +52,25 @@ async def reward_of(server: FakeServer, **settings: Any) -> float:
         (classes(1), -1, 1.0),
     ],
 )
-async def test_the_reward_is_the_probability_of_its_label(answer: Any, label: int, value: float):
+async def test_the_reward_is_the_probability_of_its_label(
+    answer: Any, label: int, value: float
+) -> None:
     assert await reward_of(FakeServer({CLASSIFY: answer}), label=label) == value
 
 
 @pytest.mark.parametrize("data", [[0.5], [0.1, 0.5], [[0.9], [0.5]], [[0.2, 0.8], [0.5, 0.5]]])
-async def test_pooling_gives_the_value_at_the_last_token_or_step(data: Any):
+async def test_pooling_gives_the_value_at_the_last_token_or_step(data: Any) -> None:
     assert await reward_of(FakeServer({POOLING: pooled(data)}), dialect="pooling") == 0.5
 
 
 @pytest.mark.parametrize("logit", [-800.0, -2.0, 0.0, 3.0, 800.0])
-async def test_a_logit_becomes_a_probability(logit: float):
+async def test_a_logit_becomes_a_probability(logit: float) -> None:
     server = FakeServer({POOLING: pooled([logit])})
     value = await reward_of(server, dialect="pooling", scale="logit")
     assert value == pytest.approx(1 / (1 + math.exp(min(700.0, -logit))))
 
 
-async def test_question_and_trace_are_sent_as_a_chat_or_in_the_template():
+async def test_question_and_trace_are_sent_as_a_chat_or_in_the_template() -> None:
     server = FakeServer({CLASSIFY: classes(0.5)})
     await reward_of(server, max_chars=2)
     assert server.bodies(CLASSIFY)[-1]["messages"] == [
@@ -94,14 +96,14 @@ async def test_question_and_trace_are_sent_as_a_chat_or_in_the_template():
 )
 async def test_a_server_that_gives_no_reward_is_refused_at_once(
     answer: Any, settings: dict[str, Any], words: str
-):
+) -> None:
     async with FakeServer({CLASSIFY: answer}) as server, client(server, **settings) as asked:
         with pytest.raises(EndpointRejected, match=words) as caught:
             await asked.probe()
         assert caught.value.exit_code == 2
 
 
-async def test_no_address_and_no_server_are_wrong_input():
+async def test_no_address_and_no_server_are_wrong_input() -> None:
     with pytest.raises(ConfigError, match="--reward-endpoint"):
         RewardClient(RewardSettings(), None)
     async with RewardClient(RewardSettings(url="http://127.0.0.1:9/v1"), None) as asked:
@@ -109,7 +111,7 @@ async def test_no_address_and_no_server_are_wrong_input():
             await asked.probe()
 
 
-async def test_the_key_is_sent_and_a_fault_is_tried_again():
+async def test_the_key_is_sent_and_a_fault_is_tried_again() -> None:
     replies = [classes(0.5), answer_json({}, 500), answer_json({}, 503), classes(0.5)]
 
     async def answer(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
@@ -122,7 +124,7 @@ async def test_the_key_is_sent_and_a_fault_is_tried_again():
     assert replies == []
 
 
-async def test_a_silent_server_costs_one_timeout_and_then_nothing_for_a_while():
+async def test_a_silent_server_costs_one_timeout_and_then_nothing_for_a_while() -> None:
     async def hang(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
         await asyncio.sleep(3600)
         raise AssertionError

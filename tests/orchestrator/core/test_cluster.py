@@ -101,7 +101,7 @@ def matrices(draw):
 )
 def test_assigns_exactly_as_the_exhaustive_rule_whatever_is_left_out_and_whenever_verdicts_come(
     matrix, tau, max_clusters, sample_members, when_full, bounds, lookahead, seed, data
-):
+) -> None:
     rows, order = matrix
 
     def verdict(trace, member):
@@ -119,18 +119,18 @@ def test_assigns_exactly_as_the_exhaustive_rule_whatever_is_left_out_and_wheneve
     assert assignment(decisions) == expected
 
 
-def two_kinds(trace, member):
+def two_kinds(trace, member) -> float:
     return 0.95 if trace % 2 == member % 2 else 0.05
 
 
-def test_bounds_save_most_calls_once_clusters_are_large():
+def test_bounds_save_most_calls_once_clusters_are_large() -> None:
     with_bounds, few = play(clustering(60, lookahead=1), range(60), two_kinds)
     without, many = play(clustering(60, lookahead=1, bounds=False), range(60), two_kinds)
     assert assignment(with_bounds) == assignment(without)
     assert few < 0.7 * many
 
 
-def test_every_cluster_is_asked_for_one_member_first_and_then_the_most_promising():
+def test_every_cluster_is_asked_for_one_member_first_and_then_the_most_promising() -> None:
     each = clustering(8, lookahead=1)
     play(each, [0, 2, 4, 1, 3], two_kinds)
     assert each.clusters == [[0, 2, 4], [1, 3]]
@@ -142,7 +142,7 @@ def test_every_cluster_is_asked_for_one_member_first_and_then_the_most_promising
     assert [member % 2 for member in question.members] == [0]  # 2 * 0.95 / 3 > 1.05 / 2
 
 
-def test_a_lone_cluster_is_asked_only_until_its_mean_must_pass_tau():
+def test_a_lone_cluster_is_asked_only_until_its_mean_must_pass_tau() -> None:
     each = clustering(12, lookahead=1)
     _, _pairs = play(each, range(11), lambda trace, member: 0.9)
     each.arrive(11)
@@ -155,7 +155,7 @@ def test_a_lone_cluster_is_asked_only_until_its_mean_must_pass_tau():
     assert asked == 6  # 6 * 0.9 / 10 > 0.5
 
 
-def test_two_equal_traces_that_arrive_together_share_a_cluster():
+def test_two_equal_traces_that_arrive_together_share_a_cluster() -> None:
     each = clustering(3)
     decisions, _ = play(each, [2, 0, 1], lambda trace, member: 0.9)
     assert decisions[0] == Open(2, 0, None)
@@ -163,7 +163,7 @@ def test_two_equal_traces_that_arrive_together_share_a_cluster():
     assert each.clusters == [[2, 0, 1]]
 
 
-def test_a_waiting_trace_is_judged_against_a_cluster_that_opened_meanwhile():
+def test_a_waiting_trace_is_judged_against_a_cluster_that_opened_meanwhile() -> None:
     each = clustering(3)
     each.arrive(0)
     each.decide()
@@ -178,19 +178,19 @@ def test_a_waiting_trace_is_judged_against_a_cluster_that_opened_meanwhile():
     assert again == (2, (1,))
 
 
-def test_a_similarity_equal_to_tau_does_not_join():
+def test_a_similarity_equal_to_tau_does_not_join() -> None:
     decisions, _ = play(clustering(2), [0, 1], lambda trace, member: 0.5)
     assert decisions[1] == Open(1, 1, 0.5)
 
 
-def test_with_one_cluster_and_an_unreachable_tau_everyone_joins_unasked():
+def test_with_one_cluster_and_an_unreachable_tau_everyone_joins_unasked() -> None:
     each = clustering(2, max_clusters=1, tau=1.0)
     decisions, pairs = play(each, [0, 1], lambda trace, member: 0.3)
     assert decisions[1] == Join(1, 0, None)
     assert pairs == 0
 
 
-def test_a_trace_that_gave_up_does_not_hold_up_the_others():
+def test_a_trace_that_gave_up_does_not_hold_up_the_others() -> None:
     each = clustering(3)
     for trace in range(3):
         each.arrive(trace)
@@ -204,7 +204,7 @@ def test_a_trace_that_gave_up_does_not_hold_up_the_others():
     assert each.waiting == ()
 
 
-def test_a_verdict_on_a_trace_that_gave_up_changes_nothing():
+def test_a_verdict_on_a_trace_that_gave_up_changes_nothing() -> None:
     each = clustering(3)
     each.arrive(0)
     each.arrive(1)
@@ -215,7 +215,7 @@ def test_a_verdict_on_a_trace_that_gave_up_changes_nothing():
     assert (each.waiting, each.decide(), each.comparisons()) == ((), [], [])
 
 
-def test_at_most_lookahead_traces_are_judged_side_by_side():
+def test_at_most_lookahead_traces_are_judged_side_by_side() -> None:
     each = clustering(9, lookahead=3)
     each.arrive(0)
     each.decide()
@@ -225,7 +225,7 @@ def test_at_most_lookahead_traces_are_judged_side_by_side():
     assert each.comparisons() == []
 
 
-def test_the_sample_is_a_draw_without_replacement_that_differs_between_traces():
+def test_the_sample_is_a_draw_without_replacement_that_differs_between_traces() -> None:
     each = clustering(200, sample_members=5)
     each.clusters.append(list(range(100)))
     samples = set()
@@ -237,7 +237,7 @@ def test_the_sample_is_a_draw_without_replacement_that_differs_between_traces():
     assert len(samples) == 30
 
 
-def test_a_wrong_number_of_verdicts_is_refused():
+def test_a_wrong_number_of_verdicts_is_refused() -> None:
     each = clustering(2)
     with pytest.raises(ValueError, match="argument"):
         each.judged(1, (0,), ())

@@ -24,7 +24,7 @@ def measures(trace):
     return trace.tokens, trace.mean, trace.tail, trace.lowest, trace.bottom, trace.least_group
 
 
-def test_the_lowest_group_is_the_window_with_the_smallest_mean():
+def test_the_lowest_group_is_the_window_with_the_smallest_mean() -> None:
     trace = measured(3, TOKENS)  # groups: 12, 16, 15, 14, each over 3
     assert trace.lowest == trace.least_group == 4.0
     assert trace.mean == pytest.approx(26 / 6)
@@ -32,23 +32,23 @@ def test_the_lowest_group_is_the_window_with_the_smallest_mean():
     assert trace.bottom == 4.0  # a tenth of four groups is one
 
 
-def test_the_bottom_is_the_mean_of_a_tenth_of_all_groups():
+def test_the_bottom_is_the_mean_of_a_tenth_of_all_groups() -> None:
     trace = measured(1, [float(token) for token in range(40, 0, -1)])
     assert trace.bottom == (1 + 2 + 3 + 4) / 4
     assert trace.lowest == 1.0
 
 
-def test_a_trace_shorter_than_a_group_is_one_group():
+def test_a_trace_shorter_than_a_group_is_one_group() -> None:
     trace = measured(10, TOKENS)
     assert trace.least_group is None  # nothing to stop it for while it may still go on
     assert trace.lowest == trace.bottom == trace.tail == trace.mean == pytest.approx(26 / 6)
 
 
-def test_a_trace_without_tokens_is_not_confident_at_all():
+def test_a_trace_without_tokens_is_not_confident_at_all() -> None:
     assert measures(measured(4)) == (0, 0.0, 0.0, 0.0, 0.0, None)
 
 
-def test_a_group_counts_as_soon_as_it_is_full():
+def test_a_group_counts_as_soon_as_it_is_full() -> None:
     trace = measured(2, [5.0])
     assert trace.least_group is None
     trace.extend([3.0])
@@ -60,13 +60,13 @@ def test_a_group_counts_as_soon_as_it_is_full():
 
 
 @given(CHUNKS, st.integers(1, 9))
-def test_measures_do_not_depend_on_how_tokens_are_chunked(chunks, window):
+def test_measures_do_not_depend_on_how_tokens_are_chunked(chunks, window) -> None:
     together = [confidence for chunk in chunks for confidence in chunk]
     assert measures(measured(window, *chunks)) == measures(measured(window, together))
 
 
 @given(CHUNKS, st.integers(1, 9))
-def test_measures_are_those_of_the_paper(chunks, window):
+def test_measures_are_those_of_the_paper(chunks, window) -> None:
     tokens = np.array([confidence for chunk in chunks for confidence in chunk])
     if not len(tokens):
         return
@@ -84,7 +84,7 @@ def test_measures_are_those_of_the_paper(chunks, window):
     ("measure", "confidence"),
     [("lowest", 4.0), ("bottom", 4.0), ("tail", 14 / 3), ("mean", 26 / 6)],
 )
-def test_the_setting_says_what_counts_as_a_traces_confidence(measure, confidence):
+def test_the_setting_says_what_counts_as_a_traces_confidence(measure, confidence) -> None:
     settings = PolicySettings(confidence_window=3, trace_confidence=measure)
     book = Confidences(settings)
     for at, chunk in enumerate((TOKENS[:2], TOKENS[2:])):

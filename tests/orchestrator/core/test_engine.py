@@ -17,7 +17,7 @@ def settings(name="consensus", **policy):
     return Settings.model_validate({"policy": {"name": name, "traces": 3, **policy}})
 
 
-def first(n):
+def first(n) -> int:
     return 0
 
 
@@ -27,7 +27,7 @@ def finished(trace, answer, at=1.0):
     )
 
 
-def test_consensus_starts_every_trace_and_votes_when_all_have_ended():
+def test_consensus_starts_every_trace_and_votes_when_all_have_ended() -> None:
     started = run_started(settings())
     engine = Engine(started)
     assert engine.feed(started).commands == [StartTrace(trace=t) for t in range(3)]
@@ -41,12 +41,12 @@ def test_consensus_starts_every_trace_and_votes_when_all_have_ended():
     assert [(b.answer, b.ballots) for b in vote.votes] == [("4", 2), ("5", 1)]
 
 
-def test_pass1_is_one_trace_whatever_the_number_of_traces():
+def test_pass1_is_one_trace_whatever_the_number_of_traces() -> None:
     started = run_started(settings("pass1"))
     assert Engine(started).feed(started).commands == [StartTrace(trace=0)]
 
 
-def test_consensus_looks_for_no_checkpoints():
+def test_consensus_looks_for_no_checkpoints() -> None:
     started = run_started(settings())
     engine = Engine(started)
     engine.feed(started)
@@ -54,12 +54,12 @@ def test_consensus_looks_for_no_checkpoints():
     assert engine.feed(TokensArrived(at=1.0, trace=0, text=text, tokens=100)) == ([], [])
 
 
-def test_facts_after_the_vote_change_nothing():
+def test_facts_after_the_vote_change_nothing() -> None:
     world = World(settings(), [Script(["x"])] * 3, judge=None, choose=first).play()
     assert world.engine.feed(finished(0, "7")) == ([], [])
 
 
-def test_an_interrupt_stops_every_open_trace_and_votes_over_what_has_finished():
+def test_an_interrupt_stops_every_open_trace_and_votes_over_what_has_finished() -> None:
     started = run_started(settings())
     engine = Engine(started)
     engine.feed(started)
@@ -68,13 +68,13 @@ def test_an_interrupt_stops_every_open_trace_and_votes_over_what_has_finished():
     assert commands == [StopTrace(trace=t, reason="interrupted") for t in (0, 2)]
 
 
-def test_an_interrupt_after_the_last_trace_still_ends_in_a_vote():
+def test_an_interrupt_after_the_last_trace_still_ends_in_a_vote() -> None:
     world = World(settings(), [Script(["x"])] * 3, judge=None, choose=first, interrupt_after=2)
     world.play()
     assert len(world.of(VoteCast)) == 1
 
 
-def test_fewer_ballots_than_the_floor_give_no_answer():
+def test_fewer_ballots_than_the_floor_give_no_answer() -> None:
     scripts = [Script(["x"], "4"), Script(["x"], None), Script(["x"], None)]
     world = World(settings(min_ballots=2), scripts, judge=None, choose=first).play()
     (vote,) = world.of(VoteCast)
@@ -82,7 +82,7 @@ def test_fewer_ballots_than_the_floor_give_no_answer():
     assert [b.ballots for b in vote.votes] == [1]
 
 
-def test_a_checkpoint_may_be_a_number_of_tokens():
+def test_a_checkpoint_may_be_a_number_of_tokens() -> None:
     changes = {"checkpoint": {"unit": "tokens", "tokens": 4}}
     both = Settings.model_validate({**settings("deepprune").model_dump(), **changes})
     started = run_started(both)
@@ -92,6 +92,6 @@ def test_a_checkpoint_may_be_a_number_of_tokens():
     assert (reached[0].tokens, reached[0].words, reached[0].chars) == (5, 1, 5)
 
 
-def test_only_deepprune_needs_a_judge():
+def test_only_deepprune_needs_a_judge() -> None:
     assert needs_judge(settings("deepprune"))
     assert not needs_judge(settings("consensus"))

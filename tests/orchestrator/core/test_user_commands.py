@@ -29,7 +29,7 @@ def act(kind, trace=None, tau=None):
     return UserCommandReceived(at=0.0, act=kind, trace=trace, tau=tau)
 
 
-def same_parity(trace, member):
+def same_parity(trace, member) -> float:
     return 0.9 if trace % 2 == member % 2 else 0.1
 
 
@@ -49,18 +49,18 @@ def traces(world, kind):
     return {event.trace for event in world.of(kind)}
 
 
-def test_without_acts_the_survivors_alone_finish():
+def test_without_acts_the_survivors_alone_finish() -> None:
     assert traces(play(), TraceFinished) == {0, 2}
 
 
-def test_a_pinned_trace_is_not_pruned_and_has_a_ballot():
+def test_a_pinned_trace_is_not_pruned_and_has_a_ballot() -> None:
     world = play((0, act("pin", 5)))
     assert traces(world, TraceFinished) == {0, 2, 5}
     (vote,) = world.of(VoteCast)
     assert {each.answer: each.ballots for each in vote.votes} == {"0": 2, "1": 1}
 
 
-def test_an_unpinned_trace_is_pruned_after_all():
+def test_an_unpinned_trace_is_pruned_after_all() -> None:
     resumed = next(
         step
         for step in range(200)
@@ -71,24 +71,24 @@ def test_an_unpinned_trace_is_pruned_after_all():
     assert stop.reason == "pruned"
 
 
-def test_unpinning_before_the_clusters_are_known_leaves_the_trace_to_the_policy():
+def test_unpinning_before_the_clusters_are_known_leaves_the_trace_to_the_policy() -> None:
     world = play((0, act("pin", 5)), (1, act("unpin", 5)))
     assert traces(world, TraceFinished) == {0, 2}
 
 
-def test_a_trace_that_shall_finish_does_not_wait_at_its_checkpoint():
+def test_a_trace_that_shall_finish_does_not_wait_at_its_checkpoint() -> None:
     world = play((0, act("finish", 5)))
     assert 5 not in traces(world, PauseTrace)
     assert 5 in traces(world, TraceFinished)
 
 
-def test_a_stopped_trace_stops_and_the_others_go_on():
+def test_a_stopped_trace_stops_and_the_others_go_on() -> None:
     world = play((0, act("stop", 0)))
     assert StopTrace(trace=0, reason="user") in world.commands
     assert traces(world, TraceFinished) == {1, 3}  # the others' cluster is now the largest
 
 
-def test_voting_now_stops_all_and_counts_what_has_finished():
+def test_voting_now_stops_all_and_counts_what_has_finished() -> None:
     finished = next(step for step in range(200) if traces(play((step, act("vote"))), TraceFinished))
     world = play((finished, act("vote")))
     (vote,) = world.of(VoteCast)
@@ -96,41 +96,41 @@ def test_voting_now_stops_all_and_counts_what_has_finished():
     assert {event.reason for event in world.of(TraceStopped)} <= {"voted", "pruned"}
 
 
-def test_voting_at_once_gives_no_answer():
+def test_voting_at_once_gives_no_answer() -> None:
     (vote,) = play((0, act("vote"))).of(VoteCast)
     assert vote.answer is None
 
 
-def test_tau_decides_who_still_joins():
+def test_tau_decides_who_still_joins() -> None:
     high = play((0, act("tau", tau=0.95)))
     assert not traces(high, TraceJoined)
     assert traces(play((0, act("tau", tau=0.05))), TraceJoined) == {1, 2, 3, 4, 5}
 
 
-def test_tau_means_nothing_to_a_policy_without_clusters():
+def test_tau_means_nothing_to_a_policy_without_clusters() -> None:
     assert traces(play((0, act("tau", tau=0.9)), policy="consensus"), TraceFinished) == set(
         range(6)
     )
 
 
-def test_held_launches_are_orders_of_their_own():
+def test_held_launches_are_orders_of_their_own() -> None:
     world = play((1, act("hold")), (2, act("release")))
     assert len(world.of(HoldLaunches)) == len(world.of(ReleaseLaunches)) == 1
     assert traces(world, TraceStarted) == set(range(6))
 
 
 @pytest.mark.parametrize("kind", ["pin", "unpin", "finish", "stop"])
-def test_an_act_on_a_trace_that_is_not_open_changes_nothing(kind):
+def test_an_act_on_a_trace_that_is_not_open_changes_nothing(kind) -> None:
     assert play((0, act(kind, 99))).commands == play().commands
 
 
-def test_acts_after_an_interrupt_change_nothing():
+def test_acts_after_an_interrupt_change_nothing() -> None:
     world = play((3, act("stop", 1)), (3, act("pin", 1)), interrupt_after=2)
     assert {command.reason for command in world.of(StopTrace)} == {"interrupted"}
 
 
 @given(st.data())
-def test_whatever_the_user_does_the_run_ends_and_replays_to_the_same_orders(data):
+def test_whatever_the_user_does_the_run_ends_and_replays_to_the_same_orders(data) -> None:
     user_commands = data.draw(
         st.lists(
             st.tuples(

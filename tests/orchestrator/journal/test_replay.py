@@ -1,4 +1,5 @@
 import json
+from pathlib import Path
 
 import pytest
 
@@ -26,7 +27,7 @@ SERVER = {
 
 
 @pytest.fixture
-def run_dir(tmp_path, monkeypatch):
+def run_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     """A run as the program leaves it, played by a small world."""
     settings = Settings.model_validate(
         {
@@ -56,18 +57,20 @@ def run_dir(tmp_path, monkeypatch):
     return tmp_path
 
 
-def test_a_run_replays_to_the_same_decisions_and_report(run_dir, capsys):
+def test_a_run_replays_to_the_same_decisions_and_report(
+    run_dir, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert replay(run_dir).difference is None
     assert main([str(run_dir)]) == 0
     assert json.loads(capsys.readouterr().out)["traces"]["finished"] == 2
 
 
-def test_the_summary_is_for_people(run_dir, capsys):
+def test_the_summary_is_for_people(run_dir, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(run_dir), "--summary"]) == 0
     assert "deepprune" in capsys.readouterr().out
 
 
-def test_a_changed_decision_is_found(run_dir, capsys):
+def test_a_changed_decision_is_found(run_dir, capsys: pytest.CaptureFixture[str]) -> None:
     journal = run_dir / "journal.jsonl"
     text = journal.read_text()
     assert f'"{TraceJoined.__name__}"' in text
@@ -76,32 +79,34 @@ def test_a_changed_decision_is_found(run_dir, capsys):
     assert "a fresh core gives" in capsys.readouterr().err
 
 
-def test_an_entry_too_many_is_found(run_dir, capsys):
+def test_an_entry_too_many_is_found(run_dir, capsys: pytest.CaptureFixture[str]) -> None:
     journal = run_dir / "journal.jsonl"
     journal.write_text(journal.read_text() + '{"type":"FinishRun"}\n')
     assert main([str(run_dir)]) == 1
     assert "goes on with" in capsys.readouterr().err
 
 
-def test_a_changed_report_is_found(run_dir, capsys):
+def test_a_changed_report_is_found(run_dir, capsys: pytest.CaptureFixture[str]) -> None:
     report = run_dir / "report.json"
     report.write_text(report.read_text().replace('"finished": 2', '"finished": 3'))
     assert main([str(run_dir)]) == 1
     assert "report.json has" in capsys.readouterr().err
 
 
-def test_a_report_that_cannot_be_read_is_named(run_dir, capsys):
+def test_a_report_that_cannot_be_read_is_named(run_dir, capsys: pytest.CaptureFixture[str]) -> None:
     (run_dir / "report.json").write_text("{")
     assert main([str(run_dir)]) == 1
     assert "report.json cannot be read" in capsys.readouterr().err
 
 
-def test_a_folder_without_a_journal_is_named(tmp_path, capsys):
+def test_a_folder_without_a_journal_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main([str(tmp_path)]) == 1
     assert str(tmp_path) in capsys.readouterr().err
 
 
-def test_an_empty_journal_holds_no_run(tmp_path, capsys):
+def test_an_empty_journal_holds_no_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "journal.jsonl").write_text("")
     assert main([str(tmp_path)]) == 1
     assert "holds no run" in capsys.readouterr().err

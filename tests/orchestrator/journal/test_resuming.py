@@ -3,10 +3,10 @@
 import asyncio
 import contextlib
 import time
+from pathlib import Path
 
 import msgspec
 import pytest
-from tests.support.endpoints import Endpoints as Servers
 
 from orchestrator.client.server_counters import Metered
 from orchestrator.core.events import (
@@ -31,6 +31,7 @@ from orchestrator.report.view import RunView
 from orchestrator.runtime.endpoints import Keys, open_endpoints
 from orchestrator.runtime.loop import run_question
 from orchestrator.settings import Settings
+from tests.support.endpoints import Endpoints as Servers
 
 QUESTION = Question(id="q", question="How many?", gold="26")
 ENDS = (TraceFinished, TraceStopped, TraceFailed)
@@ -98,7 +99,9 @@ def check_whole(folder, view):
     return entries, report
 
 
-async def test_waiting_for_the_servers_counters_is_no_part_of_the_run(tmp_path, monkeypatch):
+async def test_waiting_for_the_servers_counters_is_no_part_of_the_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     began, stopped = time.monotonic(), []
 
     async def stop(meter):
@@ -115,12 +118,12 @@ async def test_waiting_for_the_servers_counters_is_no_part_of_the_run(tmp_path, 
 
 
 @pytest.mark.parametrize("policy", ["deepprune", "auto"])
-async def test_a_journal_cut_at_any_line_becomes_a_whole_run(policy, tmp_path):
+async def test_a_journal_cut_at_any_line_becomes_a_whole_run(policy, tmp_path: Path) -> None:
     async with once(tmp_path / "whole", policy=policy):
         lines = (tmp_path / "whole" / JOURNAL_FILE).read_bytes().splitlines(keepends=True)
     at_once = asyncio.Semaphore(8)
 
-    async def resumed(cut):
+    async def resumed(cut) -> None:
         folder = tmp_path / f"{cut}"
         folder.mkdir()
         torn = lines[cut][: len(lines[cut]) // 2]
@@ -144,7 +147,7 @@ async def once(folder, **policy):
             yield servers, await carry(folder, endpoints, settings)
 
 
-def check_resumed(folder, view, cut, servers):
+def check_resumed(folder, view, cut, servers) -> None:
     entries, report = check_whole(folder, view)
     before = entries[:cut]
     assert sum(isinstance(e, RunResumed) for e in entries) == bool(cut)
@@ -165,7 +168,7 @@ def check_resumed(folder, view, cut, servers):
     assert asked == sum(verdict.requests for verdict in verdicts)
 
 
-async def test_a_kill_while_streams_run_pays_no_token_of_the_journal_twice(tmp_path):
+async def test_a_kill_while_streams_run_pays_no_token_of_the_journal_twice(tmp_path: Path) -> None:
     async with Servers(words=40, pause=0.01).serving() as servers:
         settings = settings_for(servers, policy="consensus")
         async with open_endpoints(settings, Keys()) as endpoints:
@@ -188,7 +191,7 @@ async def test_a_kill_while_streams_run_pays_no_token_of_the_journal_twice(tmp_p
     assert report["ledger"]["reasoner"]["server_generated_tokens"] is None
 
 
-async def test_a_run_can_be_killed_again_and_again(tmp_path):
+async def test_a_run_can_be_killed_again_and_again(tmp_path: Path) -> None:
     async with Servers(words=30, pause=0.005).serving() as servers:
         settings = settings_for(servers)
         async with open_endpoints(settings, Keys()) as endpoints:
@@ -204,7 +207,7 @@ async def test_a_run_can_be_killed_again_and_again(tmp_path):
     assert report["answer"] == "26"
 
 
-async def journal_holds(folder, kind, count):
+async def journal_holds(folder, kind, count) -> None:
     async with asyncio.timeout(60):
         while True:
             with contextlib.suppress(JournalError):
@@ -217,7 +220,7 @@ async def journal_holds(folder, kind, count):
 
 
 @pytest.fixture
-async def whole(tmp_path):
+async def whole(tmp_path: Path):
     """The entries of a finished run."""
     async with Servers(words=10).serving() as servers:
         settings = settings_for(servers)
@@ -230,14 +233,14 @@ def first(entries, kind):
     return next(number for number, entry in enumerate(entries) if isinstance(entry, kind))
 
 
-async def test_a_paused_trace_stays_paused(whole):
+async def test_a_paused_trace_stays_paused(whole) -> None:
     until = first(whole, TracePaused) + 1
     recovered = RecoveredRun(whole[:until])
     trace = recovered.traces[whole[until - 1].trace]
     assert (trace.wanted, trace.paused, recovered.lost) == ("pause", True, [])
 
 
-async def test_a_judge_call_without_a_verdict_is_asked_again(whole):
+async def test_a_judge_call_without_a_verdict_is_asked_again(whole) -> None:
     asked = first(whole, AskJudge)
     verdict = first(whole, (PairsJudged, JudgeFailed))
     assert RecoveredRun(whole[: asked + 1]).unanswered == {whole[asked].trace: whole[asked]}
@@ -247,14 +250,14 @@ async def test_a_judge_call_without_a_verdict_is_asked_again(whole):
     )
 
 
-async def test_what_the_end_cut_off_of_a_decision_is_given_again(whole):
+async def test_what_the_end_cut_off_of_a_decision_is_given_again(whole) -> None:
     commands = [e for e in whole if isinstance(e, StartTrace)]
     recovered = RecoveredRun(whole[:2])
     assert list(recovered.pending) == commands[1:]
     assert list(recovered.traces) == [command.trace for command in commands]
 
 
-async def test_a_journal_that_was_changed_is_refused(whole):
+async def test_a_journal_that_was_changed_is_refused(whole) -> None:
     number = first(whole, AskJudge)
     changed = [*whole[:number], *whole[number + 1 :]]
     with pytest.raises(JournalError, match="decides otherwise"):
@@ -266,13 +269,13 @@ async def test_a_journal_that_was_changed_is_refused(whole):
         RecoveredRun([*whole[: first(whole, TokensArrived)], unknown])
 
 
-async def test_a_trace_whose_last_token_has_come_is_only_finished(whole):
+async def test_a_trace_whose_last_token_has_come_is_only_finished(whole) -> None:
     until = first(whole, TraceFinished)
     trace = RecoveredRun(whole[:until]).traces[whole[until].trace]
     assert (trace.finish_reason, trace.ended) == ("stop", False)
 
 
-async def test_a_trace_without_token_ids_is_lost_and_the_others_are_not(whole):
+async def test_a_trace_without_token_ids_is_lost_and_the_others_are_not(whole) -> None:
     number = first(whole, TokensArrived)
     bare = msgspec.structs.replace(whole[number], token_ids=())
     recovered = RecoveredRun([*whole[:number], bare])
@@ -282,7 +285,7 @@ async def test_a_trace_without_token_ids_is_lost_and_the_others_are_not(whole):
     assert RecoveredRun([started, *whole[1 : number + 1]]).lost == [whole[number].trace]
 
 
-async def test_a_lost_trace_fails_with_its_tokens_on_the_bill(tmp_path, whole):
+async def test_a_lost_trace_fails_with_its_tokens_on_the_bill(tmp_path: Path, whole) -> None:
     until = first(whole, TracePaused)
     folder = tmp_path / "bare"
     with JournalWriter.open(folder) as journal:
@@ -309,7 +312,7 @@ def check_whole_but_for_ids(folder, view):
 # --- what is refused ------------------------------------------------------------------------------
 
 
-async def test_other_settings_and_other_models_are_refused(tmp_path, whole):
+async def test_other_settings_and_other_models_are_refused(tmp_path: Path, whole) -> None:
     folder = tmp_path / "cut"
     with JournalWriter.open(folder) as journal:
         for entry in whole[:20]:
@@ -334,14 +337,14 @@ def vars_of(endpoints):
     return {name: getattr(endpoints, name) for name in endpoints.__slots__}
 
 
-async def test_another_chat_template_is_refused(whole):
+async def test_another_chat_template_is_refused(whole) -> None:
     recovered = RecoveredRun(whole[:20])
     recovered.validate_prompt((1, 2, 3))
     with pytest.raises(ConfigError, match="chat template"):
         recovered.validate_prompt((1, 2, 3, 4))
 
 
-def test_servers_may_move_and_nothing_else_may_change():
+def test_servers_may_move_and_nothing_else_may_change() -> None:
     then = Settings()
     endpoint = then.endpoint.model_copy(update={"urls": ("http://other:1/v1",)})
     assert changed_setting(then, then.model_copy(update={"endpoint": endpoint})) is None
@@ -349,13 +352,15 @@ def test_servers_may_move_and_nothing_else_may_change():
     assert changed_setting(then, then.model_copy(update={"policy": policy})) == "policy.tau"
 
 
-def test_a_journal_that_is_being_written_is_not_gone_on_with(tmp_path):
+def test_a_journal_that_is_being_written_is_not_gone_on_with(tmp_path: Path) -> None:
     with JournalWriter.create(tmp_path), pytest.raises(JournalError, match="another process"):
         JournalWriter.open(tmp_path)
     JournalWriter.open(tmp_path).close()
 
 
-async def test_a_journal_that_only_holds_the_probe_of_the_disk_is_begun_anew(tmp_path):
+async def test_a_journal_that_only_holds_the_probe_of_the_disk_is_begun_anew(
+    tmp_path: Path,
+) -> None:
     (tmp_path / JOURNAL_FILE).write_bytes(b"\n" * 100)
     async with Servers(words=10).serving() as servers:
         settings = settings_for(servers, policy="pass1")
@@ -365,7 +370,7 @@ async def test_a_journal_that_only_holds_the_probe_of_the_disk_is_begun_anew(tmp
     assert view.resumed == 0
 
 
-async def test_a_run_that_is_over_is_only_read(tmp_path, whole):
+async def test_a_run_that_is_over_is_only_read(tmp_path: Path, whole) -> None:
     async with Servers(words=10).serving() as servers:
         settings = settings_for(servers)
         async with open_endpoints(settings, Keys()) as endpoints:

@@ -7,12 +7,12 @@ from orchestrator.runtime.limiter import StreamLimiter
 class Crowd:
     """Tasks that each want a slot and hold it until told to leave."""
 
-    def __init__(self, limiter, size):
+    def __init__(self, limiter, size) -> None:
         self.inside = []
         self.leave = [asyncio.Event() for _ in range(size)]
         self.tasks = [asyncio.create_task(self._visit(limiter, n)) for n in range(size)]
 
-    async def _visit(self, limiter, number):
+    async def _visit(self, limiter, number) -> None:
         async with limiter.one():
             self.inside.append(number)
             try:
@@ -25,14 +25,14 @@ class Crowd:
             await asyncio.sleep(0)
         return self.inside
 
-    async def end(self):
+    async def end(self) -> None:
         for task in self.tasks:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
 
 
-async def test_as_many_as_asked_for_enter_in_order_of_arrival():
+async def test_as_many_as_asked_for_enter_in_order_of_arrival() -> None:
     crowd = Crowd(StreamLimiter(2), 4)
     assert await crowd.settle() == [0, 1]
     crowd.leave[0].set()
@@ -40,7 +40,7 @@ async def test_as_many_as_asked_for_enter_in_order_of_arrival():
     await crowd.end()
 
 
-async def test_a_busy_server_halves_the_room_and_streams_that_go_well_give_it_back():
+async def test_a_busy_server_halves_the_room_and_streams_that_go_well_give_it_back() -> None:
     limiter = StreamLimiter(4)
     crowd = Crowd(limiter, 6)
     await crowd.settle()
@@ -55,7 +55,7 @@ async def test_a_busy_server_halves_the_room_and_streams_that_go_well_give_it_ba
     await crowd.end()
 
 
-async def test_the_room_never_falls_below_one_or_grows_beyond_what_was_asked_for():
+async def test_the_room_never_falls_below_one_or_grows_beyond_what_was_asked_for() -> None:
     limiter = StreamLimiter(2)
     for _ in range(5):
         limiter.shrink()
@@ -65,7 +65,7 @@ async def test_the_room_never_falls_below_one_or_grows_beyond_what_was_asked_for
     assert limiter.limit == 2
 
 
-async def test_who_gives_up_waiting_leaves_the_turn_to_the_next():
+async def test_who_gives_up_waiting_leaves_the_turn_to_the_next() -> None:
     crowd = Crowd(StreamLimiter(1), 3)
     await crowd.settle()
     crowd.tasks[1].cancel()
@@ -75,7 +75,7 @@ async def test_who_gives_up_waiting_leaves_the_turn_to_the_next():
     await crowd.end()
 
 
-async def test_a_turn_given_at_the_moment_of_giving_up_is_passed_on():
+async def test_a_turn_given_at_the_moment_of_giving_up_is_passed_on() -> None:
     crowd = Crowd(StreamLimiter(1), 3)
     await crowd.settle()
     crowd.leave[0].set()

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from tests.support.endpoints import Endpoints
 
 from bench.cli.main import main as bench
 from orchestrator.cli.main import main
@@ -18,6 +17,7 @@ from orchestrator.questions import Question
 from orchestrator.runtime.endpoints import Keys
 from orchestrator.session.session import Job, orchestrate
 from orchestrator.settings import Settings
+from tests.support.endpoints import Endpoints
 from tests.support.fake_server import FakeServer, answer_json
 
 
@@ -46,7 +46,9 @@ def likes(answer: str) -> FakeServer:
 
 
 @pytest.mark.parametrize(("vote", "weight"), [("best-of-n", 0.125), ("reward", 0.375)])
-async def test_a_rare_answer_that_is_rewarded_wins(tmp_path, capsys, vote, weight):
+async def test_a_rare_answer_that_is_rewarded_wins(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], vote, weight
+) -> None:
     async with Endpoints(words=8).serving() as endpoints, likes("38") as server:
         assert await orchestrate(job(endpoints, server, tmp_path, vote)) == 0
     printed = capsys.readouterr()
@@ -65,7 +67,9 @@ async def test_a_rare_answer_that_is_rewarded_wins(tmp_path, capsys, vote, weigh
     assert rewarded[0].trace not in RecoveredRun(entries[: killed + 1]).unrewarded
 
 
-async def test_a_reward_model_that_goes_down_leaves_a_plain_majority(tmp_path, capsys):
+async def test_a_reward_model_that_goes_down_leaves_a_plain_majority(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     server = likes("38")
     classify = server.answers["/classify"]
 
@@ -91,7 +95,9 @@ async def test_a_reward_model_that_goes_down_leaves_a_plain_majority(tmp_path, c
 VOTE = ("--set", "policy.vote=best-of-n")
 
 
-def test_a_vote_by_reward_without_an_endpoint_is_refused_before_anything_is_asked(tmp_path, capsys):
+def test_a_vote_by_reward_without_an_endpoint_is_refused_before_anything_is_asked(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     to = ["--endpoint", "http://127.0.0.1:9/v1"]
     run = [*to, "--policy", "consensus", *VOTE, "--out", str(tmp_path / "runs"), "--no-tui", "q"]
     assert main(run) == 2

@@ -39,18 +39,18 @@ class HangUp:
 
     connection = None  # as of a response that has been read to its end
 
-    def __init__(self, *last_chunks):
+    def __init__(self, *last_chunks) -> None:
         self.last_chunks = last_chunks
         self.came = asyncio.Event()
 
-    def close(self):
+    def close(self) -> None:
         self.came.set()
 
 
 class Reasoner:
     """Plays one list per stream: chunks, errors, events to wait for, and `HangUp`s."""
 
-    def __init__(self, *streams):
+    def __init__(self, *streams) -> None:
         self.streams = list(streams)
         self.asked = []
         self.closed = 0
@@ -76,7 +76,7 @@ class Reasoner:
 
 
 class Harness:
-    def __init__(self, reasoner, *, resumable=True, channel=100, max_attempts=2):
+    def __init__(self, reasoner, *, resumable=True, channel=100, max_attempts=2) -> None:
         self.events = []
         self.channel = asyncio.Queue(channel)
         self.limiter = StreamLimiter(4)
@@ -118,11 +118,11 @@ class Harness:
 
 
 @pytest.fixture(autouse=True)
-def _no_waiting(monkeypatch):
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("orchestrator.runtime.trace._backoff", lambda state: 0.0)
 
 
-async def test_a_broken_stream_goes_on_from_the_ids_received():
+async def test_a_broken_stream_goes_on_from_the_ids_received() -> None:
     reasoner = Reasoner(
         [chunk("so ", (7,), 1), chunk("on ", (8,), 2), StreamBroken("reset")], [END]
     )
@@ -140,66 +140,66 @@ async def test_a_broken_stream_goes_on_from_the_ids_received():
     assert (events[-1].answer, events[-1].tokens) == ("4", 3)
 
 
-async def test_a_trace_is_given_up_after_the_last_fruitless_try():
+async def test_a_trace_is_given_up_after_the_last_fruitless_try() -> None:
     reasoner = Reasoner(*([EndpointUnreachable("nobody answers")] for _ in range(2)))
     (failed,) = await Harness(reasoner, max_attempts=2).run()
     assert isinstance(failed, TraceFailed)
     assert (failed.boundary, failed.message) == ("server", "nobody answers")
 
 
-async def test_progress_gives_new_tries():
+async def test_progress_gives_new_tries() -> None:
     streams = [[chunk("a", (n,), 1), StreamBroken("reset")] for n in range(5)]
     events = await Harness(Reasoner(*streams, [END]), max_attempts=2).run()
     assert isinstance(events[-1], TraceFinished)
     assert events[-1].tokens == 6
 
 
-async def test_nonsense_from_the_server_is_a_failure_to_decode():
+async def test_nonsense_from_the_server_is_a_failure_to_decode() -> None:
     streams = [[StreamBroken("not JSON", "decode")] for _ in range(2)]
     (failed,) = await Harness(Reasoner(*streams)).run()
     assert failed.boundary == "decode"
 
 
-async def test_a_stream_that_cannot_be_resumed_is_not_started_over():
+async def test_a_stream_that_cannot_be_resumed_is_not_started_over() -> None:
     reasoner = Reasoner([chunk("so ", (), 1), StreamBroken("reset")], [END])
     events = await Harness(reasoner, resumable=False).run()
     assert isinstance(events[-1], TraceFailed)
     assert len(reasoner.asked) == 1
 
 
-async def test_a_stream_that_broke_before_its_first_token_is_started_over_anywhere():
+async def test_a_stream_that_broke_before_its_first_token_is_started_over_anywhere() -> None:
     reasoner = Reasoner([StreamBroken("reset")], [END])
     events = await Harness(reasoner, resumable=False).run()
     assert isinstance(events[-1], TraceFinished)
 
 
-async def test_a_stream_without_a_finish_reason_is_broken():
+async def test_a_stream_without_a_finish_reason_is_broken() -> None:
     reasoner = Reasoner([chunk("so ", (7,), 1)], [END])
     events = await Harness(reasoner).run()
     assert isinstance(events[-1], TraceFinished)
     assert len(reasoner.asked) == 2
 
 
-async def test_a_busy_server_gets_fewer_streams():
+async def test_a_busy_server_gets_fewer_streams() -> None:
     harness = Harness(Reasoner([EndpointBusy("full", retry_after=0.0)], [END]))
     events = await harness.run()
     assert isinstance(events[-1], TraceFinished)
     assert harness.limiter.limit == 2  # halved from one taken, then grown by one
 
 
-async def test_a_refused_first_request_ends_the_run():
+async def test_a_refused_first_request_ends_the_run() -> None:
     with pytest.raises(EndpointRejected):
         await Harness(Reasoner([EndpointRejected("no such model", 404)])).run()
 
 
-async def test_a_refused_resume_fails_only_the_trace():
+async def test_a_refused_resume_fails_only_the_trace() -> None:
     rejected = EndpointRejected("too long", 400)
     reasoner = Reasoner([chunk("so ", (7,), 1), StreamBroken("reset")], [rejected])
     events = await Harness(reasoner).run()
     assert isinstance(events[-1], TraceFailed)
 
 
-async def test_a_pause_closes_the_stream_and_a_resume_goes_on_exactly():
+async def test_a_pause_closes_the_stream_and_a_resume_goes_on_exactly() -> None:
     reasoner = Reasoner([chunk("so ", (7,), 1), asyncio.Event()], [END])
     harness = Harness(reasoner)
     async with asyncio.TaskGroup() as tasks:
@@ -213,7 +213,7 @@ async def test_a_pause_closes_the_stream_and_a_resume_goes_on_exactly():
     assert reasoner.asked == [((), 0), ((7,), 1)]
 
 
-async def test_what_arrives_after_hanging_up_belongs_to_the_trace():
+async def test_what_arrives_after_hanging_up_belongs_to_the_trace() -> None:
     reasoner = Reasoner([chunk("so ", (7,), 1), HangUp(chunk("on ", (8,), 2))], [END])
     harness = Harness(reasoner)
     async with asyncio.TaskGroup() as tasks:
@@ -226,7 +226,7 @@ async def test_what_arrives_after_hanging_up_belongs_to_the_trace():
     assert reasoner.asked == [((), 0), ((7, 8), 2)]
 
 
-async def test_a_trace_that_ended_while_it_was_hung_up_has_finished():
+async def test_a_trace_that_ended_while_it_was_hung_up_has_finished() -> None:
     harness = Harness(Reasoner([chunk("so ", (7,), 1), HangUp(END)]))
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(harness.runner.run())
@@ -235,7 +235,9 @@ async def test_a_trace_that_ended_while_it_was_hung_up_has_finished():
         assert (await harness.until(TraceFinished)).answer == "4"
 
 
-async def test_a_trace_stopped_while_it_waits_to_try_again_asks_no_more(monkeypatch):
+async def test_a_trace_stopped_while_it_waits_to_try_again_asks_no_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("orchestrator.runtime.trace._backoff", lambda state: 3600.0)
     reasoner = Reasoner([chunk("so ", (7,), 1), StreamBroken("reset")], [END])
     harness = Harness(reasoner)
@@ -248,7 +250,7 @@ async def test_a_trace_stopped_while_it_waits_to_try_again_asks_no_more(monkeypa
     assert len(reasoner.asked) == 1
 
 
-async def test_a_chunk_that_no_one_has_taken_yet_survives_the_pause():
+async def test_a_chunk_that_no_one_has_taken_yet_survives_the_pause() -> None:
     reasoner = Reasoner([chunk("so ", (7,), 1), chunk("on ", (8,), 2), asyncio.Event()], [END])
     harness = Harness(reasoner, channel=1)  # full after TraceStarted: the first chunk must wait
     async with asyncio.TaskGroup() as tasks:
@@ -266,7 +268,7 @@ async def test_a_chunk_that_no_one_has_taken_yet_survives_the_pause():
     assert tokens == sorted(set(tokens))
 
 
-async def test_a_pause_taken_back_at_once_goes_on_without_being_paused():
+async def test_a_pause_taken_back_at_once_goes_on_without_being_paused() -> None:
     reasoner = Reasoner([chunk("so ", (7,), 1), asyncio.Event()], [END])
     harness = Harness(reasoner)
     async with asyncio.TaskGroup() as tasks:
@@ -279,7 +281,7 @@ async def test_a_pause_taken_back_at_once_goes_on_without_being_paused():
 
 
 @pytest.mark.parametrize("first_pause", [False, True])
-async def test_a_stopped_trace_ends_once_whatever_it_was_doing(first_pause):
+async def test_a_stopped_trace_ends_once_whatever_it_was_doing(first_pause) -> None:
     reasoner = Reasoner([chunk("so ", (7,), 1), asyncio.Event()])
     harness = Harness(reasoner)
     async with asyncio.TaskGroup() as tasks:
@@ -294,7 +296,7 @@ async def test_a_stopped_trace_ends_once_whatever_it_was_doing(first_pause):
     assert (stopped.reason, stopped.tokens, reasoner.closed) == ("pruned", 1, 1)
 
 
-async def test_a_trace_stopped_before_it_had_room_never_asks():
+async def test_a_trace_stopped_before_it_had_room_never_asks() -> None:
     reasoner = Reasoner()
     harness = Harness(reasoner)
     harness.runner.stop("interrupted")
@@ -302,7 +304,7 @@ async def test_a_trace_stopped_before_it_had_room_never_asks():
     assert (stopped.reason, stopped.tokens, reasoner.asked) == ("interrupted", 0, [])
 
 
-async def test_cancelling_the_runner_closes_its_stream():
+async def test_cancelling_the_runner_closes_its_stream() -> None:
     reasoner = Reasoner([chunk("so ", (7,), 1), asyncio.Event()])
     harness = Harness(reasoner)
     task = asyncio.create_task(harness.runner.run())
@@ -313,12 +315,12 @@ async def test_cancelling_the_runner_closes_its_stream():
     assert reasoner.closed == 1
 
 
-async def test_a_trace_cut_by_its_limit_has_no_ballot():
+async def test_a_trace_cut_by_its_limit_has_no_ballot() -> None:
     events = await Harness(Reasoner([chunk("<think> so \\boxed{4}", (7,), 1, "length")])).run()
     assert (events[-1].answer, events[-1].finish_reason) == (None, "length")
 
 
-async def test_a_trace_that_has_not_started_waits_while_launching_is_held():
+async def test_a_trace_that_has_not_started_waits_while_launching_is_held() -> None:
     reasoner = Reasoner([END])
     harness = Harness(reasoner)
     harness.launching.clear()
@@ -329,7 +331,7 @@ async def test_a_trace_that_has_not_started_waits_while_launching_is_held():
     assert isinstance((await run)[-1], TraceFinished)
 
 
-async def test_a_trace_in_the_queue_gives_its_turn_away_while_launching_is_held():
+async def test_a_trace_in_the_queue_gives_its_turn_away_while_launching_is_held() -> None:
     reasoner = Reasoner([END])
     harness = Harness(reasoner)
     harness.limiter = harness.runner._shared.limiter
@@ -346,7 +348,7 @@ async def test_a_trace_in_the_queue_gives_its_turn_away_while_launching_is_held(
         assert isinstance((await run)[-1], TraceFinished)
 
 
-async def test_a_resumed_trace_goes_on_while_launching_is_held():
+async def test_a_resumed_trace_goes_on_while_launching_is_held() -> None:
     hold = asyncio.Event()
     reasoner = Reasoner([chunk("so ", (7,), 1), hold], [END])
     harness = Harness(reasoner)

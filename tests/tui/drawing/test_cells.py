@@ -19,35 +19,35 @@ FOREIGN = st.text(
 
 
 @given(FOREIGN, st.integers(0, 60))
-def test_foreign_text_fills_exactly_the_cells_it_is_given(text, width):
+def test_foreign_text_fills_exactly_the_cells_it_is_given(text, width) -> None:
     assert line(width, [(inert(text), PLAIN)]).cell_length == width
     assert cell_len(clip(inert(text), width)) <= width
     assert cell_len(pad(inert(text), width)) == width
 
 
 @given(FOREIGN)
-def test_foreign_text_holds_nothing_that_a_terminal_obeys(text):
+def test_foreign_text_holds_nothing_that_a_terminal_obeys(text) -> None:
     shown = inert(text)
     assert not any(unicodedata.category(c) in ("Cc", "Cf", "Cs") for c in shown)
 
 
 @given(FOREIGN, FOREIGN, st.integers(1, 60))
-def test_left_and_right_share_a_line_without_overflow(left, right, width):
+def test_left_and_right_share_a_line_without_overflow(left, right, width) -> None:
     strip = spread(width, [(inert(left), PLAIN)], [(inert(right), PLAIN)])
     assert strip.cell_length == width
 
 
-def test_a_pile_of_combining_marks_is_cut_to_two():
+def test_a_pile_of_combining_marks_is_cut_to_two() -> None:
     assert tame("a" + "\u0338" * 1000) == "a" + "\u0338" * 2
     assert tame("\u0301" * 9 + "b") == "b"
     assert tame("e\u0301") == "é"
 
 
-def test_characters_that_choose_their_own_width_are_gone():
+def test_characters_that_choose_their_own_width_are_gone() -> None:
     assert tame("❤\ufe0f") == "❤"
 
 
-def test_a_cut_text_says_so():
+def test_a_cut_text_says_so() -> None:
     assert clip("abcdef", 4) == "abc…"
     assert clip("한국어", 4) == "한…"
     assert clip("abc", 0) == ""
@@ -57,16 +57,16 @@ def test_a_cut_text_says_so():
     ("share", "shown"),
     [(0.0, "    "), (0.001, "╸   "), (0.5, "━━  "), (1.0, "━━━━"), (7.0, "━━━━")],
 )
-def test_a_bar_is_as_long_as_its_share(share, shown):
+def test_a_bar_is_as_long_as_its_share(share, shown) -> None:
     assert bar(share, 4) == shown
 
 
-def test_little_is_never_shown_as_nothing():
+def test_little_is_never_shown_as_nothing() -> None:
     assert level(0.0) == " "
     assert level(1e-9) == "▁"
     assert sparkline([0, 1, 8], 8) == " ▁█"
     assert sparkline([0, 0], 0) == "  "
 
 
-def test_a_right_part_wider_than_the_line_is_cut():
+def test_a_right_part_wider_than_the_line_is_cut() -> None:
     assert spread(3, [("left", PLAIN)], [("right", PLAIN)]).text == "ri…"

@@ -13,14 +13,14 @@ FOREIGN = st.text(
 
 
 @given(FOREIGN, st.integers(1, 40))
-def test_no_line_is_wider_than_asked(text, width):
+def test_no_line_is_wider_than_asked(text, width) -> None:
     flow = TextFlow(width)
     flow.feed(text)
     assert all(cell_len(row.text) <= max(width, 2) for row in flow.rows)
 
 
 @given(FOREIGN, st.lists(st.integers(0, 300)), st.integers(1, 300))
-def test_feeding_in_pieces_loses_nothing(text, cuts, checkpoint):
+def test_feeding_in_pieces_loses_nothing(text, cuts, checkpoint) -> None:
     whole = TextFlow(30, checkpoint)
     whole.feed(text + "|")
     pieces = TextFlow(30, checkpoint)
@@ -37,7 +37,7 @@ def squeeze(flow):
 
 
 @given(st.text("ab c\n", max_size=200), st.lists(st.integers(0, 200)), st.integers(2, 30))
-def test_plain_text_fed_in_pieces_wraps_as_when_fed_at_once(text, cuts, width):
+def test_plain_text_fed_in_pieces_wraps_as_when_fed_at_once(text, cuts, width) -> None:
     whole, pieces = TextFlow(width), TextFlow(width)
     whole.feed(text)
     for cut in sorted(cuts):
@@ -49,7 +49,7 @@ def test_plain_text_fed_in_pieces_wraps_as_when_fed_at_once(text, cuts, width):
     assert all(len(row.text) <= width for row in pieces.rows)
 
 
-def test_words_stay_whole_where_they_can():
+def test_words_stay_whole_where_they_can() -> None:
     assert wrap("so maybe the answer", 10) == ["so maybe", "the answer"]
     assert wrap("a" * 25, 10) == ["a" * 10, "a" * 10, "a" * 5]
     assert wrap("", 10) == [""]
@@ -57,28 +57,28 @@ def test_words_stay_whole_where_they_can():
     assert wrap("한", 1) == ["한"]
 
 
-def test_the_checkpoint_is_marked_between_two_lines():
+def test_the_checkpoint_is_marked_between_two_lines() -> None:
     flow = TextFlow(20, checkpoint=5)
     flow.feed("abc")
     flow.feed("abcde fghij")
     assert flow.rows == [Row("abcde"), Row("", mark=True), Row("fghij")]
 
 
-def test_a_checkpoint_at_the_end_of_the_text_is_marked_too():
+def test_a_checkpoint_at_the_end_of_the_text_is_marked_too() -> None:
     flow = TextFlow(20, checkpoint=3)
     flow.feed("abc")
     flow.feed("abc\ndef")
     assert flow.rows == [Row("abc"), Row("", mark=True), Row(""), Row("def")]
 
 
-def test_a_line_end_torn_in_two_is_one_line_end():
+def test_a_line_end_torn_in_two_is_one_line_end() -> None:
     flow = TextFlow(20)
     flow.feed("abc\r")
     flow.feed("abc\r\ndef")
     assert [row.text for row in flow.rows] == ["abc", "def"]
 
 
-def test_growing_by_a_word_touches_the_last_line_of_a_megabyte_alone():
+def test_growing_by_a_word_touches_the_last_line_of_a_megabyte_alone() -> None:
     flow = TextFlow(80)
     text = "x" * 1_000_000
     flow.feed(text)

@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Callable
+from typing import Never
 
 import msgspec
 from hypothesis import HealthCheck, given, settings
@@ -11,6 +12,7 @@ from rich.cells import cell_len
 from orchestrator.core.events import RunStarted, TokensArrived
 from orchestrator.report.view import RunView
 from tests.support.screens import settled
+from tests.support.story import Story
 from tui.app import DeepPruneApp
 from tui.drawing.theme import DARK
 from tui.panels.base import Frame
@@ -69,7 +71,9 @@ def told(story: Callable, text: str) -> RunView:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(FOREIGN, st.integers(1, 130), st.integers(1, 30))
-def test_no_panel_leaves_its_box_or_lets_anything_through(story, text, width, height):
+def test_no_panel_leaves_its_box_or_lets_anything_through(
+    story: type[Story], text, width, height
+) -> None:
     watch = Watch(told(story, text))
     watch.update()
     frame = Frame(watch, DARK, width, height)
@@ -93,7 +97,7 @@ def test_no_panel_leaves_its_box_or_lets_anything_through(story, text, width, he
         assert not any(unicodedata.category(c) in ("Cc", "Cf", "Cs") for c in strip.text)
 
 
-async def test_nasty_text_is_shown_inert_on_every_screen(story):
+async def test_nasty_text_is_shown_inert_on_every_screen(story: type[Story]) -> None:
     view = told(story, " ".join(NASTY))
     app = DeepPruneApp(Still(view))
     async with app.run_test(size=(100, 34)) as pilot:
@@ -105,7 +109,9 @@ async def test_nasty_text_is_shown_inert_on_every_screen(story):
             assert all(cell_len(line) <= 100 for line in shown.splitlines())
 
 
-async def test_a_megabyte_without_a_newline_neither_hangs_nor_breaks_the_layout(story):
+async def test_a_megabyte_without_a_newline_neither_hangs_nor_breaks_the_layout(
+    story: type[Story],
+) -> None:
     view = story(1).start(0).view()
     view.apply(TokensArrived(at=1.0, trace=0, text="\u0338x[b]" * 200_000, tokens=9))
     app = DeepPruneApp(Still(view))
@@ -117,7 +123,7 @@ async def test_a_megabyte_without_a_newline_neither_hangs_nor_breaks_the_layout(
         assert "x[b]" in await settled(pilot)
 
 
-def test_an_empty_run_has_panels_too():
+def test_an_empty_run_has_panels_too() -> None:
     frame = Frame(Watch(RunView()), DARK, 40, 10)
     for draw in (
         draw_header,
@@ -133,7 +139,7 @@ def test_an_empty_run_has_panels_too():
     assert draw_progress(frame, Still(RunView()))
 
 
-def test_a_run_started_by_another_version_is_shown_as_far_as_it_goes():
+def test_a_run_started_by_another_version_is_shown_as_far_as_it_goes() -> None:
     view = RunView()
     view.apply(
         RunStarted(
@@ -162,14 +168,14 @@ class Still:
     start = None
     current = 0
 
-    def __init__(self, view):
+    def __init__(self, view) -> None:
         self.entries = [Entry("q1", " ".join(NASTY), None, Watch(view))]
 
     def open(self, index):
         return self.entries[index].watch
 
-    def tick(self, seconds):
+    def tick(self, seconds) -> None:
         pass
 
-    def steer(self, act):
+    def steer(self, act) -> Never:
         raise AssertionError("nothing to steer")

@@ -17,7 +17,7 @@ async def page():
     await runner.cleanup()
 
 
-async def test_the_page_loads_nothing_from_elsewhere(page):
+async def test_the_page_loads_nothing_from_elsewhere(page) -> None:
     async with aiohttp.ClientSession() as session, session.get(page) as answer:
         text = await answer.text()
     assert "deepprune" in text
@@ -26,14 +26,14 @@ async def test_the_page_loads_nothing_from_elsewhere(page):
     assert all(address.startswith("127.0.0.1:") for address in addresses)
 
 
-async def test_pages_of_other_sites_cannot_open_an_app(page):
+async def test_pages_of_other_sites_cannot_open_an_app(page) -> None:
     async with aiohttp.ClientSession(headers={"Origin": "http://elsewhere.example"}) as session:
         with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
             await session.ws_connect(page + "/ws")
     assert refused.value.status == 403
 
 
-async def test_the_page_itself_can_open_an_app(page, capsys):
+async def test_the_page_itself_can_open_an_app(page, capsys: pytest.CaptureFixture[str]) -> None:
     async with (
         aiohttp.ClientSession(headers={"Origin": page}) as session,
         session.ws_connect(page + "/ws") as socket,

@@ -44,7 +44,7 @@ async def look(pilot):
 
 
 @pytest.mark.parametrize("count", [1, 3])
-async def test_while_servers_start_the_screen_says_which_and_for_how_long(count):
+async def test_while_servers_start_the_screen_says_which_and_for_how_long(count) -> None:
     session_state = board_of(count)
     source = Live(session_state)
     session_state.notices.append(STARTING)
@@ -60,7 +60,7 @@ async def test_while_servers_start_the_screen_says_which_and_for_how_long(count)
     assert "asks no judge" not in shown
 
 
-async def test_the_first_question_takes_the_place_of_the_start():
+async def test_the_first_question_takes_the_place_of_the_start() -> None:
     session_state = board_of(1)
     async with DeepPruneApp(Live(session_state)).run_test(size=(100, 30)) as pilot:
         assert "starting" in await look(pilot)
@@ -73,7 +73,7 @@ async def test_the_first_question_takes_the_place_of_the_start():
     assert "traces 3" in shown
 
 
-async def test_questions_that_have_not_begun_are_listed_and_cannot_be_opened():
+async def test_questions_that_have_not_begun_are_listed_and_cannot_be_opened() -> None:
     session_state = board_of(3)
     async with DeepPruneApp(Live(session_state)).run_test(size=(100, 30)) as pilot:
         begin(session_state, 0)
@@ -86,7 +86,7 @@ async def test_questions_that_have_not_begun_are_listed_and_cannot_be_opened():
         assert "has not begun yet" in notice.message
 
 
-async def test_the_cursor_follows_the_question_that_goes_on_until_it_is_moved():
+async def test_the_cursor_follows_the_question_that_goes_on_until_it_is_moved() -> None:
     session_state = board_of(3)
     async with DeepPruneApp(Live(session_state)).run_test(size=(100, 30)) as pilot:
         marked = []

@@ -1,9 +1,13 @@
 """Every key, pressed by a pilot in the recorded run or in a run that can be steered."""
 
+from pathlib import Path
+from typing import Never
+
 import pytest
 
 from orchestrator.core.events import TokensArrived
 from tests.support.screens import settled
+from tests.support.story import Story
 from tui.app import DeepPruneApp
 from tui.cli import demo_run
 from tui.screens.help import HelpScreen
@@ -25,17 +29,17 @@ class Steered:
     steerable = True
     current = 0
 
-    def __init__(self, view):
+    def __init__(self, view) -> None:
         self.entries = [Entry("q1", "How many?", None, Watch(view))]
         self.user_commands = []
 
     def open(self, index):
         return self.entries[index].watch
 
-    def tick(self, seconds):
+    def tick(self, seconds) -> None:
         pass
 
-    def steer(self, act):
+    def steer(self, act) -> None:
         self.user_commands.append((act.act, act.trace, act.tau))
         self.entries[0].watch.view.apply(act)
 
@@ -64,21 +68,21 @@ def player(pilot):
     return pilot.app.screen.source.player
 
 
-async def test_space_plays_and_pauses(replayed):
+async def test_space_plays_and_pauses(replayed) -> None:
     await replayed.press("space")
     assert player(replayed).playing
     await replayed.press("space")
     assert not player(replayed).playing
 
 
-async def test_brackets_change_the_speed(replayed):
+async def test_brackets_change_the_speed(replayed) -> None:
     await replayed.press("]", "]")
     assert player(replayed).speed == 4.0
     await replayed.press("[")
     assert player(replayed).speed == 2.0
 
 
-async def test_comma_and_full_stop_step_through_the_events(replayed):
+async def test_comma_and_full_stop_step_through_the_events(replayed) -> None:
     await replayed.press(".")
     later = player(replayed).now
     assert later > 4.0
@@ -97,12 +101,12 @@ async def test_comma_and_full_stop_step_through_the_events(replayed):
         ("end", lambda now, length: now == length),
     ],
 )
-async def test_arrows_seek_on_the_bar(replayed, key, expected):
+async def test_arrows_seek_on_the_bar(replayed, key, expected) -> None:
     await replayed.press(key)
     assert expected(player(replayed).now, player(replayed).length)
 
 
-async def test_a_click_on_the_bar_jumps(replayed):
+async def test_a_click_on_the_bar_jumps(replayed) -> None:
     await replayed.click("#seek", offset=(5, 0))
     assert player(replayed).now < 0.5
 
@@ -111,7 +115,7 @@ def grid(pilot):
     return pilot.app.screen.query_one("#grid")
 
 
-async def test_the_cursor_moves_in_the_grid_and_stays_at_the_edges(replayed):
+async def test_the_cursor_moves_in_the_grid_and_stays_at_the_edges(replayed) -> None:
     await replayed.press("tab")
     assert grid(replayed).has_focus
     await replayed.press("right", "l", "j")
@@ -125,7 +129,7 @@ async def test_the_cursor_moves_in_the_grid_and_stays_at_the_edges(replayed):
     assert grid(replayed).cursor == 0
 
 
-async def test_a_click_chooses_a_trace_and_a_second_one_opens_it(replayed):
+async def test_a_click_chooses_a_trace_and_a_second_one_opens_it(replayed) -> None:
     await replayed.click("#grid", offset=(30, 3))
     chosen = grid(replayed).cursor
     assert chosen > 0
@@ -134,13 +138,13 @@ async def test_a_click_chooses_a_trace_and_a_second_one_opens_it(replayed):
     assert replayed.app.screen.trace == chosen
 
 
-async def test_a_click_beside_the_traces_does_nothing(replayed):
+async def test_a_click_beside_the_traces_does_nothing(replayed) -> None:
     await replayed.click("#grid", offset=(2, 0))
     await replayed.click("#grid", offset=(2, 25))
     assert grid(replayed).cursor == 0
 
 
-async def test_enter_opens_the_trace_and_escape_closes_it(replayed):
+async def test_enter_opens_the_trace_and_escape_closes_it(replayed) -> None:
     await replayed.press("tab", "right", "enter")
     assert isinstance(replayed.app.screen, TraceScreen)
     assert "trace 1" in await settled(replayed)
@@ -150,7 +154,7 @@ async def test_enter_opens_the_trace_and_escape_closes_it(replayed):
     assert isinstance(replayed.app.screen, LiveScreen)
 
 
-async def test_the_trace_screen_goes_from_trace_to_trace(replayed):
+async def test_the_trace_screen_goes_from_trace_to_trace(replayed) -> None:
     replayed.app.show("trace", 0)
     await settled(replayed)
     await replayed.press("left")
@@ -159,7 +163,7 @@ async def test_the_trace_screen_goes_from_trace_to_trace(replayed):
     assert "trace 1 " in await settled(replayed)
 
 
-async def test_c_shows_and_hides_the_representative(replayed):
+async def test_c_shows_and_hides_the_representative(replayed) -> None:
     replayed.app.show("trace", 1)
     assert "its representative, trace 21" in await settled(replayed)
     await replayed.press("c")
@@ -168,7 +172,7 @@ async def test_c_shows_and_hides_the_representative(replayed):
     assert "its representative" in await settled(replayed)
 
 
-async def test_a_long_text_scrolls_and_end_follows_again(story):
+async def test_a_long_text_scrolls_and_end_follows_again(story: type[Story]) -> None:
     view = story(1).start(0).view()
     text = "".join(f"line {n}\n" for n in range(500)) + "last"
     view.apply(TokensArrived(at=1.0, trace=0, text=text, tokens=500))
@@ -190,7 +194,7 @@ async def test_a_long_text_scrolls_and_end_follows_again(story):
         assert "very last" in await settled(pilot)
 
 
-async def test_help_opens_over_everything_and_closes(replayed):
+async def test_help_opens_over_everything_and_closes(replayed) -> None:
     for key in ("escape", "question_mark", "q"):
         await replayed.press("question_mark")
         await replayed.pause()
@@ -199,14 +203,16 @@ async def test_help_opens_over_everything_and_closes(replayed):
         assert isinstance(replayed.app.screen, LiveScreen)
 
 
-async def test_t_changes_the_theme(replayed):
+async def test_t_changes_the_theme(replayed) -> None:
     await replayed.press("t")
     assert replayed.app.theme == "deepprune-light"
     await replayed.press("t")
     assert replayed.app.theme == "deepprune-dark"
 
 
-async def test_s_saves_the_screen_without_references_to_elsewhere(replayed, tmp_path, monkeypatch):
+async def test_s_saves_the_screen_without_references_to_elsewhere(
+    replayed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     await replayed.press("s")
     (file,) = tmp_path.glob("deepprune-*.svg")
@@ -215,8 +221,10 @@ async def test_s_saves_the_screen_without_references_to_elsewhere(replayed, tmp_
     assert "url(" not in svg.replace("url(#", "")
 
 
-async def test_a_folder_that_takes_no_file_is_told(replayed, monkeypatch):
-    def refuse(*arguments, **more):
+async def test_a_folder_that_takes_no_file_is_told(
+    replayed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*arguments, **more) -> Never:
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr("pathlib.Path.write_text", refuse)
@@ -226,7 +234,7 @@ async def test_a_folder_that_takes_no_file_is_told(replayed, monkeypatch):
     assert "Permission denied" in told.message
 
 
-async def test_q_and_ctrl_c_leave_a_recording():
+async def test_q_and_ctrl_c_leave_a_recording() -> None:
     for key in ("q", "ctrl+c"):
         app = DeepPruneApp(recording())
         async with app.run_test() as pilot:
@@ -235,7 +243,7 @@ async def test_q_and_ctrl_c_leave_a_recording():
             assert not app.is_running or app._exit
 
 
-async def test_ctrl_c_in_a_live_run_is_passed_on():
+async def test_ctrl_c_in_a_live_run_is_passed_on() -> None:
     pressed = []
     app = DeepPruneApp(steered(), interrupt=lambda: pressed.append(True))
     async with app.run_test() as pilot:
@@ -244,7 +252,7 @@ async def test_ctrl_c_in_a_live_run_is_passed_on():
         assert app.is_running
 
 
-async def test_keys_that_steer_do_nothing_in_a_recording(replayed):
+async def test_keys_that_steer_do_nothing_in_a_recording(replayed) -> None:
     await replayed.press("plus", "minus", "p", "f", "x", "v", "v", "z")
     assert replayed.app.screen.shown.view.tau == 0.5
     assert "pin" not in (await settled(replayed)).splitlines()[-1]
@@ -264,7 +272,7 @@ async def test_keys_that_steer_do_nothing_in_a_recording(replayed):
         (["z", "z"], [("hold", None, None), ("release", None, None)]),
     ],
 )
-async def test_a_key_becomes_an_act_of_the_user(keys, user_commands):
+async def test_a_key_becomes_an_act_of_the_user(keys, user_commands) -> None:
     source = steered(3.0)
     app = DeepPruneApp(source)
     async with app.run_test(size=(120, 40)) as pilot:
@@ -273,7 +281,7 @@ async def test_a_key_becomes_an_act_of_the_user(keys, user_commands):
         assert source.user_commands == user_commands
 
 
-async def test_on_the_trace_screen_acts_are_about_its_trace():
+async def test_on_the_trace_screen_acts_are_about_its_trace() -> None:
     source = steered(3.0)
     app = DeepPruneApp(source)
     async with app.run_test(size=(120, 40)) as pilot:
@@ -284,7 +292,7 @@ async def test_on_the_trace_screen_acts_are_about_its_trace():
         assert "pinned" in await settled(pilot)
 
 
-async def test_what_cannot_be_steered_any_more_is_told():
+async def test_what_cannot_be_steered_any_more_is_told() -> None:
     source = steered(3.5)
     app = DeepPruneApp(source)
     async with app.run_test(size=(120, 40)) as pilot:
@@ -298,7 +306,7 @@ async def test_what_cannot_be_steered_any_more_is_told():
         assert told == ["Trace 5 has ended already.", "This policy has no tau."]
 
 
-async def test_after_the_vote_nothing_is_steered():
+async def test_after_the_vote_nothing_is_steered() -> None:
     source = steered(60.0)
     app = DeepPruneApp(source)
     async with app.run_test(size=(120, 40)) as pilot:
@@ -307,7 +315,7 @@ async def test_after_the_vote_nothing_is_steered():
         assert source.user_commands == []
 
 
-async def test_the_list_of_questions_opens_one_of_them(tmp_path):
+async def test_the_list_of_questions_opens_one_of_them(tmp_path: Path) -> None:
     for number in range(3):
         folder = tmp_path / f"000{number}-q"
         folder.mkdir()
@@ -343,7 +351,7 @@ async def commands(source):
         return {command.title: command for command in app.get_system_commands(app.screen_stack[-2])}
 
 
-async def test_the_palette_offers_what_the_keys_do():
+async def test_the_palette_offers_what_the_keys_do() -> None:
     assert set(await commands(recording())) == {
         "Theme",
         "Keys",
@@ -362,7 +370,7 @@ async def test_the_palette_offers_what_the_keys_do():
     assert [act for act, _trace, _tau in source.user_commands] == ["pin", "tau", "vote"]
 
 
-async def test_what_goes_on_shines_through_the_help(replayed):
+async def test_what_goes_on_shines_through_the_help(replayed) -> None:
     await replayed.press("question_mark")
     await replayed.pause()
     under = replayed.app.screen_stack[-2]
@@ -370,7 +378,7 @@ async def test_what_goes_on_shines_through_the_help(replayed):
     assert "answer 26" in await settled(replayed)
 
 
-async def test_the_wheel_moves_the_cursor(replayed):
+async def test_the_wheel_moves_the_cursor(replayed) -> None:
     target = grid(replayed)
     target.on_mouse_scroll_down()
     assert target.cursor == target._layout.columns

@@ -41,7 +41,7 @@ async def picture(size, moment, screen="live", trace=0):
         ("questions-120x40", (120, 40), 60.0, {"screen": "questions"}),
     ],
 )
-async def test_a_screen_of_the_recorded_run_is_as_recorded(name, size, moment, more):
+async def test_a_screen_of_the_recorded_run_is_as_recorded(name, size, moment, more) -> None:
     shown = await picture(size, moment, **more)
     file = SCREENS / f"{name}.txt"
     if os.environ.get("UPDATE_SCREENS"):
@@ -50,7 +50,7 @@ async def test_a_screen_of_the_recorded_run_is_as_recorded(name, size, moment, m
 
 
 @pytest.mark.parametrize("size", [(80, 24), (99, 33), (100, 34), (149, 40), (150, 60), (300, 80)])
-async def test_every_panel_is_on_the_screen_at_every_size(size):
+async def test_every_panel_is_on_the_screen_at_every_size(size) -> None:
     shown = await picture(size, 4.0)
     for panel in ("traces 64", "clusters", "vote", "bill", "judge", "log", "tau 0.50", "full ="):
         assert panel in shown
@@ -60,7 +60,7 @@ async def test_every_panel_is_on_the_screen_at_every_size(size):
 
 
 @pytest.mark.parametrize("size", [(20, 5), (30, 8), (40, 12)])
-async def test_a_terminal_too_small_for_it_all_breaks_nothing(size):
+async def test_a_terminal_too_small_for_it_all_breaks_nothing(size) -> None:
     for screen in ("live", "trace", "questions"):
         shown = await picture(size, 4.0, screen)
         assert len(shown.splitlines()) <= size[1]

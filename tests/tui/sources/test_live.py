@@ -3,9 +3,9 @@
 import asyncio
 import json
 from pathlib import Path
+from typing import Never
 
 import pytest
-from tests.support.endpoints import Endpoints
 
 from orchestrator.core.events import (
     CheckpointReached,
@@ -24,6 +24,7 @@ from orchestrator.runtime.endpoints import Keys
 from orchestrator.session.session import Job, orchestrate
 from orchestrator.session.state import SessionState
 from orchestrator.settings import Settings
+from tests.support.endpoints import Endpoints
 from tests.support.screens import text_of
 from tui.app import DeepPruneApp
 from tui.screens.live import LiveScreen
@@ -50,7 +51,7 @@ def job(endpoints, out, traces=6, questions=1, words=6, policy="deepprune"):
 class Pilot:
     """A display that is driven by a test: runs the app headless and `drive` beside it."""
 
-    def __init__(self, drive):
+    def __init__(self, drive) -> None:
         self.drive = drive
 
     async def __call__(self, session_state: SessionState, interrupts: Interrupts) -> None:
@@ -59,7 +60,7 @@ class Pilot:
             await self.drive(pilot, session_state)
 
 
-async def until(pilot, condition):
+async def until(pilot, condition) -> None:
     async with asyncio.timeout(60):
         while not condition():
             await pilot.pause(0.02)
@@ -70,10 +71,12 @@ def run_folder(out) -> Path:
     return folder
 
 
-async def test_the_screen_shows_the_run_and_stays_until_the_user_leaves(tmp_path, capsys):
+async def test_the_screen_shows_the_run_and_stays_until_the_user_leaves(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     shown = []
 
-    async def look(pilot, session_state):
+    async def look(pilot, session_state) -> None:
         await until(pilot, lambda: session_state.over)
         pilot.app.tick()
         await pilot.pause()
@@ -93,8 +96,8 @@ async def test_the_screen_shows_the_run_and_stays_until_the_user_leaves(tmp_path
 
 
 @pytest.mark.parametrize("policy", ["consensus", "deepprune"])
-async def test_the_journal_is_the_same_with_and_without_the_screen(tmp_path, policy):
-    async def stay_to_the_end(pilot, session_state):
+async def test_the_journal_is_the_same_with_and_without_the_screen(tmp_path: Path, policy) -> None:
+    async def stay_to_the_end(pilot, session_state) -> None:
         await until(pilot, lambda: session_state.over)
 
     told = []
@@ -123,8 +126,10 @@ def essence(entries, *, with_text):
     return sorted(traces), vote.answer, [each.ballots for each in vote.votes]
 
 
-async def test_acts_of_the_user_reach_the_journal_and_replay_to_the_same_orders(tmp_path):
-    async def steer(pilot, session_state):
+async def test_acts_of_the_user_reach_the_journal_and_replay_to_the_same_orders(
+    tmp_path: Path,
+) -> None:
+    async def steer(pilot, session_state) -> None:
         await until(pilot, lambda: "6 running" in text_of(pilot.app))
         await pilot.press("p", "right", "f", "right", "x", "plus", "z", "z")
         await until(pilot, lambda: session_state.over)
@@ -150,8 +155,10 @@ async def test_acts_of_the_user_reach_the_journal_and_replay_to_the_same_orders(
     assert replay(folder).difference is None
 
 
-async def test_voting_now_ends_the_run_in_order(tmp_path, capsys):
-    async def vote(pilot, session_state):
+async def test_voting_now_ends_the_run_in_order(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def vote(pilot, session_state) -> None:
         await until(pilot, lambda: "6 running" in text_of(pilot.app))
         await pilot.press("v", "v")
         await until(pilot, lambda: session_state.over)
@@ -165,10 +172,10 @@ async def test_voting_now_ends_the_run_in_order(tmp_path, capsys):
     assert (report["interrupted"], report["traces"]["stopped"]) == (False, 6)
 
 
-async def test_held_launching_starts_no_further_trace_until_it_is_released(tmp_path):
+async def test_held_launching_starts_no_further_trace_until_it_is_released(tmp_path: Path) -> None:
     seen = []
 
-    async def hold(pilot, session_state):
+    async def hold(pilot, session_state) -> None:
         await until(
             pilot,
             lambda: session_state.runs and session_state.runs[0].view.counts()["running"] == 2,
@@ -201,8 +208,10 @@ async def test_held_launching_starts_no_further_trace_until_it_is_released(tmp_p
     assert replay(run_folder(tmp_path)).difference is None
 
 
-async def test_ctrl_c_stops_the_streams_and_prints_the_partial_report(tmp_path, capsys):
-    async def interrupt(pilot, session_state):
+async def test_ctrl_c_stops_the_streams_and_prints_the_partial_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def interrupt(pilot, session_state) -> None:
         await until(
             pilot,
             lambda: session_state.runs and session_state.runs[0].view.counts()["running"] == 6,
@@ -218,8 +227,10 @@ async def test_ctrl_c_stops_the_streams_and_prints_the_partial_report(tmp_path, 
     assert "interrupted" in printed.err
 
 
-async def test_leaving_the_screen_does_not_end_the_run(tmp_path, capsys):
-    async def leave(pilot, session_state):
+async def test_leaving_the_screen_does_not_end_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def leave(pilot, session_state) -> None:
         await until(
             pilot, lambda: session_state.runs and session_state.runs[0].view.counts()["running"]
         )
@@ -232,8 +243,10 @@ async def test_leaving_the_screen_does_not_end_the_run(tmp_path, capsys):
     assert "running" in printed.err  # progress lines went on
 
 
-async def test_a_screen_that_breaks_does_not_end_the_run(tmp_path, capsys):
-    async def broken(session_state, interrupts):
+async def test_a_screen_that_breaks_does_not_end_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def broken(session_state, interrupts) -> Never:
         raise RuntimeError("no such terminal")
 
     async with Endpoints(words=30).serving() as endpoints:
@@ -243,12 +256,12 @@ async def test_a_screen_that_breaks_does_not_end_the_run(tmp_path, capsys):
     assert "The screen broke (no such terminal)" in printed.err
 
 
-async def test_a_run_that_cannot_start_closes_the_screen_and_tells_why(tmp_path):
+async def test_a_run_that_cannot_start_closes_the_screen_and_tells_why(tmp_path: Path) -> None:
     from orchestrator.errors import EndpointUnreachable
 
     closed = []
 
-    async def look(pilot, session_state):
+    async def look(pilot, session_state) -> None:
         await until(pilot, lambda: session_state.closing)
         closed.append(True)
 
@@ -259,8 +272,10 @@ async def test_a_run_that_cannot_start_closes_the_screen_and_tells_why(tmp_path)
     assert closed == [True]
 
 
-async def test_several_questions_can_be_watched_as_they_come(tmp_path, capsys):
-    async def watch(pilot, session_state):
+async def test_several_questions_can_be_watched_as_they_come(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def watch(pilot, session_state) -> None:
         assert isinstance(pilot.app.screen, QuestionsScreen)
         await until(pilot, lambda: len(session_state.runs) == 3)
         pilot.app.tick()

@@ -11,7 +11,7 @@ def folded(entries, moment):
     return view
 
 
-def same(one, other):
+def same(one, other) -> None:
     assert (one.changes, one.generated_tokens, one.elapsed) == (
         other.changes,
         other.generated_tokens,
@@ -23,14 +23,14 @@ def same(one, other):
     }
 
 
-def test_every_moment_is_the_fold_of_what_came_before(demo_entries):
+def test_every_moment_is_the_fold_of_what_came_before(demo_entries) -> None:
     player = Player(demo_entries)
     for moment in (2.0, 4.5, 1.0, 5.8, 0.0, 100.0):
         player.seek(moment)
         same(player.watch.view, folded(demo_entries, moment))
 
 
-def test_time_passes_at_the_speed_chosen_and_stops_at_the_end(demo_entries):
+def test_time_passes_at_the_speed_chosen_and_stops_at_the_end(demo_entries) -> None:
     player = Player(demo_entries)
     player.change_speed(1)
     player.advance(0.5)
@@ -43,7 +43,7 @@ def test_time_passes_at_the_speed_chosen_and_stops_at_the_end(demo_entries):
     assert (player.now, player.playing, player.share) == (player.length, False, 1.0)
 
 
-def test_playing_again_at_the_end_starts_over(demo_entries):
+def test_playing_again_at_the_end_starts_over(demo_entries) -> None:
     player = Player(demo_entries)
     player.seek(1e9)
     player.playing = False
@@ -51,7 +51,7 @@ def test_playing_again_at_the_end_starts_over(demo_entries):
     assert (player.now, player.playing) == (0.0, True)
 
 
-def test_speeds_have_ends(demo_entries):
+def test_speeds_have_ends(demo_entries) -> None:
     player = Player(demo_entries)
     for _ in range(20):
         player.change_speed(1)
@@ -61,7 +61,7 @@ def test_speeds_have_ends(demo_entries):
     assert player.speed == SPEEDS[0]
 
 
-def test_steps_go_from_event_to_event(demo_entries):
+def test_steps_go_from_event_to_event(demo_entries) -> None:
     player = Player(demo_entries)
     player.seek(1.0)
     player.step(1)
@@ -79,5 +79,5 @@ def test_steps_go_from_event_to_event(demo_entries):
     assert player.now == player.length
 
 
-def test_an_empty_journal_is_at_its_end():
+def test_an_empty_journal_is_at_its_end() -> None:
     assert Player([]).share == 1.0

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 
 from orchestrator.core.events import UserCommandReceived
@@ -8,13 +10,13 @@ from tui.sources.recording import Following, Recording, run_folders
 LINES = (demo_run() / "journal.jsonl").read_bytes().splitlines(keepends=True)
 
 
-def write(folder, lines):
+def write(folder, lines) -> None:
     folder.mkdir(exist_ok=True, parents=True)
     with (folder / "journal.jsonl").open("ab") as file:
         file.writelines(lines)
 
 
-def test_following_shows_what_has_been_written_since(tmp_path):
+def test_following_shows_what_has_been_written_since(tmp_path: Path) -> None:
     write(tmp_path, LINES[:100])
     source = Following(tmp_path)
     watch = source.open(0)
@@ -30,7 +32,7 @@ def test_following_shows_what_has_been_written_since(tmp_path):
     source.tick(0.1)
 
 
-def test_a_question_that_begins_becomes_the_current_one(tmp_path):
+def test_a_question_that_begins_becomes_the_current_one(tmp_path: Path) -> None:
     write(tmp_path / "0001-a", LINES)
     source = Following(tmp_path)
     write(tmp_path / "0002-b", LINES[:50])
@@ -38,12 +40,12 @@ def test_a_question_that_begins_becomes_the_current_one(tmp_path):
     assert (source.planned, source.current) == (2, 1)
 
 
-def test_a_folder_without_a_journal_is_no_run(tmp_path):
+def test_a_folder_without_a_journal_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"holds no journal\.jsonl"):
         run_folders(tmp_path)
 
 
-def test_a_recording_plays_the_question_that_was_opened(tmp_path):
+def test_a_recording_plays_the_question_that_was_opened(tmp_path: Path) -> None:
     for name in ("0001-a", "0002-b"):
         write(tmp_path / name, LINES)
     source = Recording(tmp_path)
@@ -57,14 +59,14 @@ def test_a_recording_plays_the_question_that_was_opened(tmp_path):
     assert source.entries[0].question.startswith("Tom has 26 cards")
 
 
-def test_an_empty_journal_is_told_when_it_is_opened(tmp_path):
+def test_an_empty_journal_is_told_when_it_is_opened(tmp_path: Path) -> None:
     write(tmp_path, [])
     source = Recording(tmp_path)
     with pytest.raises(JournalError, match="empty journal"):
         source.open(0)
 
 
-def test_only_a_live_run_is_steered(tmp_path):
+def test_only_a_live_run_is_steered(tmp_path: Path) -> None:
     write(tmp_path, LINES[:50])
     for source in (Recording(tmp_path), Following(tmp_path)):
         assert not source.steerable

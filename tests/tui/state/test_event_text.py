@@ -1,6 +1,7 @@
 import pytest
 
 from orchestrator.core.events import RunInterrupted, UserCommandReceived
+from tests.support.story import Story
 from tui.state.event_text import fate, is_told, sentence, tone
 
 
@@ -8,7 +9,7 @@ def lines(view):
     return [sentence(event) for event in view.events if is_told(event)]
 
 
-def test_a_run_tells_itself_in_sentences(pruned_story):
+def test_a_run_tells_itself_in_sentences(pruned_story) -> None:
     told = lines(pruned_story.view())
     assert told[0] == "4 traces planned"
     assert "trace 0 opened cluster 0" in told
@@ -21,7 +22,7 @@ def test_a_run_tells_itself_in_sentences(pruned_story):
     assert told[-2:] == ["the vote: 42, margin 100%", "the run is over"]
 
 
-def test_what_a_model_wrote_is_inert_in_a_sentence(story):
+def test_what_a_model_wrote_is_inert_in_a_sentence(story: type[Story]) -> None:
     view = story(1).start(0).finish(0, 9, answer="\x1b[31m[red]4\u202e2").view()
     (said,) = (sentence(event) for event in view.events[-1:])
     assert "\x1b" not in said
@@ -29,7 +30,7 @@ def test_what_a_model_wrote_is_inert_in_a_sentence(story):
     assert "[red]" in said
 
 
-def test_the_rarer_events_have_sentences(story):
+def test_the_rarer_events_have_sentences(story: type[Story]) -> None:
     told = story(2).start(0, 1).checkpoint(0, 9).judge_failed(0, 1).unjudged(0)
     told.resume(0, attempt=1).finish(0, 20, answer=None).vote(None)
     assert lines(told.view())[1:] == [
@@ -43,7 +44,7 @@ def test_the_rarer_events_have_sentences(story):
     assert sentence(RunInterrupted(at=1.0)) == "you interrupted the run"
 
 
-def test_clusters_say_what_decided(story):
+def test_clusters_say_what_decided(story: type[Story]) -> None:
     told = story(3, settings={"policy": {"max_clusters": 1}}).start(0, 1, 2).open_cluster(0, 0)
     told._add(type(told.events[-1]), trace=1, cluster=1, similarity=0.25)
     told.join(2, 0, similarity=None)
@@ -67,18 +68,18 @@ def test_clusters_say_what_decided(story):
         ("release", "you let traces start again"),
     ],
 )
-def test_every_act_of_the_user_is_told(act, said):
+def test_every_act_of_the_user_is_told(act, said) -> None:
     event = UserCommandReceived(at=1.0, act=act, trace=3, tau=0.55)
     assert is_told(event)
     assert sentence(event) == said
 
 
-def test_stopped_and_pruned_have_glyphs_of_their_own(pruned_story):
+def test_stopped_and_pruned_have_glyphs_of_their_own(pruned_story) -> None:
     stops = [f for f in pruned_story.events if type(f).__name__ == "TraceStopped"]
     assert [tone(stop) for stop in stops] == ["pruned", "stopped"]
 
 
-def test_each_trace_says_why_it_is_where_it_is(pruned_story):
+def test_each_trace_says_why_it_is_where_it_is(pruned_story) -> None:
     view = pruned_story.view()
     assert [fate(view, view.traces[n]) for n in range(4)] == [
         "Finished with the answer 42.",
@@ -88,7 +89,7 @@ def test_each_trace_says_why_it_is_where_it_is(pruned_story):
     ]
 
 
-def test_unfinished_traces_say_what_they_wait_for(story):
+def test_unfinished_traces_say_what_they_wait_for(story: type[Story]) -> None:
     told = story(7).start(0, 1, 2, 3, 4, 5).checkpoint(1, 9).checkpoint(2, 9).open_cluster(2, 0)
     told.pause(2, 9).checkpoint(3, 9).pause(3, 9).join(3, 0).checkpoint(4, 9).unjudged(4)
     told.checkpoint(5, 9).pause(5, 9).unjudged(5)
@@ -104,7 +105,7 @@ def test_unfinished_traces_say_what_they_wait_for(story):
     ]
 
 
-def test_a_pruned_trace_without_a_twin_says_so(story):
+def test_a_pruned_trace_without_a_twin_says_so(story: type[Story]) -> None:
     told = story(2).start(0, 1).open_cluster(0, 0).stop(0, 9).stop(1, 9)
     view = told.view()
     assert fate(view, view.traces[0]) == "Pruned: it stands for cluster 0, and another is larger."
@@ -114,7 +115,7 @@ def test_a_pruned_trace_without_a_twin_says_so(story):
     )
 
 
-def test_a_finished_trace_tells_its_own_spelling_and_its_cut(story):
+def test_a_finished_trace_tells_its_own_spelling_and_its_cut(story: type[Story]) -> None:
     told = story(2).start(0, 1).finish(0, 9, answer=None)
     event = type(told.events[-1])
     told._add(event, trace=1, answer="1/2", raw_answer="0.5", finish_reason="length", tokens=9)

@@ -16,7 +16,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nfirst\r\n"
 async def connected(after_hang_up):
     """(line, content) of a stream whose server has sent `first`, then does `after_hang_up(writer)`."""
 
-    async def serve(reader, writer):
+    async def serve(reader, writer) -> None:
         await reader.readuntil(b"\r\n\r\n")
         writer.write(HEAD)
         await reader.read()  # until the client has closed its half
@@ -33,13 +33,13 @@ async def connected(after_hang_up):
         yield line, response.content
 
 
-async def read_all(content):
+async def read_all(content) -> None:
     while True:
         await content.readany()
 
 
-async def test_what_the_server_still_held_arrives_after_hanging_up():
-    async def send_the_rest(writer):
+async def test_what_the_server_still_held_arrives_after_hanging_up() -> None:
+    async def send_the_rest(writer) -> None:
         writer.write(b"4\r\nlast\r\n")
         await writer.drain()
 
@@ -50,11 +50,11 @@ async def test_what_the_server_still_held_arrives_after_hanging_up():
             await content.readany()
 
 
-async def test_a_server_that_goes_on_regardless_is_cut_off(monkeypatch):
+async def test_a_server_that_goes_on_regardless_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(line_module, "PATIENCE_SECONDS", 0.05)
     cut_off = asyncio.Event()
 
-    async def go_on(writer):
+    async def go_on(writer) -> None:
         with contextlib.suppress(ConnectionError):
             while True:
                 writer.write(b"4\r\nmore\r\n")
@@ -69,8 +69,8 @@ async def test_a_server_that_goes_on_regardless_is_cut_off(monkeypatch):
         await asyncio.wait_for(cut_off.wait(), 10)
 
 
-async def test_hanging_up_twice_is_hanging_up_once():
-    async def leave(writer):
+async def test_hanging_up_twice_is_hanging_up_once() -> None:
+    async def leave(writer) -> None:
         pass
 
     async with connected(leave) as (line, _):
@@ -79,7 +79,7 @@ async def test_hanging_up_twice_is_hanging_up_once():
         assert line.hung_up
 
 
-async def test_there_is_nothing_to_hang_up_before_the_stream_is_open():
+async def test_there_is_nothing_to_hang_up_before_the_stream_is_open() -> None:
     line = StreamHandle()
     assert not line.half_close()
     assert not line.hung_up

@@ -48,11 +48,11 @@ def judged(trace, members, probabilities):
     )
 
 
-def first(n):
+def first(n) -> int:
     return 0
 
 
-def same_parity(trace, member):
+def same_parity(trace, member) -> float:
     return 0.9 if trace % 2 == member % 2 else 0.1
 
 
@@ -66,7 +66,7 @@ def finished(world):
     return {event.trace for event in world.of(TraceFinished)}
 
 
-def test_the_largest_clusters_survivors_finish_and_all_others_are_pruned():
+def test_the_largest_clusters_survivors_finish_and_all_others_are_pruned() -> None:
     world = play(7, survivors=2)
     assert finished(world) == {0, 2}
     assert {event.trace for event in world.of(TraceStopped)} == {1, 3, 4, 5, 6}
@@ -75,7 +75,7 @@ def test_the_largest_clusters_survivors_finish_and_all_others_are_pruned():
     assert (vote.answer, vote.votes[0].ballots) == ("0", 2)
 
 
-def test_a_ballot_can_weigh_as_many_as_its_cluster_has_members():
+def test_a_ballot_can_weigh_as_many_as_its_cluster_has_members() -> None:
     scripts = [Script(LONG, "0"), Script(LONG, "1"), Script(SHORT, "1"), Script(LONG, "0")]
     scripts += [Script(LONG, "0"), Script(SHORT, "1")]
     world = play(
@@ -94,14 +94,14 @@ def test_a_ballot_can_weigh_as_many_as_its_cluster_has_members():
     assert [(v.answer, v.weight) for v in plain.votes] == [("0", 1.0)]
 
 
-def test_every_trace_waits_at_its_checkpoint():
+def test_every_trace_waits_at_its_checkpoint() -> None:
     world = play(3)
     assert {command.trace for command in world.of(PauseTrace)} == {0, 1, 2}
     assert {event.tokens for event in world.of(CheckpointReached)} == {2}
     assert {event.tokens for event in world.of(TracePaused)} == {2}
 
 
-def test_a_trace_that_ends_before_its_checkpoint_is_judged_whole_and_survives_for_free():
+def test_a_trace_that_ends_before_its_checkpoint_is_judged_whole_and_survives_for_free() -> None:
     scripts = [Script(LONG, "1"), Script(LONG, "1"), Script(SHORT, "1")]
     world = play(3, judge=lambda t, m: 0.9, scripts=scripts, survivors=2)
     complete = {event.trace: event.complete for event in world.of(CheckpointReached)}
@@ -110,17 +110,17 @@ def test_a_trace_that_ends_before_its_checkpoint_is_judged_whole_and_survives_fo
     assert len(finished(world)) == 2
 
 
-def test_if_no_two_are_alike_random_ones_finish():
+def test_if_no_two_are_alike_random_ones_finish() -> None:
     world = play(6, judge=lambda t, m: 0.0, singleton_survivors=2)
     assert len(world.of(ClusterOpened)) == 6
     assert len(finished(world)) == 2
 
 
-def test_one_trace_alone_finishes():
+def test_one_trace_alone_finishes() -> None:
     assert finished(play(1)) == {0}
 
 
-def test_without_verdicts_every_trace_runs_to_its_end_and_votes():
+def test_without_verdicts_every_trace_runs_to_its_end_and_votes() -> None:
     world = play(4, judge=lambda t, m: None)
     assert finished(world) == {0, 1, 2, 3}
     assert world.of(TraceStopped) == []
@@ -129,44 +129,44 @@ def test_without_verdicts_every_trace_runs_to_its_end_and_votes():
     assert sum(b.ballots for b in vote.votes) == 4
 
 
-def test_a_trace_without_a_verdict_votes_beside_the_survivors():
+def test_a_trace_without_a_verdict_votes_beside_the_survivors() -> None:
     world = play(5, judge=lambda t, m: None if t == 3 else 0.9, survivors=1)
     assert finished(world) == {0, 3}
 
 
-def test_a_short_trace_without_a_verdict_is_not_resumed():
+def test_a_short_trace_without_a_verdict_is_not_resumed() -> None:
     scripts = [Script(LONG), Script(SHORT)]
     world = play(2, judge=lambda t, m: None, scripts=scripts)
     assert 1 not in {command.trace for command in world.of(ResumeTrace)}
     assert finished(world) == {0, 1}
 
 
-def test_a_failed_survivor_leaves_the_vote_to_the_others():
+def test_a_failed_survivor_leaves_the_vote_to_the_others() -> None:
     scripts = [Script(LONG, "1", fails_after=3), Script(LONG, "2"), Script(LONG, "2")]
     world = play(3, judge=lambda t, m: 0.9, scripts=scripts, survivors=2)
     assert [event.trace for event in world.of(TraceFailed)] == [0]
     assert finished(world) == {1}
 
 
-def test_a_trace_that_fails_before_its_checkpoint_holds_up_nobody():
+def test_a_trace_that_fails_before_its_checkpoint_holds_up_nobody() -> None:
     scripts = [Script(LONG, fails_after=1), Script(LONG), Script(LONG)]
     world = play(3, judge=lambda t, m: 0.9, scripts=scripts)
     assert finished(world) == {1, 2}
 
 
-def test_if_every_trace_fails_there_is_no_answer():
+def test_if_every_trace_fails_there_is_no_answer() -> None:
     world = play(2, scripts=[Script(LONG, fails_after=0)] * 2)
     (vote,) = world.of(VoteCast)
     assert (vote.answer, vote.votes) == (None, ())
 
 
-def test_a_trace_for_which_there_is_no_room_is_pruned_at_once():
+def test_a_trace_for_which_there_is_no_room_is_pruned_at_once() -> None:
     world = play(3, judge=lambda t, m: 0.0, max_clusters=1, when_full="drop")
     assert finished(world) == {0}
     assert len(world.of(ClusterOpened)) == 1
 
 
-def test_a_short_trace_for_which_there_is_no_room_keeps_its_end_but_not_its_ballot():
+def test_a_short_trace_for_which_there_is_no_room_keeps_its_end_but_not_its_ballot() -> None:
     scripts = [Script(LONG, "1"), Script(LONG, "1"), Script(SHORT, "2")]
     judge = {(1, 0): 0.9, (0, 1): 0.9}
     world = play(
@@ -181,7 +181,7 @@ def test_a_short_trace_for_which_there_is_no_room_keeps_its_end_but_not_its_ball
     assert len(vote.votes) == 1
 
 
-def test_in_run_mode_traces_are_paused_by_the_verdict_not_by_the_checkpoint():
+def test_in_run_mode_traces_are_paused_by_the_verdict_not_by_the_checkpoint() -> None:
     world = play(4, at="run", survivors=1)
     first_verdict = next(i for i, f in enumerate(world.events) if isinstance(f, ClusterOpened))
     pauses = [i for i, f in enumerate(world.events) if isinstance(f, TracePaused)]
@@ -189,7 +189,7 @@ def test_in_run_mode_traces_are_paused_by_the_verdict_not_by_the_checkpoint():
     assert len(finished(world) & {0, 2}) >= 1
 
 
-def test_without_exact_resume_nothing_is_paused_and_each_cluster_keeps_its_survivors():
+def test_without_exact_resume_nothing_is_paused_and_each_cluster_keeps_its_survivors() -> None:
     world = play(8, resumable=False, survivors=2, choose=lambda n: 0)
     assert world.of(PauseTrace) == []
     assert world.of(ResumeTrace) == [] or all(
@@ -198,13 +198,13 @@ def test_without_exact_resume_nothing_is_paused_and_each_cluster_keeps_its_survi
     assert len(world.of(VoteCast)[0].votes) == 1
 
 
-def test_a_paused_trace_is_not_judged_twice_for_the_same_pair():
+def test_a_paused_trace_is_not_judged_twice_for_the_same_pair() -> None:
     world = play(8)
     pairs = [(f.trace, m) for f in world.of(PairsJudged) for m in f.members]
     assert len(pairs) == len(set(pairs))
 
 
-def test_a_late_failure_of_the_judge_does_not_release_an_assigned_trace():
+def test_a_late_failure_of_the_judge_does_not_release_an_assigned_trace() -> None:
     started = run_started(settings(3))
     engine = Engine(started)
     engine.feed(started)
@@ -237,7 +237,7 @@ SCRIPTS = st.builds(
 )
 def test_every_trace_has_exactly_one_terminal_fact_and_someone_survives(
     scripts, at, resumable, when_full, max_clusters, survivors, name, interrupt_after, data
-):
+) -> None:
     count = len(scripts)
     verdicts = {}
 
@@ -277,7 +277,7 @@ def test_every_trace_has_exactly_one_terminal_fact_and_someone_survives(
     at=st.sampled_from(["pause", "run"]),
     data=st.data(),
 )
-def test_a_journal_fed_to_a_fresh_engine_gives_the_same_decisions(answers, at, data):
+def test_a_journal_fed_to_a_fresh_engine_gives_the_same_decisions(answers, at, data) -> None:
     world = World(
         settings(len(answers), at=at, survivors=1),
         [Script(LONG, answer) for answer in answers],
@@ -298,7 +298,7 @@ def test_a_journal_fed_to_a_fresh_engine_gives_the_same_decisions(answers, at, d
     assert commands == world.commands
 
 
-def test_the_same_answer_comes_out_of_every_order_of_verdicts():
+def test_the_same_answer_comes_out_of_every_order_of_verdicts() -> None:
     outcomes = set()
     for pick in (lambda n: 0, lambda n: n - 1, lambda n: n // 2):
         world = play(6, choose=pick, survivors=2)

@@ -15,7 +15,7 @@ def finished(trace, answer):
     )
 
 
-def test_no_more_traces_start_than_were_planned():
+def test_no_more_traces_start_than_were_planned() -> None:
     tally = Tally(3)
     assert tally.launch(2) == [StartTrace(trace=0), StartTrace(trace=1)]
     assert tally.launch(-1) == []
@@ -24,7 +24,7 @@ def test_no_more_traces_start_than_were_planned():
     assert (tally.running, tally.left) == (3, 0)
 
 
-def test_every_end_counts_once_and_without_an_answer_as_a_blank():
+def test_every_end_counts_once_and_without_an_answer_as_a_blank() -> None:
     tally = Tally(5)
     tally.launch(5)
     for trace, answer in enumerate(["1", "2", "2", None]):
@@ -34,7 +34,7 @@ def test_every_end_counts_once_and_without_an_answer_as_a_blank():
     assert (tally.ballots, tally.blanks, tally.running) == ((2, 1), 2, 0)
 
 
-def test_a_trace_stopped_by_order_is_no_blank():
+def test_a_trace_stopped_by_order_is_no_blank() -> None:
     tally = Tally(2)
     tally.launch(2)
     assert tally.stop_all("settled") == [StopTrace(trace=t, reason="settled") for t in (0, 1)]
@@ -42,5 +42,5 @@ def test_a_trace_stopped_by_order_is_no_blank():
     assert (tally.blanks, tally.running) == (0, 1)
 
 
-def test_other_facts_end_no_trace():
+def test_other_facts_end_no_trace() -> None:
     assert not Tally(1).ended(RunInterrupted(at=1.0))

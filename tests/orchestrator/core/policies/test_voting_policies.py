@@ -30,7 +30,7 @@ def settings(name, traces=16, **policy):
 class Heat:
     """An engine under one policy; traces end when the test says so."""
 
-    def __init__(self, name, **policy):
+    def __init__(self, name, **policy) -> None:
         started = run_started(settings(name, **policy))
         self._engine = Engine(started)
         self._ended = set()
@@ -74,7 +74,7 @@ class Heat:
     def over(self):
         return self.answer is not None
 
-    def _follow(self, outcome):
+    def _follow(self, outcome) -> None:
         for command in outcome.commands:
             if isinstance(command, StartTrace):
                 self.started.append(command.trace)
@@ -93,14 +93,14 @@ class Heat:
 # --- adaptive-consistency -------------------------------------------------------------------------
 
 
-def test_adaptive_consistency_runs_one_trace_at_a_time():
+def test_adaptive_consistency_runs_one_trace_at_a_time() -> None:
     heat = Heat("adaptive-consistency")
     assert heat.started == [0]
     assert heat.end("1").started == [0, 1]
     assert heat.stopped == []
 
 
-def test_four_ballots_that_agree_pass_the_threshold():
+def test_four_ballots_that_agree_pass_the_threshold() -> None:
     # Beta(4, 1) leaves 1/16 below a half, Beta(5, 1) 1/32
     heat = Heat("adaptive-consistency").end("1", "1", "1")
     assert not heat.over
@@ -108,25 +108,25 @@ def test_four_ballots_that_agree_pass_the_threshold():
     assert (heat.answer, len(heat.started)) == ("1", 4)
 
 
-def test_a_ballot_against_the_leader_asks_for_more():
+def test_a_ballot_against_the_leader_asks_for_more() -> None:
     heat = Heat("adaptive-consistency").end("1", "2", "1", "1", "1", "1")
     assert not heat.over  # Beta(6, 2): 8/128 below a half
     assert heat.end("1").over  # Beta(7, 2): 9/256
     assert heat.votes == [("1", 6), ("2", 1)]
 
 
-def test_adaptive_consistency_gives_up_at_its_last_trace():
+def test_adaptive_consistency_gives_up_at_its_last_trace() -> None:
     heat = Heat("adaptive-consistency", traces=3).end("1", None, "2")
     assert (heat.answer, heat.started) == ("1", [0, 1, 2])
 
 
-def test_the_floor_of_ballots_holds_against_the_posterior():
+def test_the_floor_of_ballots_holds_against_the_posterior() -> None:
     heat = Heat("adaptive-consistency", min_ballots=6).end(*["1"] * 5)
     assert not heat.over
     assert heat.end("1").over
 
 
-def test_the_dirichlet_posterior_counts_every_rival():
+def test_the_dirichlet_posterior_counts_every_rival() -> None:
     assert dirichlet_posterior((3,)) == pytest.approx(
         1 - 0.5**4, abs=1e-5
     )  # as Beta against nobody
@@ -136,7 +136,7 @@ def test_the_dirichlet_posterior_counts_every_rival():
     assert three < two
 
 
-def test_the_dirichlet_rule_needs_more_ballots_where_rivals_are_many():
+def test_the_dirichlet_rule_needs_more_ballots_where_rivals_are_many() -> None:
     scattered = ["1", "2", "3", "4", "1", "1", "1", "1", "1"]
     assert Heat("adaptive-consistency", confidence=0.94).end(*scattered).over
     careful = Heat("adaptive-consistency", confidence=0.94, posterior="dirichlet")
@@ -146,25 +146,25 @@ def test_the_dirichlet_rule_needs_more_ballots_where_rivals_are_many():
 # --- esc ------------------------------------------------------------------------------------------
 
 
-def test_a_unanimous_window_ends_the_run():
+def test_a_unanimous_window_ends_the_run() -> None:
     heat = Heat("esc", window=3)
     assert heat.started == [0, 1, 2]
     assert heat.end("1", "1", "1").answer == "1"
 
 
-def test_a_divided_window_is_followed_by_the_next_and_all_ballots_count():
+def test_a_divided_window_is_followed_by_the_next_and_all_ballots_count() -> None:
     heat = Heat("esc", window=3).end("1", "2", "1")
     assert heat.started == [0, 1, 2, 3, 4, 5]
     heat.end("2", "2", "2")
     assert (heat.answer, heat.votes) == ("2", [("2", 4), ("1", 2)])
 
 
-def test_a_trace_without_an_answer_agrees_with_none():
+def test_a_trace_without_an_answer_agrees_with_none() -> None:
     assert not Heat("esc", window=2).end("1", None).over
     assert not Heat("esc", window=2).end(None, None).over
 
 
-def test_the_last_window_may_be_smaller():
+def test_the_last_window_may_be_smaller() -> None:
     heat = Heat("esc", window=2, traces=3).end("1", "2")
     assert heat.started == [0, 1, 2]
     assert heat.end("2").answer == "2"
@@ -173,14 +173,14 @@ def test_the_last_window_may_be_smaller():
 # --- race and short -------------------------------------------------------------------------------
 
 
-def test_a_race_stops_the_stragglers_once_the_leader_is_ahead():
+def test_a_race_stops_the_stragglers_once_the_leader_is_ahead() -> None:
     heat = Heat("race", window=4, confidence=0.9).end("1", "1")
     assert not heat.over
     heat.end("1")
     assert (heat.answer, heat.stopped, heat.started) == ("1", [3], [0, 1, 2, 3])
 
 
-def test_an_undecided_race_is_run_again():
+def test_an_undecided_race_is_run_again() -> None:
     heat = Heat("race", window=2, traces=5, confidence=0.8).end("1", "2")
     assert heat.started == [0, 1, 2, 3]
     heat.end("3", "4")
@@ -188,12 +188,12 @@ def test_an_undecided_race_is_run_again():
     assert heat.end("2").answer == "2"
 
 
-def test_a_race_needs_its_floor_of_ballots():
+def test_a_race_needs_its_floor_of_ballots() -> None:
     assert Heat("race", confidence=0.7, window=4).end("1").over
     assert not Heat("race", confidence=0.7, window=4, min_ballots=2).end("1").over
 
 
-def test_the_first_traces_to_end_decide():
+def test_the_first_traces_to_end_decide() -> None:
     heat = Heat("short", traces=5, enough=2)
     assert heat.started == [0, 1, 2, 3, 4]
     heat.end(None, "2", "3")
@@ -207,7 +207,7 @@ def reach_checkpoint(engine, trace):
     return engine.feed(TokensArrived(at=1.0, trace=trace, text="so wait ", tokens=2))
 
 
-def test_random_k_prunes_all_but_k_at_their_checkpoints():
+def test_random_k_prunes_all_but_k_at_their_checkpoints() -> None:
     chosen = Settings.model_validate(
         {
             "policy": {"name": "random-k", "traces": 8, "survivors": 3},
@@ -224,14 +224,14 @@ def test_random_k_prunes_all_but_k_at_their_checkpoints():
     assert len(pruned) == 5
 
 
-def test_an_undrawn_trace_that_ends_before_its_checkpoint_has_no_ballot():
+def test_an_undrawn_trace_that_ends_before_its_checkpoint_has_no_ballot() -> None:
     chosen = settings("random-k", traces=4, survivors=1)
     world = World(chosen, [Script(["x"], "1")] * 4, judge=None, choose=lambda n: 0).play()
     (vote,) = world.of(VoteCast)
     assert [ballots.ballots for ballots in vote.votes] == [1]
 
 
-def test_the_draw_comes_from_the_seed():
+def test_the_draw_comes_from_the_seed() -> None:
     def survivors(seed):
         chosen = Settings.model_validate(
             {
@@ -251,7 +251,7 @@ def test_the_draw_comes_from_the_seed():
 # --- auto -----------------------------------------------------------------------------------------
 
 
-def test_auto_starts_a_few_and_settles_on_two_that_agree():
+def test_auto_starts_a_few_and_settles_on_two_that_agree() -> None:
     heat = Heat("auto", traces=64)
     assert heat.started == [0, 1, 2, 3]
     assert not heat.end("1").over
@@ -261,7 +261,7 @@ def test_auto_starts_a_few_and_settles_on_two_that_agree():
     assert len(heat.started) <= 5
 
 
-def test_auto_starts_more_while_answers_disagree():
+def test_auto_starts_more_while_answers_disagree() -> None:
     heat = Heat("auto", traces=64).end("1", "2", "3")
     assert not heat.over
     assert len(heat.started) > 4
@@ -270,7 +270,7 @@ def test_auto_starts_more_while_answers_disagree():
     assert heat.stopped
 
 
-def test_auto_spends_more_with_more_effort():
+def test_auto_spends_more_with_more_effort() -> None:
     def cost(effort, *answers):
         heat = Heat("auto", traces=64, effort=effort)
         for answer in answers:
@@ -286,7 +286,7 @@ def test_auto_spends_more_with_more_effort():
     assert cost("low", *divided) < cost("high", *divided)
 
 
-def test_auto_gives_up_where_no_answer_can_be_read():
+def test_auto_gives_up_where_no_answer_can_be_read() -> None:
     heat = Heat("auto", traces=64)
     while heat.running:
         heat.end(None)
@@ -294,19 +294,19 @@ def test_auto_gives_up_where_no_answer_can_be_read():
     assert heat.votes == []
 
 
-def test_a_failed_trace_is_replaced_like_one_without_an_answer():
+def test_a_failed_trace_is_replaced_like_one_without_an_answer() -> None:
     heat = Heat("auto", traces=64).fail().end("1", "1")
     assert heat.answer == "1"
 
 
-def test_auto_never_exceeds_the_planned_traces():
+def test_auto_never_exceeds_the_planned_traces() -> None:
     heat = Heat("auto", traces=3)
     assert heat.started == [0, 1, 2]
     heat.end("1", "2", "3")
     assert (heat.answer, heat.started) == ("1", [0, 1, 2])
 
 
-def test_auto_waits_for_the_floor_of_ballots():
+def test_auto_waits_for_the_floor_of_ballots() -> None:
     heat = Heat("auto", traces=64, min_ballots=4)
     assert len(heat.started) == 6
     heat.end("1", "1", "1")
@@ -314,13 +314,13 @@ def test_auto_waits_for_the_floor_of_ballots():
     assert heat.end("1").answer == "1"
 
 
-def test_the_price_of_a_trace_goes_before_the_effort():
+def test_the_price_of_a_trace_goes_before_the_effort() -> None:
     cheap = Heat("auto", traces=64, effort="low", trace_price=1e-4)
     assert len(cheap.started) > len(Heat("auto", traces=64, effort="high").started)
     assert Heat("auto", traces=64, trace_price=0.5).end("1").over
 
 
-def test_a_ballot_that_comes_after_the_vote_is_settled_starts_nothing():
+def test_a_ballot_that_comes_after_the_vote_is_settled_starts_nothing() -> None:
     chosen = settings("auto", traces=64)
     started = run_started(chosen)
     engine = Engine(started)
@@ -351,7 +351,7 @@ SCRIPTS = st.builds(
 )
 def test_every_started_trace_ends_once_and_there_is_one_vote(
     scripts, name, min_ballots, interrupt_after, data
-):
+) -> None:
     world = World(
         settings(name, traces=len(scripts), min_ballots=min_ballots),
         scripts,
