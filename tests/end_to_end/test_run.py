@@ -63,7 +63,7 @@ async def test_prunes_most_traces_and_bills_every_token_received(
     generated = report["ledger"]["reasoner"]["generated_tokens"]
     ids = [e.token_ids for e in journal_of(report, tmp_path) if isinstance(e, TokensArrived)]
     assert generated == sum(map(len, ids))
-    # On a free machine the server's own count is within 1 % (docs/experiments.md); on a busy one its API process
+    # On a free machine the server's own count is within 1 % (docs/explanation/experiments.md); on a busy one its API process
     # lags behind its engine, and what it had not sent when a stream was hung up never arrives.
     counted = report["ledger"]["reasoner"]["server_generated_tokens"]
     assert generated <= counted <= 1.05 * generated

@@ -40,7 +40,7 @@ def read_probe_matrix(name: str, text: str) -> list[RecordedQuestion]:
         questions = msgspec.json.decode(text, type=list[_Question])
     except msgspec.DecodeError as error:
         raise DatasetError(
-            f"{name} is not a probe matrix ({error}); see docs/benchmarks.md for the form."
+            f"{name} is not a probe matrix ({error}); see docs/how-to/benchmark.md for the form."
         ) from error
     graded = grade(
         Spellings([_spelling(final) for _, _, final in each.each_branch], str(each.gold_answer))

@@ -10,7 +10,7 @@ Two ballots that agree settle an easy question; one on which the answers fall ap
 come together, and is given up when they do not. The price is the user's knob (`--effort`): what one trace must
 bring. A trace that already runs costs half of a new one, because part of it is paid for.
 
-Whether short traces are right more often than long ones differs between models (docs/benchmarks.md), so `auto` does not
+Whether short traces are right more often than long ones differs between models (docs/explanation/benchmarks.md), so `auto` does not
 build on it: a ballot counts the same whenever it comes. More traces than would settle an easy question start at once:
 the vote then does not wait for the slowest of a few, and latency falls by more than tokens rise.
 
