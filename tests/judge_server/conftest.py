@@ -3,10 +3,10 @@
 import json
 from pathlib import Path
 
-import judge_server.model as judges  # before transformers: it hides what transformers cannot load
 import pytest
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
+import judge_server.models.load as judges  # before transformers: it hides what cannot load
 from orchestrator.config.shipped import judge_spec
 from orchestrator.core.judging import JudgeSpec
 

@@ -7,9 +7,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import judge_server.dataset
 import pytest
 
+import judge_server.data.build
 from judge_server.cli.main import main
 from judge_server.data.alpaca import read_pairs
 from judge_server.data.build import write_dataset
@@ -326,7 +326,7 @@ def test_an_interrupt_or_a_full_disk_leaves_nothing_behind(
             raise failure
         return pair
 
-    monkeypatch.setattr(judge_server.dataset, "record_of", record_of)
+    monkeypatch.setattr(judge_server.data.build, "record_of", record_of)
     assert pairs(tmp_path / "pairs", file) == code
     assert ("make room" in capsys.readouterr().err) is (code == 2)
     assert list(tmp_path.iterdir()) == [file]

@@ -3,9 +3,9 @@
 import importlib.util
 from pathlib import Path
 
-import judge_server.embedding as embedding  # before transformers: it hides what cannot load
 import pytest
 
+import judge_server.evaluation.embedding as embedding  # before transformers: it hides what cannot load
 from judge_server.data.pairs import Pair
 from orchestrator.errors import ConfigError
 

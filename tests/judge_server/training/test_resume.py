@@ -3,9 +3,9 @@
 import json
 from pathlib import Path
 
-import judge_server.train
 import pytest
 
+import judge_server.training.train
 from judge_server.cli.main import main
 from judge_server.training.progress import TrainingProgress
 from judge_server.training.state import Checkpoints
@@ -90,7 +90,7 @@ def test_killed_after_a_step_and_resumed_gives_the_same_weights(
         (Checkpoints, "save", False),
         (Checkpoints, "load_best", False),
         (Checkpoints, "remove", False),
-        (judge_server.train, "publish", False),
+        (judge_server.training.train, "publish", False),
     ],
     ids=lambda value: getattr(value, "__name__", str(value)),
 )
