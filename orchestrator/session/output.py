@@ -21,7 +21,7 @@ from orchestrator.runtime.endpoints import Endpoints
 from orchestrator.session.state import SessionState, Show
 from orchestrator.settings import Settings
 from orchestrator.terminal.render import render_report, render_summary
-from orchestrator.terminal.sanitize import plain
+from orchestrator.terminal.sanitize import sanitize
 from orchestrator.terminal.status_line import ProgressLines
 
 if TYPE_CHECKING:
@@ -108,15 +108,17 @@ class Output:
         """Which servers were found, and what they cannot do."""
         found = endpoints.capabilities
         self.note(
-            f"Reasoner {plain(found.model)} at {found.endpoint} ({plain(found.server)}, {found.api} API)"
+            f"Reasoner {sanitize(found.model)} at {found.endpoint} ({sanitize(found.server)}, {found.api} API)"
         )
         if endpoints.judge_capabilities is not None:
             judge = endpoints.judge_capabilities
-            self.note(f"Judge {plain(judge['model'])} at {judge['endpoint']} ({judge['dialect']})")
+            self.note(
+                f"Judge {sanitize(judge['model'])} at {judge['endpoint']} ({judge['dialect']})"
+            )
         if endpoints.reward is not None:
             dialect = settings.reward.dialect
             self.note(
-                f"Reward model {plain(endpoints.reward.model)} at {endpoints.reward.address} ({dialect})"
+                f"Reward model {sanitize(endpoints.reward.model)} at {endpoints.reward.address} ({dialect})"
             )
         if needs_judge(settings) and settings.checkpoint.at == "pause" and not found.resumable:
             self.note(
@@ -130,7 +132,7 @@ class Output:
         if asked is None:
             return
         self.note(
-            f"Answers were compared by {plain(asked.model)}: {asked.requests} requests, {asked.tokens:,} tokens, "
+            f"Answers were compared by {sanitize(asked.model)}: {asked.requests} requests, {asked.tokens:,} tokens, "
             "which are not in the judge's bill."
         )
         if asked.unknown:
@@ -144,7 +146,7 @@ class Output:
         self._rewards.add(spent)
         if spent.failures and not spent.traces:
             self.note(
-                f"No trace got a reward, so the vote is a plain majority; the last reason: {plain(spent.last_failure)}"
+                f"No trace got a reward, so the vote is a plain majority; the last reason: {sanitize(spent.last_failure)}"
             )
 
     def tell_rewards(self) -> None:
@@ -159,7 +161,7 @@ class Output:
         if spent.failures:
             self.note(
                 f"{spent.failures} traces got no reward and weigh as much as the others of their question on average; "
-                f"the last reason: {plain(spent.last_failure)}"
+                f"the last reason: {sanitize(spent.last_failure)}"
             )
 
     @contextlib.asynccontextmanager
@@ -186,8 +188,8 @@ class Output:
         if self._json:
             self._print(to_json_line(report), self._out)
         else:
-            answer = plain(report["answer"] or "").replace("\n", " ")
-            identity = plain(report["question_id"]).replace("\n", " ")
+            answer = sanitize(report["answer"] or "").replace("\n", " ")
+            identity = sanitize(report["question_id"]).replace("\n", " ")
             self._print(f"{identity}\t{answer}" if self._questions > 1 else answer, self._out)
         if self._questions == 1:
             self._explain(render_report(report, self._console()))

@@ -42,7 +42,7 @@ from orchestrator.runtime.loop import run_question
 from orchestrator.session.output import Output
 from orchestrator.session.state import SessionState, Show
 from orchestrator.settings import Settings
-from orchestrator.terminal.sanitize import plain
+from orchestrator.terminal.sanitize import sanitize
 
 __all__ = ["Job", "orchestrate", "refuse_total_failure"]
 
@@ -199,7 +199,7 @@ def refuse_total_failure(view: RunView) -> None:
     if traces and all(trace.ending == "failed" for trace in traces):
         last = max(traces, key=lambda trace: trace.ended_at or 0.0)
         raise DeepPruneError(
-            f"All {len(traces)} traces failed, the last one with: {plain(last.reason or '')}; "
+            f"All {len(traces)} traces failed, the last one with: {sanitize(last.reason or '')}; "
             "see the server's log, then run again."
         )
 

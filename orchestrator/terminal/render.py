@@ -1,6 +1,6 @@
 """The report and the summary for people: a compact panel for stderr.
 
-The rule: everything that a model wrote goes through `plain` and into a `Text`, so it can neither steer the
+The rule: everything that a model wrote goes through `sanitize` and into a `Text`, so it can neither steer the
 terminal nor be read as markup. Rich is imported only when something is shown.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
-from orchestrator.terminal.sanitize import plain
+from orchestrator.terminal.sanitize import sanitize
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -70,7 +70,7 @@ def _grid(rows: Iterable[Row]) -> Table:
 
 
 def _title(report: Mapping[str, Any]) -> str:
-    return f"question {plain(report['question_id'], limit=40)} · {report['policy']}"
+    return f"question {sanitize(report['question_id'], limit=40)} · {report['policy']}"
 
 
 def _report_rows(report: Mapping[str, Any]) -> Iterable[Row]:
@@ -87,7 +87,7 @@ def _report_rows(report: Mapping[str, Any]) -> Iterable[Row]:
     yield "without", _text(_without(ledger["counterfactual"]))
     yield "saved", _saved(report, ledger)
     yield "time", _text(f"{report['seconds']:.1f} s" + _interrupted(report["interrupted"]))
-    yield "run", _text(plain(report["run_dir"]))
+    yield "run", _text(sanitize(report["run_dir"]))
 
 
 def _summary_rows(summary: Mapping[str, Any]) -> Iterable[Row]:
@@ -115,7 +115,7 @@ def _answer(report: Mapping[str, Any]) -> Text:
     if report["answer"] is None:
         text = _text("none: too few ballots", "yellow")
     else:
-        text = _text(plain(report["answer"], limit=_ANSWER_CHARACTERS), "bold")
+        text = _text(sanitize(report["answer"], limit=_ANSWER_CHARACTERS), "bold")
     if report["correct"] is not None:
         text.append("  ")
         text.append(*(("✓ correct", "green") if report["correct"] else ("✗ wrong", "red")))
@@ -126,7 +126,7 @@ def _votes(votes: list[dict[str, Any]]) -> Text:
     """The answers with their ballots, and what those weigh where it is not one each."""
     weighted = any(vote["weight"] != vote["ballots"] for vote in votes)
     parts = [
-        f"{plain(vote['answer'], limit=_ANSWER_CHARACTERS)} ×{vote['ballots']}"
+        f"{sanitize(vote['answer'], limit=_ANSWER_CHARACTERS)} ×{vote['ballots']}"
         + (f" (weight {vote['weight']:.1f})" if weighted else "")
         for vote in votes[:_VOTES_SHOWN]
     ]
@@ -157,7 +157,7 @@ def _clusters(clusters: list[dict[str, Any]]) -> Iterable[Row]:
 
 
 def _answers(answers: Mapping[str, int]) -> str:
-    shown = [f"{plain(answer, limit=20)} ×{n}" for answer, n in list(answers.items())[:3]]
+    shown = [f"{sanitize(answer, limit=20)} ×{n}" for answer, n in list(answers.items())[:3]]
     return ", ".join(shown) + (" …" if len(answers) > len(shown) else "")
 
 

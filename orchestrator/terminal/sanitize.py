@@ -1,28 +1,29 @@
-"""Text that a model or a server wrote, made safe to show.
+"""Untrusted text (written by a model or a server), made safe to show on a terminal.
 
-The rule: whatever is written by others goes through `plain` before it reaches a terminal. Markup such as
-`[red]` stays as it is: it is inert as long as the text is shown as a `rich.text.Text`, never as markup.
+Markup such as `[red]` is kept: it has no effect as long as the text is shown as a `rich.text.Text` and never
+parsed as markup.
 """
 
 import unicodedata
 
-__all__ = ["plain"]
+__all__ = ["sanitize"]
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _LINE_ENDS = "\r\n\x0b\x0c\x85\u2028\u2029"
+_MARKS = 2  # combining marks kept on one character: enough for every script, too few to pile up
 
 
-class _Inert(dict[int, str]):
-    """What `str.translate` puts in the place of each character; decided once per character."""
+class _SafeCharacters(dict[int, str]):
+    """The table for `str.translate`; each character is looked up in the Unicode database once."""
 
     def __missing__(self, code: int) -> str:
-        shown = self[code] = _shown(chr(code))
-        return shown
+        safe = self[code] = _safe(chr(code))
+        return safe
 
 
-def _shown(character: str) -> str:
-    """A harmless character for one that could move the cursor, reorder the line or break the encoding."""
+def _safe(character: str) -> str:
+    """The replacement for a character that moves the cursor, reorders the line or cannot be encoded."""
     if character == "\n":
         return "\n"
     if character == "\t":
@@ -33,7 +34,7 @@ def _shown(character: str) -> str:
         return _REPLACEMENT
     match unicodedata.category(character):
         case "Cc":
-            return _picture(ord(character))
+            return _control_picture(ord(character))
         case "Cf":  # zero-width and other invisible characters
             return ""
         case "Cs" | "Co" | "Cn":
@@ -42,32 +43,49 @@ def _shown(character: str) -> str:
             return character
 
 
-def _picture(code: int) -> str:
+def _control_picture(code: int) -> str:
     """The visible sign for a control character, e.g. ␛."""
     if code < 0x20:
         return chr(0x2400 + code)
     return "\N{SYMBOL FOR DELETE}" if code == 0x7F else _REPLACEMENT
 
 
-_INERT = _Inert()
+_SAFE = _SafeCharacters()
 
 
-def plain(text: str, *, limit: int | None = None, one_line: bool = True) -> str:
-    """`text` without anything that a terminal would obey.
+def sanitize(text: str, *, limit: int | None = None, one_line: bool = True) -> str:
+    """`text` without anything that a terminal would interpret, and with a width that can be computed.
 
-    Control characters become visible signs, bidirectional controls a replacement character, invisible
-    characters vanish, lone surrogates can be encoded. With `one_line`, runs of white space become one space.
+    Control characters become visible signs, bidirectional controls and lone surrogates a replacement
+    character; invisible characters, variation selectors and piles of combining marks are removed.
 
     Args:
-        text: what others wrote.
-        limit: the most characters to keep; what is longer ends in "…".
-        one_line: whether line ends are taken out as well.
+        text: untrusted text.
+        limit: the most characters to keep; longer text ends in "…".
+        one_line: whether line ends and runs of white space become one space.
     """
     if limit is not None and len(text) > 8 * limit + 64:
-        text = text[: 8 * limit + 64] + " …"  # a megabyte is not translated for one cell
-    shown = text.replace("\r\n", "\n").translate(_INERT)
+        text = text[: 8 * limit + 64] + " …"  # do not translate a megabyte to show one cell
+    shown = _with_known_width(text.replace("\r\n", "\n").translate(_SAFE))
     if one_line:
         shown = " ".join(shown.split())
     if limit is not None and len(shown) > limit:
         shown = shown[: max(0, limit - 1)] + "…"
     return shown
+
+
+def _with_known_width(text: str) -> str:
+    """`text` with at most two combining marks on a character and without variation selectors."""
+    if text.isascii():
+        return text
+    kept: list[str] = []
+    marks = 0
+    for character in unicodedata.normalize("NFC", text):
+        if unicodedata.category(character) not in ("Mn", "Me"):
+            marks = 0
+        else:
+            marks += 1
+            if marks > _MARKS or not kept or "\ufe00" <= character <= "\ufe0f":
+                continue
+        kept.append(character)
+    return "".join(kept)

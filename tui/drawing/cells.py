@@ -1,9 +1,8 @@
 """Lines of terminal cells: text cut to a width, bars, sparklines, and foreign text made to fit.
 
-The rule: everything is measured in cells, not characters, and what others wrote passes through `inert`.
+The rule: everything is measured in cells, not characters, and untrusted text passes through `sanitize_line`.
 """
 
-import unicodedata
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
@@ -12,37 +11,19 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.strip import Strip
 
-from orchestrator.terminal.sanitize import plain
+from orchestrator.terminal.sanitize import sanitize
 
-__all__ = ["Part", "bar", "clip", "inert", "level", "line", "pad", "sparkline", "spread", "tame"]
+__all__ = ["Part", "bar", "clip", "level", "line", "pad", "sanitize_line", "sparkline", "spread"]
 
 Part = tuple[str, Style]
 """A piece of a line and its style; the text holds nothing that a terminal obeys."""
 
-_MARKS = 2  # combining marks kept on one character: enough for every script, too few to pile up
 _LEVELS = " ▁▂▃▄▅▆▇█"
 
 
-def inert(text: str, *, limit: int = 400) -> str:
-    """One line of foreign text, of at most `limit` characters, that cannot move or break anything."""
-    return tame(plain(text, limit=limit))
-
-
-def tame(text: str) -> str:
-    """`text` without piles of combining marks and without characters that choose their own width."""
-    if text.isascii():
-        return text
-    kept: list[str] = []
-    marks = 0
-    for character in unicodedata.normalize("NFC", text):
-        if unicodedata.category(character) not in ("Mn", "Me"):
-            marks = 0
-        else:
-            marks += 1
-            if marks > _MARKS or not kept or "\ufe00" <= character <= "\ufe0f":
-                continue
-        kept.append(character)
-    return "".join(kept)
+def sanitize_line(text: str, *, limit: int = 400) -> str:
+    """Untrusted text as one line of at most `limit` characters; see `orchestrator.terminal.sanitize`."""
+    return sanitize(text, limit=limit)
 
 
 @lru_cache(maxsize=4096)

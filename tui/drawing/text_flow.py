@@ -9,8 +9,7 @@ from typing import NamedTuple
 
 from rich.cells import cell_len
 
-from orchestrator.terminal.sanitize import plain
-from tui.drawing.cells import tame
+from orchestrator.terminal.sanitize import sanitize
 
 __all__ = ["Row", "TextFlow", "wrap"]
 
@@ -49,7 +48,7 @@ class TextFlow:
             self._consumed = end
 
     def _append(self, raw: str) -> None:
-        shown = tame(plain(raw, one_line=False))
+        shown = sanitize(raw, one_line=False)
         for number, paragraph in enumerate(shown.split("\n")):
             begun = self.rows.pop().text if number == 0 and self.rows else ""
             self.rows += [Row(row) for row in wrap(begun + paragraph, self.width)]

@@ -3,7 +3,7 @@
 from textual.strip import Strip
 
 from orchestrator.report.view import ClusterView, RunView
-from tui.drawing.cells import Part, bar, inert, line, spread
+from tui.drawing.cells import Part, bar, line, sanitize_line, spread
 from tui.drawing.states import GLYPHS
 from tui.drawing.text_flow import wrap
 from tui.panels.base import Frame, title
@@ -58,7 +58,8 @@ def _row(frame: Frame, cluster: ClusterView, largest: int) -> Strip:
 
 def _answers(cluster: ClusterView) -> str:
     return "  ".join(
-        f"{inert(answer, limit=24)} ×{count}" for answer, count in cluster.answers.most_common(4)
+        f"{sanitize_line(answer, limit=24)} ×{count}"
+        for answer, count in cluster.answers.most_common(4)
     )
 
 
@@ -68,9 +69,12 @@ def _quote(frame: Frame, cluster: ClusterView, rows: int) -> list[Strip]:
     text = frame.watch.view.traces[cluster.representative].tail
     written = [row for row in text.splitlines() if row.strip()]
     if rows == 1:
-        return [line(frame.width, [(_INDENT, quiet), (inert(row), quiet)]) for row in written[-1:]]
+        return [
+            line(frame.width, [(_INDENT, quiet), (sanitize_line(row), quiet)])
+            for row in written[-1:]
+        ]
     room = max(1, frame.width - len(_INDENT) - 1)
-    wrapped = [piece for row in written for piece in wrap(inert(row), room)]
+    wrapped = [piece for row in written for piece in wrap(sanitize_line(row), room)]
     return [
         line(frame.width, [(_INDENT, quiet), (row, quiet)])
         for row in wrapped[max(0, len(wrapped) - rows) :]

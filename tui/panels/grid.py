@@ -14,7 +14,7 @@ from textual.message import Message
 from textual.strip import Strip
 
 from orchestrator.report.view import RunView, TraceView
-from tui.drawing.cells import Part, bar, inert, level, line, pad
+from tui.drawing.cells import Part, bar, level, line, pad, sanitize_line
 from tui.drawing.states import GLYPHS, shown_state
 from tui.panels.base import Frame, Panel, title
 
@@ -151,7 +151,7 @@ def _roomy(
 
 def _note(trace: TraceView) -> str:
     if trace.ending == "finished":
-        return "–" if trace.answer is None else f"→ {inert(trace.answer, limit=8)}"
+        return "–" if trace.answer is None else f"→ {sanitize_line(trace.answer, limit=8)}"
     return "" if trace.cluster is None else f"in {trace.cluster}"
 
 

@@ -4,7 +4,7 @@ from rich.cells import cell_len
 from textual.strip import Strip
 
 from orchestrator.report.view import RunView
-from tui.drawing.cells import Part, inert, line, spread
+from tui.drawing.cells import Part, line, sanitize_line, spread
 from tui.drawing.states import GLYPHS, LABELS, ORDER, Shown, count_states
 from tui.drawing.theme import Palette
 from tui.panels.base import Frame
@@ -15,9 +15,9 @@ __all__ = ["draw_header", "draw_states"]
 
 def draw_header(frame: Frame, notice: str = "", start: Start | None = None) -> list[Strip]:
     """The question and the time; below it models, endpoints and policy; `notice` goes before what is known."""
-    view, palette, notice = frame.watch.view, frame.palette, inert(notice)
+    view, palette, notice = frame.watch.view, frame.palette, sanitize_line(notice)
     asked = start.question if start is not None else view.question
-    question: list[Part] = [(" ", palette.text), (inert(asked), palette.strong)]
+    question: list[Part] = [(" ", palette.text), (sanitize_line(asked), palette.strong)]
     outcome = _outcome(frame, notice)
     setup = _setup(view, notice, frame.width - 2 - sum(cell_len(text) for text, _style in outcome))
     return [
@@ -64,11 +64,11 @@ def _setup(view: RunView, notice: str, room: int) -> str:
 
 def _placed(found: dict[str, object]) -> str:
     address = str(found.get("endpoint", "")).split("://")[-1].split("/")[0]
-    return f"{_named(found)} @ {inert(address, limit=40)}"
+    return f"{_named(found)} @ {sanitize_line(address, limit=40)}"
 
 
 def _named(found: dict[str, object]) -> str:
-    return inert(str(found.get("model", "?")), limit=40)
+    return sanitize_line(str(found.get("model", "?")), limit=40)
 
 
 def _outcome(frame: Frame, notice: str) -> list[Part]:
@@ -82,7 +82,7 @@ def _outcome(frame: Frame, notice: str) -> list[Part]:
     parts: list[Part] = [
         *leave,
         ("answer ", palette.dim),
-        (inert(view.vote.answer, limit=40), palette.good),
+        (sanitize_line(view.vote.answer, limit=40), palette.good),
     ]
     mark = _correctness(view)
     return [*parts, (f"{mark} ", palette.strong)]
@@ -97,7 +97,7 @@ def _leader(frame: Frame) -> list[Part]:
     share = ballots / sum(count for _answer, count in tally)
     return [
         ("so far ", palette.dim),
-        (inert(answer, limit=40), palette.accent),
+        (sanitize_line(answer, limit=40), palette.accent),
         (f" {share:.0%} ", palette.dim),
     ]
 

@@ -8,7 +8,7 @@ from textual.message import Message
 from textual.strip import Strip
 
 from orchestrator.report.view import RunView
-from tui.drawing.cells import Part, inert, line, pad, spread
+from tui.drawing.cells import Part, line, pad, sanitize_line, spread
 from tui.drawing.theme import Palette
 from tui.panels.base import Frame, Panel, title
 from tui.panels.header import clock
@@ -82,11 +82,11 @@ def _row(palette: Palette, index: int, entry: Entry) -> list[Part]:
     cells = _reported(palette, entry.report) if entry.report else _running(palette, entry.watch)
     parts: list[Part] = [
         (pad(f"{index + 1:>4}", 5) + " ", palette.dim),
-        (pad(inert(entry.name, limit=40), 14) + " ", palette.text),
+        (pad(sanitize_line(entry.name, limit=40), 14) + " ", palette.text),
     ]
     for (text, style), (_name, width) in zip(cells, _COLUMNS[2:], strict=True):
         parts.append((pad(text, width) + " ", style))
-    return [*parts, (inert(entry.question), palette.dim)]
+    return [*parts, (sanitize_line(entry.question), palette.dim)]
 
 
 def _reported(palette: Palette, report: dict[str, Any]) -> list[Part]:
@@ -94,7 +94,7 @@ def _reported(palette: Palette, report: dict[str, Any]) -> list[Part]:
     answer, saved, traces = report["answer"], report["saved"], report["traces"]
     return [
         (
-            "no answer" if answer is None else inert(answer, limit=40),
+            "no answer" if answer is None else sanitize_line(answer, limit=40),
             palette.strong if answer else palette.warn,
         ),
         mark[report["correct"]],
@@ -115,7 +115,7 @@ def _running(palette: Palette, watch: Watch | None) -> list[Part]:
     counts = view.counts()
     leader = watch.figures.tally if watch is not None else ()
     return [
-        (f"{inert(leader[0][0], limit=12)} ?" if leader else "…", palette.accent),
+        (f"{sanitize_line(leader[0][0], limit=12)} ?" if leader else "…", palette.accent),
         ("›", palette.states["running"]),
         (f"{counts['finished']} ✓ {counts['pruned']} ×", palette.text),
         (f"{view.generated_tokens:>10,}", palette.text),

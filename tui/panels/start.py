@@ -5,7 +5,7 @@ The rule: it says what was said, with its time; nothing is guessed about what is
 
 from textual.strip import Strip
 
-from tui.drawing.cells import inert, line
+from tui.drawing.cells import line, sanitize_line
 from tui.panels.base import Frame, title
 from tui.panels.header import clock
 from tui.sources.recording import Start
@@ -24,6 +24,6 @@ def draw_start(frame: Frame, start: Start | None) -> list[Strip]:
         last = index == len(said) - 1
         style = palette.text if last else palette.dim
         glyph = ("›" if last else "•", palette.accent)
-        left = [(f"{at:>7.1f} ", palette.dim), glyph, (f" {inert(text)}", style)]
+        left = [(f"{at:>7.1f} ", palette.dim), glyph, (f" {sanitize_line(text)}", style)]
         lines.append(line(frame.width, left))
     return lines

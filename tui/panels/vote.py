@@ -3,7 +3,7 @@
 from textual.strip import Strip
 
 from orchestrator.report.view import RunView
-from tui.drawing.cells import Part, bar, inert, line, pad
+from tui.drawing.cells import Part, bar, line, pad, sanitize_line
 from tui.panels.base import Frame, title
 
 __all__ = ["draw_vote"]
@@ -29,7 +29,7 @@ def _row(frame: Frame, rank: int, answer: str, ballots: int, total: int, width: 
     )
     parts: list[Part] = [
         (
-            " " + pad(inert(answer, limit=width), width),
+            " " + pad(sanitize_line(answer, limit=width), width),
             palette.strong if rank == 0 else palette.text,
         ),
         (f" {ballots:>4} ", palette.text),

@@ -1,6 +1,6 @@
 """Events as sentences: what the event log says, and why a trace ended as it did.
 
-The rule: plain words, one line each; what a model or a server wrote is made inert here.
+Each event is one line of plain words; untrusted text is sanitized here.
 """
 
 from orchestrator.core.events import (
@@ -24,7 +24,7 @@ from orchestrator.core.events import (
     VoteCast,
 )
 from orchestrator.report.view import RunView, TraceView
-from tui.drawing.cells import inert
+from tui.drawing.cells import sanitize_line
 from tui.drawing.states import Shown
 
 __all__ = ["fate", "is_told", "sentence", "tone"]
@@ -94,18 +94,20 @@ def _ending(event: Event) -> str:
         case TraceFinished(answer=None):
             return f"trace {event.trace} finished without an answer, {event.tokens:,} tokens"
         case TraceFinished():
-            return f"trace {event.trace} answers {inert(event.answer or '', limit=60)}, {event.tokens:,} tokens"
+            return f"trace {event.trace} answers {sanitize_line(event.answer or '', limit=60)}, {event.tokens:,} tokens"
         case TraceStopped():
-            why = "pruned" if event.reason == "pruned" else f"stopped ({inert(event.reason)})"
+            why = (
+                "pruned" if event.reason == "pruned" else f"stopped ({sanitize_line(event.reason)})"
+            )
             return f"trace {event.trace} {why} at {event.tokens:,} tokens"
         case TraceFailed():
-            return f"trace {event.trace} failed: {inert(event.message)}"
+            return f"trace {event.trace} failed: {sanitize_line(event.message)}"
         case JudgeFailed():
-            return f"no verdict on trace {event.trace}: {inert(event.message)}"
+            return f"no verdict on trace {event.trace}: {sanitize_line(event.message)}"
         case TraceRewarded():
             return f"trace {event.trace} has reward {event.reward:.3f}"
         case RewardFailed():
-            return f"no reward for trace {event.trace}: {inert(event.message)}"
+            return f"no reward for trace {event.trace}: {sanitize_line(event.message)}"
         case RunInterrupted():
             return "you interrupted the run"
         case UserCommandReceived():
@@ -113,7 +115,7 @@ def _ending(event: Event) -> str:
         case VoteCast(answer=None):
             return "the vote gives no answer"
         case VoteCast():
-            return f"the vote: {inert(event.answer or '', limit=60)}, margin {event.margin:.0%}"
+            return f"the vote: {sanitize_line(event.answer or '', limit=60)}, margin {event.margin:.0%}"
         case RunFinished():
             return "the run is over"
         case _:
@@ -146,9 +148,9 @@ def fate(view: RunView, trace: TraceView) -> str:
         case "pruned":
             return f"Pruned: {_why_pruned(view, trace)}"
         case "stopped":
-            return f"Stopped ({inert(trace.reason or '')}) after {trace.tokens:,} tokens."
+            return f"Stopped ({sanitize_line(trace.reason or '')}) after {trace.tokens:,} tokens."
         case "failed":
-            return f"Failed: {inert(trace.reason or '')}"
+            return f"Failed: {sanitize_line(trace.reason or '')}"
         case "finished":
             return _finished(trace)
         case "checkpoint":
@@ -167,8 +169,8 @@ def _finished(trace: TraceView) -> str:
         return f"Finished without an answer.{cut}"
     spelling = ""
     if trace.raw_answer != trace.answer:
-        spelling = f", written {inert(trace.raw_answer or '', limit=60)}"
-    return f"Finished with the answer {inert(trace.answer, limit=60)}{spelling}.{cut}"
+        spelling = f", written {sanitize_line(trace.raw_answer or '', limit=60)}"
+    return f"Finished with the answer {sanitize_line(trace.answer, limit=60)}{spelling}.{cut}"
 
 
 def _why_pruned(view: RunView, trace: TraceView) -> str:
