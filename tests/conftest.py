@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import os
+from collections.abc import AsyncIterator
 
 import pytest
 import pytest_asyncio
@@ -25,7 +26,7 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def vllm_servers(tmp_path_factory: pytest.TempPathFactory):
+async def vllm_servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[str, str]]:
     """Base URLs of a reasoner and a judge, started side by side once for all tests."""
     logs = tmp_path_factory.mktemp("vllm")
     models = nano_models(with_judge=True)
@@ -40,12 +41,12 @@ async def vllm_servers(tmp_path_factory: pytest.TempPathFactory):
 
 
 @pytest.fixture
-def reasoner_url(vllm_servers: dict[str, str]):
+def reasoner_url(vllm_servers: dict[str, str]) -> str:
     return vllm_servers["reasoner"]
 
 
 @pytest.fixture
-def judge_url(vllm_servers: dict[str, str]):
+def judge_url(vllm_servers: dict[str, str]) -> str:
     return vllm_servers["judge"]
 
 

@@ -12,7 +12,7 @@ from orchestrator.errors import JournalError
 from orchestrator.journal.journal import read_journal
 from orchestrator.journal.replay import replay
 from tests.support.command import end, idle_within, metric, orchestrate, start
-from tests.support.endpoints import Endpoints
+from tests.support.paced_servers import PacedServers
 
 QUESTIONS = Path(__file__).parents[2] / "nano" / "questions.jsonl"
 PROMPT = 3  # tokens, of the server in this process
@@ -21,7 +21,7 @@ WORDS = 150
 
 @pytest.fixture
 async def servers():
-    async with Endpoints(words=WORDS, pause=0.02).serving() as running:
+    async with PacedServers(words=WORDS, pause=0.02).serving() as running:
         yield running
 
 

@@ -1,12 +1,17 @@
 """Small recordings for the benchmark's tests: lengths and answers, written out by hand."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from bench.data.recorded import RecordedQuestion, RecordedTrace
-from bench.replay.player import Cast, Played, play
+from bench.replay.judges import Judge
+from bench.replay.player import Cast, Played, Sink, play
+from bench.replay.prefixes import Lump
 from bench.replay.server import ServerModel
 from orchestrator.core.events import (
+    Event,
     RunFinished,
     RunStarted,
     TokensArrived,
@@ -27,14 +32,20 @@ INSTANT = ServerModel(
 class Perfect:
     """A judge that sees the answers."""
 
-    def __init__(self, traces) -> None:
+    def __init__(self, traces: Sequence[RecordedTrace]) -> None:
         self._traces = traces
 
-    def p_identical(self, trace, member):
+    def p_identical(self, trace: int, member: int) -> float:
+        """1.0 for equal answers, else 0.0."""
         return float(self._traces[trace].answer == self._traces[member].answer)
 
 
-def recorded(*traces, correct=("1",), question="What is 1?", probe_tokens=None):
+def recorded(
+    *traces: tuple[int, str | None] | tuple[int, str | None, str | tuple[float, ...]],
+    correct: Sequence[str] = ("1",),
+    question: str = "What is 1?",
+    probe_tokens: int | None = None,
+) -> RecordedQuestion:
     """A question of `(tokens, answer)` pairs; text may follow as a third part, or the tokens' confidences."""
     return RecordedQuestion(
         id="q",
@@ -54,14 +65,14 @@ def recorded(*traces, correct=("1",), question="What is 1?", probe_tokens=None):
 
 
 def played(
-    question,
+    question: RecordedQuestion,
     *,
-    server=INSTANT,
-    judge=None,
-    checkpoints=None,
-    sink=None,
-    report_every=None,
-    **policy,
+    server: ServerModel = INSTANT,
+    judge: Judge | None = None,
+    checkpoints: Sequence[Lump | None] | None = None,
+    sink: Sink | None = None,
+    report_every: int | None = None,
+    **policy: Any,
 ) -> Played:
     """The question's traces, in the order given, under the policy `name=...`."""
     settings = Settings.model_validate({"policy": {"traces": len(question.traces), **policy}})
@@ -75,7 +86,9 @@ def played(
     return play(cast, settings.model_dump(mode="json"), server, sink=sink)
 
 
-def probe_matrix(path: Path, *questions) -> Path:
+def probe_matrix(
+    path: Path, *questions: tuple[str, Sequence[tuple[Sequence[str], int, str]]]
+) -> Path:
     """A probe matrix file of `(gold, [(probes, tokens, final), ...])`."""
     rows = [
         {
@@ -90,7 +103,15 @@ def probe_matrix(path: Path, *questions) -> Path:
     return path
 
 
-def record_run(folder, question_id, answers, *, gold="4", finish=True, confidences=()) -> None:
+def record_run(
+    folder: Path,
+    question_id: str,
+    answers: Sequence[str | None],
+    *,
+    gold: str = "4",
+    finish: bool = True,
+    confidences: tuple[float, ...] = (),
+) -> None:
     """A recorded question whose traces gave `answers` ("stopped" for one that was cut)."""
     folder.mkdir(parents=True)
     started = RunStarted(
@@ -111,7 +132,7 @@ def record_run(folder, question_id, answers, *, gold="4", finish=True, confidenc
                 )
             )
             if answer == "stopped":
-                event = TraceStopped(at=2.0, trace=trace, reason="pruned", tokens=10)
+                event: Event = TraceStopped(at=2.0, trace=trace, reason="pruned", tokens=10)
             else:
                 event = TraceFinished(
                     at=2.0 + trace,

@@ -2,7 +2,8 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -32,6 +33,8 @@ from orchestrator.core.events import (
     UserCommandReceived,
 )
 from orchestrator.settings import Settings
+
+_Kind = TypeVar("_Kind", bound=Event | Command)
 
 Chooser = Callable[[int], int]
 """Picks one of n possible next events: `choose(n)` is in 0..n-1."""
@@ -66,7 +69,7 @@ class World:
 
     settings: Settings
     scripts: Sequence[Script]
-    judge: Callable[[int, int], float | None]
+    judge: Callable[[int, int], float | None] | None
     choose: Chooser
     resumable: bool = True
     interrupt_after: int | None = None
@@ -92,30 +95,31 @@ class World:
         )
         self.engine = Engine(started)
         self._feed(started)
-        steps = 0
-        while not self.over:
-            for _step, act in (each for each in self.user_commands if each[0] == steps):
-                self._feed(msgspec.structs.replace(act, at=self._now()))
+        for step in range(10_000):
+            for before, command in self.user_commands:
+                if before == step and not self.over:
+                    self._feed(msgspec.structs.replace(command, at=self._now()))
             if self.over:
-                break
-            events = self._possible()
-            if not events and self._held:
-                self._feed(UserCommandReceived(at=self._now(), act="release"))
-                events = self._possible()
-            assert events, "the run hangs: nothing can happen and it is not over"
-            if steps == self.interrupt_after:
-                self._feed(RunInterrupted(at=self._now()))
-            else:
-                events[self.choose(len(events))]()
-            steps += 1
-            assert steps < 10_000
-        return self
+                return self
+            self._next_event(step)
+        raise AssertionError("the run does not end")
 
-    def terminal_facts(self, trace: int) -> list[Event]:
+    def _next_event(self, step: int) -> None:
+        possible = self._possible()
+        if not possible and self._held:
+            self._feed(UserCommandReceived(at=self._now(), act="release"))
+            possible = self._possible()
+        assert possible, "the run hangs: nothing can happen and it is not over"
+        if step == self.interrupt_after:
+            self._feed(RunInterrupted(at=self._now()))
+        else:
+            possible[self.choose(len(possible))]()
+
+    def terminal_events(self, trace: int) -> list[Event]:
         ends = (TraceFinished, TraceStopped, TraceFailed)
         return [f for f in self.events if isinstance(f, ends) and f.trace == trace]
 
-    def of(self, kind: type) -> list:
+    def of(self, kind: type[_Kind]) -> list[_Kind]:
         return [f for f in [*self.events, *self.commands] if isinstance(f, kind)]
 
     def _now(self) -> float:
@@ -149,7 +153,7 @@ class World:
 
     def _possible(self) -> list[Callable[[], None]]:
         events: list[Callable[[], None]] = [
-            lambda q=question: self._answer(q) for question in self._questions
+            partial(self._answer, question) for question in self._questions
         ]
         for trace, state in self._state.items():
             events.extend(self._trace_events(trace, state))
@@ -223,8 +227,10 @@ class World:
 
     def _answer(self, question: AskJudge) -> None:
         self._questions.remove(question)
+        assert self.judge is not None, "the policy asks a judge that this run does not have"
         verdicts = [self.judge(question.trace, member) for member in question.members]
-        if None in verdicts:
+        known = tuple(verdict for verdict in verdicts if verdict is not None)
+        if len(known) < len(verdicts):
             event: Event = JudgeFailed(
                 at=self._now(), trace=question.trace, members=question.members, message="down"
             )
@@ -233,7 +239,7 @@ class World:
                 at=self._now(),
                 trace=question.trace,
                 members=question.members,
-                probabilities=tuple(verdicts),
+                probabilities=known,
                 prompt_tokens=1,
                 cached_prompt_tokens=0,
                 completion_tokens=0,

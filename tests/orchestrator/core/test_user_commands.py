@@ -150,7 +150,7 @@ def test_whatever_the_user_does_the_run_ends_and_replays_to_the_same_orders(data
         *user_commands, choose=lambda n: data.draw(st.integers(0, n - 1)), resumable=resumable
     )
     for trace in range(6):
-        assert len(world.terminal_facts(trace)) == 1
+        assert len(world.terminal_events(trace)) == 1
     again = list(decisions(world.events))
     assert [entry for entry in again if not hasattr(entry, "at")] == world.commands
     if not any(each.act in ("vote", "stop", "unpin") for _step, each in user_commands):

@@ -31,7 +31,7 @@ from orchestrator.report.view import RunView
 from orchestrator.runtime.endpoints import Keys, open_endpoints
 from orchestrator.runtime.loop import run_question
 from orchestrator.settings import Settings
-from tests.support.endpoints import Endpoints as Servers
+from tests.support.paced_servers import PacedServers as Servers
 
 QUESTION = Question(id="q", question="How many?", gold="26")
 ENDS = (TraceFinished, TraceStopped, TraceFailed)

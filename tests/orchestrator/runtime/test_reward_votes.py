@@ -17,11 +17,11 @@ from orchestrator.questions import Question
 from orchestrator.runtime.endpoints import Keys
 from orchestrator.session.session import Job, orchestrate
 from orchestrator.settings import Settings
-from tests.support.endpoints import Endpoints
 from tests.support.fake_server import FakeServer, answer_json
+from tests.support.paced_servers import PacedServers
 
 
-def job(endpoints: Endpoints, reward: FakeServer, out: Path, vote: str) -> Job:
+def job(endpoints: PacedServers, reward: FakeServer, out: Path, vote: str) -> Job:
     settings = Settings.model_validate(
         {
             "endpoint": {"urls": [endpoints.reasoner.url]},
@@ -49,7 +49,7 @@ def likes(answer: str) -> FakeServer:
 async def test_a_rare_answer_that_is_rewarded_wins(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], vote, weight
 ) -> None:
-    async with Endpoints(words=8).serving() as endpoints, likes("38") as server:
+    async with PacedServers(words=8).serving() as endpoints, likes("38") as server:
         assert await orchestrate(job(endpoints, server, tmp_path, vote)) == 0
     printed = capsys.readouterr()
     report = json.loads(printed.out)
@@ -79,7 +79,7 @@ async def test_a_reward_model_that_goes_down_leaves_a_plain_majority(
         return await answer(request, body)
 
     server.answers["/classify"] = once
-    async with Endpoints(words=8).serving() as endpoints, server:
+    async with PacedServers(words=8).serving() as endpoints, server:
         assert await orchestrate(job(endpoints, server, tmp_path, "best-of-n")) == 0
     printed = capsys.readouterr()
     report = json.loads(printed.out)

@@ -24,7 +24,7 @@ from orchestrator.runtime.endpoints import Keys
 from orchestrator.session.session import Job, orchestrate
 from orchestrator.session.state import SessionState
 from orchestrator.settings import Settings
-from tests.support.endpoints import Endpoints
+from tests.support.paced_servers import PacedServers
 from tests.support.screens import text_of
 from tui.app import DeepPruneApp
 from tui.screens.live import LiveScreen
@@ -84,7 +84,7 @@ async def test_the_screen_shows_the_run_and_stays_until_the_user_leaves(
         assert capsys.readouterr().out == ""
         await pilot.press("q")
 
-    async with Endpoints(words=30).serving() as endpoints:
+    async with PacedServers(words=30).serving() as endpoints:
         assert await orchestrate(job(endpoints, tmp_path), Pilot(look)) == 0
     (text,) = shown
     assert "How many? 0" in text
@@ -103,7 +103,7 @@ async def test_the_journal_is_the_same_with_and_without_the_screen(tmp_path: Pat
     told = []
     for show in (None, Pilot(stay_to_the_end)):
         out = tmp_path / str(len(told))
-        async with Endpoints(words=30).serving() as endpoints:
+        async with PacedServers(words=30).serving() as endpoints:
             await orchestrate(job(endpoints, out, policy=policy), show)
         folder = run_folder(out)
         assert replay(folder).difference is None
@@ -134,7 +134,7 @@ async def test_acts_of_the_user_reach_the_journal_and_replay_to_the_same_orders(
         await pilot.press("p", "right", "f", "right", "x", "plus", "z", "z")
         await until(pilot, lambda: session_state.over)
 
-    async with Endpoints(words=60, pause=0.05).serving() as endpoints:
+    async with PacedServers(words=60, pause=0.05).serving() as endpoints:
         await orchestrate(job(endpoints, tmp_path, words=40), Pilot(steer))
         await endpoints.reasoner.until_live(0)
     folder = run_folder(tmp_path)
@@ -163,7 +163,7 @@ async def test_voting_now_ends_the_run_in_order(
         await pilot.press("v", "v")
         await until(pilot, lambda: session_state.over)
 
-    async with Endpoints(words=400, pause=0.05).serving() as endpoints:
+    async with PacedServers(words=400, pause=0.05).serving() as endpoints:
         assert (
             await orchestrate(job(endpoints, tmp_path, words=400), Pilot(vote)) == 3
         )  # nothing had finished
@@ -189,7 +189,7 @@ async def test_held_launching_starts_no_further_trace_until_it_is_released(tmp_p
         await pilot.press("z")
         await until(pilot, lambda: session_state.over)
 
-    async with Endpoints(words=40, pause=0.01).serving() as endpoints:
+    async with PacedServers(words=40, pause=0.01).serving() as endpoints:
         held = job(endpoints, tmp_path, traces=4)
         run = held.settings.run.model_copy(update={"concurrency": 2})
         settings = held.settings.model_copy(update={"run": run})
@@ -219,7 +219,7 @@ async def test_ctrl_c_stops_the_streams_and_prints_the_partial_report(
         await pilot.press("ctrl+c")
         await until(pilot, lambda: session_state.closing)
 
-    async with Endpoints(words=400, pause=0.05).serving() as endpoints:
+    async with PacedServers(words=400, pause=0.05).serving() as endpoints:
         assert await orchestrate(job(endpoints, tmp_path), Pilot(interrupt)) == 130
         await endpoints.reasoner.until_live(0)
     printed = capsys.readouterr()
@@ -236,7 +236,7 @@ async def test_leaving_the_screen_does_not_end_the_run(
         )
         await pilot.press("q")
 
-    async with Endpoints(words=200, pause=0.02).serving() as endpoints:
+    async with PacedServers(words=200, pause=0.02).serving() as endpoints:
         assert await orchestrate(job(endpoints, tmp_path), Pilot(leave)) == 0
     printed = capsys.readouterr()
     assert json.loads(printed.out)["answer"] == "26"
@@ -249,7 +249,7 @@ async def test_a_screen_that_breaks_does_not_end_the_run(
     async def broken(session_state, interrupts) -> Never:
         raise RuntimeError("no such terminal")
 
-    async with Endpoints(words=30).serving() as endpoints:
+    async with PacedServers(words=30).serving() as endpoints:
         assert await orchestrate(job(endpoints, tmp_path), broken) == 0
     printed = capsys.readouterr()
     assert json.loads(printed.out)["answer"] == "26"
@@ -265,7 +265,7 @@ async def test_a_run_that_cannot_start_closes_the_screen_and_tells_why(tmp_path:
         await until(pilot, lambda: session_state.closing)
         closed.append(True)
 
-    async with Endpoints().serving() as endpoints:
+    async with PacedServers().serving() as endpoints:
         unreachable = job(endpoints, tmp_path)
     with pytest.raises(EndpointUnreachable):
         await orchestrate(unreachable, Pilot(look))
@@ -288,6 +288,6 @@ async def test_several_questions_can_be_watched_as_they_come(
         await until(pilot, lambda: session_state.over)
         await pilot.press("escape")
 
-    async with Endpoints(words=30, pause=0.01).serving() as endpoints:
+    async with PacedServers(words=30, pause=0.01).serving() as endpoints:
         assert await orchestrate(job(endpoints, tmp_path, questions=3), Pilot(watch)) == 0
     assert len(capsys.readouterr().out.splitlines()) == 4

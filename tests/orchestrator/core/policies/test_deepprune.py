@@ -264,7 +264,7 @@ def test_every_trace_has_exactly_one_terminal_fact_and_someone_survives(
         interrupt_after=interrupt_after,
     ).play()
     for trace in range(count):
-        assert len(world.terminal_facts(trace)) == 1
+        assert len(world.terminal_events(trace)) == 1
     assert len(world.of(VoteCast)) == 1
     assert len(world.of(TraceJoined)) + len(world.of(ClusterOpened)) <= count
     nobody_failed = all(script.fails_after is None for script in scripts)

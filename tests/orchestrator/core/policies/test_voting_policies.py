@@ -360,7 +360,7 @@ def test_every_started_trace_ends_once_and_there_is_one_vote(
         interrupt_after=interrupt_after,
     ).play()
     for trace in {command.trace for command in world.of(StartTrace)}:
-        assert len(world.terminal_facts(trace)) == 1
+        assert len(world.terminal_events(trace)) == 1
     (vote,) = world.of(VoteCast)
     answered = [event for event in world.of(TraceFinished) if event.answer is not None]
     if name != "random-k":

@@ -1,9 +1,9 @@
-"""A reasoner and a judge that behave, at a pace that a test picks: for what needs a run that goes on.
+"""A reasoner and a judge that work as they should, at a speed that the test sets: for tests of a running run.
 
-Every trace thinks aloud "toward" its answer in words; each word is a token whose id tells the trace and the
-position, so a stream can be resumed. The judge finds two segments identical if they go toward the same answer.
+The text of a trace names its answer ("toward 26"). Each word is a token whose id encodes the trace and the position,
+so that a stream can be resumed. The judge calls two segments identical if they name the same answer.
 
-`python tests/support/fleet.py [SECONDS_A_TOKEN]` serves both until it is ended, and prints their addresses.
+`python -m tests.support.paced_servers [SECONDS_PER_TOKEN]` prints the addresses of both and serves until Ctrl-C.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ import sys
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
+from typing import Any
 
 from aiohttp import web
 
@@ -23,7 +24,7 @@ _SPAN = 10_000  # ids of one trace
 
 
 @dataclass
-class Endpoints:
+class PacedServers:
     """Two servers; trace n answers `answers[n % len]` after `words` words, one every `pause` seconds."""
 
     answers: Sequence[str] = ("26", "26", "26", "38")
@@ -42,7 +43,7 @@ class Endpoints:
         self.judge.answers["/generative_scoring"] = self._score
 
     @contextlib.asynccontextmanager
-    async def serving(self) -> AsyncIterator["Endpoints"]:
+    async def serving(self) -> AsyncIterator["PacedServers"]:
         async with self.reasoner, self.judge:
             yield self
 
@@ -52,7 +53,7 @@ class Endpoints:
         words = [("so", "maybe", "wait", f"toward {answer}")[n % 4] for n in range(self.words)]
         return [*(f"{word} " for word in words), f"\\boxed{{{answer}}}"]
 
-    async def _tokenize(self, request: web.Request, body: dict) -> web.StreamResponse:
+    async def _tokenize(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
         if "messages" in body:
             tokens = list(range(1, _PROMPT + 1))
         else:
@@ -61,7 +62,7 @@ class Endpoints:
             tokens = [self._texts.index(body["prompt"])]
         return web.json_response({"tokens": tokens, "count": len(tokens), "max_model_len": 5000})
 
-    async def _complete(self, request: web.Request, body: dict) -> web.StreamResponse:
+    async def _complete(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
         generated = body["prompt"][_PROMPT:]
         probe = body.get("max_tokens") == 1
         if generated:
@@ -83,7 +84,7 @@ class Endpoints:
         await response.write(b"data: [DONE]\n\n")
         return response
 
-    async def _score(self, request: web.Request, body: dict) -> web.StreamResponse:
+    async def _score(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
         query = self._toward(body["query"])
         scores = [
             {"index": n, "score": 0.9 if self._toward(item) == query else 0.1}
@@ -97,8 +98,8 @@ class Endpoints:
 
 
 async def _serve(pause: float) -> None:
-    async with Endpoints(pause=pause, words=200).serving() as endpoints:
-        sys.stdout.write(f"{endpoints.reasoner.url} {endpoints.judge.url}\n")
+    async with PacedServers(pause=pause, words=200).serving() as servers:
+        sys.stdout.write(f"{servers.reasoner.url} {servers.judge.url}\n")
         sys.stdout.flush()
         await asyncio.Event().wait()
 
