@@ -6,7 +6,7 @@ deepprune-bench serve aime24.json --port 8000 --speed 20
 import argparse
 from pathlib import Path
 
-from orchestrator.cli.argtypes import part, port, positive_number
+from orchestrator.cli.argtypes import fraction, port, positive_number
 
 __all__ = ["add_arguments", "run"]
 
@@ -30,7 +30,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     for fault, what in faults.items():
         parser.add_argument(
             f"--{fault}",
-            type=part,
+            type=fraction,
             default=0.0,
             metavar="P",
             help=f"chance that a request {what}",

@@ -13,7 +13,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.cli.argtypes import part, positive
+from orchestrator.cli.argtypes import fraction, positive
 
 if TYPE_CHECKING:
     from judge_server.evaluation.evaluate import Options
@@ -135,11 +135,15 @@ def _add_judges(group: "argparse._ArgumentGroup") -> None:
 
 def _add_measures(group: "argparse._ArgumentGroup") -> None:
     group.add_argument(
-        "--tau", type=part, default=0.5, metavar="P", help="pairs above are merged (default: 0.5)"
+        "--tau",
+        type=fraction,
+        default=0.5,
+        metavar="P",
+        help="pairs above are merged (default: 0.5)",
     )
     group.add_argument(
         "--wrong-merges",
-        type=part,
+        type=fraction,
         default=0.05,
         metavar="SHARE",
         help="of the merges, for the threshold that is advised (default: 0.05)",

@@ -8,7 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from orchestrator.cli.argtypes import part, positive
+from orchestrator.cli.argtypes import fraction, positive
 
 __all__ = ["add_arguments", "run"]
 
@@ -90,7 +90,7 @@ def _add_splits(group: Any) -> None:
     for name, share in (("validation", 0.07), ("test", 0.18)):
         group.add_argument(
             f"--{name}-share",
-            type=part,
+            type=fraction,
             default=share,
             metavar="SHARE",
             help=f"of the questions (default: {share})",

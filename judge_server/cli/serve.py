@@ -11,7 +11,7 @@ import argparse
 import os
 from pathlib import Path
 
-from orchestrator.cli.argtypes import part_above_zero, port, positive, positive_number
+from orchestrator.cli.argtypes import port, positive, positive_fraction, positive_number
 
 __all__ = ["add_arguments", "run"]
 
@@ -37,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--gpu-memory-utilization",
-        type=part_above_zero,
+        type=positive_fraction,
         default=0.9,
         metavar="SHARE",
         help="of each GPU; lower it beside another server (default: 0.9)",

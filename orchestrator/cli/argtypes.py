@@ -1,12 +1,9 @@
-"""Types of flags: each gives a value, or a sentence that says what is wrong with the text.
-
-A part is a share of something: a probability, too, is one.
-"""
+"""Types of command-line flags: each returns the value, or says in one sentence what is wrong with the text."""
 
 import argparse
 import math
 
-__all__ = ["non_negative", "part", "part_above_zero", "port", "positive", "positive_number"]
+__all__ = ["fraction", "non_negative", "port", "positive", "positive_fraction", "positive_number"]
 
 
 def positive(text: str) -> int:
@@ -32,7 +29,7 @@ def non_negative(text: str) -> float:
     return value
 
 
-def part(text: str) -> float:
+def fraction(text: str) -> float:
     """A number from 0 to 1."""
     value = _number(text)
     if not 0.0 <= value <= 1.0:
@@ -40,7 +37,7 @@ def part(text: str) -> float:
     return value
 
 
-def part_above_zero(text: str) -> float:
+def positive_fraction(text: str) -> float:
     """A number above 0, at most 1."""
     value = _number(text)
     if not 0.0 < value <= 1.0:
@@ -49,14 +46,14 @@ def part_above_zero(text: str) -> float:
 
 
 def port(text: str) -> int:
-    """A TCP port; 0 lets the system choose one."""
+    """A TCP port; with 0 the system chooses one."""
     if not text.isdecimal() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text} is not a port from 0 to 65535")
     return int(text)
 
 
 def _number(text: str) -> float:
-    """The finite number that the text is, NaN for any other."""
+    """The finite number that the text spells, NaN for any other text."""
     try:
         value = float(text)
     except ValueError:

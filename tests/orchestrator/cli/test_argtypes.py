@@ -1,4 +1,4 @@
-"""What flags accept, and the sentence for what they do not."""
+"""What flags accept, and the sentence for everything else."""
 
 from argparse import ArgumentTypeError
 from collections.abc import Callable
@@ -6,11 +6,11 @@ from collections.abc import Callable
 import pytest
 
 from orchestrator.cli.argtypes import (
+    fraction,
     non_negative,
-    part,
-    part_above_zero,
     port,
     positive,
+    positive_fraction,
     positive_number,
 )
 
@@ -21,14 +21,16 @@ from orchestrator.cli.argtypes import (
         (positive, "1", 1),
         (positive_number, "0.5", 0.5),
         (non_negative, "0", 0.0),
-        (part, "0", 0.0),
-        (part, "1", 1.0),
-        (part_above_zero, "1", 1.0),
+        (fraction, "0", 0.0),
+        (fraction, "1", 1.0),
+        (positive_fraction, "1", 1.0),
         (port, "0", 0),
         (port, "65535", 65535),
     ],
 )
-def test_what_fits_is_taken(read: Callable[[str], float], text: str, value: float) -> None:
+def test_a_valid_text_becomes_its_value(
+    read: Callable[[str], float], text: str, value: float
+) -> None:
     assert read(text) == value
 
 
@@ -38,12 +40,14 @@ def test_what_fits_is_taken(read: Callable[[str], float], text: str, value: floa
         (positive, ["0", "-1", "1.5", "x", ""]),
         (positive_number, ["0", "-1", "inf", "nan", "x"]),
         (non_negative, ["-0.1", "inf", "nan", "x"]),
-        (part, ["-0.1", "1.1", "nan", "x"]),
-        (part_above_zero, ["0", "1.1", "nan", "x"]),
+        (fraction, ["-0.1", "1.1", "nan", "x"]),
+        (positive_fraction, ["0", "1.1", "nan", "x"]),
         (port, ["-1", "65536", "x"]),
     ],
 )
-def test_what_does_not_is_named(read: Callable[[str], float], texts: list[str]) -> None:
+def test_an_invalid_text_is_named_in_the_error(
+    read: Callable[[str], float], texts: list[str]
+) -> None:
     for text in texts:
         with pytest.raises(ArgumentTypeError, match=f"^{text} is not a "):
             read(text)
