@@ -41,7 +41,7 @@ from orchestrator.core.policies import (
     voting_rule,
 )
 from orchestrator.core.segment import Cut, Segmenter
-from orchestrator.core.voting import Ballot, BallotWeights, Rewards, best_of_n, weighted_majority
+from orchestrator.core.voting import Rewards, Vote, VoteWeights, best_of_n, weighted_majority
 from orchestrator.settings import Settings
 
 __all__ = ["Engine", "Outcome"]
@@ -70,7 +70,7 @@ class Engine:
         )
         self._rewards = Rewards()
         self._needs_rewards = needs_rewards(settings)
-        self._weights = BallotWeights(voting_rule(settings), self._confidences, self._rewards)
+        self._weights = VoteWeights(voting_rule(settings), self._confidences, self._rewards)
         self._segmenters: dict[int, Segmenter] = {}
         self._open: set[int] = set()
         self._answers: dict[int, str | None] = {}
@@ -83,33 +83,33 @@ class Engine:
         """The decisions that follow from `event`; events that come after the vote change nothing."""
         outcome = Outcome([], [])
         if not self._over:
-            self._digest(event, outcome)
+            self._dispatch(event, outcome)
             self._close_if_done(event.at, outcome)
         return outcome
 
-    def _digest(self, event: Event, outcome: Outcome) -> None:
+    def _dispatch(self, event: Event, outcome: Outcome) -> None:
         match event:
             case TokensArrived():
                 self._take_tokens(event, outcome)
             case RunStarted():
-                self._follow(self._policy.start(), outcome)
+                self._apply_step(self._policy.start(), outcome)
             case RunInterrupted():
                 self._interrupted = True
                 self._stop_all("interrupted", outcome)
             case UserCommandReceived():
-                self._obey(event, outcome)
+                self._apply_user_command(event, outcome)
             case TraceFinished() | TraceStopped() | TraceFailed():
                 self._end_trace(event, outcome)
             case TraceRewarded() | RewardFailed():
                 self._rewards.take(event)
             case _:
-                self._consult(event, outcome)
+                self._ask_policy(event, outcome)
 
-    def _obey(self, event: UserCommandReceived, outcome: Outcome) -> None:
+    def _apply_user_command(self, event: UserCommandReceived, outcome: Outcome) -> None:
         """What the user wants, as far as it can still be had."""
-        match event.act:
+        match event.command:
             case "tau":
-                self._consult(event, outcome)
+                self._ask_policy(event, outcome)
             case "vote":
                 self._stop_all("voted", outcome)
             case "hold":
@@ -117,7 +117,7 @@ class Engine:
             case "release":
                 outcome.commands.append(ReleaseLaunches())
             case _ if event.trace in self._open and not self._closing:
-                outcome.commands.extend(self._overrides.take(event.act, event.trace))
+                outcome.commands.extend(self._overrides.take(event.command, event.trace))
 
     def _stop_all(self, reason: str, outcome: Outcome) -> None:
         self._closing = True
@@ -130,7 +130,7 @@ class Engine:
             self._confidences.take(event)
         self._watch_for_checkpoint(event, outcome)
         if self._policy.watches_tokens:
-            self._consult(event, outcome)
+            self._ask_policy(event, outcome)
 
     def _watch_for_checkpoint(self, event: TokensArrived, outcome: Outcome) -> None:
         if not self._policy.uses_checkpoints:
@@ -147,7 +147,7 @@ class Engine:
             self._answers[event.trace] = event.answer
             if self._needs_rewards and not self._interrupted:
                 outcome.commands.extend(self._rewards.ask(event))
-        self._consult(event, outcome)
+        self._ask_policy(event, outcome)
         if isinstance(event, TraceFinished) and self._policy.uses_checkpoints:
             segmenter = self._segmenter(event.trace)
             if segmenter.cut is None:
@@ -176,13 +176,13 @@ class Engine:
             complete=complete,
         )
         outcome.events.append(reached)
-        self._consult(reached, outcome)
+        self._ask_policy(reached, outcome)
 
-    def _consult(self, event: Event, outcome: Outcome) -> None:
+    def _ask_policy(self, event: Event, outcome: Outcome) -> None:
         if not self._closing:
-            self._follow(self._policy.on(event), outcome)
+            self._apply_step(self._policy.on(event), outcome)
 
-    def _follow(self, step: Step, outcome: Outcome) -> None:
+    def _apply_step(self, step: Step, outcome: Outcome) -> None:
         self._open.update(
             command.trace for command in step.commands if isinstance(command, StartTrace)
         )
@@ -198,9 +198,9 @@ class Engine:
         if self._rewards.awaited and not self._interrupted:
             return
         self._over = True
-        chosen = set(self._policy.ballots(tuple(self._answers))) | self._overrides.kept
+        chosen = set(self._policy.voters(tuple(self._answers))) | self._overrides.kept
         ballots = [
-            Ballot(answer, self._weights.of(trace))
+            Vote(answer, self._weights.of(trace))
             for trace, answer in self._answers.items()
             if trace in chosen
         ]

@@ -13,7 +13,6 @@ import msgspec
 
 __all__ = [
     "AskJudge",
-    "Ballots",
     "CheckpointReached",
     "ClusterOpened",
     "Command",
@@ -47,6 +46,7 @@ __all__ = [
     "UserCommand",
     "UserCommandReceived",
     "VoteCast",
+    "VoteCount",
 ]
 
 Boundary = Literal["server", "decode", "judge", "answer"]
@@ -214,7 +214,7 @@ class RunInterrupted(_Event, frozen=True, kw_only=True):
 class UserCommandReceived(_Event, frozen=True, kw_only=True):
     """The user steered the run. `trace` goes with pin, unpin, finish and stop; `tau` (0..1) with tau alone."""
 
-    act: UserCommand
+    command: UserCommand
     trace: int | None = None
     tau: float | None = None
 
@@ -275,11 +275,11 @@ class TraceUnjudged(_Event, frozen=True, kw_only=True):
     trace: int
 
 
-class Ballots(msgspec.Struct, frozen=True, kw_only=True):
+class VoteCount(msgspec.Struct, frozen=True, kw_only=True):
     """Votes for one class of equal answers; `weight` is what the ballots weigh together, by the voting rule."""
 
     answer: str
-    ballots: int
+    count: int
     weight: float
 
 
@@ -290,7 +290,7 @@ class VoteCast(_Event, frozen=True, kw_only=True):
     """
 
     answer: str | None
-    votes: tuple[Ballots, ...]
+    votes: tuple[VoteCount, ...]
     margin: float
 
 

@@ -18,17 +18,17 @@ class UserOverrides:
         self._hurried: set[int] = set()  # run on without waiting for the judge
         self._spared: dict[int, StopTrace] = {}
 
-    def take(self, act: UserCommand, trace: int) -> list[Command]:
-        """What follows at once from an act (pin, unpin, finish or stop) on an open trace."""
-        if act == "stop":
+    def take(self, command: UserCommand, trace: int) -> list[Command]:
+        """What follows at once from a command (pin, unpin, finish or stop) on an open trace."""
+        if command == "stop":
             return [StopTrace(trace=trace, reason="user")]
-        if act == "unpin":
+        if command == "unpin":
             self.kept.discard(trace)
             self._hurried.discard(trace)
             spared = self._spared.pop(trace, None)
             return [] if spared is None else [spared]
         self.kept.add(trace)
-        if act == "pin":
+        if command == "pin":
             return []
         self._hurried.add(trace)
         return [ResumeTrace(trace=trace)]

@@ -19,7 +19,6 @@ from scipy.special import betainc
 
 from orchestrator.core.confidence import Confidences
 from orchestrator.core.events import (
-    Ballots,
     ClusterOpened,
     Event,
     RewardFailed,
@@ -28,13 +27,14 @@ from orchestrator.core.events import (
     TraceJoined,
     TraceRewarded,
     VoteCast,
+    VoteCount,
 )
 from orchestrator.settings import VotingRule
 
 __all__ = [
-    "Ballot",
-    "BallotWeights",
     "Rewards",
+    "Vote",
+    "VoteWeights",
     "best_of_n",
     "leader_posterior",
     "majority",
@@ -42,7 +42,7 @@ __all__ = [
 ]
 
 
-class Ballot(NamedTuple):
+class Vote(NamedTuple):
     """A finished trace's answer (None: it gave none) and what its ballot weighs, at least 0."""
 
     answer: str | None
@@ -51,10 +51,10 @@ class Ballot(NamedTuple):
 
 def majority(answers: Iterable[str | None], *, min_ballots: int, at: float) -> VoteCast:
     """The vote of one ballot per answer, all of the same weight; see `weighted_majority`."""
-    return weighted_majority((Ballot(a, 1.0) for a in answers), min_ballots=min_ballots, at=at)
+    return weighted_majority((Vote(a, 1.0) for a in answers), min_ballots=min_ballots, at=at)
 
 
-def weighted_majority(ballots: Iterable[Ballot], *, min_ballots: int, at: float) -> VoteCast:
+def weighted_majority(ballots: Iterable[Vote], *, min_ballots: int, at: float) -> VoteCast:
     """The answer with the greatest weight of ballots; traces without an answer have none.
 
     Of equally heavy answers the one that was given first wins. With fewer than `min_ballots` ballots, whatever
@@ -63,7 +63,7 @@ def weighted_majority(ballots: Iterable[Ballot], *, min_ballots: int, at: float)
     return _cast(ballots, sum, min_ballots=min_ballots, at=at)
 
 
-def best_of_n(ballots: Iterable[Ballot], *, min_ballots: int, at: float) -> VoteCast:
+def best_of_n(ballots: Iterable[Vote], *, min_ballots: int, at: float) -> VoteCast:
     """The answer of the single heaviest ballot; an answer weighs as much as the best of its ballots.
 
     All else is as in `weighted_majority`.
@@ -72,7 +72,7 @@ def best_of_n(ballots: Iterable[Ballot], *, min_ballots: int, at: float) -> Vote
 
 
 def _cast(
-    ballots: Iterable[Ballot],
+    ballots: Iterable[Vote],
     together: Callable[[list[float]], float],
     *,
     min_ballots: int,
@@ -90,7 +90,7 @@ def _cast(
     return VoteCast(
         at=at,
         answer=ranked[0] if ranked and counts.total() >= min_ballots else None,
-        votes=tuple(Ballots(answer=a, ballots=counts[a], weight=weights[a]) for a in ranked),
+        votes=tuple(VoteCount(answer=a, count=counts[a], weight=weights[a]) for a in ranked),
         margin=(weights[ranked[0]] - runner_up) / total if total else 0.0,
     )
 
@@ -148,7 +148,7 @@ class Rewards:
         return fmean(self._known.values()) if own is None else own
 
 
-class BallotWeights:
+class VoteWeights:
     """The weights under one rule; `note` has to see the events that the policy decides.
 
     `majority`: every ballot weighs 1. `confidence`: as much as the trace is confident (arXiv 2508.15260, section

@@ -159,7 +159,7 @@ def build_report(view: RunView, *, run_dir: str) -> dict[str, Any]:
         question_id=view.run.question_id,
         answer=view.answer,
         correct=_correct(view),
-        votes=[VotePart(answer=v.answer, ballots=v.ballots, weight=v.weight) for v in view.votes],
+        votes=[VotePart(answer=v.answer, ballots=v.count, weight=v.weight) for v in view.votes],
         policy=_setting(view, "policy", "name", ""),
         traces=_traces(view),
         clusters=[_cluster(view.clusters[number]) for number in sorted(view.clusters)],

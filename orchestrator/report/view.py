@@ -15,7 +15,6 @@ import msgspec
 
 from orchestrator.core.events import (
     AskJudge,
-    Ballots,
     CheckpointReached,
     ClusterOpened,
     Command,
@@ -39,6 +38,7 @@ from orchestrator.core.events import (
     TraceUnjudged,
     UserCommandReceived,
     VoteCast,
+    VoteCount,
 )
 
 __all__ = [
@@ -261,7 +261,7 @@ class RunView:
         return self.vote.answer if self.vote is not None else None
 
     @property
-    def votes(self) -> tuple[Ballots, ...]:
+    def votes(self) -> tuple[VoteCount, ...]:
         """The tally, largest first; empty before the vote."""
         return self.vote.votes if self.vote is not None else ()
 
@@ -445,13 +445,13 @@ class RunView:
         self.interrupted = True
 
     def _user_acted(self, event: UserCommandReceived) -> None:
-        match event.act:
+        match event.command:
             case "tau":
                 self.tau = event.tau
             case "hold" | "release":
-                self.held = event.act == "hold"
+                self.held = event.command == "hold"
             case "pin" | "finish" | "unpin" if event.trace is not None:
-                self._trace(event.trace).pinned = event.act != "unpin"
+                self._trace(event.trace).pinned = event.command != "unpin"
             case _:
                 pass
 

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from typing import Any
 
 from orchestrator.core.events import (
-    Ballots,
     CheckpointReached,
     ClusterOpened,
     Event,
@@ -22,6 +21,7 @@ from orchestrator.core.events import (
     TraceStopped,
     TraceUnjudged,
     VoteCast,
+    VoteCount,
 )
 from orchestrator.report.view import RunView
 from orchestrator.settings import Settings
@@ -142,7 +142,7 @@ class Story:
     def vote(self, answer: str | None, **ballots: int) -> "Story":
         """Ballots are given as a42=3 for three ballots for "42"."""
         votes = tuple(
-            Ballots(answer=name.removeprefix("a"), ballots=n, weight=float(n))
+            VoteCount(answer=name.removeprefix("a"), count=n, weight=float(n))
             for name, n in ballots.items()
         )
         return self._add(VoteCast, answer=answer, votes=votes, margin=1.0)

@@ -107,7 +107,7 @@ class World:
     def _next_event(self, step: int) -> None:
         possible = self._possible()
         if not possible and self._held:
-            self._feed(UserCommandReceived(at=self._now(), act="release"))
+            self._feed(UserCommandReceived(at=self._now(), command="release"))
             possible = self._possible()
         assert possible, "the run hangs: nothing can happen and it is not over"
         if step == self.interrupt_after:

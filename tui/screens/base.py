@@ -162,4 +162,4 @@ class RunScreen(Screen[None]):
         if self.shown.view.vote is not None:
             self.notify("The run is over.", severity="warning")
             return
-        self.source.steer(UserCommandReceived(at=0.0, act=act, trace=trace, tau=tau))
+        self.source.steer(UserCommandReceived(at=0.0, command=act, trace=trace, tau=tau))

@@ -123,7 +123,7 @@ def _ending(event: Event) -> str:
 
 
 def _act(event: UserCommandReceived) -> str:
-    match event.act:
+    match event.command:
         case "tau":
             return f"you set tau to {_p(event.tau)}"
         case "pin":

@@ -83,7 +83,7 @@ def _saved(view: RunView, cost: Counterfactual) -> Share | None:
 
 def _tally(view: RunView) -> tuple[tuple[str, int], ...]:
     if view.vote is not None:
-        return tuple((vote.answer, vote.ballots) for vote in view.votes)
+        return tuple((vote.answer, vote.count) for vote in view.votes)
     answers = Counter(trace.answer for trace in view.traces.values() if trace.answer is not None)
     return tuple(answers.most_common())
 

@@ -41,12 +41,12 @@ class AdaptiveConsistency:
             return Step([], [])
         return Step([], self._tally.launch(1))
 
-    def ballots(self, finished: tuple[int, ...]) -> list[int]:
-        """Every finished trace has a ballot."""
+    def voters(self, finished: tuple[int, ...]) -> list[int]:
+        """Every finished trace votes."""
         return list(finished)
 
     def _settled(self) -> bool:
-        ballots = self._tally.ballots
+        ballots = self._tally.vote_counts
         if not ballots or sum(ballots) < self._settings.min_ballots:
             return False
         dirichlet = self._settings.posterior == "dirichlet"

@@ -157,7 +157,7 @@ class Auto:
         """Settles the vote, or sees to it that enough traces run."""
         if not self._tally.ended(event) or self._settled:
             return Step([], [])
-        ballots = self._tally.ballots
+        ballots = self._tally.vote_counts
         missing = self._min_ballots - sum(ballots) if ballots else 0
         wanted = max(self._worthwhile(Count.of(ballots, self._tally.blanks)), missing)
         self._settled = wanted <= 0
@@ -168,8 +168,8 @@ class Auto:
             else self._tally.launch(wanted - self._tally.running),
         )
 
-    def ballots(self, finished: tuple[int, ...]) -> list[int]:
-        """Every finished trace has a ballot."""
+    def voters(self, finished: tuple[int, ...]) -> list[int]:
+        """Every finished trace votes."""
         return list(finished)
 
     def _worthwhile(self, so_far: Count) -> int:

@@ -56,7 +56,7 @@ class Policy(Protocol):
     def on(self, event: Event) -> Step:
         """What follows from an event."""
 
-    def ballots(self, finished: tuple[int, ...]) -> list[int]:
+    def voters(self, finished: tuple[int, ...]) -> list[int]:
         """The traces whose answers are counted, a part of `finished` (in order of finishing)."""
 
 
@@ -81,8 +81,8 @@ class Tally:
         return self.planned - self.launched
 
     @property
-    def ballots(self) -> tuple[int, ...]:
-        """Ballots of each answer, largest first."""
+    def vote_counts(self) -> tuple[int, ...]:
+        """The number of votes for each answer, largest first."""
         counts = Counter(answer for answer in self.answers if answer is not None)
         return tuple(sorted(counts.values(), reverse=True))
 

@@ -53,8 +53,8 @@ class Consensus:
         """Nothing: the engine ends the run when no trace is open."""
         return Step([], [])
 
-    def ballots(self, finished: tuple[int, ...]) -> list[int]:
-        """Every finished trace has a ballot."""
+    def voters(self, finished: tuple[int, ...]) -> list[int]:
+        """Every finished trace votes."""
         return list(finished)
 
 
@@ -78,11 +78,11 @@ class ShortFirst:
         """Stops what still runs once there are ballots enough."""
         if not self._tally.ended(event) or self._settled:
             return Step([], [])
-        self._settled = sum(self._tally.ballots) >= self._enough
+        self._settled = sum(self._tally.vote_counts) >= self._enough
         return Step([], self._tally.stop_all("settled") if self._settled else [])
 
-    def ballots(self, finished: tuple[int, ...]) -> list[int]:
-        """Every finished trace has a ballot."""
+    def voters(self, finished: tuple[int, ...]) -> list[int]:
+        """Every finished trace votes."""
         return list(finished)
 
 
@@ -107,8 +107,8 @@ class EarlyStopping:
             return Step([], [])
         return Step([], self._tally.launch(self._window))
 
-    def ballots(self, finished: tuple[int, ...]) -> list[int]:
-        """Every finished trace has a ballot."""
+    def voters(self, finished: tuple[int, ...]) -> list[int]:
+        """Every finished trace votes."""
         return list(finished)
 
     def _unanimous(self) -> bool:
@@ -141,12 +141,12 @@ class Race:
             return Step([], self._tally.stop_all("settled"))
         return Step([], [] if self._tally.running else self._tally.launch(self._settings.window))
 
-    def ballots(self, finished: tuple[int, ...]) -> list[int]:
-        """Every finished trace has a ballot."""
+    def voters(self, finished: tuple[int, ...]) -> list[int]:
+        """Every finished trace votes."""
         return list(finished)
 
     def _ahead(self) -> bool:
-        ballots = self._tally.ballots
+        ballots = self._tally.vote_counts
         if sum(ballots) < self._settings.min_ballots:
             return False
         return (leader_posterior(ballots) or 0.0) > self._settings.confidence
@@ -176,6 +176,6 @@ class RandomK:
             case _:
                 return Step([], [])
 
-    def ballots(self, finished: tuple[int, ...]) -> list[int]:
+    def voters(self, finished: tuple[int, ...]) -> list[int]:
         """The finished traces that were drawn; those that ended before the checkpoint undrawn have none."""
         return [trace for trace in finished if trace in self._survivors]

@@ -78,7 +78,7 @@ class DeepConf:
             else self._tally.launch(self._warm_up - self._tally.running),
         )
 
-    def ballots(self, finished: tuple[int, ...]) -> list[int]:
+    def voters(self, finished: tuple[int, ...]) -> list[int]:
         """The finished traces that stand above the bar; all of them if the warm-up did not end."""
         return [
             trace for trace in finished if self._bar is None or self._lowest(trace) >= self._bar
@@ -100,7 +100,7 @@ class DeepConf:
 
         The warm-up counts whole: of its surest tenth alone, two traces that agree would end the run.
         """
-        voting = [t for t in self.ballots(tuple(self._answers)) if self._answers[t] is not None]
+        voting = [t for t in self.voters(tuple(self._answers)) if self._answers[t] is not None]
         if len(voting) < max(1, self._min_ballots):
             return False
         weights: defaultdict[str, float] = defaultdict(float)
@@ -136,7 +136,7 @@ class DeepConfOffline:
             self._answered.add(event.trace)
         return Step([], [])
 
-    def ballots(self, finished: tuple[int, ...]) -> list[int]:
+    def voters(self, finished: tuple[int, ...]) -> list[int]:
         """The surest share of the traces with an answer."""
         answered = [trace for trace in finished if trace in self._answered]
         bar = bar_of(map(self._confidences.of, answered), self._kept)

@@ -94,7 +94,7 @@ class DeepPrune:
             self._conclude(step)
         return step
 
-    def ballots(self, finished: tuple[int, ...]) -> list[int]:
+    def voters(self, finished: tuple[int, ...]) -> list[int]:
         """The survivors and the unjudged; every finished trace if the run ended before the clusters.
 
         Where clusters weigh the ballots, every finished trace speaks for its own cluster.

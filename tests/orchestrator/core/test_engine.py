@@ -38,7 +38,7 @@ def test_consensus_starts_every_trace_and_votes_when_all_have_ended() -> None:
     (vote,) = events
     assert isinstance(vote, VoteCast)
     assert (vote.at, vote.answer) == (9.0, "4")
-    assert [(b.answer, b.ballots) for b in vote.votes] == [("4", 2), ("5", 1)]
+    assert [(b.answer, b.count) for b in vote.votes] == [("4", 2), ("5", 1)]
 
 
 def test_pass1_is_one_trace_whatever_the_number_of_traces() -> None:
@@ -79,7 +79,7 @@ def test_fewer_ballots_than_the_floor_give_no_answer() -> None:
     world = World(settings(min_ballots=2), scripts, judge=None, choose=first).play()
     (vote,) = world.of(VoteCast)
     assert vote.answer is None
-    assert [b.ballots for b in vote.votes] == [1]
+    assert [b.count for b in vote.votes] == [1]
 
 
 def test_a_checkpoint_may_be_a_number_of_tokens() -> None:

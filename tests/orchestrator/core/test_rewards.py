@@ -17,7 +17,7 @@ from orchestrator.core.events import (
     UserCommandReceived,
     VoteCast,
 )
-from orchestrator.core.voting import Ballot, best_of_n
+from orchestrator.core.voting import Vote, best_of_n
 from orchestrator.settings import RewardSettings, Settings
 from tests.support.world import run_started
 
@@ -63,7 +63,7 @@ class Jury:
 
     @property
     def tally(self):
-        return [(each.answer, each.ballots, each.weight) for each in self.vote.votes]
+        return [(each.answer, each.count, each.weight) for each in self.vote.votes]
 
     def _feed(self, event):
         outcome = self._engine.feed(event)
@@ -154,7 +154,7 @@ def test_an_interrupt_ends_a_run_that_only_waits_for_rewards() -> None:
 
 
 def test_a_user_who_wants_the_vote_gets_it_with_the_rewards_that_are_under_way() -> None:
-    jury = Jury().end(0, "A").end(1, "B").do(UserCommandReceived(at=3.0, act="vote"))
+    jury = Jury().end(0, "A").end(1, "B").do(UserCommandReceived(at=3.0, command="vote"))
     assert not jury.over
     jury.reward(0, 0.5).reward(1, 0.75)
     assert jury.vote.answer == "B"
@@ -172,7 +172,7 @@ def test_too_few_ballots_give_no_answer_however_good_they_are() -> None:
 
 
 def test_of_equally_good_ballots_the_answer_given_first_wins() -> None:
-    cast = best_of_n([Ballot("1", 0.5), Ballot("2", 0.5)], min_ballots=1, at=0.0)
+    cast = best_of_n([Vote("1", 0.5), Vote("2", 0.5)], min_ballots=1, at=0.0)
     assert cast.answer == "1"
 
 

@@ -26,7 +26,7 @@ ACTS = ("tau", "pin", "unpin", "finish", "stop", "vote", "hold", "release")
 
 
 def act(kind, trace=None, tau=None):
-    return UserCommandReceived(at=0.0, act=kind, trace=trace, tau=tau)
+    return UserCommandReceived(at=0.0, command=kind, trace=trace, tau=tau)
 
 
 def same_parity(trace, member) -> float:
@@ -57,7 +57,7 @@ def test_a_pinned_trace_is_not_pruned_and_has_a_ballot() -> None:
     world = play((0, act("pin", 5)))
     assert traces(world, TraceFinished) == {0, 2, 5}
     (vote,) = world.of(VoteCast)
-    assert {each.answer: each.ballots for each in vote.votes} == {"0": 2, "1": 1}
+    assert {each.answer: each.count for each in vote.votes} == {"0": 2, "1": 1}
 
 
 def test_an_unpinned_trace_is_pruned_after_all() -> None:
@@ -92,7 +92,7 @@ def test_voting_now_stops_all_and_counts_what_has_finished() -> None:
     finished = next(step for step in range(200) if traces(play((step, act("vote"))), TraceFinished))
     world = play((finished, act("vote")))
     (vote,) = world.of(VoteCast)
-    assert sum(each.ballots for each in vote.votes) == 1
+    assert sum(each.count for each in vote.votes) == 1
     assert {event.reason for event in world.of(TraceStopped)} <= {"voted", "pruned"}
 
 
@@ -153,8 +153,8 @@ def test_whatever_the_user_does_the_run_ends_and_replays_to_the_same_orders(data
         assert len(world.terminal_events(trace)) == 1
     again = list(decisions(world.events))
     assert [entry for entry in again if not hasattr(entry, "at")] == world.commands
-    if not any(each.act in ("vote", "stop", "unpin") for _step, each in user_commands):
+    if not any(each.command in ("vote", "stop", "unpin") for _step, each in user_commands):
         pinned_at_once = {
-            each.trace for step, each in user_commands if each.act == "pin" and step == 0
+            each.trace for step, each in user_commands if each.command == "pin" and step == 0
         }
         assert not traces(world, TraceStopped) & pinned_at_once

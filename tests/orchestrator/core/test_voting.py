@@ -1,6 +1,6 @@
 import pytest
 
-from orchestrator.core.voting import Ballot, leader_posterior, majority, weighted_majority
+from orchestrator.core.voting import Vote, leader_posterior, majority, weighted_majority
 
 
 def vote(*answers, min_ballots=1):
@@ -32,14 +32,14 @@ def test_the_floor_counts_ballots_not_traces() -> None:
 
 
 def test_few_heavy_ballots_outweigh_many_light_ones() -> None:
-    ballots = [Ballot("1", 2.0), Ballot("2", 7.0), Ballot("1", 3.0), Ballot(None, 99.0)]
+    ballots = [Vote("1", 2.0), Vote("2", 7.0), Vote("1", 3.0), Vote(None, 99.0)]
     cast = weighted_majority(ballots, min_ballots=3, at=3.0)
-    assert [(v.answer, v.ballots, v.weight) for v in cast.votes] == [("2", 1, 7.0), ("1", 2, 5.0)]
+    assert [(v.answer, v.count, v.weight) for v in cast.votes] == [("2", 1, 7.0), ("1", 2, 5.0)]
     assert (cast.answer, cast.margin) == ("2", 2 / 12)
 
 
 def test_ballots_without_weight_still_give_an_answer() -> None:
-    cast = weighted_majority([Ballot("1", 0.0), Ballot("2", 0.0)], min_ballots=1, at=3.0)
+    cast = weighted_majority([Vote("1", 0.0), Vote("2", 0.0)], min_ballots=1, at=3.0)
     assert (cast.answer, cast.margin) == ("1", 0.0)
 
 

@@ -124,7 +124,7 @@ def test_why_a_trace_ended(pruned_story: Any) -> None:
 def test_the_vote_and_the_end(pruned_story: Any) -> None:
     view = pruned_story.view()
     assert view.answer == "42"
-    assert view.votes[0].ballots == 1
+    assert view.votes[0].count == 1
     assert not view.interrupted
     assert view.elapsed == view.finished.at
 
@@ -211,11 +211,11 @@ def test_acts_of_the_user_show_in_the_view(story: Callable[..., Any]) -> None:
     view = story(2, judge={"endpoint": "j"}).view()
     assert view.tau == 0.5
     for act, trace, tau in (("tau", None, 0.7), ("pin", 0, None), ("hold", None, None)):
-        view.apply(UserCommandReceived(at=1.0, act=act, trace=trace, tau=tau))
+        view.apply(UserCommandReceived(at=1.0, command=act, trace=trace, tau=tau))
     assert (view.tau, view.traces[0].pinned, view.held) == (0.7, True, True)
-    view.apply(UserCommandReceived(at=2.0, act="unpin", trace=0))
-    view.apply(UserCommandReceived(at=2.0, act="release"))
-    view.apply(UserCommandReceived(at=2.0, act="stop", trace=1))
+    view.apply(UserCommandReceived(at=2.0, command="unpin", trace=0))
+    view.apply(UserCommandReceived(at=2.0, command="release"))
+    view.apply(UserCommandReceived(at=2.0, command="stop", trace=1))
     assert (view.traces[0].pinned, view.held) == (False, False)
 
 

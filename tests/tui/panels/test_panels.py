@@ -106,7 +106,7 @@ def test_the_scale_of_the_fills_grows_in_round_steps(story: type[Story], frame) 
 
 def test_a_pinned_trace_is_marked(story: type[Story], frame) -> None:
     view = story(2).start(0, 1).view()
-    view.apply(UserCommandReceived(at=1.0, act="pin", trace=1))
+    view.apply(UserCommandReceived(at=1.0, command="pin", trace=1))
     strip = draw_grid(frame(view), layout_for(2, 60, 19), cursor=0, top=0, focused=True)
     marked = [s.text for line in strip[1:] for s in line if s.style and s.style.underline]
     assert marked == ["› 1"]
@@ -145,7 +145,7 @@ def test_the_header_says_when_launching_is_paused_and_when_the_run_is_stopping(
     story: type[Story], frame
 ) -> None:
     view = story(2).start(0).view()
-    view.apply(UserCommandReceived(at=1.0, act="hold"))
+    view.apply(UserCommandReceived(at=1.0, command="hold"))
     assert "launching paused" in shown(draw_header(frame(view, 120)))
     view.interrupted = True
     assert "stopping" in shown(draw_header(frame(view, 120)))

@@ -40,7 +40,7 @@ class Steered:
         pass
 
     def steer(self, act) -> None:
-        self.user_commands.append((act.act, act.trace, act.tau))
+        self.user_commands.append((act.command, act.trace, act.tau))
         self.entries[0].watch.view.apply(act)
 
 

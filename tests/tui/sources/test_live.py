@@ -123,7 +123,7 @@ def essence(entries, *, with_text):
         kinds = [type(e).__name__ for e in mine if isinstance(e, CheckpointReached | _ENDS)]
         traces.append((text if with_text else "", kinds))
     (vote,) = [entry for entry in entries if isinstance(entry, VoteCast)]
-    return sorted(traces), vote.answer, [each.ballots for each in vote.votes]
+    return sorted(traces), vote.answer, [each.count for each in vote.votes]
 
 
 async def test_acts_of_the_user_reach_the_journal_and_replay_to_the_same_orders(
@@ -139,7 +139,7 @@ async def test_acts_of_the_user_reach_the_journal_and_replay_to_the_same_orders(
         await endpoints.reasoner.until_live(0)
     folder = run_folder(tmp_path)
     entries = list(read_journal(folder))
-    user_commands = [(e.act, e.trace) for e in entries if isinstance(e, UserCommandReceived)]
+    user_commands = [(e.command, e.trace) for e in entries if isinstance(e, UserCommandReceived)]
     assert user_commands == [
         ("pin", 0),
         ("finish", 1),

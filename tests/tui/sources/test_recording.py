@@ -70,5 +70,5 @@ def test_only_a_live_run_is_steered(tmp_path: Path) -> None:
     write(tmp_path, LINES[:50])
     for source in (Recording(tmp_path), Following(tmp_path)):
         assert not source.steerable
-        source.steer(UserCommandReceived(at=0.0, act="vote"))
+        source.steer(UserCommandReceived(at=0.0, command="vote"))
         assert not source.closing

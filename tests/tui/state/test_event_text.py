@@ -69,7 +69,7 @@ def test_clusters_say_what_decided(story: type[Story]) -> None:
     ],
 )
 def test_every_act_of_the_user_is_told(act, said) -> None:
-    event = UserCommandReceived(at=1.0, act=act, trace=3, tau=0.55)
+    event = UserCommandReceived(at=1.0, command=act, trace=3, tau=0.55)
     assert is_told(event)
     assert sentence(event) == said
 

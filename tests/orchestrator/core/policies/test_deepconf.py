@@ -74,7 +74,7 @@ class Lane:
 
     @property
     def tally(self):
-        return [(v.answer, v.ballots, v.weight) for v in self.vote.votes]
+        return [(v.answer, v.count, v.weight) for v in self.vote.votes]
 
 
 def warmed(name="deepconf-high", **policy):
@@ -187,7 +187,7 @@ def test_an_interrupt_in_the_warm_up_counts_what_there_is() -> None:
 
 def test_a_trace_that_the_user_keeps_is_not_stopped_and_has_a_ballot() -> None:
     lane = warmed(traces=4)
-    lane.feed(UserCommandReceived(at=1.0, act="pin", trace=3)).write(3, 1.0, 1.0)
+    lane.feed(UserCommandReceived(at=1.0, command="pin", trace=3)).write(3, 1.0, 1.0)
     assert lane.stopped == []
     assert ("9", 1, 1.0) in lane.end(3, "9").tally
 

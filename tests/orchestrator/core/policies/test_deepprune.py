@@ -72,7 +72,7 @@ def test_the_largest_clusters_survivors_finish_and_all_others_are_pruned() -> No
     assert {event.trace for event in world.of(TraceStopped)} == {1, 3, 4, 5, 6}
     assert {event.reason for event in world.of(TraceStopped)} == {"pruned"}
     (vote,) = world.of(VoteCast)
-    assert (vote.answer, vote.votes[0].ballots) == ("0", 2)
+    assert (vote.answer, vote.votes[0].count) == ("0", 2)
 
 
 def test_a_ballot_can_weigh_as_many_as_its_cluster_has_members() -> None:
@@ -87,7 +87,7 @@ def test_a_ballot_can_weigh_as_many_as_its_cluster_has_members() -> None:
     )
     assert finished(world) == {0, 2, 5}
     (vote,) = world.of(VoteCast)  # traces 2 and 5 are alone in their clusters
-    assert [(v.answer, v.ballots, v.weight) for v in vote.votes] == [("0", 1, 3.0), ("1", 2, 2.0)]
+    assert [(v.answer, v.count, v.weight) for v in vote.votes] == [("0", 1, 3.0), ("1", 2, 2.0)]
     (plain,) = play(
         6, judge=lambda t, m: 0.9 if {t, m} <= {0, 3, 4} else 0.1, scripts=scripts, survivors=1
     ).of(VoteCast)
@@ -126,7 +126,7 @@ def test_without_verdicts_every_trace_runs_to_its_end_and_votes() -> None:
     assert world.of(TraceStopped) == []
     assert len(world.of(TraceUnjudged)) == 3
     (vote,) = world.of(VoteCast)
-    assert sum(b.ballots for b in vote.votes) == 4
+    assert sum(b.count for b in vote.votes) == 4
 
 
 def test_a_trace_without_a_verdict_votes_beside_the_survivors() -> None:
@@ -302,5 +302,5 @@ def test_the_same_answer_comes_out_of_every_order_of_verdicts() -> None:
     outcomes = set()
     for pick in (lambda n: 0, lambda n: n - 1, lambda n: n // 2):
         world = play(6, choose=pick, survivors=2)
-        outcomes.add(world.of(VoteCast)[0].votes[0].ballots)
+        outcomes.add(world.of(VoteCast)[0].votes[0].count)
     assert outcomes == {2}

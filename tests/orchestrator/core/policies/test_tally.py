@@ -31,7 +31,7 @@ def test_every_end_counts_once_and_without_an_answer_as_a_blank() -> None:
         assert tally.ended(finished(trace, answer))
     failed = TraceFailed(at=1.0, trace=4, boundary="server", message="reset", tokens=0)
     assert tally.ended(failed)
-    assert (tally.ballots, tally.blanks, tally.running) == ((2, 1), 2, 0)
+    assert (tally.vote_counts, tally.blanks, tally.running) == ((2, 1), 2, 0)
 
 
 def test_a_trace_stopped_by_order_is_no_blank() -> None:

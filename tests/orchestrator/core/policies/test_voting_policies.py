@@ -82,7 +82,7 @@ class Heat:
                 self.stopped.append(command.trace)
         for event in outcome.events:
             if isinstance(event, VoteCast):
-                self.answer, self.votes = event.answer, [(b.answer, b.ballots) for b in event.votes]
+                self.answer, self.votes = event.answer, [(b.answer, b.count) for b in event.votes]
         for trace in [t for t in self.stopped if t not in self._ended]:
             self._ended.add(trace)
             self._follow(
@@ -228,7 +228,7 @@ def test_an_undrawn_trace_that_ends_before_its_checkpoint_has_no_ballot() -> Non
     chosen = settings("random-k", traces=4, survivors=1)
     world = World(chosen, [Script(["x"], "1")] * 4, judge=None, choose=lambda n: 0).play()
     (vote,) = world.of(VoteCast)
-    assert [ballots.ballots for ballots in vote.votes] == [1]
+    assert [ballots.count for ballots in vote.votes] == [1]
 
 
 def test_the_draw_comes_from_the_seed() -> None:
@@ -364,4 +364,4 @@ def test_every_started_trace_ends_once_and_there_is_one_vote(
     (vote,) = world.of(VoteCast)
     answered = [event for event in world.of(TraceFinished) if event.answer is not None]
     if name != "random-k":
-        assert sum(ballots.ballots for ballots in vote.votes) == len(answered)
+        assert sum(ballots.count for ballots in vote.votes) == len(answered)
