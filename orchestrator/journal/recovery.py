@@ -51,7 +51,7 @@ from orchestrator.settings import Settings
 
 __all__ = [
     "RecoveredRun",
-    "RecoveredTrace",
+    "TraceProgress",
     "changed_setting",
     "questions_of",
     "settings_of",
@@ -77,8 +77,8 @@ _OfTrace = (
 
 
 @dataclass(slots=True)
-class RecoveredTrace:
-    """One trace: what was ordered of it, and what it has received; token counts are totals."""
+class TraceProgress:
+    """How far one trace is: what was commanded, and what it has received; token counts are totals."""
 
     wanted: Literal["run", "pause", "stop"] = "run"
     stop_reason: str = ""
@@ -100,6 +100,13 @@ class RecoveredTrace:
         over = self.ended or self.wanted == "stop" or self.finish_reason is not None
         return self.tokens > 0 and not over
 
+    def receive(self, event: TokensArrived) -> None:
+        """Adds newly generated tokens."""
+        self.text.append(event.text)
+        self.token_ids.extend(event.token_ids)
+        self.tokens = event.tokens
+        self.finish_reason = event.finish_reason
+
 
 class RecoveredRun:
     """A run folded from the entries of its journal; `started` is None as long as there is none."""
@@ -116,7 +123,7 @@ class RecoveredRun:
         self.engine: Engine | None = None
         self.at = 0.0
         """The time of the last event."""
-        self.traces: dict[int, RecoveredTrace] = {}
+        self.traces: dict[int, TraceProgress] = {}
         self.unanswered: dict[int, AskJudge] = {}
         """The judge calls without a verdict, by trace."""
         self.unrewarded: set[int] = set()
@@ -222,7 +229,7 @@ class RecoveredRun:
             case FinishRun():
                 self.over = True
             case StartTrace(trace=number):
-                self.traces[number] = RecoveredTrace()
+                self.traces[number] = TraceProgress()
             case PauseTrace() | ResumeTrace() | StopTrace():
                 _apply_command(self._trace(entry), entry)
             case TraceStarted():
@@ -231,13 +238,13 @@ class RecoveredRun:
             case TraceResumed() | TracePaused():
                 self._trace(entry).paused = isinstance(entry, TracePaused)
             case TokensArrived():
-                _receive(self._trace(entry), entry)
+                self._trace(entry).receive(entry)
             case TraceFinished() | TraceStopped() | TraceFailed():
                 self._end(entry)
             case _:
                 pass
 
-    def _trace(self, entry: _OfTrace) -> RecoveredTrace:
+    def _trace(self, entry: _OfTrace) -> TraceProgress:
         trace = self.traces.get(entry.trace)
         if trace is None:
             raise JournalError(f"The journal tells of trace {entry.trace}, which was not started.")
@@ -271,19 +278,12 @@ def _same_model(role: str, then: dict[str, Any], now: dict[str, Any]) -> None:
         )
 
 
-def _apply_command(trace: RecoveredTrace, command: PauseTrace | ResumeTrace | StopTrace) -> None:
+def _apply_command(trace: TraceProgress, command: PauseTrace | ResumeTrace | StopTrace) -> None:
     """As the trace itself obeys: a stop is for good."""
     if isinstance(command, StopTrace):
         trace.wanted, trace.stop_reason = "stop", command.reason
     elif trace.wanted != "stop":
         trace.wanted = "pause" if isinstance(command, PauseTrace) else "run"
-
-
-def _receive(trace: RecoveredTrace, event: TokensArrived) -> None:
-    trace.text.append(event.text)
-    trace.token_ids.extend(event.token_ids)
-    trace.tokens = event.tokens
-    trace.finish_reason = event.finish_reason
 
 
 def _no_beginning() -> JournalError:
