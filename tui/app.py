@@ -4,6 +4,7 @@ The rule: it holds no state of a run. Ten times a second it asks the source for 
 screen on top repaint what has changed.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -16,17 +17,17 @@ from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
 from tui.drawing.theme import THEMES
-from tui.export.svg import svg_of
 from tui.screens.base import RunScreen
 from tui.screens.help import HelpScreen
 from tui.screens.live import LiveScreen
 from tui.screens.questions import QuestionsScreen
 from tui.screens.trace import TraceScreen
-from tui.sources.recording import Source
+from tui.sources.base import Source
 
-__all__ = ["DeepPruneApp"]
+__all__ = ["DeepPruneApp", "svg_of"]
 
 _TICK_SECONDS = 0.1
+_WEB_FONTS = re.compile(r"@font-face\s*\{[^}]*\}")
 
 
 class DeepPruneApp(App[None]):
@@ -137,3 +138,8 @@ class DeepPruneApp(App[None]):
             self.exit()
         else:
             self._interrupt()
+
+
+def svg_of(app: App[Any]) -> str:
+    """The current screen as SVG, without references to files elsewhere (Textual's SVG links web fonts)."""
+    return _WEB_FONTS.sub("", app.export_screenshot())

@@ -14,7 +14,7 @@ from orchestrator import __version__
 from orchestrator.errors import ConfigError, DeepPruneError
 
 if TYPE_CHECKING:
-    from tui.sources.recording import Source
+    from tui.sources.base import Source
 
 __all__ = ["main"]
 
@@ -63,7 +63,8 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 
 def _source(arguments: argparse.Namespace) -> "Source":
-    from tui.sources.recording import Following, Recording
+    from tui.sources.following import Following
+    from tui.sources.recording import Recording
 
     run = _run_folder(arguments)
     if arguments.follow:
@@ -77,23 +78,11 @@ def _run_folder(arguments: argparse.Namespace) -> Path:
     if arguments.demo == (arguments.run is not None):
         raise ConfigError("Give the folder of a run, such as runs/2026-…, or --demo.")
     if arguments.demo:
+        from tui.sources.recording import demo_run
+
         return demo_run()
     run: Path = arguments.run
     return run
-
-
-def demo_run() -> Path:
-    """The recorded run that comes with the package.
-
-    Raises:
-        ConfigError: it is not installed.
-    """
-    folder = Path(__file__).parents[1] / "nano" / "demo-run"
-    if not folder.is_dir():
-        raise ConfigError(
-            "The recorded run is not installed; reinstall deepprune from a complete checkout or wheel."
-        )
-    return folder
 
 
 def _save_svg(source: "Source", arguments: argparse.Namespace) -> int:

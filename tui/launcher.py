@@ -1,6 +1,6 @@
-"""`deepprune-orchestrate` with its screen: the one place that puts the orchestrator and the TUI together.
+"""`deepprune-orchestrate` with its screen: the entry point that combines the orchestrator and the TUI.
 
-The rule: the orchestrator does not know its display; it is handed one here.
+The orchestrator does not know its display; it is passed one here. Textual is imported only when a screen is shown.
 """
 
 import sys
@@ -19,9 +19,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 async def _show(session_state: SessionState, interrupts: Interrupts) -> None:
-    from tui.sources.live import show
+    """Shows the session until the user leaves the screen or the session closes it."""
+    from tui.app import DeepPruneApp
+    from tui.sources.live import Live
 
-    await show(session_state, interrupts)
+    def interrupt() -> None:
+        if session_state.over:
+            app.exit()  # nothing is left to end but the screen
+        else:
+            interrupts.interrupt()
+
+    app = DeepPruneApp(Live(session_state), interrupt=interrupt)
+    interrupts.before_leaving = app.give_terminal_back
+    await app.run_async()
+    interrupts.before_leaving = lambda: None
 
 
 if __name__ == "__main__":

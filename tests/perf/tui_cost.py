@@ -23,7 +23,7 @@ from pathlib import Path
 from orchestrator.core.events import Event, RunStarted, TokensArrived, TraceStarted
 from orchestrator.journal.journal import JournalWriter, read_journal
 from orchestrator.settings import Settings
-from tui.sources.recording import Player
+from tui.sources.player import Player
 
 SIZE = (200, 60)
 SECONDS = 15.0

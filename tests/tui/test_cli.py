@@ -4,7 +4,8 @@ from typing import Never
 
 import pytest
 
-from tui.cli import demo_run, main
+from tui.cli import main
+from tui.sources.recording import demo_run
 
 
 def test_a_picture_needs_no_terminal(tmp_path: Path) -> None:
@@ -73,7 +74,9 @@ def test_an_empty_or_damaged_journal_is_told(
 def test_a_wheel_without_the_recorded_run_is_told(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    monkeypatch.setattr("tui.cli.__file__", str(tmp_path / "tui" / "cli.py"))
+    monkeypatch.setattr(
+        "tui.sources.recording.__file__", str(tmp_path / "tui" / "sources" / "recording.py")
+    )
     assert main(["--demo"]) == 2
     assert "reinstall" in capsys.readouterr().err
 

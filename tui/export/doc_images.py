@@ -1,14 +1,10 @@
-"""The pictures in the documents, made from the recorded run: `python -m tui.export.doc_images [FOLDER]`.
-
-The rule: nothing is posed; every picture is a moment of the run that comes with the package.
-"""
+"""The pictures in the documentation, taken from the recorded run in the package. Run it with `make images`."""
 
 import sys
 from pathlib import Path
 
-from tui.cli import demo_run
 from tui.export.svg import Shot, save_svg
-from tui.sources.recording import Recording
+from tui.sources.recording import Recording, demo_run
 
 __all__ = ["SHOTS", "main"]
 
@@ -19,7 +15,7 @@ SHOTS = {
     "live-80x24": Shot(at=4.6, size=(80, 24)),
     "trace": Shot(screen="trace", trace=3, size=(120, 34)),
 }
-"""Pictures by name."""
+"""Pictures by file name, without `.svg`."""
 
 
 def main(folder: Path = Path("docs/images")) -> None:

@@ -1,41 +1,36 @@
-"""The screen as SVG, from a running app or without any terminal."""
-
-from __future__ import annotations
+"""A screen of a run as an SVG file, rendered without a terminal."""
 
 import asyncio
-import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from pathlib import Path
+from typing import Literal
+
+from textual.pilot import Pilot
 
 from orchestrator.errors import ConfigError
+from tui.app import DeepPruneApp, svg_of
+from tui.sources.base import Source
 
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from textual.app import App
-    from textual.pilot import Pilot
-
-    from tui.sources.recording import Source
-
-__all__ = ["Shot", "save_svg", "svg_of"]
-
-_FONTS = re.compile(r"@font-face\s*\{[^}]*\}")
+__all__ = ["Shot", "save_svg"]
 
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """What to take a picture of; `size` is in cells, `at` in seconds of the run (None: its end)."""
+    """What the picture shows.
+
+    Attributes:
+        screen: the screen.
+        size: width and height in cells.
+        at: the moment in seconds of the run; None for its end.
+        trace: the trace, on the trace screen.
+        theme: the name of a registered theme.
+    """
 
     screen: Literal["live", "trace", "questions"] = "live"
     size: tuple[int, int] = (120, 40)
     at: float | None = None
     trace: int = 0
     theme: str = "deepprune-dark"
-
-
-def svg_of(app: App[Any]) -> str:
-    """The screen as it is now; the file refers to nothing outside itself."""
-    return _FONTS.sub("", app.export_screenshot())
 
 
 def save_svg(source: Source, shot: Shot, path: Path) -> None:
@@ -51,7 +46,7 @@ def save_svg(source: Source, shot: Shot, path: Path) -> None:
             raise ConfigError(
                 f"There is no trace {shot.trace}; give one from 0 to {len(traces) - 1}."
             )
-    svg = asyncio.run(_take(source, shot))
+    svg = asyncio.run(_render(source, shot))
     try:
         path.write_text(svg, encoding="utf-8")
     except OSError as error:
@@ -60,12 +55,11 @@ def save_svg(source: Source, shot: Shot, path: Path) -> None:
         ) from error
 
 
-async def _take(source: Source, shot: Shot) -> str:
-    from tui.app import DeepPruneApp
-
+async def _render(source: Source, shot: Shot) -> str:
+    app = DeepPruneApp(source, theme=shot.theme)
     pictures: list[str] = []
 
-    async def pose(pilot: Pilot[object]) -> None:
+    async def take(pilot: Pilot[object]) -> None:
         app.show(shot.screen, shot.trace)
         await pilot.pause()
         app.tick()
@@ -73,6 +67,5 @@ async def _take(source: Source, shot: Shot) -> str:
         pictures.append(svg_of(app))
         app.exit()
 
-    app = DeepPruneApp(source, theme=shot.theme)
-    await app.run_async(headless=True, size=shot.size, auto_pilot=pose)
+    await app.run_async(headless=True, size=shot.size, auto_pilot=take)
     return pictures[0]

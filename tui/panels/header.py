@@ -8,7 +8,7 @@ from tui.drawing.cells import Part, line, sanitize_line, spread
 from tui.drawing.states import GLYPHS, LABELS, ORDER, Shown, count_states
 from tui.drawing.theme import Palette
 from tui.panels.base import Frame
-from tui.sources.recording import Start
+from tui.sources.base import Start
 
 __all__ = ["draw_header", "draw_states"]
 

@@ -12,7 +12,7 @@ from tui.drawing.cells import Part, line, pad, sanitize_line, spread
 from tui.drawing.theme import Palette
 from tui.panels.base import Frame, Panel, title
 from tui.panels.header import clock
-from tui.sources.recording import Entry, Source
+from tui.sources.base import Entry, Source
 from tui.state.watch import Watch
 
 __all__ = ["QuestionTable", "draw_progress", "draw_table"]

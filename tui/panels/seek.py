@@ -10,7 +10,7 @@ from textual.strip import Strip
 from tui.drawing.cells import Part, line
 from tui.panels.base import Frame, Panel
 from tui.panels.header import clock
-from tui.sources.recording import Player
+from tui.sources.player import Player
 
 __all__ = ["SeekBar", "draw_seek"]
 

@@ -8,7 +8,7 @@ from textual.strip import Strip
 from tui.drawing.cells import line, sanitize_line
 from tui.panels.base import Frame, title
 from tui.panels.header import clock
-from tui.sources.recording import Start
+from tui.sources.base import Start
 
 __all__ = ["draw_start"]
 

@@ -15,7 +15,7 @@ from textual.screen import Screen
 from orchestrator.core.events import UserCommand, UserCommandReceived
 from tui.drawing.theme import palette_for
 from tui.panels.base import Panel
-from tui.sources.recording import Source
+from tui.sources.base import Source
 from tui.state.watch import Watch
 
 __all__ = ["HEIGHTS", "WIDTHS", "RunScreen"]

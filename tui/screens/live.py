@@ -19,7 +19,7 @@ from tui.panels.start import draw_start
 from tui.panels.vote import draw_vote
 from tui.screens.base import HEIGHTS, WIDTHS, RunScreen
 from tui.screens.trace import TraceScreen
-from tui.sources.recording import Source
+from tui.sources.base import Source
 
 __all__ = ["LiveScreen"]
 

@@ -11,7 +11,7 @@ from tui.panels.questions import QuestionTable, draw_progress
 from tui.panels.start import draw_start
 from tui.screens.base import RunScreen
 from tui.screens.live import LiveScreen
-from tui.sources.recording import Source
+from tui.sources.base import Source
 
 __all__ = ["QuestionsScreen"]
 

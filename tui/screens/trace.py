@@ -11,7 +11,7 @@ from tui.panels.base import Panel
 from tui.panels.seek import SeekBar
 from tui.panels.trace import TextPanel, draw_summary, draw_verdicts
 from tui.screens.base import HEIGHTS, WIDTHS, RunScreen
-from tui.sources.recording import Source
+from tui.sources.base import Source
 
 __all__ = ["TraceScreen"]
 

@@ -1,36 +1,13 @@
-"""The live display: the app in the run's own event loop, reading the board ten times a second.
-
-The rule: the run does not wait for the screen, and outlives it.
-"""
+"""The runs of this process as a source. It reads the session state; the run never waits for the screen."""
 
 from orchestrator.core.events import UserCommandReceived
-from orchestrator.interrupts import Interrupts
 from orchestrator.journal.journal import read_journal
 from orchestrator.report.view import RunView
 from orchestrator.session.state import QuestionRun, SessionState
-from tui.app import DeepPruneApp
-from tui.sources.recording import Entry, Start
+from tui.sources.base import Entry, Start
 from tui.state.watch import Watch
 
-__all__ = ["Live", "show"]
-
-
-async def show(session_state: SessionState, interrupts: Interrupts) -> None:
-    """Shows the board until the user leaves the screen or the board is closing."""
-    app = DeepPruneApp(
-        Live(session_state), interrupt=lambda: _interrupt(app, session_state, interrupts)
-    )
-    interrupts.before_leaving = app.give_terminal_back
-    await app.run_async()
-    interrupts.before_leaving = lambda: None
-
-
-def _interrupt(app: DeepPruneApp, session_state: SessionState, interrupts: Interrupts) -> None:
-    """Ctrl-C: ends the run as headless does; after its end it only leaves the screen."""
-    if session_state.over:
-        app.exit()
-    else:
-        interrupts.interrupt()
+__all__ = ["Live"]
 
 
 class Live:

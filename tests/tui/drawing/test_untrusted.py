@@ -25,7 +25,7 @@ from tui.panels.log import draw_log
 from tui.panels.questions import draw_progress, draw_table
 from tui.panels.trace import draw_summary, draw_verdicts
 from tui.panels.vote import draw_vote
-from tui.sources.recording import Entry
+from tui.sources.base import Entry
 from tui.state.watch import Watch
 
 NASTY = (

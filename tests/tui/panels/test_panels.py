@@ -13,7 +13,7 @@ from tui.panels.header import clock, draw_header, draw_states
 from tui.panels.judge import draw_judge
 from tui.panels.questions import draw_progress, draw_table
 from tui.panels.vote import draw_vote
-from tui.sources.recording import Entry
+from tui.sources.base import Entry
 
 
 def shown(strips):

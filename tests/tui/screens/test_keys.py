@@ -9,12 +9,12 @@ from orchestrator.core.events import TokensArrived
 from tests.support.screens import settled
 from tests.support.story import Story
 from tui.app import DeepPruneApp
-from tui.cli import demo_run
 from tui.screens.help import HelpScreen
 from tui.screens.live import LiveScreen
 from tui.screens.questions import QuestionsScreen
 from tui.screens.trace import TraceScreen
-from tui.sources.recording import Entry, Recording
+from tui.sources.base import Entry
+from tui.sources.recording import Recording, demo_run
 from tui.state.watch import Watch
 
 

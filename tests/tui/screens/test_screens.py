@@ -11,8 +11,7 @@ import pytest
 
 from tests.support.screens import settled
 from tui.app import DeepPruneApp
-from tui.cli import demo_run
-from tui.sources.recording import Recording
+from tui.sources.recording import Recording, demo_run
 
 SCREENS = Path(__file__).parents[1] / "snapshots"
 

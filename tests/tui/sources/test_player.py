@@ -1,5 +1,5 @@
 from orchestrator.report.view import RunView
-from tui.sources.recording import SPEEDS, Player
+from tui.sources.player import SPEEDS, Player
 
 
 def folded(entries, moment):

@@ -4,8 +4,8 @@ import pytest
 
 from orchestrator.core.events import UserCommandReceived
 from orchestrator.errors import ConfigError, JournalError
-from tui.cli import demo_run
-from tui.sources.recording import Following, Recording, run_folders
+from tui.sources.following import Following
+from tui.sources.recording import Recording, demo_run, run_folders
 
 LINES = (demo_run() / "journal.jsonl").read_bytes().splitlines(keepends=True)
 
