@@ -1,19 +1,19 @@
 """The architecture of the reasoner: a small Qwen3, which vLLM and transformers know."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from tokenizers import Tokenizer
-from transformers import (
-    AttentionInterface,
-    GenerationConfig,
-    Qwen3Config,
-    Qwen3ForCausalLM,
-)
 
 from nano.tokenizer import END, PADDING
 
-__all__ = ["ModelSize", "Qwen3ForCausalLM", "make_model"]
+if TYPE_CHECKING:
+    from transformers import Qwen3ForCausalLM
+
+__all__ = ["ModelSize", "make_model"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,14 @@ class ModelSize:
 
 def make_model(size: ModelSize, tokenizer: Tokenizer) -> Qwen3ForCausalLM:
     """An untrained Qwen3 of about a million parameters."""
+    # Imported late, so that `nano.train` can hide torch companions that do not load.
+    from transformers import (
+        AttentionInterface,
+        GenerationConfig,
+        Qwen3Config,
+        Qwen3ForCausalLM,
+    )
+
     end, pad = (tokenizer.token_to_id(token) for token in (END, PADDING))
     config = Qwen3Config(
         vocab_size=tokenizer.get_vocab_size(),

@@ -8,6 +8,8 @@ shows many slips and corrections. The second goes on with a more careful one, an
 finished model errs. `--refine FOLDER` does the second stage alone, on the weights in FOLDER.
 """
 
+from __future__ import annotations
+
 import argparse
 import hashlib
 import itertools
@@ -18,18 +20,22 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from safetensors.torch import load_file
 from tokenizers import Tokenizer
 
-from nano.model import ModelSize, Qwen3ForCausalLM, make_model
+from nano.model import ModelSize, make_model
 from nano.questions import fixed_question_texts
 from nano.task import problems
 from nano.teacher import write_trace
 from nano.tokenizer import JUDGE_WORDS, save_tokenizer, train_tokenizer
+from orchestrator.local_vllm.hardware import hide_unfit_torch_companions
+
+if TYPE_CHECKING:
+    from transformers import Qwen3ForCausalLM
 
 __all__ = ["Settings", "main"]
 
@@ -85,6 +91,7 @@ class Example:
 
 def main() -> None:
     """Trains the reasoner and writes a folder that transformers and vLLM load."""
+    hide_unfit_torch_companions()
     parser = argparse.ArgumentParser(prog="python -m nano.train", description=__doc__)
     parser.add_argument("--out", type=Path, default=WEIGHTS)
     parser.add_argument("--refine", type=Path, help="a folder that holds the first stage's weights")

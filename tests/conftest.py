@@ -9,10 +9,12 @@ import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, settings
 
+from orchestrator.local_vllm.hardware import hide_unfit_torch_companions
 from orchestrator.local_vllm.server import serve_vllm
 from orchestrator.runtime.endpoints import nano_models
 from tests.support.story import Story
 
+hide_unfit_torch_companions()  # before a test imports transformers
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("default")
 

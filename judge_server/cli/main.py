@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from judge_server.cli import evaluate, pairs, serve, train
 from orchestrator.cli.subcommands import carry_out, subcommand_parser
+from orchestrator.local_vllm.hardware import hide_unfit_torch_companions
 
 __all__ = ["main"]
 
@@ -27,6 +28,7 @@ exit:    0 done, 1 the command failed, 2 wrong input, 130 interrupted
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the subcommand; returns the exit code."""
+    hide_unfit_torch_companions()
     return carry_out(_PROGRAM, _COMMANDS, _parse(sys.argv[1:] if argv is None else argv))
 
 

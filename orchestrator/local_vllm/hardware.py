@@ -1,7 +1,7 @@
-"""What this machine offers to vLLM: its GPUs, and the packages that would stop it.
+"""The hardware that vLLM computes on here, and the installed packages that would keep it from starting.
 
-The rule: the driver's own list and the installed packages' names are looked at; torch is never imported, and
-no GPU is touched.
+Only the driver's list of GPUs and the metadata of installed packages are read: torch is never imported, and
+no GPU is initialised.
 """
 
 import contextlib
@@ -9,6 +9,7 @@ import importlib.metadata
 import os
 import shutil
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +17,7 @@ __all__ = [
     "Hardware",
     "count_gpus",
     "find_hardware",
+    "hide_unfit_torch_companions",
     "is_installed",
     "unfit_torch_companions",
 ]
@@ -71,14 +73,24 @@ def _listed_gpus() -> int:
 
 
 def unfit_torch_companions() -> list[str]:
-    """Companions of a CPU torch that were built for CUDA: importing one of them stops vLLM.
+    """The installed companions of a CPU torch that were built for CUDA; importing one of them fails.
 
-    Pip picks them beside `torch+cpu` wherever only the general index is known; a language model needs none.
+    Pip installs them beside `torch+cpu` where only the general index is configured.
     """
     if _build_tag("torch") != "cpu":
         return []
     companions = ("torchvision", "torchaudio", "torchcodec")
     return [name for name in companions if _build_tag(name) not in (None, "cpu")]
+
+
+def hide_unfit_torch_companions() -> None:
+    """Makes transformers believe that `unfit_torch_companions` are not installed.
+
+    Transformers imports every companion that it finds, and a language model needs none of them. Call this at an
+    entry point, before transformers is imported.
+    """
+    for name in unfit_torch_companions():
+        sys.modules[name] = None  # type: ignore[assignment]  # None is how Python marks "not importable"
 
 
 def is_installed(distribution: str) -> bool:

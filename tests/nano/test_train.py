@@ -7,6 +7,7 @@ from random import Random
 
 import pytest
 import torch
+from transformers import Qwen3ForCausalLM
 
 from nano import train
 from nano.questions import FIXED_SEED, fixed_question_texts
@@ -83,7 +84,7 @@ def test_a_few_steps_lower_the_loss_and_the_saved_folder_loads(
     losses = [train.train_step(model, model.model, optimiser, batch, SMALL) for _ in range(8)]
     assert losses[-1] < losses[0]
     train.save(model, tmp_path)
-    loaded = train.Qwen3ForCausalLM.from_pretrained(tmp_path)
+    loaded = Qwen3ForCausalLM.from_pretrained(tmp_path)
     ids = torch.tensor([batch[0].ids])
     with torch.no_grad():
         assert torch.allclose(loaded(ids).logits, model(ids).logits, atol=1e-4)

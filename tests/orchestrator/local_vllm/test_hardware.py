@@ -1,13 +1,21 @@
-"""What computes here is found without torch and without touching a GPU."""
+"""The hardware is found without torch and without initialising a GPU."""
 
 import importlib.metadata
 import shutil
+import sys
+import types
 from pathlib import Path
 
 import pytest
 
 from orchestrator.local_vllm import hardware
-from orchestrator.local_vllm.hardware import Hardware, count_gpus, find_hardware
+from orchestrator.local_vllm.hardware import (
+    Hardware,
+    count_gpus,
+    find_hardware,
+    hide_unfit_torch_companions,
+    unfit_torch_companions,
+)
 
 LISTED = """
 echo "GPU 0: NVIDIA H100 (UUID: GPU-1)"
@@ -76,3 +84,20 @@ def test_a_build_tag_is_read_from_the_version(monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(importlib.metadata, "version", versions.__getitem__)
     assert hardware._build_tag("torch") == "cpu"
     assert hardware._build_tag("torchvision") == ""
+
+
+def test_companions_built_for_cuda_are_hidden_beside_a_cpu_torch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    tags = {"torch": "cpu", "torchvision": "cu128", "torchaudio": "cpu"}
+    monkeypatch.setattr(hardware, "_build_tag", tags.get)
+    for name in ("torchvision", "torchaudio"):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))
+    hide_unfit_torch_companions()
+    assert sys.modules["torchvision"] is None
+    assert sys.modules["torchaudio"] is not None
+
+
+def test_nothing_is_hidden_beside_a_torch_for_cuda(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(hardware, "_build_tag", lambda name: "cu128")
+    assert unfit_torch_companions() == []
