@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import permutation_test
 
-from bench.results.intervals import Interval, interval_of_mean
+from bench.results.intervals import MeanInterval, interval_of_mean
 from bench.results.outcomes import Outcome, by_policy, per_question
 
 __all__ = ["PolicyRow", "compare_policies", "frontier", "is_vote"]
@@ -164,7 +164,7 @@ def _against(group: Sequence[Outcome], rival: _Rival) -> dict[str, float]:
     own = _correct(group)
     if own.shape != rival.correct.shape:
         return {}
-    difference: Interval = interval_of_mean((own - rival.correct).tolist())
+    difference: MeanInterval = interval_of_mean((own - rival.correct).tolist())
     return {
         "rival_votes": rival.n,
         "difference": difference.mean,

@@ -17,7 +17,7 @@ _ALL_ALIKE = 0.9
 _ALL_ALONE = 0.95
 
 
-class _Signature(NamedTuple):
+class _Diagnostic(NamedTuple):
     """A sign and what to do about it; `figure` gives a row away, or is None where the row does not show the sign.
 
     It is told the dearest plain vote on the same file, if one was measured.
@@ -40,7 +40,7 @@ def findings(rows: Sequence[PolicyRow]) -> list[str]:
 
 def _of_file(rows: Sequence[PolicyRow]) -> Iterator[str]:
     vote = max((row for row in rows if row.is_vote), key=lambda row: row.cost, default=None)
-    for sign, figure, advice in _SIGNATURES:
+    for sign, figure, advice in _DIAGNOSTICS:
         figures = [(row.policy, figure(row, vote)) for row in rows if not row.is_vote]
         shown = [f"{policy} ({text})" for policy, text in figures if text is not None]
         if shown:
@@ -89,21 +89,21 @@ def _all_alike(row: PolicyRow, _: PolicyRow | None) -> str | None:
 
 _POINTS = "Points of accuracy lost"
 
-_SIGNATURES = (
-    _Signature(
+_DIAGNOSTICS = (
+    _Diagnostic(
         _POINTS, _lost_with_a_judge, "Raise tau, calibrate the judge, or take more survivors."
     ),
-    _Signature(_POINTS, _lost_by_auto, "Raise --effort."),
-    _Signature(_POINTS, _lost_by_another, "Allow more traces, or let auto decide how many."),
-    _Signature(
+    _Diagnostic(_POINTS, _lost_by_auto, "Raise --effort."),
+    _Diagnostic(_POINTS, _lost_by_another, "Allow more traces, or let auto decide how many."),
+    _Diagnostic(
         "Little saved, the judge's tokens counted",
         _saves_little,
         "The judge is too cautious or too dear, or answers are many: lower tau, or take fewer survivors or a smaller judge.",
     ),
-    _Signature(
+    _Diagnostic(
         "Almost every trace alone in its cluster",
         _all_alone,
         "The judge does not know this kind of text.",
     ),
-    _Signature("Nearly all traces in one cluster", _all_alike, "If answers differ, raise tau."),
+    _Diagnostic("Nearly all traces in one cluster", _all_alike, "If answers differ, raise tau."),
 )

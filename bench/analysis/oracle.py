@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from bench.analysis.comparison import PolicyRow, compare_policies, is_vote
-from bench.analysis.sweeps import Series
+from bench.analysis.sweeps import SettingSeries
 from bench.results.outcomes import Outcome
 
-__all__ = ["hindsight_row"]
+__all__ = ["oracle_row"]
 
 _LABEL = "best for each question"
 
@@ -22,7 +22,7 @@ Groups = Mapping[tuple[str, str], Sequence[Outcome]]
 """All outcomes by file and policy."""
 
 
-def hindsight_row(series: Series, groups: Groups, *, judge_price: float) -> PolicyRow | None:
+def oracle_row(series: SettingSeries, groups: Groups, *, judge_price: float) -> PolicyRow | None:
     """The row of a policy that knows each question's best value; None without several draws of every question."""
     own = [groups[(series.file, row.policy)] for row in series.rows]
     best = _best_on_other_draws(own, judge_price)

@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 from bench.analysis.comparison import PolicyRow
 
-__all__ = ["Series", "swept_settings"]
+__all__ = ["SettingSeries", "setting_series"]
 
 _TRACES = "traces"
 
 
-class Series(NamedTuple):
+class SettingSeries(NamedTuple):
     """One setting of one policy on one file; `values` (as they were written) and `rows` go together, in order.
 
     `hindsight` is the row of a policy that knows each question's best value, None where that cannot be told.
@@ -28,7 +28,7 @@ class Series(NamedTuple):
     hindsight: PolicyRow | None = None
 
 
-def swept_settings(rows: Sequence[PolicyRow]) -> list[Series]:
+def setting_series(rows: Sequence[PolicyRow]) -> list[SettingSeries]:
     """A series for each setting that takes two values or more while all else is equal; plain votes are none."""
     groups: dict[tuple[str, str, str], dict[str, PolicyRow]] = {}
     for row in rows:
@@ -46,9 +46,9 @@ def swept_settings(rows: Sequence[PolicyRow]) -> list[Series]:
     ]
 
 
-def _series(file: str, policy: str, setting: str, group: Mapping[str, PolicyRow]) -> Series:
+def _series(file: str, policy: str, setting: str, group: Mapping[str, PolicyRow]) -> SettingSeries:
     values = sorted(group, key=_order)
-    return Series(file, policy, setting, values, [group[value] for value in values])
+    return SettingSeries(file, policy, setting, values, [group[value] for value in values])
 
 
 def _order(value: str) -> tuple[bool, float]:

@@ -36,13 +36,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Writes table.md, table.csv, table.json, page.html and pictures (PNG, SVG); prints the table."""
     from bench.reports.html import build_page
-    from bench.reports.render import as_csv, as_json, as_markdown, compared
+    from bench.reports.render import as_csv, as_json, as_markdown, build_comparison
     from bench.results.outcomes import read_outcomes
     from orchestrator.errors import ConfigError
     from orchestrator.journal.journal import write_run_file
 
     outcomes = [outcome for path in arguments.outcomes for outcome in read_outcomes(path)]
-    comparison = compared(outcomes, judge_price=arguments.judge_price)
+    comparison = build_comparison(outcomes, judge_price=arguments.judge_price)
     try:
         arguments.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:

@@ -67,7 +67,7 @@ def play_live(
     import sys
 
     from bench.data.datasets import HUB, read_named
-    from bench.data.prompts import prompted, read_prompt
+    from bench.data.prompts import apply_prompt, read_prompt
     from bench.live.plan import LivePlan, count_finished
     from bench.live.run import run_live
     from bench.specs.policy_spec import parse_policy
@@ -99,7 +99,7 @@ def play_live(
         )
         for text in policies
     ]
-    questions = [prompted(question, prompt) for question in read_named(arguments.questions)]
+    questions = [apply_prompt(question, prompt) for question in read_named(arguments.questions)]
     interrupts = Interrupts(lambda text: print(text, file=sys.stderr))
     plan = LivePlan(
         questions=questions,
@@ -114,9 +114,9 @@ def play_live(
     total, done = len(questions) * len(specs), count_finished(plan)
     with progress_bar(total, "questions x policies", done=done) as advance:
         if arguments.ray is not None:
-            from bench.distributed.ray_tasks import connected
+            from bench.distributed.ray_tasks import connect_ray
 
-            with connected(arguments.ray) as cluster:
+            with connect_ray(arguments.ray) as cluster:
                 return cluster.play(plan, advance=advance)
         outcomes = asyncio.run(run_live(plan, interrupts, advance))
     if interrupts.requested.is_set():

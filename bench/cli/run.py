@@ -131,7 +131,7 @@ def _tell_rewards(outcomes: "list[Outcome]") -> None:
 
 
 def _replay(arguments: argparse.Namespace) -> "list[Outcome]":
-    from bench.replay.replay import refuse_unrecorded
+    from bench.replay.replay import validate_recordings
     from bench.results.outcomes import write_outcomes
     from bench.specs.policy_spec import parse_policy
     from orchestrator.terminal.progress import progress_bar
@@ -142,7 +142,7 @@ def _replay(arguments: argparse.Namespace) -> "list[Outcome]":
     files = [(str(path), read_half(path, arguments.half)) for path in arguments.replay]
     for file, questions in files:
         for spec in specs:
-            refuse_unrecorded(spec, questions, file)
+            validate_recordings(spec, questions, file)
     total = len(specs) * plan.resamples * sum(len(questions) for _, questions in files)
     with replayer(arguments.ray) as replay, progress_bar(total) as advance:
         outcomes = [
@@ -164,9 +164,9 @@ def replayer(address: str | None) -> "Iterator[Callable[..., Iterator[Outcome]]]
 
         yield replay_policy
     else:
-        from bench.distributed.ray_tasks import connected
+        from bench.distributed.ray_tasks import connect_ray
 
-        with connected(address) as cluster:
+        with connect_ray(address) as cluster:
             yield cluster.replay
 
 

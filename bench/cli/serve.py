@@ -42,7 +42,7 @@ def run(arguments: argparse.Namespace) -> None:
     import asyncio
 
     from bench.data.readers import read_recorded
-    from bench.mock_server.server import Faults, ReplayServer, serving
+    from bench.mock_server.server import Faults, ReplayServer, serve_recording
     from orchestrator.errors import ConfigError
 
     server = ReplayServer(
@@ -53,7 +53,7 @@ def run(arguments: argparse.Namespace) -> None:
     )
 
     async def serve() -> None:
-        async with serving(server, host=arguments.host, port=arguments.port) as url:
+        async with serve_recording(server, host=arguments.host, port=arguments.port) as url:
             print(url, flush=True)
             await asyncio.Event().wait()
 

@@ -31,14 +31,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace) -> None:
     """Plays what the folder does not hold yet; prints one JSON line per policy and file."""
     from bench.cli.run import read_half, replayer
-    from bench.replay.replay import ReplayPlan, refuse_unrecorded
+    from bench.replay.replay import ReplayPlan, validate_recordings
     from bench.results.outcomes import policy_line, read_outcomes, write_outcomes
-    from bench.specs.grid import policies_of, read_grid
+    from bench.specs.grid import expand_grid, read_grid
     from bench.specs.policy_spec import parse_policy
     from orchestrator.terminal.progress import progress_bar
 
     grid = read_grid(arguments.grid)
-    specs = [parse_policy(text) for text in policies_of(grid)]
+    specs = [parse_policy(text) for text in expand_grid(grid)]
     plan = ReplayPlan(
         max_traces=grid.max_traces,
         resamples=grid.resamples,
@@ -50,7 +50,7 @@ def run(arguments: argparse.Namespace) -> None:
     files = [(str(path), read_half(path, arguments.half)) for path in arguments.replay]
     for file, questions in files:
         for spec in specs:
-            refuse_unrecorded(spec, questions, file)
+            validate_recordings(spec, questions, file)
     parts = [
         (arguments.out / f"{number:02d}-{quote(spec.label, safe='')}.jsonl", spec, file, questions)
         for number, (file, questions) in enumerate(files)

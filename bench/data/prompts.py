@@ -10,7 +10,7 @@ from orchestrator.config.shipped import configs_folder
 from orchestrator.errors import ConfigError
 from orchestrator.questions import Question
 
-__all__ = ["PromptSpec", "prompted", "read_prompt"]
+__all__ = ["PromptSpec", "apply_prompt", "read_prompt"]
 
 
 class PromptSpec(BaseModel):
@@ -52,7 +52,7 @@ def read_prompt(name_or_path: str) -> PromptSpec:
         raise ConfigError(explain(error, PromptSpec, {}, str(path))) from error
 
 
-def prompted(question: Question, spec: PromptSpec) -> Question:
+def apply_prompt(question: Question, spec: PromptSpec) -> Question:
     """The question with its text put into the template; braces in it stay as they are."""
     text = spec.prompt.replace("{question}", question.question).strip()
     return Question(id=question.id, question=text, gold=question.gold)

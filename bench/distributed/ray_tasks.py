@@ -22,7 +22,7 @@ from bench.specs.policy_spec import PolicySpec
 from orchestrator.errors import ConfigError, EndpointUnreachable
 from orchestrator.interrupts import Interrupts
 
-__all__ = ["RayCluster", "connected"]
+__all__ = ["RayCluster", "connect_ray"]
 
 
 class RayCluster(NamedTuple):
@@ -112,7 +112,7 @@ def _play_question(plan: LivePlan) -> int:
 
 
 @contextlib.contextmanager
-def connected(address: str) -> Iterator[RayCluster]:
+def connect_ray(address: str) -> Iterator[RayCluster]:
     """The cluster at `address`: HOST:PORT, `auto` for the one this machine belongs to, `local` for one of its own.
 
     Raises:

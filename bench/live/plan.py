@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from bench.results.outcomes import Outcome
-from bench.results.trace_stats import CriticalPath, Lengths
+from bench.results.trace_stats import CriticalPath, TraceLengths
 from bench.specs.policy_spec import PolicySpec
 from orchestrator.core.events import RunStarted, TraceRewarded
 from orchestrator.core.policies import needs_judge
@@ -23,11 +23,11 @@ from orchestrator.settings import Settings
 
 __all__ = [
     "PLAN_FILE",
-    "Job",
     "LivePlan",
+    "PlannedRun",
     "count_finished",
-    "jobs_of",
     "outcomes_of",
+    "planned_runs",
     "prepare",
     "settings_of",
 ]
@@ -53,7 +53,7 @@ class LivePlan(NamedTuple):
     first: int = 1
 
 
-class Job(NamedTuple):
+class PlannedRun(NamedTuple):
     """One question under one policy, and the folder that it fills."""
 
     question: Question
@@ -74,17 +74,17 @@ def prepare(plan: LivePlan) -> None:
         DatasetError: a question has no gold answer.
     """
     _check(plan)
-    _check_kept(jobs_of(plan), plan)
+    _check_kept(planned_runs(plan), plan)
 
 
 def count_finished(plan: LivePlan) -> int:
     """How many of the jobs have their report."""
-    return sum(job.is_finished for job in jobs_of(plan))
+    return sum(job.is_finished for job in planned_runs(plan))
 
 
 def outcomes_of(plan: LivePlan) -> list[Outcome]:
     """The outcomes of all jobs that are finished, in the order of the jobs."""
-    return [_outcome(job) for job in jobs_of(plan) if job.is_finished]
+    return [_outcome(job) for job in planned_runs(plan) if job.is_finished]
 
 
 def _check(plan: LivePlan) -> None:
@@ -120,7 +120,7 @@ def _claim(plan: LivePlan) -> None:
         raise ConfigError(f"{plan.out} holds a benchmark with other settings; give another --out.")
 
 
-def _check_kept(jobs: Sequence[Job], plan: LivePlan) -> None:
+def _check_kept(jobs: Sequence[PlannedRun], plan: LivePlan) -> None:
     """Whatever is finished must be what would be run now; its journal says what it was."""
     for job in jobs:
         if not job.is_finished:
@@ -147,10 +147,12 @@ def _placeless(settings: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def jobs_of(plan: LivePlan) -> list[Job]:
+def planned_runs(plan: LivePlan) -> list[PlannedRun]:
     """Every question under every policy, question by question."""
     return [
-        Job(question, spec, plan.out / quote(spec.label, safe="@=,") / _name(number, question))
+        PlannedRun(
+            question, spec, plan.out / quote(spec.label, safe="@=,") / _name(number, question)
+        )
         for number, question in enumerate(plan.questions, start=plan.first)
         for spec in plan.specs
     ]
@@ -168,10 +170,10 @@ def settings_of(spec: PolicySpec, plan: LivePlan) -> Settings:
     return spec.settings.model_copy(update={"policy": policy})
 
 
-def _outcome(job: Job) -> Outcome:
+def _outcome(job: PlannedRun) -> Outcome:
     report: dict[str, Any] = json.loads((job.folder / REPORT_FILE).read_text(encoding="utf-8"))
     reasoner, judge = report["ledger"]["reasoner"], report["ledger"]["judge"]
-    lengths, path, reward_tokens = Lengths(), CriticalPath(), 0
+    lengths, path, reward_tokens = TraceLengths(), CriticalPath(), 0
     for entry in read_journal(job.folder):
         lengths.note(entry)
         path.note(entry)

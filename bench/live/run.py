@@ -11,7 +11,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
-from bench.live.plan import Job, LivePlan, jobs_of, outcomes_of, prepare, settings_of
+from bench.live.plan import LivePlan, PlannedRun, outcomes_of, planned_runs, prepare, settings_of
 from bench.results.outcomes import Outcome
 from orchestrator.core.policies import needs_confidences, needs_judge, needs_rewards
 from orchestrator.errors import DeepPruneError, first_error
@@ -47,7 +47,7 @@ async def run_live(
     prepare(plan)
     with interrupts.listening(), interrupts.graceful():
         async with _endpoints(plan) as endpoints:
-            await _work(jobs_of(plan), plan, endpoints, interrupts, advance)
+            await _work(planned_runs(plan), plan, endpoints, interrupts, advance)
     return outcomes_of(plan)
 
 
@@ -70,7 +70,7 @@ async def _endpoints(plan: LivePlan) -> AsyncIterator[Endpoints]:
 
 
 async def _work(
-    jobs: Sequence[Job],
+    jobs: Sequence[PlannedRun],
     plan: LivePlan,
     endpoints: Endpoints,
     interrupts: Interrupts,
@@ -107,7 +107,7 @@ async def _cancel_on(interrupted: asyncio.Event, workers: Sequence[asyncio.Task[
 
 
 async def _run(
-    job: Job,
+    job: PlannedRun,
     settings: Settings,
     endpoints: Endpoints,
     limiter: StreamLimiter,
@@ -132,7 +132,7 @@ async def _run(
     write_run_file(job.folder, REPORT_FILE, to_json_line(report) + "\n")
 
 
-def _make_way(job: Job, settings: Settings) -> None:
+def _make_way(job: PlannedRun, settings: Settings) -> None:
     """Puts aside what cannot be gone on with, and says why."""
     if not (job.folder / JOURNAL_FILE).exists():
         return
@@ -146,7 +146,7 @@ def _make_way(job: Job, settings: Settings) -> None:
         )
 
 
-def _obstacle(job: Job, settings: Settings) -> str | None:
+def _obstacle(job: PlannedRun, settings: Settings) -> str | None:
     """Why the question cannot go on exactly from its journal; None if it can."""
     try:
         recovered = RecoveredRun(read_journal(job.folder))

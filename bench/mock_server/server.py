@@ -18,10 +18,10 @@ import numpy as np
 from aiohttp import web
 
 from bench.data.recorded import RecordedQuestion
-from bench.mock_server.tokens import Place, place_of, prompt_ids, token_id, token_text
+from bench.mock_server.tokens import TokenPosition, position_of, prompt_ids, token_id, token_text
 from bench.replay.server import ServerModel
 
-__all__ = ["Faults", "ReplayServer", "serving"]
+__all__ = ["Faults", "ReplayServer", "serve_recording"]
 
 MODEL = "replay"
 _CONTEXT = 1 << 20
@@ -111,23 +111,23 @@ class ReplayServer:
             self.live -= 1
         return response
 
-    def _start(self, ids: list[int]) -> Place:
+    def _start(self, ids: list[int]) -> TokenPosition:
         """The first token to write: behind the ids, or the start of a trace not played lately."""
-        place = place_of(ids)
-        if isinstance(place, Place):
+        place = position_of(ids)
+        if isinstance(place, TokenPosition):
             return place._replace(token=place.token + 1)
         if place >= len(self._questions):  # a greeting: any trace will do, and none is used up
-            return Place(0, 0, 0)
+            return TokenPosition(0, 0, 0)
         order = self._orders[place]
         trace = order[self._drawn[place] % len(order)]
         self._drawn[place] += 1
-        return Place(place, int(trace), 0)
+        return TokenPosition(place, int(trace), 0)
 
     async def _stream(
         self,
         request: web.Request,
         response: web.StreamResponse,
-        start: Place,
+        start: TokenPosition,
         body: dict[str, Any],
         faults: Faults,
     ) -> None:
@@ -182,7 +182,7 @@ async def _break(request: web.Request, how: Literal["reset", "stall"]) -> None:
 
 
 @contextlib.asynccontextmanager
-async def serving(
+async def serve_recording(
     server: ReplayServer, *, host: str = "127.0.0.1", port: int = 0
 ) -> AsyncIterator[str]:
     """The server's base address with /v1; it closes when the block is left. Port 0 takes a free one."""

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from bench.data.recorded import RecordedTrace
 
-__all__ = ["Place", "place_of", "prompt_ids", "token_id", "token_text"]
+__all__ = ["TokenPosition", "position_of", "prompt_ids", "token_id", "token_text"]
 
 _FIRST_PROMPT_ID = 1
 _TRACES = 1 << 12
@@ -16,7 +16,7 @@ _TOKENS = 1 << 20
 _FIRST_TOKEN_ID = _TOKENS  # ids below are prompts
 
 
-class Place(NamedTuple):
+class TokenPosition(NamedTuple):
     """A token of a recorded trace: the number of the question, of the trace, and of the token, from 0."""
 
     question: int
@@ -29,12 +29,12 @@ def prompt_ids(question: int) -> list[int]:
     return [_FIRST_PROMPT_ID + question]
 
 
-def token_id(place: Place) -> int:
+def token_id(place: TokenPosition) -> int:
     """The id of a token."""
     return _FIRST_TOKEN_ID + (place.question * _TRACES + place.trace) * _TOKENS + place.token
 
 
-def place_of(ids: list[int]) -> Place | int:
+def position_of(ids: list[int]) -> TokenPosition | int:
     """Where a prompt ends: behind a token, or, for a prompt without any, at the start of a question's number.
 
     Raises:
@@ -45,7 +45,7 @@ def place_of(ids: list[int]) -> Place | int:
     if ids[-1] < _FIRST_TOKEN_ID:
         return ids[-1] - _FIRST_PROMPT_ID
     number, token = divmod(ids[-1] - _FIRST_TOKEN_ID, _TOKENS)
-    return Place(*divmod(number, _TRACES), token)
+    return TokenPosition(*divmod(number, _TRACES), token)
 
 
 def token_text(trace: RecordedTrace, token: int) -> str:

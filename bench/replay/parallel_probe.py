@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bench.data.recorded import RecordedQuestion, RecordedTrace
-from bench.replay.player import Played
+from bench.replay.player import ReplayResult
 from bench.replay.server import ServerModel
 from orchestrator.errors import DatasetError
 
@@ -56,7 +56,7 @@ class _Branch:
 
 def play_parallel_probe(
     question: RecordedQuestion, traces: Sequence[RecordedTrace], server: ServerModel
-) -> Played:
+) -> ReplayResult:
     """One run over `traces`, all started at once.
 
     Raises:
@@ -83,7 +83,7 @@ def play_parallel_probe(
         if probe > _WARM_UP_PROBES and stable >= _STABLE_PROBES:
             break
     finished = [branch.recorded for branch in branches if branch.finished]
-    return Played(
+    return ReplayResult(
         answer=majority,
         tokens=sum(branch.tokens for branch in branches),
         sequential_tokens=float(max(branch.tokens for branch in branches)),

@@ -1,4 +1,4 @@
-"""Where a recorded trace reaches its checkpoint: the lump of text that brings it there, and its tokens."""
+"""Where a recorded trace reaches its checkpoint: the prefix of its text that ends there, and its tokens."""
 
 from typing import NamedTuple
 
@@ -6,18 +6,18 @@ from bench.data.recorded import RecordedTrace
 from orchestrator.core.segment import Segmenter
 from orchestrator.settings import CheckpointSettings
 
-__all__ = ["Lump", "checkpoint_lump"]
+__all__ = ["Prefix", "checkpoint_prefix"]
 
 
-class Lump(NamedTuple):
+class Prefix(NamedTuple):
     """All that a trace has written by its checkpoint; `tokens` counts it."""
 
     text: str
     tokens: int
 
 
-def checkpoint_lump(trace: RecordedTrace, settings: CheckpointSettings) -> Lump | None:
-    """The lump after which the segmenter cuts, or None where the trace ends before.
+def checkpoint_prefix(trace: RecordedTrace, settings: CheckpointSettings) -> Prefix | None:
+    """The prefix at whose end the segmenter cuts, or None where the trace ends before.
 
     Tokens within a text are taken to be equally long. A trace without text can be cut at tokens only.
     """
@@ -26,7 +26,7 @@ def checkpoint_lump(trace: RecordedTrace, settings: CheckpointSettings) -> Lump 
             return None
         share = settings.tokens / trace.tokens
         text = trace.text or ""
-        return Lump(text[: round(len(text) * share)], settings.tokens)
+        return Prefix(text[: round(len(text) * share)], settings.tokens)
     text = trace.text or ""
     segmenter = Segmenter(words=settings.words, word_list=settings.word_list)
     cut = segmenter.feed(text, trace.tokens)
@@ -34,4 +34,4 @@ def checkpoint_lump(trace: RecordedTrace, settings: CheckpointSettings) -> Lump 
         return None
     shown = cut.chars + 1  # the character after the last word shows that the word has ended
     tokens = max(1, round(trace.tokens * shown / len(text)))
-    return Lump(text[:shown], tokens) if tokens < trace.tokens else None
+    return Prefix(text[:shown], tokens) if tokens < trace.tokens else None

@@ -11,8 +11,8 @@ from bench.data.recorded import RecordedQuestion
 from bench.data.sampling import draw
 from bench.replay.judges import Judge, RecordedJudge, Scores, SimulatedJudge
 from bench.replay.parallel_probe import play_parallel_probe
-from bench.replay.player import Cast, Played, play
-from bench.replay.prefixes import Lump, checkpoint_lump
+from bench.replay.player import ReplayInputs, ReplayResult, play
+from bench.replay.prefixes import Prefix, checkpoint_prefix
 from bench.replay.server import ServerModel
 from bench.results.outcomes import Outcome
 from bench.specs.policy_spec import Auroc, PolicySpec
@@ -21,7 +21,7 @@ from orchestrator.core.policies import Policy, make_policy, needs_confidences, n
 from orchestrator.errors import DatasetError
 from orchestrator.settings import Settings
 
-__all__ = ["DEFAULT_CHECKPOINT_TOKENS", "ReplayPlan", "refuse_unrecorded", "replay_policy"]
+__all__ = ["DEFAULT_CHECKPOINT_TOKENS", "ReplayPlan", "replay_policy", "validate_recordings"]
 
 
 class ReplayPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -57,9 +57,9 @@ def replay_policy(
     """The outcomes of all questions and resamplings; `advance` is called after each.
 
     Raises:
-        DatasetError: as for `refuse_unrecorded`.
+        DatasetError: as for `validate_recordings`.
     """
-    refuse_unrecorded(spec, questions, file)
+    validate_recordings(spec, questions, file)
     for question in questions:
         run = _QuestionReplay(spec, question, plan)
         for resample in range(plan.resamples):
@@ -84,7 +84,7 @@ def replay_policy(
             advance()
 
 
-def refuse_unrecorded(spec: PolicySpec, questions: Sequence[RecordedQuestion], file: str) -> None:
+def validate_recordings(spec: PolicySpec, questions: Sequence[RecordedQuestion], file: str) -> None:
     """Refuses a policy that needs what these recordings lack.
 
     Raises:
@@ -124,25 +124,25 @@ class _QuestionReplay:
         self._settings = settings.model_dump(mode="json")
         policy = make_policy(settings, resumable=True, confidences=Confidences(settings.policy))
         self._report_every = _report_every(settings, policy)
-        self._lumps: list[Lump | None] = [
-            checkpoint_lump(trace, settings.checkpoint) if policy.uses_checkpoints else None
+        self._prefixes: list[Prefix | None] = [
+            checkpoint_prefix(trace, settings.checkpoint) if policy.uses_checkpoints else None
             for trace in question.traces
         ]
 
-    def play(self, resample: int) -> Played:
+    def play(self, resample: int) -> ReplayResult:
         seed = self._plan.seed
         drawn = draw(self._question, self._traces, seed=seed, resample=resample)
         traces = [self._question.traces[number] for number in drawn]
         if self._spec.player == "parallel-probe":
             return play_parallel_probe(self._question, traces, self._plan.server)
-        cast = Cast(
+        inputs = ReplayInputs(
             question=self._question,
             traces=traces,
-            checkpoints=[self._lumps[number] for number in drawn],
+            checkpoints=[self._prefixes[number] for number in drawn],
             judge=self._judge(drawn, resample),
             report_every=self._report_every,
         )
-        return play(cast, self._seeded(seed + resample), self._plan.server)
+        return play(inputs, self._seeded(seed + resample), self._plan.server)
 
     def _seeded(self, seed: int) -> dict[str, Any]:
         return {**self._settings, "run": {**self._settings["run"], "seed": seed}}
@@ -183,7 +183,7 @@ def _report_every(settings: Settings, policy: Policy) -> int | None:
     return max(1, settings.policy.confidence_window // _REPORTS_PER_GROUP)
 
 
-def _correct(spec: PolicySpec, question: RecordedQuestion, played: Played) -> bool:
+def _correct(spec: PolicySpec, question: RecordedQuestion, played: ReplayResult) -> bool:
     if spec.scoring == "any":
         return not question.correct.isdisjoint(played.finished)
     return played.answer in question.correct

@@ -19,7 +19,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from bench.data.recorded import RecordedTrace
-from bench.replay.prefixes import Lump
+from bench.replay.prefixes import Prefix
 from orchestrator.core.events import (
     Event,
     TokensArrived,
@@ -66,7 +66,7 @@ class _Stream:
     """A trace on the server; `tokens` is exact as of step `since`."""
 
     recorded: RecordedTrace
-    checkpoint: Lump | None
+    checkpoint: Prefix | None
     report_every: int | None
     state: Literal["idle", "waiting", "opening", "running", "paused", "over"] = "idle"
     opened: bool = False
@@ -90,8 +90,8 @@ class _Stream:
     @property
     def text(self) -> str:
         """What it is known to have written since the last milestone: all that leads to the checkpoint, or nothing."""
-        lump = self.checkpoint
-        return lump.text if lump is not None and self.tokens == lump.tokens else ""
+        prefix = self.checkpoint
+        return prefix.text if prefix is not None and self.tokens == prefix.tokens else ""
 
     def report(self) -> tuple[float, ...]:
         """The confidences not told yet, which counts as telling them; none where nobody asks."""
@@ -118,7 +118,7 @@ class SimulatedServer:
         self,
         model: ServerModel,
         traces: Sequence[RecordedTrace],
-        checkpoints: Sequence[Lump | None],
+        checkpoints: Sequence[Prefix | None],
         *,
         report_every: int | None = None,
     ) -> None:

@@ -11,7 +11,7 @@ import plotly.graph_objects as go
 
 from bench.analysis.comparison import PolicyRow, frontier
 from bench.analysis.distributions import Distribution
-from bench.analysis.sweeps import Series
+from bench.analysis.sweeps import SettingSeries
 from bench.reports.plots import FATE_COLOURS, GREY, PALETTE, Axis, colours, scale
 
 __all__ = [
@@ -200,7 +200,7 @@ def _menu(found: Sequence[Distribution], owners: Sequence[int]) -> dict[str, Any
     return {"buttons": buttons, "x": 0, "xanchor": "left", "y": 1.02, "yanchor": "bottom"}
 
 
-def series_figure(series: Series) -> go.Figure:
+def series_figure(series: SettingSeries) -> go.Figure:
     """Accuracy, and the saving net and before the judge's bill, along one setting."""
     names = [escape(value) for value in series.values]
     figure = go.Figure()

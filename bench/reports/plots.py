@@ -16,7 +16,7 @@ from matplotlib.ticker import EngFormatter, NullFormatter
 
 from bench.analysis.comparison import PolicyRow, frontier
 from bench.analysis.distributions import Distribution
-from bench.analysis.sweeps import Series
+from bench.analysis.sweeps import SettingSeries
 
 __all__ = [
     "FATE_COLOURS",
@@ -209,7 +209,7 @@ def draw_distributions(found: Sequence[Distribution]) -> Figure:
     return figure
 
 
-def draw_series(series: Series) -> Figure:
+def draw_series(series: SettingSeries) -> Figure:
     """Accuracy with its interval, and what is saved, along one setting."""
     figure = Figure(figsize=(9, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2)

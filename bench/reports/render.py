@@ -11,11 +11,11 @@ import msgspec
 from bench.analysis.comparison import PolicyRow, compare_policies, frontier
 from bench.analysis.diagnostics import findings
 from bench.analysis.distributions import Distribution, distributions
-from bench.analysis.oracle import hindsight_row
-from bench.analysis.sweeps import Series, swept_settings
+from bench.analysis.oracle import oracle_row
+from bench.analysis.sweeps import SettingSeries, setting_series
 from bench.results.outcomes import Outcome, by_policy
 
-__all__ = ["Comparison", "as_csv", "as_json", "as_markdown", "compared", "maybe"]
+__all__ = ["Comparison", "as_csv", "as_json", "as_markdown", "build_comparison", "maybe"]
 
 
 class Comparison(NamedTuple):
@@ -25,16 +25,16 @@ class Comparison(NamedTuple):
     rows: Sequence[PolicyRow]
     findings: Sequence[str]
     distributions: Sequence[Distribution]
-    series: Sequence[Series]
+    series: Sequence[SettingSeries]
 
 
-def compared(outcomes: Sequence[Outcome], *, judge_price: float) -> Comparison:
+def build_comparison(outcomes: Sequence[Outcome], *, judge_price: float) -> Comparison:
     """The comparison of all policies in `outcomes`."""
     rows = compare_policies(outcomes, judge_price=judge_price)
     groups = by_policy(outcomes)
     series = [
-        each._replace(hindsight=hindsight_row(each, groups, judge_price=judge_price))
-        for each in swept_settings(rows)
+        each._replace(hindsight=oracle_row(each, groups, judge_price=judge_price))
+        for each in setting_series(rows)
     ]
     return Comparison(judge_price, rows, findings(rows), distributions(outcomes), series)
 
@@ -106,7 +106,7 @@ def _choice(row: PolicyRow) -> str:
     return f"- from {row.cost:,.0f} tokens: {_plain(row.policy)}, {row.accuracy:.1%}{against}"
 
 
-def _series(series: Series) -> str:
+def _series(series: SettingSeries) -> str:
     rows = [*zip(series.values, series.rows, strict=True)]
     if series.hindsight is not None:
         rows.append(("best for each question, in hindsight", series.hindsight))

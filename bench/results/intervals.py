@@ -10,12 +10,12 @@ from typing import NamedTuple
 import numpy as np
 from scipy.stats import bootstrap
 
-__all__ = ["Interval", "interval_of_mean"]
+__all__ = ["MeanInterval", "interval_of_mean"]
 
 _DRAWS = 5_000
 
 
-class Interval(NamedTuple):
+class MeanInterval(NamedTuple):
     """A mean with its 95 % percentile interval."""
 
     mean: float
@@ -23,14 +23,14 @@ class Interval(NamedTuple):
     high: float
 
 
-def interval_of_mean(values: Sequence[float], *, seed: int = 0) -> Interval:
+def interval_of_mean(values: Sequence[float], *, seed: int = 0) -> MeanInterval:
     """The mean of one value per question; give differences for a paired comparison.
 
     With a single question the interval is the value itself.
     """
     mean = float(np.mean(values))
     if len(set(values)) == 1:
-        return Interval(mean, mean, mean)
+        return MeanInterval(mean, mean, mean)
     result = bootstrap(
         (np.asarray(values),),
         np.mean,
@@ -39,4 +39,4 @@ def interval_of_mean(values: Sequence[float], *, seed: int = 0) -> Interval:
         rng=np.random.default_rng(seed),
     )
     low, high = result.confidence_interval
-    return Interval(mean, float(low), float(high))
+    return MeanInterval(mean, float(low), float(high))

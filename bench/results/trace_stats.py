@@ -21,7 +21,7 @@ from orchestrator.core.events import (
 __all__ = [
     "FATES",
     "CriticalPath",
-    "Lengths",
+    "TraceLengths",
 ]
 
 
@@ -29,7 +29,7 @@ FATES = ("finished", "pruned", "stopped", "failed")
 """In the order in which tables and plots show them."""
 
 
-class Lengths:
+class TraceLengths:
     """Fed with the events of a run, in order, it keeps the tokens of every trace that ended."""
 
     def __init__(self) -> None:
@@ -52,7 +52,7 @@ class Lengths:
         return {fate: tuple(self._tokens[fate]) for fate in FATES if fate in self._tokens}
 
 
-class _Span(NamedTuple):
+class _TraceSpan(NamedTuple):
     began: float
     ended: float
     tokens: int
@@ -63,7 +63,7 @@ class CriticalPath:
 
     def __init__(self) -> None:
         self._began: dict[int, float] = {}
-        self._spans: list[_Span] = []
+        self._spans: list[_TraceSpan] = []
 
     def note(self, entry: Event | Command) -> None:
         """Takes the next entry of a run; whatever begins or ends no trace changes nothing."""
@@ -76,7 +76,7 @@ class CriticalPath:
                 | TraceFailed(trace=trace, at=at, tokens=tokens)
             ):
                 if trace in self._began:
-                    self._spans.append(_Span(self._began[trace], at, tokens))
+                    self._spans.append(_TraceSpan(self._began[trace], at, tokens))
             case _:
                 pass
 

@@ -19,10 +19,10 @@ from orchestrator.config.explain import explain
 from orchestrator.config.load import read_yaml
 from orchestrator.errors import ConfigError
 
-__all__ = ["Grid", "policies_of", "read_grid"]
+__all__ = ["Grid", "expand_grid", "read_grid"]
 
 Value = str | int | float | bool
-Axes = dict[str, Value | list[Value]]
+SettingLists = dict[str, Value | list[Value]]
 
 
 class Grid(BaseModel):
@@ -30,7 +30,7 @@ class Grid(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    policies: list[str | dict[str, Axes]] = Field(min_length=1)
+    policies: list[str | dict[str, SettingLists]] = Field(min_length=1)
     max_traces: int = Field(default=128, ge=1)
     resamples: int = Field(default=20, ge=1)
     seed: int = Field(default=0, ge=0)
@@ -53,7 +53,7 @@ def read_grid(path: Path) -> Grid:
         raise ConfigError(explain(error, Grid, {}, str(path))) from error
 
 
-def policies_of(grid: Grid) -> list[str]:
+def expand_grid(grid: Grid) -> list[str]:
     """Every policy of the grid, as `deepprune-bench run --policy` takes it, without repetition."""
     names: list[str] = []
     for entry in grid.policies:

@@ -7,8 +7,8 @@ from typing import Any
 
 from bench.data.recorded import RecordedQuestion, RecordedTrace
 from bench.replay.judges import Judge
-from bench.replay.player import Cast, Played, Sink, play
-from bench.replay.prefixes import Lump
+from bench.replay.player import ReplayInputs, ReplayResult, Sink, play
+from bench.replay.prefixes import Prefix
 from bench.replay.server import ServerModel
 from orchestrator.core.events import (
     Event,
@@ -69,21 +69,21 @@ def played(
     *,
     server: ServerModel = INSTANT,
     judge: Judge | None = None,
-    checkpoints: Sequence[Lump | None] | None = None,
+    checkpoints: Sequence[Prefix | None] | None = None,
     sink: Sink | None = None,
     report_every: int | None = None,
     **policy: Any,
-) -> Played:
+) -> ReplayResult:
     """The question's traces, in the order given, under the policy `name=...`."""
     settings = Settings.model_validate({"policy": {"traces": len(question.traces), **policy}})
-    cast = Cast(
+    inputs = ReplayInputs(
         question=question,
         traces=question.traces,
         checkpoints=checkpoints or [None] * len(question.traces),
         judge=judge or Perfect(question.traces),
         report_every=report_every,
     )
-    return play(cast, settings.model_dump(mode="json"), server, sink=sink)
+    return play(inputs, settings.model_dump(mode="json"), server, sink=sink)
 
 
 def probe_matrix(

@@ -8,9 +8,9 @@ import pytest
 from bench.analysis.comparison import compare_policies, frontier
 from bench.analysis.diagnostics import findings
 from bench.analysis.distributions import distributions
-from bench.analysis.sweeps import swept_settings
+from bench.analysis.sweeps import setting_series
 from bench.cli.main import main
-from bench.reports.render import as_csv, as_markdown, compared
+from bench.reports.render import as_csv, as_markdown, build_comparison
 from bench.results.outcomes import Outcome, write_outcomes
 
 
@@ -150,7 +150,7 @@ def test_without_a_vote_only_the_judge_can_be_found_fault_with() -> None:
 
 
 def test_names_from_files_cannot_break_a_table() -> None:
-    comparison = compared(outcomes("a|b\nc", [1], 5), judge_price=1.0)
+    comparison = build_comparison(outcomes("a|b\nc", [1], 5), judge_price=1.0)
     text = as_markdown(comparison._replace(findings=["x\ny"]))
     assert "| a\\|b c | 100.0% |" in text
     assert "- x y" in text
@@ -247,7 +247,7 @@ def test_a_setting_that_alone_differs_makes_a_series() -> None:
         outcomes("d@16:tau=0.25", [1], 30),
         outcomes("other:tau=0.1", [1], 30),
     )
-    found = {(each.policy, each.setting): each for each in swept_settings(list(swept.values()))}
+    found = {(each.policy, each.setting): each for each in setting_series(list(swept.values()))}
     assert {key: list(each.values) for key, each in found.items()} == {
         ("d@8", "tau"): ["0.25", "0.5"],
         ("d:tau=0.25", "traces"): ["8", "16"],
@@ -257,7 +257,7 @@ def test_a_setting_that_alone_differs_makes_a_series() -> None:
 
 def test_values_that_are_words_stand_from_the_cheapest_to_the_dearest() -> None:
     swept = rows(outcomes("auto:effort=high", [1], 30), outcomes("auto:effort=low", [1], 10))
-    (series,) = swept_settings(list(swept.values()))
+    (series,) = setting_series(list(swept.values()))
     assert list(series.values) == ["low", "high"]
 
 
@@ -292,7 +292,7 @@ def drawn(policy, corrects, tokens):
 
 def hindsight(*groups):
     flat = [outcome for group in groups for outcome in group]
-    (series,) = compared(flat, judge_price=1.0).series
+    (series,) = build_comparison(flat, judge_price=1.0).series
     return series.hindsight
 
 

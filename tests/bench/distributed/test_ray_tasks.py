@@ -16,7 +16,7 @@ from bench.cli.main import main
 from bench.data.recorded import RecordedQuestion, RecordedTrace
 from bench.distributed import ray_tasks as rays
 from bench.live.plan import LivePlan
-from bench.mock_server.server import ReplayServer, serving
+from bench.mock_server.server import ReplayServer, serve_recording
 from bench.replay.server import ServerModel
 from bench.results.outcomes import read_outcomes
 from orchestrator.errors import ConfigError
@@ -82,7 +82,7 @@ def _in_a_thread(server):
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
-    context = serving(server)
+    context = serve_recording(server)
     try:
         yield server, asyncio.run_coroutine_threadsafe(context.__aenter__(), loop).result()
     finally:

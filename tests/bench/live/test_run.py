@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from bench.cli.main import main
-from bench.data.prompts import prompted, read_prompt
+from bench.data.prompts import apply_prompt, read_prompt
 from bench.data.readers import read_recorded
 from bench.data.recorded import RecordedQuestion, RecordedTrace
 from bench.live.plan import LivePlan
 from bench.live.run import run_live
-from bench.mock_server.server import Faults, ReplayServer, serving
-from bench.mock_server.tokens import Place, place_of, prompt_ids, token_id, token_text
+from bench.mock_server.server import Faults, ReplayServer, serve_recording
+from bench.mock_server.tokens import TokenPosition, position_of, prompt_ids, token_id, token_text
 from bench.replay.server import ServerModel
 from bench.results.outcomes import read_outcomes
 from bench.specs.policy_spec import parse_policy
@@ -75,15 +75,19 @@ async def played(plan, interrupts=None):
 
 
 def test_a_token_knows_its_trace_and_place() -> None:
-    for place in (Place(0, 0, 0), Place(3, 127, 41_000), Place(99, 4095, (1 << 20) - 1)):
-        assert place_of([*prompt_ids(place.question), token_id(place)]) == place
-    assert place_of(prompt_ids(7)) == 7
+    for place in (
+        TokenPosition(0, 0, 0),
+        TokenPosition(3, 127, 41_000),
+        TokenPosition(99, 4095, (1 << 20) - 1),
+    ):
+        assert position_of([*prompt_ids(place.question), token_id(place)]) == place
+    assert position_of(prompt_ids(7)) == 7
 
 
 @pytest.mark.parametrize("ids", [[], [0], [-5]])
 def test_other_ids_are_none_of_ours(ids) -> None:
     with pytest.raises(ValueError, match="no token of a recording"):
-        place_of(ids)
+        position_of(ids)
 
 
 def test_the_tokens_of_a_trace_make_its_text() -> None:
@@ -99,7 +103,7 @@ def test_the_tokens_of_a_trace_make_its_text() -> None:
 
 async def test_the_server_is_seen_as_one_that_can_resume() -> None:
     server = ReplayServer(recording(), model=FAST)
-    async with serving(server) as url, client(url) as reasoner:
+    async with serve_recording(server) as url, client(url) as reasoner:
         found = await reasoner.probe()
         assert (found.api, found.resumable, found.continuous_usage) == ("completions", True, True)
         assert found.metrics
@@ -122,7 +126,7 @@ def client(url):
 
 async def test_streams_of_a_question_play_different_traces() -> None:
     server = ReplayServer(recording(traces=3), model=FAST)
-    async with serving(server) as url, client(url) as reasoner:
+    async with serve_recording(server) as url, client(url) as reasoner:
         await reasoner.probe()
         prompt = await reasoner.render("Question 2?")
         lengths = set()
@@ -136,7 +140,7 @@ async def test_streams_of_a_question_play_different_traces() -> None:
 
 
 async def test_every_question_runs_under_every_policy(tmp_path: Path) -> None:
-    async with serving(ReplayServer(recording(), model=FAST)) as url:
+    async with serve_recording(ReplayServer(recording(), model=FAST)) as url:
         outcomes, counted = await played(plan(url, tmp_path, "auto", "cons@3"))
     assert counted == 6
     assert {(o.policy, o.question_id) for o in outcomes} == {
@@ -148,7 +152,7 @@ async def test_every_question_runs_under_every_policy(tmp_path: Path) -> None:
 
 
 async def test_what_a_shared_server_counts_is_on_no_questions_bill(tmp_path: Path) -> None:
-    async with serving(ReplayServer(recording(), model=FAST)) as url:
+    async with serve_recording(ReplayServer(recording(), model=FAST)) as url:
         await played(plan(url, tmp_path, "cons@2"))
     reports = list(tmp_path.glob("cons@2/*/report.json"))
     assert len(reports) == 3
@@ -160,7 +164,7 @@ async def test_what_a_shared_server_counts_is_on_no_questions_bill(tmp_path: Pat
 
 async def test_what_is_finished_is_not_asked_again(tmp_path: Path) -> None:
     server = ReplayServer(recording(), model=FAST)
-    async with serving(server) as url:
+    async with serve_recording(server) as url:
         first, _ = await played(plan(url, tmp_path, "cons@2"))
         (tmp_path / "cons@2" / "0002-q1" / "report.json").unlink()
         before = server.generated_tokens
@@ -172,7 +176,7 @@ async def test_what_is_finished_is_not_asked_again(tmp_path: Path) -> None:
 
 async def test_a_question_that_was_cut_goes_on_from_its_tokens(tmp_path: Path) -> None:
     server = ReplayServer(recording(), model=FAST)
-    async with serving(server) as url:
+    async with serve_recording(server) as url:
         await played(plan(url, tmp_path, "cons@2"))
         known = cut(tmp_path / "cons@2" / "0002-q1")
         before = server.generated_tokens
@@ -188,7 +192,7 @@ async def test_a_question_that_cannot_go_on_is_asked_anew_and_says_why(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     server = ReplayServer(recording(), model=FAST)
-    async with serving(server) as url:
+    async with serve_recording(server) as url:
         await played(plan(url, tmp_path, "cons@2"))
         folder = tmp_path / "cons@2" / "0002-q1"
         cut(folder)
@@ -225,7 +229,7 @@ async def test_an_interrupted_question_is_not_counted_as_finished(tmp_path: Path
     slow = ServerModel(first_token_seconds=0.0, step_seconds=0.05)
     server = ReplayServer(recording(), model=slow)
     interrupts = Interrupts(lambda text: None)
-    async with serving(server) as url:
+    async with serve_recording(server) as url:
         running = asyncio.create_task(
             run_live(plan(url, tmp_path, "cons@2"), interrupts, lambda: None)
         )
@@ -241,7 +245,7 @@ async def test_an_interrupted_question_is_not_counted_as_finished(tmp_path: Path
 
 async def test_traces_go_on_through_resets_and_refusals(tmp_path: Path) -> None:
     server = ReplayServer(recording(), model=FAST, faults=Faults(reset=0.3, busy=0.2), seed=3)
-    async with serving(server) as url:
+    async with serve_recording(server) as url:
         outcomes, _ = await played(plan(url, tmp_path, "cons@3", at_once=1))
     assert len(outcomes) == 3
     assert all(outcome.correct for outcome in outcomes)
@@ -250,7 +254,7 @@ async def test_traces_go_on_through_resets_and_refusals(tmp_path: Path) -> None:
 async def test_a_question_whose_traces_all_failed_counts_as_not_asked(tmp_path: Path) -> None:
     server = ReplayServer(recording(), model=FAST, faults=Faults(stall=1.0))
     flags = {"endpoint.stall_seconds": 0.3, "endpoint.max_attempts": 1}
-    async with serving(server) as url:
+    async with serve_recording(server) as url:
         spec = parse_policy("cons@1", flags={"endpoint.urls": (url,), **flags})
         with pytest.raises(DeepPruneError, match="All 1 traces failed"):
             await played(plan(url, tmp_path, questions=QUESTIONS[:1], specs=[spec]))
@@ -258,7 +262,10 @@ async def test_a_question_whose_traces_all_failed_counts_as_not_asked(tmp_path: 
 
 
 async def test_ids_from_elsewhere_are_refused() -> None:
-    async with serving(ReplayServer(recording(), model=FAST)) as url, client(url) as reasoner:
+    async with (
+        serve_recording(ReplayServer(recording(), model=FAST)) as url,
+        client(url) as reasoner,
+    ):
         await reasoner.probe()
         prompt = await reasoner.render("Question 1?")
         with pytest.raises(EndpointRejected, match="not in this recording"):
@@ -267,14 +274,14 @@ async def test_ids_from_elsewhere_are_refused() -> None:
 
 
 async def test_a_benchmark_of_another_kind_is_not_mixed_in(tmp_path: Path) -> None:
-    async with serving(ReplayServer(recording(), model=FAST)) as url:
+    async with serve_recording(ReplayServer(recording(), model=FAST)) as url:
         await played(plan(url, tmp_path, "cons@1", questions=QUESTIONS[:1]))
         with pytest.raises(ConfigError, match="give another --out"):
             await played(plan(url, tmp_path, "cons@1", traces=9))
 
 
 async def test_a_finished_question_is_not_taken_for_another(tmp_path: Path) -> None:
-    async with serving(ReplayServer(recording(), model=FAST)) as url:
+    async with serve_recording(ReplayServer(recording(), model=FAST)) as url:
         await played(plan(url, tmp_path, "cons@1", questions=QUESTIONS[:1]))
         other = [Question(id="q0", question="Question 1?", gold="1")]
         with pytest.raises(ConfigError, match="was run with another question"):
@@ -283,7 +290,7 @@ async def test_a_finished_question_is_not_taken_for_another(tmp_path: Path) -> N
         with pytest.raises(ConfigError, match="was run with another question"):
             await played(plan(url, tmp_path, questions=QUESTIONS[:1], specs=[spec]))
     moved = ReplayServer(recording(), model=FAST)
-    async with serving(moved) as url:
+    async with serve_recording(moved) as url:
         outcomes, _ = await played(plan(url, tmp_path, "cons@1", questions=QUESTIONS[:1]))
     assert len(outcomes) == 1
     assert moved.generated_tokens <= 1  # a greeting alone
@@ -293,7 +300,7 @@ async def test_a_killed_run_goes_on_without_paying_twice(tmp_path: Path, questio
     slow = ServerModel(first_token_seconds=0.0, step_seconds=0.02, step_seconds_per_stream=0.0)
     server = ReplayServer(recording(), model=slow)
     out = tmp_path / "out"
-    async with serving(server) as url:
+    async with serve_recording(server) as url:
         command = [
             sys.executable,
             "-m",
@@ -353,12 +360,12 @@ async def test_what_cannot_run_live_is_refused_before_any_token(tmp_path: Path) 
 
 def test_a_prompt_is_put_around_the_question(tmp_path: Path) -> None:
     question = Question(id="a", question="What is {x}?", gold="1")
-    assert prompted(question, read_prompt("plain")).question == "What is {x}?"
-    assert "\\boxed{}" in prompted(question, read_prompt("math")).question
+    assert apply_prompt(question, read_prompt("plain")).question == "What is {x}?"
+    assert "\\boxed{}" in apply_prompt(question, read_prompt("math")).question
     path = tmp_path / "mine.yaml"
     path.write_text('prompt: "Q: {question}"\nanswer_regex: "= (.*)"\n')
     spec = read_prompt(str(path))
-    assert prompted(question, spec).question == "Q: What is {x}?"
+    assert apply_prompt(question, spec).question == "Q: What is {x}?"
     assert spec.assignments == ["answers.regex== (.*)"]
 
 
@@ -401,7 +408,7 @@ async def test_a_recording_can_be_replayed(
     tmp_path: Path, questions, no_signals, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "rec"
-    async with serving(ReplayServer(recording(), model=FAST)) as url:
+    async with serve_recording(ReplayServer(recording(), model=FAST)) as url:
         command = ["record", "--endpoint", url, "--questions", str(questions)]
         assert await in_thread(*command, "--traces", "5", "--out", str(out)) == 0
     assert capsys.readouterr().out.strip() == str(out / "consensus")
@@ -414,7 +421,7 @@ async def test_a_live_run_prints_the_same_lines_as_a_replay(
     tmp_path: Path, questions, no_signals, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "live"
-    async with serving(ReplayServer(recording(), model=FAST)) as url:
+    async with serve_recording(ReplayServer(recording(), model=FAST)) as url:
         command = ["run", "--endpoint", url, "--questions", str(questions), "--json"]
         command += ["--policy", "auto", "--effort", "low", "--max-traces", "6", "--out", str(out)]
         assert await in_thread(*command) == 0
@@ -475,7 +482,7 @@ async def test_a_port_that_is_taken_is_named(
     path = tmp_path / "t.jsonl"
     row = {"question_id": "a", "question": "?", "text": "so 1", "answer": "1", "gold": "1"}
     path.write_text(json.dumps(row) + "\n")
-    async with serving(ReplayServer(recording(), model=FAST)) as url:
+    async with serve_recording(ReplayServer(recording(), model=FAST)) as url:
         port = url.removesuffix("/v1").rpartition(":")[2]
         assert await in_thread("serve", str(path), "--port", port) == 2
     assert f"Cannot listen on 127.0.0.1:{port}" in capsys.readouterr().err

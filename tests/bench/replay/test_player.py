@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from bench.data.recorded import RecordedTrace
 from bench.replay.judges import RecordedJudge, SimulatedJudge, read_scores
-from bench.replay.prefixes import Lump, checkpoint_lump
+from bench.replay.prefixes import Prefix, checkpoint_prefix
 from bench.replay.server import ServerModel
 from orchestrator.core.events import (
     JudgeFailed,
@@ -95,10 +95,10 @@ def test_confidences_are_told_once_and_whole_whatever_else_happens() -> None:
         if isinstance(event, TokensArrived):
             told[event.trace] += event.confidences
 
-    lumps = [Lump("so " * 25, 7)] * 2
+    prefixes = [Prefix("so " * 25, 7)] * 2
     played(
         question,
-        checkpoints=lumps,
+        checkpoints=prefixes,
         report_every=3,
         sink=listen,
         name="deepprune",
@@ -116,7 +116,7 @@ def test_deepprune_pauses_judges_and_resumes() -> None:
     events = []
     end = played(
         question,
-        checkpoints=[Lump("so " * 25, 5)] * 4,
+        checkpoints=[Prefix("so " * 25, 5)] * 4,
         sink=events.append,
         name="deepprune",
         survivors=1,
@@ -135,7 +135,7 @@ def test_without_a_recorded_verdict_nothing_is_pruned() -> None:
     events = []
     end = played(
         question,
-        checkpoints=[Lump("so " * 25, 5)] * 3,
+        checkpoints=[Prefix("so " * 25, 5)] * 3,
         judge=RecordedJudge({}, [0, 1, 2]),
         sink=events.append,
         name="deepprune",
@@ -205,17 +205,17 @@ def test_a_simulated_judge_has_the_auroc_that_was_asked_for() -> None:
 def test_a_checkpoint_lies_at_its_reasoning_word() -> None:
     settings = CheckpointSettings(words=2)
     trace = RecordedTrace(tokens=10, answer="1", text="so it is. wait, no: so " + "." * 27)
-    assert checkpoint_lump(trace, settings) == Lump("so it is. wait,", 3)
+    assert checkpoint_prefix(trace, settings) == Prefix("so it is. wait,", 3)
     short = RecordedTrace(tokens=10, answer="1", text="so it is")
-    assert checkpoint_lump(short, settings) is None
+    assert checkpoint_prefix(short, settings) is None
 
 
 def test_a_checkpoint_at_tokens_needs_no_text() -> None:
     settings = CheckpointSettings(unit="tokens", tokens=4)
-    assert checkpoint_lump(RecordedTrace(tokens=10, answer="1"), settings) == Lump("", 4)
-    assert checkpoint_lump(RecordedTrace(tokens=4, answer="1"), settings) is None
+    assert checkpoint_prefix(RecordedTrace(tokens=10, answer="1"), settings) == Prefix("", 4)
+    assert checkpoint_prefix(RecordedTrace(tokens=4, answer="1"), settings) is None
     text = RecordedTrace(tokens=8, answer="1", text="abcdefgh")
-    assert checkpoint_lump(text, settings) == Lump("abcd", 4)
+    assert checkpoint_prefix(text, settings) == Prefix("abcd", 4)
 
 
 # --- the ledger -----------------------------------------------------------------------------------
@@ -249,7 +249,7 @@ def test_the_player_counts_what_the_view_of_a_live_run_counts(
     server = ServerModel(
         first_token_seconds=first_token, step_seconds=1.0, capacity=capacity, judge_seconds=0.5
     )
-    lumps = [Lump("so " * 25, at) if at < trace.tokens else None for trace in question.traces]
+    prefixes = [Prefix("so " * 25, at) if at < trace.tokens else None for trace in question.traces]
     view, ends = RunView(), []
 
     def watch(event) -> None:
@@ -257,7 +257,7 @@ def test_the_player_counts_what_the_view_of_a_live_run_counts(
         if isinstance(event, TraceFinished | TraceStopped | TraceFailed):
             ends.append(event.trace)
 
-    end = played(question, server=server, checkpoints=lumps, sink=watch, name=name, survivors=2)
+    end = played(question, server=server, checkpoints=prefixes, sink=watch, name=name, survivors=2)
     assert end.tokens == view.generated_tokens
     assert end.answer == view.answer
     assert end.seconds == view.elapsed

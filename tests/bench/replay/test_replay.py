@@ -8,7 +8,7 @@ from bench.data.sampling import draw, half_of
 from bench.replay.replay import ReplayPlan, replay_policy
 from bench.results.intervals import interval_of_mean
 from bench.results.outcomes import Outcome, per_question, policy_line, read_outcomes, write_outcomes
-from bench.specs.grid import Grid, policies_of, read_grid
+from bench.specs.grid import Grid, expand_grid, read_grid
 from bench.specs.policy_spec import parse_policy
 from orchestrator.errors import ConfigError, DatasetError
 from tests.support.recordings import probe_matrix, recorded
@@ -377,7 +377,7 @@ def test_a_grid_is_multiplied_out() -> None:
             ],
         }
     )
-    assert policies_of(grid) == [
+    assert expand_grid(grid) == [
         "esc",
         "cons@1",
         "cons@2",
