@@ -1,1 +1,1 @@
-"""The terminal display: watches a run, live or recorded, and passes the user's acts on to it."""
+"""The terminal display: shows a live or recorded run and sends the user's commands to a live one."""

@@ -1,7 +1,7 @@
-"""The app: themes, the keys that work everywhere, and the timer that makes the screens pull.
+"""The app: themes, the keys that work on every screen, and the timer that drives repainting.
 
-The rule: it holds no state of a run. Ten times a second it asks the source for what is new and lets the
-screen on top repaint what has changed.
+It holds no state of a run. Ten times a second it polls the source and lets the uppermost screen repaint the lines
+that changed.
 """
 
 import re
@@ -31,7 +31,13 @@ _WEB_FONTS = re.compile(r"@font-face\s*\{[^}]*\}")
 
 
 class DeepPruneApp(App[None]):
-    """Shows a source. `interrupt` is what Ctrl-C does; without it the screen is left."""
+    """Shows a source.
+
+    Args:
+        source: the runs to show.
+        theme: the name of a registered theme.
+        interrupt: called on Ctrl-C; None leaves the screen instead.
+    """
 
     CSS_PATH = "tui.tcss"
     TITLE = "deepprune"
@@ -67,7 +73,7 @@ class DeepPruneApp(App[None]):
         self.set_interval(_TICK_SECONDS, self.tick)
 
     def show(self, screen: Literal["live", "trace", "questions"], trace: int = 0) -> None:
-        """Puts a screen on top of those that lead to it."""
+        """Opens a screen on top of those that lead to it."""
         if screen == "questions" and not isinstance(self.screen, QuestionsScreen):
             self.push_screen(QuestionsScreen(self._source))
         elif screen != "questions" and not isinstance(self.screen, LiveScreen):
@@ -76,7 +82,7 @@ class DeepPruneApp(App[None]):
             self.push_screen(TraceScreen(self._source, trace))
 
     def tick(self) -> None:
-        """Takes in what is new and repaints."""
+        """Polls the source and repaints."""
         now = time.monotonic()
         self._source.tick(now - self._ticked_at)
         self._ticked_at = now
@@ -85,25 +91,25 @@ class DeepPruneApp(App[None]):
         self.redraw()
 
     def redraw(self) -> None:
-        """Repaints the uppermost screen that shows a run; what lies over it lets it shine through."""
+        """Repaints the uppermost screen that shows a run; it may be visible behind the help or the palette."""
         shown = [screen for screen in self.screen_stack if isinstance(screen, RunScreen)]
         if shown:
             shown[-1].redraw()
 
     async def run_action(self, *arguments: Any, **options: Any) -> bool:
-        """What a key is bound to; the screen answers at once, not at the next tick."""
+        """Runs the action of a key and repaints at once instead of at the next tick."""
         done = await super().run_action(*arguments, **options)
         self.call_next(self.redraw)
         return done
 
-    def give_terminal_back(self) -> None:
-        """Leaves the terminal as it was, for a program that ends at once."""
+    def restore_terminal(self) -> None:
+        """Restores the terminal when the process is about to exit without closing the app."""
         if self._driver is not None:
             self._driver.stop_application_mode()
-            self._driver.close()  # waits until all of it is written
+            self._driver.close()  # waits until everything is written
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """What the command palette offers: every key that means something here, by its name."""
+        """The entries of the command palette: every key that works on this screen, by name."""
         yield SystemCommand("Theme", "Choose other colours", self.action_change_theme)
         yield SystemCommand("Keys", "What every key does", self.action_help)
         yield SystemCommand("Save", "Save the screen as SVG", self.action_save_svg)
@@ -112,11 +118,11 @@ class DeepPruneApp(App[None]):
             yield from screen.commands()
 
     def action_help(self) -> None:
-        """Lists the keys."""
+        """Opens the list of keys."""
         self.push_screen(HelpScreen())
 
     def action_save_svg(self) -> None:
-        """Saves what is on the screen: in the current folder, or where the browser puts it."""
+        """Saves the screen as SVG: in the current folder, or as a download in a browser."""
         path = Path(f"deepprune-{datetime.now().astimezone():%Y-%m-%dT%H-%M-%S}.svg")
         if self.is_web:
             self.deliver_text(StringIO(svg_of(self)), save_filename=path.name)
@@ -129,7 +135,7 @@ class DeepPruneApp(App[None]):
             self.notify(f"Saved {path}")
 
     def action_toggle_theme(self) -> None:
-        """From dark to light and back."""
+        """Switches between the dark and the light theme."""
         self.theme = "deepprune-light" if self.current_theme.dark else "deepprune-dark"
 
     def action_interrupt(self) -> None:

@@ -1,6 +1,6 @@
-"""`deepprune-tui`: shows a recorded run, or follows one that goes on.
+"""`deepprune-tui`: replays a recorded run, or follows one that is still running.
 
-The rule: nothing heavy is imported before the flags are read, so `--help` answers at once.
+Textual is imported only after the flags are parsed, so that `--help` is fast.
 """
 
 import argparse
@@ -22,7 +22,7 @@ _SCREENS = ("live", "trace", "questions")
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns the exit code and never shows a traceback for a foreseen error."""
+    """Runs the command and returns its exit code; expected errors are printed as one sentence."""
     arguments = _parser().parse_args(argv)
     try:
         return _run(arguments)
@@ -39,9 +39,9 @@ def _run(arguments: argparse.Namespace) -> int:
         return _serve(arguments)
     if arguments.svg is not None:
         return _save_svg(source, arguments)
-    served = "TEXTUAL_DRIVER" in os.environ  # --web runs us behind a page
+    served = "TEXTUAL_DRIVER" in os.environ  # started by --web for one page
     if not served and not (sys.stdin.isatty() and sys.stdout.isatty()):
-        raise ConfigError("This is no terminal; save the screen with --svg FILE, or use --web.")
+        raise ConfigError("This is not a terminal: save the screen with --svg FILE, or use --web.")
     from tui.app import DeepPruneApp
 
     DeepPruneApp(source, theme=f"deepprune-{arguments.theme}").run()
@@ -102,22 +102,24 @@ def _save_svg(source: "Source", arguments: argparse.Namespace) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="deepprune-tui",
-        description="Replay a recorded run, or follow one that goes on.",
+        description="Replay a recorded run, or follow one that is still running.",
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"deepprune {__version__}")
     parser.add_argument("run", nargs="?", type=Path, metavar="RUN", help="a run's folder")
     parser.add_argument(
-        "--demo", action="store_true", help="the recorded run that comes with deepprune"
+        "--demo", action="store_true", help="the recorded run that is part of deepprune"
     )
-    parser.add_argument("--follow", action="store_true", help="watch a run that goes on elsewhere")
+    parser.add_argument(
+        "--follow", action="store_true", help="show a run that another process is writing"
+    )
     parser.add_argument("--theme", choices=("dark", "light"), default="dark")
     page = parser.add_argument_group("a browser instead of a terminal")
     page.add_argument("--web", action="store_true", help="serve the screens as a page")
     page.add_argument("--host", default="127.0.0.1", help="default: this machine only")
     page.add_argument("--port", type=int, default=8021)
     shot = parser.add_argument_group("a picture instead of a terminal")
-    shot.add_argument("--svg", type=Path, metavar="FILE", help="save the screen and leave")
+    shot.add_argument("--svg", type=Path, metavar="FILE", help="save the screen and exit")
     shot.add_argument(
         "--size", type=_size, default=(120, 40), metavar="WxH", help="default: 120x40"
     )
@@ -134,9 +136,9 @@ def _size(text: str) -> tuple[int, int]:
     try:
         size = int(width), int(height)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is no size; write it as 120x40") from None
+        raise argparse.ArgumentTypeError(f"{text!r} is not a size: write it as 120x40") from None
     if not (20 <= size[0] <= 1000 and 5 <= size[1] <= 500):
-        raise argparse.ArgumentTypeError(f"{text} is out of range: from 20x5 to 1000x500")
+        raise argparse.ArgumentTypeError(f"the size {text} is out of range: give 20x5 to 1000x500")
     return size
 
 

@@ -30,7 +30,7 @@ async def _show(session_state: SessionState, interrupts: Interrupts) -> None:
             interrupts.interrupt()
 
     app = DeepPruneApp(Live(session_state), interrupt=interrupt)
-    interrupts.before_leaving = app.give_terminal_back
+    interrupts.before_leaving = app.restore_terminal
     await app.run_async()
     interrupts.before_leaving = lambda: None
 

@@ -119,13 +119,13 @@ def replayed_share(folder: Path) -> None:
         while time.monotonic() < pause:
             terminal.read(0.02)
     seconds = time.monotonic() - wall
-    share = (terminal.cpu() - cpu) / seconds
+    fraction = (terminal.cpu() - cpu) / seconds
     written = (terminal.written - bytes_before) / seconds
     terminal.close()
     bare = headless_share(folder, 1.5 * seconds) * 1.5
     latencies.sort()
-    print(f"512 traces x 60 tokens/s, {seconds:.0f} s: {share:.1%} of a core with the screen,")
-    print(f"  {bare:.1%} for the same replay without; {share - bare:.1%} is the screen's")
+    print(f"512 traces x 60 tokens/s, {seconds:.0f} s: {fraction:.1%} of a core with the screen,")
+    print(f"  {bare:.1%} for the same replay without; {fraction - bare:.1%} is the screen's")
     print(
         f"  key to its answer on the terminal: median {latencies[len(latencies) // 2] * 1000:.0f} ms, ",
         end="",

@@ -32,7 +32,7 @@ def test_a_picture_shows_the_moment_the_trace_and_the_theme_asked_for(tmp_path: 
         (["--demo", "runs/x"], "Give the folder of a run"),
         (["nowhere"], "nowhere holds no journal.jsonl"),
         (["nowhere", "--follow"], "nowhere holds no journal.jsonl"),
-        (["--demo"], "This is no terminal"),
+        (["--demo"], "This is not a terminal"),
         (["--demo", "--svg", "no/such/folder.svg"], "cannot be written"),
         (["--demo", "--svg", "a.svg", "--screen", "trace", "--trace", "64"], "no trace 64"),
     ],

@@ -71,7 +71,7 @@ async def test_the_screen_stays_until_the_session_closes_it(
 
     async def drive(app: DeepPruneApp, pilot: Pilot[object]) -> None:
         shown.append(app)
-        assert interrupts.before_leaving == app.give_terminal_back
+        assert interrupts.before_leaving == app.restore_terminal
         app.tick()
         assert not app._exit
         session_state.closing = True
@@ -80,7 +80,7 @@ async def test_the_screen_stays_until_the_session_closes_it(
 
     await show_headless(monkeypatch, session_state, interrupts, drive)
     (app,) = shown
-    assert interrupts.before_leaving != app.give_terminal_back
+    assert interrupts.before_leaving != app.restore_terminal
 
 
 async def test_ctrl_c_ends_the_run_first_and_then_the_screen(
@@ -118,10 +118,10 @@ def test_a_process_that_exits_at_once_gives_the_terminal_back_first() -> None:
     recording = Recording(demo_run(), playing=False)
     recording.open(0)
     app = DeepPruneApp(recording)
-    app.give_terminal_back()  # before the screen is up there is nothing to give back
+    app.restore_terminal()  # before the screen is up there is nothing to give back
     driver = RecordingDriver()
     app._driver = cast("Driver", driver)
-    app.give_terminal_back()
+    app.restore_terminal()
     assert driver.calls == ["stop", "close"]
 
 

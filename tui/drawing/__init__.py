@@ -1,1 +1,1 @@
-"""Lines of terminal cells: text, colours, states of traces."""
+"""Lines of terminal cells: text, colours, glyphs of trace states."""

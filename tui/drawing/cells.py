@@ -1,6 +1,6 @@
-"""Lines of terminal cells: text cut to a width, bars, sparklines, and foreign text made to fit.
+"""Lines of terminal cells: text cut to a width, bars and sparklines.
 
-The rule: everything is measured in cells, not characters, and untrusted text passes through `sanitize_line`.
+Widths are in cells, not characters. Untrusted text passes through `sanitize_line` first.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,7 +16,7 @@ from orchestrator.terminal.sanitize import sanitize
 __all__ = ["Part", "bar", "clip", "level", "line", "pad", "sanitize_line", "sparkline", "spread"]
 
 Part = tuple[str, Style]
-"""A piece of a line and its style; the text holds nothing that a terminal obeys."""
+"""A piece of a line and its style; the text is sanitized."""
 
 _LEVELS = " ▁▂▃▄▅▆▇█"
 
@@ -49,7 +49,7 @@ def pad(text: str, width: int) -> str:
 
 
 def line(width: int, parts: Iterable[Part]) -> Strip:
-    """The parts one after the other, in exactly `width` cells."""
+    """The parts side by side, cut or padded to exactly `width` cells."""
     segments, used = [], 0
     for text, style in parts:
         cells = cell_len(text)
@@ -63,7 +63,7 @@ def line(width: int, parts: Iterable[Part]) -> Strip:
 
 
 def spread(width: int, left: Sequence[Part], right: Sequence[Part]) -> Strip:
-    """`left` at the left and `right` at the right edge; where both have no room, `left` is cut."""
+    """`left` at the left edge and `right` at the right edge; `left` is cut where both do not fit."""
     taken = sum(cell_len(text) for text, _style in right)
     if taken >= width:
         return line(width, right)
@@ -71,21 +71,21 @@ def spread(width: int, left: Sequence[Part], right: Sequence[Part]) -> Strip:
     return Strip.join([line(room, left), Strip.blank(1 if right else 0), line(taken, right)])
 
 
-def bar(share: float, width: int) -> str:
-    """A bar of `width` cells, filled to `share` (0..1) in halves; what is more than nothing shows."""
-    halves = round(max(0.0, min(1.0, share)) * width * 2)
-    if share > 0:
+def bar(fraction: float, width: int) -> str:
+    """A bar of `width` cells, filled to `fraction` (0..1) in half cells; any value above 0 is visible."""
+    halves = round(max(0.0, min(1.0, fraction)) * width * 2)
+    if fraction > 0:
         halves = max(1, halves)
     full, half = divmod(halves, 2)
     return ("━" * full + "╸" * half).ljust(width)[:width]
 
 
 def sparkline(values: Sequence[float], most: float) -> str:
-    """One cell for each value, from blank to full at `most`."""
+    """One cell for each value, from blank at 0 to full at `most`."""
     return "".join(level(value / most if most > 0 else 0.0) for value in values)
 
 
-def level(share: float) -> str:
-    """A cell filled from the ground up to `share` (0..1); what is more than nothing shows."""
-    eighth = round(max(0.0, min(1.0, share)) * 8)
-    return _LEVELS[max(1, eighth) if share > 0 else eighth]
+def level(fraction: float) -> str:
+    """A cell filled from the bottom up to `fraction` (0..1); any value above 0 is visible."""
+    eighth = round(max(0.0, min(1.0, fraction)) * 8)
+    return _LEVELS[max(1, eighth) if fraction > 0 else eighth]

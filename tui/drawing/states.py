@@ -1,6 +1,6 @@
-"""What a trace is shown as: one of eleven states, each with a glyph of its own.
+"""The eleven states that a trace is displayed in, each with a glyph of its own that is one cell wide.
 
-The rule: a state is told from the folded view alone, and its glyph is one cell wide everywhere.
+They are derived from the folded view alone.
 """
 
 from collections import Counter
@@ -8,9 +8,9 @@ from typing import Literal
 
 from orchestrator.report.view import RunView, TraceView
 
-__all__ = ["GLYPHS", "LABELS", "ORDER", "Shown", "count_states", "shown_state"]
+__all__ = ["GLYPHS", "LABELS", "ORDER", "DisplayState", "count_states", "display_state"]
 
-Shown = Literal[
+DisplayState = Literal[
     "queued",
     "running",
     "checkpoint",
@@ -24,7 +24,7 @@ Shown = Literal[
     "failed",
 ]
 
-GLYPHS: dict[Shown, str] = {
+GLYPHS: dict[DisplayState, str] = {
     "queued": "·",
     "running": "›",
     "checkpoint": "◇",
@@ -38,9 +38,11 @@ GLYPHS: dict[Shown, str] = {
     "failed": "!",
 }
 
-LABELS: dict[Shown, str] = {state: state for state in GLYPHS} | {"checkpoint": "at checkpoint"}
+LABELS: dict[DisplayState, str] = {state: state for state in GLYPHS} | {
+    "checkpoint": "at checkpoint"
+}
 
-ORDER: tuple[Shown, ...] = (
+ORDER: tuple[DisplayState, ...] = (
     "finished",
     "finishing",
     "running",
@@ -53,11 +55,11 @@ ORDER: tuple[Shown, ...] = (
     "stopped",
     "failed",
 )
-"""From what counts to what was cut: the order of bars and legends."""
+"""The order of bars and legends: traces that vote or may vote first, traces that were ended last."""
 
 
-def shown_state(view: RunView, trace: TraceView) -> Shown:
-    """The state of `trace`: finer than the view's, which knows neither judging nor representatives."""
+def display_state(view: RunView, trace: TraceView) -> DisplayState:
+    """The state of `trace`; unlike the view's it tells traces being judged and representatives apart."""
     match trace.state:
         case "checkpoint":
             return "judging" if trace.asked else "checkpoint"
@@ -69,9 +71,9 @@ def shown_state(view: RunView, trace: TraceView) -> Shown:
             return state
 
 
-def count_states(view: RunView) -> Counter[Shown]:
-    """How many traces are shown in each state."""
-    return Counter(shown_state(view, trace) for trace in view.traces.values())
+def count_states(view: RunView) -> Counter[DisplayState]:
+    """The number of traces in each state."""
+    return Counter(display_state(view, trace) for trace in view.traces.values())
 
 
 def _represents(view: RunView, trace: TraceView) -> bool:

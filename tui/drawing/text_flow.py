@@ -1,7 +1,7 @@
-"""A trace's text as lines of cells, wrapped once as it grows.
+"""A trace's text as lines of cells, wrapped as it grows.
 
-The rule: appending costs what is appended, however long the text already is; no line holds more than its
-width, whatever a model wrote.
+The cost of appending depends on the length of the new text only, and no line exceeds its width, whatever a model
+wrote.
 """
 
 from collections.abc import Callable
@@ -17,14 +17,14 @@ _SLACK = 24  # cells that may stay empty at a line's end to keep a word whole
 
 
 class Row(NamedTuple):
-    """One line of cells; `mark` is set on the line that stands for the checkpoint, which has no text."""
+    """One line of text; `mark` is set on the line that marks the checkpoint, which has no text."""
 
     text: str
     mark: bool = False
 
 
 class TextFlow:
-    """Wraps one text to `width` cells; `feed` it the whole text so far, as often as you like.
+    """Wraps one text to `width` cells; each call of `feed` takes the whole text so far.
 
     The first `checkpoint` characters are followed by a row that marks the checkpoint.
     """
@@ -36,26 +36,26 @@ class TextFlow:
         self._consumed = 0
 
     def feed(self, text: str) -> None:
-        """Takes in what is new in `text` (untrusted)."""
+        """Appends what is new in `text` (untrusted)."""
         mark = self.checkpoint
         if mark is not None and self._consumed < mark <= len(text):
             self._append(text[self._consumed : mark])
             self.rows += [Row("", mark=True), Row("")]
             self._consumed = mark + (text[mark : mark + 1] == " ")
         if len(text) > self._consumed:
-            end = len(text) - 1 if text.endswith("\r") else len(text)  # its \n may still come
+            end = len(text) - 1 if text.endswith("\r") else len(text)  # its \n may follow
             self._append(text[self._consumed : end])
             self._consumed = end
 
     def _append(self, raw: str) -> None:
         shown = sanitize(raw, one_line=False)
         for number, paragraph in enumerate(shown.split("\n")):
-            begun = self.rows.pop().text if number == 0 and self.rows else ""
-            self.rows += [Row(row) for row in wrap(begun + paragraph, self.width)]
+            last_line = self.rows.pop().text if number == 0 and self.rows else ""
+            self.rows += [Row(row) for row in wrap(last_line + paragraph, self.width)]
 
 
 def wrap(text: str, width: int) -> list[str]:
-    """One paragraph in lines of at most `width` cells; breaks at spaces, and within long words."""
+    """One paragraph in lines of at most `width` cells, broken at spaces, or within long words."""
     if text.isascii():
         return _wrap(text, width, _ascii_fit)
     return _wrap(text, width, _fit)
@@ -82,7 +82,7 @@ def _ascii_fit(text: str, start: int, width: int) -> int:
 
 
 def _fit(text: str, start: int, width: int) -> int:
-    """The end of the longest piece from `start` that fits; at least one character."""
+    """The end of the longest piece from `start` that fits; the piece has at least one character."""
     used, index = 0, start
     while index < len(text):
         used += cell_len(text[index])

@@ -1,7 +1,7 @@
-"""Colours: two themes of our own, and the styles that the panels draw with.
+"""The two themes of the app, and the styles that the panels draw with.
 
-The rule: no meaning hangs on colour alone (every state has a glyph as well), and the state colours can be
-told apart by colour-blind readers (after Okabe and Ito, 2008), on a light ground as on a dark one.
+Colour never carries meaning alone: every state has a glyph as well. The state colours can be told apart by
+colour-blind readers (after Okabe and Ito, 2008) on the light and on the dark background.
 """
 
 from collections.abc import Mapping
@@ -11,14 +11,14 @@ from rich.style import Style
 from textual.color import Color
 from textual.theme import Theme
 
-from tui.drawing.states import Shown
+from tui.drawing.states import DisplayState
 
 __all__ = ["DARK", "LIGHT", "THEMES", "Palette", "palette_for"]
 
 
 @dataclass(frozen=True, slots=True)
 class Palette:
-    """Styles by what they mean. All but `chosen` leave the panel's ground."""
+    """Styles by meaning. All but `selected` keep the panel's background."""
 
     text: Style
     strong: Style
@@ -29,27 +29,27 @@ class Palette:
     good: Style
     warn: Style
     bad: Style
-    chosen: Style
-    """The ground of the row under a cursor, the one style that sets a ground."""
-    states: Mapping[Shown, Style]
-    fills: Mapping[Shown, Style]
-    """The same, halfway to the ground: for areas, which shout where a glyph speaks."""
+    selected: Style
+    """The background of the row under the cursor."""
+    states: Mapping[DisplayState, Style]
+    fills: Mapping[DisplayState, Style]
+    """The colours of `states` blended with the background, for areas that are larger than a glyph."""
 
 
 def _palette(
-    ground: str, chosen: str, colours: Mapping[str, str], states: Mapping[Shown, str]
+    background: str, selected: str, colours: Mapping[str, str], states: Mapping[DisplayState, str]
 ) -> Palette:
     styles = {name: Style(color=colour) for name, colour in colours.items()}
     return Palette(
         **styles,
-        chosen=Style(bgcolor=chosen),
+        selected=Style(bgcolor=selected),
         strong=Style(color=colours["text"], bold=True),
         states={
             state: Style(color=colour, bold=state in ("finishing", "failed", "judging"))
             for state, colour in states.items()
         },
         fills={
-            state: Style(color=Color.parse(colour).blend(Color.parse(ground), 0.4).hex)
+            state: Style(color=Color.parse(colour).blend(Color.parse(background), 0.4).hex)
             for state, colour in states.items()
         },
     )
@@ -142,5 +142,5 @@ THEMES = (
 
 
 def palette_for(theme: Theme) -> Palette:
-    """The styles that can be read on the ground of `theme`, one of ours or any other."""
+    """The palette for the background of `theme`, which may be one of Textual's."""
     return DARK if theme.dark else LIGHT

@@ -1,1 +1,1 @@
-"""The screen elsewhere: as SVG, in the documents, in a browser."""
+"""The screens outside a terminal: as SVG files, as pictures in the documentation, in a browser."""

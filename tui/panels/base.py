@@ -1,6 +1,6 @@
-"""A box of lines. A panel's content is a pure function of a frame; the widget repaints the lines that changed.
+"""A panel: its content is a pure function of a frame, and the widget repaints only the lines that changed.
 
-The rule: panels pull. Nothing is sent to them but "draw", ten times a second at most.
+Panels receive no messages about the run; they are redrawn at most ten times a second.
 """
 
 from collections.abc import Callable
@@ -28,11 +28,11 @@ class Frame:
 
 
 Draw = Callable[[Frame], list[Strip]]
-"""The lines of a panel, from the top; what is beyond the frame's height is cut."""
+"""Returns the lines of a panel from the top; lines beyond the frame's height are cut."""
 
 
 class Panel(Widget):
-    """Shows what `draw` gives; it takes no keys."""
+    """Shows the lines that `draw` returns; it handles no keys."""
 
     def __init__(self, draw: Draw, *, id: str) -> None:  # noqa: A002  (Textual's own name)
         super().__init__(id=id)
@@ -40,7 +40,7 @@ class Panel(Widget):
         self._lines: list[Strip] = []
 
     def repaint(self, watch: Watch, palette: Palette) -> None:
-        """Draws anew and marks the lines that differ."""
+        """Draws again and refreshes the lines that differ."""
         width, height = self.size
         if not width or not height:
             return
@@ -55,15 +55,15 @@ class Panel(Widget):
             self.refresh(*(Region(0, y, width, 1) for y in changed))
 
     def render_line(self, y: int) -> Strip:
-        """The line `y`, on the panel's ground."""
-        ground = self.visual_style.rich_style
+        """The line `y` on the panel's background."""
+        background = self.visual_style.rich_style
         if y >= len(self._lines):
-            return Strip.blank(self.size.width, ground)
-        return self._lines[y].adjust_cell_length(self.size.width).apply_style(ground)
+            return Strip.blank(self.size.width, background)
+        return self._lines[y].adjust_cell_length(self.size.width).apply_style(background)
 
 
 def title(frame: Frame, name: str, note: str = "", aside: str = "") -> Strip:
-    """A panel's first line: a rule with its name, a note beside it and an aside at the right end."""
+    """A panel's first line: its name with a note beside it, a horizontal rule, and an aside at the right end."""
     palette, width = frame.palette, frame.width
     aside = f" {clip(aside, width - 12)} " if aside else ""
     left: list[Part] = [("── ", palette.faint), (name, palette.accent)]

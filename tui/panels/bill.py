@@ -1,4 +1,4 @@
-"""The bill: what was generated, what cons@N would cost, what is saved, what the judge took."""
+"""The bill: tokens generated, the cost of cons@N, the fraction saved, and the judge's cost."""
 
 from rich.style import Style
 from textual.strip import Strip
@@ -7,28 +7,28 @@ from orchestrator.report.view import RunView
 from tui.drawing.cells import Part, line, sparkline
 from tui.drawing.theme import Palette
 from tui.panels.base import Frame, title
-from tui.state.stats import Figures, Share
+from tui.state.stats import RunStats, SavedFraction
 
 __all__ = ["draw_bill"]
 
 _LABEL = 10
-_ROOMY = 46  # from that width on there is room for words
+_ROOMY = 46  # from this width on there is room for longer texts
 _TICKS_SHOWN = 24
 
 
 def draw_bill(frame: Frame) -> list[Strip]:
-    """The rows that fit, the most telling first in line to stay."""
-    figures = frame.watch.figures
+    """The rows of the bill, the most important first; rows that do not fit are left out."""
+    stats = frame.watch.stats
     rows = [
         ("generated", _generated(frame)),
-        (f"cons@{figures.cost.planned}", _projected(frame, figures)),
-        ("saved", _saved(frame, figures.saved)),
-        ("judge", _judge(frame, figures)),
-        ("net", _net(frame, figures)),
-        ("same cost", _equal(frame, figures)),
+        (f"cons@{stats.cost.planned}", _projected(frame, stats)),
+        ("saved", _saved(frame, stats.saved)),
+        ("judge", _judge(frame, stats)),
+        ("net", _net(frame, stats)),
+        ("same cost", _equal(frame, stats)),
     ]
-    if figures.money is not None:
-        spent, whole = figures.money
+    if stats.money is not None:
+        spent, whole = stats.money
         rows.append(
             (
                 "money",
@@ -54,7 +54,7 @@ def _generated(frame: Frame) -> list[Part]:
 
 
 def _per_cell(view: RunView, cells: int) -> list[float]:
-    """The run's token rate from start to now, averaged into at most so many cells."""
+    """The run's token rate from the start until now, averaged into at most `cells` values."""
     ticks = view.tokens_per_tick
     if not ticks or not cells:
         return []
@@ -63,8 +63,8 @@ def _per_cell(view: RunView, cells: int) -> list[float]:
     return [sum(group) / len(group) for group in groups]
 
 
-def _projected(frame: Frame, figures: Figures) -> list[Part]:
-    cost, palette = figures.cost, frame.palette
+def _projected(frame: Frame, stats: RunStats) -> list[Part]:
+    cost, palette = stats.cost, frame.palette
     if cost.tokens is None:
         return [(f"{'–':>9}", palette.text), ("  not known yet", palette.dim)]
     high = "?" if cost.high is None else f"{cost.high:,.0f}"
@@ -72,7 +72,7 @@ def _projected(frame: Frame, figures: Figures) -> list[Part]:
     return [(f"{cost.tokens:>9,.0f}", palette.text), (between, palette.dim)]
 
 
-def _saved(frame: Frame, saved: Share | None) -> list[Part]:
+def _saved(frame: Frame, saved: SavedFraction | None) -> list[Part]:
     palette = frame.palette
     if saved is None:
         return [(f"{'–':>9}", palette.text)]
@@ -83,32 +83,32 @@ def _saved(frame: Frame, saved: Share | None) -> list[Part]:
     return parts
 
 
-def _tone(palette: Palette, share: float) -> Style:
-    rounded = round(share, 2)
+def _tone(palette: Palette, fraction: float) -> Style:
+    rounded = round(fraction, 2)
     return palette.good if rounded > 0 else palette.warn if rounded < 0 else palette.text
 
 
-def _judge(frame: Frame, figures: Figures) -> list[Part]:
+def _judge(frame: Frame, stats: RunStats) -> list[Part]:
     judge, palette = frame.watch.view.judge, frame.palette
     if not judge.calls and not judge.failures:
         return [(f"{'–':>9}", palette.text)]
     calls = f" in {judge.calls:,} calls" if frame.width >= _ROOMY else ""
     pairs = f"  {judge.pairs:,} pairs{calls}"
-    return [(f"{figures.judge_tokens:>9,.0f}", palette.text), (pairs, palette.dim)]
+    return [(f"{stats.judge_tokens:>9,.0f}", palette.text), (pairs, palette.dim)]
 
 
-def _net(frame: Frame, figures: Figures) -> list[Part]:
+def _net(frame: Frame, stats: RunStats) -> list[Part]:
     palette = frame.palette
-    if figures.net is None:
+    if stats.net is None:
         return [(f"{'–':>9}", palette.text)]
     return [
-        (f"{figures.net:>9.0%}", _tone(palette, figures.net)),
+        (f"{stats.net:>9.0%}", _tone(palette, stats.net)),
         ("  with the judge" + ("'s bill" if frame.width >= _ROOMY else ""), palette.dim),
     ]
 
 
-def _equal(frame: Frame, figures: Figures) -> list[Part]:
+def _equal(frame: Frame, stats: RunStats) -> list[Part]:
     palette = frame.palette
-    if figures.equal_cost_votes is None:
+    if stats.equal_cost_votes is None:
         return [(f"{'–':>9}", palette.text)]
-    return [(f"{f'cons@{figures.equal_cost_votes:.1f}':>9}", palette.text)]
+    return [(f"{f'cons@{stats.equal_cost_votes:.1f}':>9}", palette.text)]

@@ -1,4 +1,4 @@
-"""The clusters by size: who represents them, what their finished members answered, how alike the last one was."""
+"""The clusters by size: representative, answers of finished members, and the similarity of the last join."""
 
 from textual.strip import Strip
 
@@ -15,7 +15,7 @@ _INDENT = "      "
 
 
 def draw_clusters(frame: Frame) -> list[Strip]:
-    """A line for each cluster, with the representative's last line under it where there is room."""
+    """A line for each cluster, with the representative's last lines under it where there is room."""
     view = frame.watch.view
     ranked = sorted(view.clusters.values(), key=lambda each: (-len(each.members), each.cluster))
     room = max(0, frame.height - 1)
@@ -24,7 +24,7 @@ def draw_clusters(frame: Frame) -> list[Strip]:
     lines = [title(frame, "clusters", str(len(ranked)) if ranked else "", aside)]
     if not ranked:
         return [*lines, line(frame.width, [(f" {_nothing(view)}", frame.palette.dim)])]
-    each, extra = divmod(max(0, room - len(ranked)), len(ranked))  # the largest get more first
+    each, extra = divmod(max(0, room - len(ranked)), len(ranked))  # larger clusters first
     for rank, cluster in enumerate(ranked[: room - 1 if hidden > 0 else room]):
         lines.append(_row(frame, cluster, len(ranked[0].members)))
         lines += _quote(frame, cluster, min(_QUOTED, each + (rank < extra)))
@@ -42,11 +42,11 @@ def _nothing(view: RunView) -> str:
 def _row(frame: Frame, cluster: ClusterView, largest: int) -> Strip:
     palette, size = frame.palette, len(cluster.members)
     name = f" {cluster.cluster:>2} "
-    who = f"{GLYPHS['representative']}{cluster.representative:<4}"
+    representative = f"{GLYPHS['representative']}{cluster.representative:<4}"
     width = max(6, min(28, frame.width // 4))
     left: list[Part] = [
         (name, palette.text),
-        (who, palette.states["representative"]),
+        (representative, palette.states["representative"]),
         (f"{size:>4} ", palette.strong),
         (bar(size / largest, width), palette.accent if size == largest else palette.dim),
         (" " + _answers(cluster), palette.text),
@@ -64,18 +64,17 @@ def _answers(cluster: ClusterView) -> str:
 
 
 def _quote(frame: Frame, cluster: ClusterView, rows: int) -> list[Strip]:
-    """The last lines that the representative has written so far."""
-    quiet = frame.palette.dim
+    """The last lines that the representative has generated so far."""
+    dim = frame.palette.dim
     text = frame.watch.view.traces[cluster.representative].tail
     written = [row for row in text.splitlines() if row.strip()]
     if rows == 1:
         return [
-            line(frame.width, [(_INDENT, quiet), (sanitize_line(row), quiet)])
-            for row in written[-1:]
+            line(frame.width, [(_INDENT, dim), (sanitize_line(row), dim)]) for row in written[-1:]
         ]
     room = max(1, frame.width - len(_INDENT) - 1)
     wrapped = [piece for row in written for piece in wrap(sanitize_line(row), room)]
     return [
-        line(frame.width, [(_INDENT, quiet), (row, quiet)])
+        line(frame.width, [(_INDENT, dim), (row, dim)])
         for row in wrapped[max(0, len(wrapped) - rows) :]
     ]

@@ -1,7 +1,7 @@
-"""The trace grid: one cell for each trace, as roomy as their number allows, with a cursor.
+"""The trace grid: one cell for each trace, as large as the number of traces allows, with a cursor.
 
-The rule: cells stay where they are for the whole run; a state shows as glyph and colour, the length so far as
-a fill. What the grid looks like is a pure function of a frame and a `Layout`.
+A trace keeps its cell for the whole run. The state is shown as glyph and colour, the length so far as a fill. The
+grid is a pure function of a frame and a `Layout`.
 """
 
 from dataclasses import dataclass
@@ -15,20 +15,20 @@ from textual.strip import Strip
 
 from orchestrator.report.view import RunView, TraceView
 from tui.drawing.cells import Part, bar, level, line, pad, sanitize_line
-from tui.drawing.states import GLYPHS, shown_state
+from tui.drawing.states import GLYPHS, display_state
 from tui.panels.base import Frame, Panel, title
 
 __all__ = ["Grid", "Layout", "draw_grid", "layout_for"]
 
 Kind = Literal["roomy", "named", "filled", "tight", "dots"]
 
-_ROOMY = 15  # cells of a trace that shows a bar and its tokens, beside its number
+_ROOMY = 15  # the width of a trace with bar and tokens, without the digits of its number
 _ROOMIEST = 44
-_NOTE = 8  # cells for the answer or the cluster
-_TELLING = 26  # with so many there is room for a note
+_NOTE = 8  # the width of the answer or the cluster
+_WITH_NOTE = 26  # from this width on there is room for the note
 _CELLS: dict[Kind, int] = {"filled": 3, "tight": 2, "dots": 1}
 _PINNED = Style(underline=True, bold=True)
-_CHOSEN = Style(underline=True, bold=True)
+_SELECTED = Style(underline=True, bold=True)
 _FOCUSED = Style(reverse=True)
 
 
@@ -42,7 +42,7 @@ class Layout:
     label: int
 
     def at(self, x: int, row: int) -> int | None:
-        """The trace under column `x` of grid row `row`, which may be more than there are."""
+        """The trace under column `x` of grid row `row`; the number may exceed the last trace."""
         column = (x - self.label) // self.cell
         return (
             row * self.columns + column if 0 <= column < self.columns and x >= self.label else None
@@ -50,7 +50,7 @@ class Layout:
 
 
 def layout_for(traces: int, width: int, rows: int) -> Layout:
-    """The roomiest layout that shows `traces` in `width` x `rows` cells; the smallest may need scrolling."""
+    """The largest layout that shows `traces` in `width` x `rows` cells; the smallest may need scrolling."""
     needed = max(1, -(-traces // max(1, rows)))
     digits = len(str(max(0, traces - 1)))
     if width // needed >= _ROOMY + digits:
@@ -64,7 +64,7 @@ def layout_for(traces: int, width: int, rows: int) -> Layout:
 
 
 def _round(columns: int) -> int:
-    """A number of columns that is easy to count with, if that costs little."""
+    """`columns` rounded down to a multiple of ten, if that costs little; rows are then easy to count."""
     return columns - columns % 10 if columns >= 20 else columns
 
 
@@ -80,14 +80,14 @@ def draw_grid(frame: Frame, layout: Layout, *, cursor: int, top: int, focused: b
         for number in numbers:
             trace = view.traces.get(number)
             if trace is not None:
-                chosen = number == cursor
-                parts += _cell(frame, layout, trace, scale, chosen=chosen, focused=focused)
+                selected = number == cursor
+                parts += _cell(frame, layout, trace, scale, selected=selected, focused=focused)
         lines.append(line(frame.width, parts))
     return lines
 
 
 def _scale(view: RunView) -> int:
-    """The length of a full fill in tokens: a round number, so that it seldom changes."""
+    """The length of a full fill in tokens: a round number, so that it rarely changes."""
     longest = max((trace.tokens for trace in view.traces.values()), default=0)
     scale = 100
     while True:
@@ -102,21 +102,21 @@ def _label(frame: Frame, layout: Layout, first: int) -> list[Part]:
 
 
 def _cell(
-    frame: Frame, layout: Layout, trace: TraceView, scale: int, *, chosen: bool, focused: bool
+    frame: Frame, layout: Layout, trace: TraceView, scale: int, *, selected: bool, focused: bool
 ) -> list[Part]:
     palette = frame.palette
-    state = shown_state(frame.watch.view, trace)
+    state = display_state(frame.watch.view, trace)
     style = palette.states[state]
     glyph = GLYPHS[state]
     marked = style + _PINNED if trace.pinned else style
-    if chosen:
-        marked += _FOCUSED if focused else _CHOSEN
-    share = trace.tokens / scale
+    if selected:
+        marked += _FOCUSED if focused else _SELECTED
+    fraction = trace.tokens / scale
     if layout.kind == "roomy":
-        return _roomy(frame, layout, trace, share, glyph, style, marked)
+        return _roomy(frame, layout, trace, fraction, glyph, style, marked)
     if layout.kind == "dots":
         return [(glyph, marked)]
-    fill, area = level(share) if trace.tokens else " ", palette.fills[state]
+    fill, area = level(fraction) if trace.tokens else " ", palette.fills[state]
     if layout.kind == "named":
         name = f"{glyph}{trace.trace:>{layout.cell - 4}}"
         return [(" ", palette.text), (name, marked), (fill, area), (" ", palette.text)]
@@ -127,25 +127,25 @@ def _roomy(
     frame: Frame,
     layout: Layout,
     trace: TraceView,
-    share: float,
+    fraction: float,
     glyph: str,
     style: Style,
     marked: Style,
 ) -> list[Part]:
-    """Glyph, number, bar, tokens, and how it ended or where it belongs if there is room."""
+    """Glyph, number, bar, tokens, and the answer or the cluster if there is room."""
     digits = len(str(max(0, len(frame.watch.view.traces) - 1)))
     tokens = f"{trace.tokens:,}" if trace.tokens else ""
-    telling = _NOTE if layout.cell >= _TELLING + digits else 0
-    quiet = frame.palette.dim
+    note_width = _NOTE if layout.cell >= _WITH_NOTE + digits else 0
+    dim = frame.palette.dim
     parts: list[Part] = [
-        (" ", quiet),
+        (" ", dim),
         (f"{glyph} {trace.trace:>{digits}}", marked),
-        (f" {bar(share, layout.cell - digits - 11 - telling)}", style),
-        (f"{tokens:>6} ", quiet),
+        (f" {bar(fraction, layout.cell - digits - 11 - note_width)}", style),
+        (f"{tokens:>6} ", dim),
     ]
-    if telling:
+    if note_width:
         answered = trace.ending == "finished"
-        parts.append((pad(_note(trace), telling), frame.palette.text if answered else quiet))
+        parts.append((pad(_note(trace), note_width), frame.palette.text if answered else dim))
     return parts
 
 
@@ -156,7 +156,7 @@ def _note(trace: TraceView) -> str:
 
 
 class Grid(Panel, can_focus=True):
-    """The grid with its cursor; the cursor is the trace that keys act on."""
+    """The grid with its cursor, which selects the trace that keys act on."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", "move(-1, 0)", "left", show=False),
@@ -168,7 +168,7 @@ class Grid(Panel, can_focus=True):
     ]
 
     class Opened(Message):
-        """The user wants to see a trace."""
+        """The user opened a trace."""
 
         def __init__(self, trace: int) -> None:
             super().__init__()
@@ -199,12 +199,12 @@ class Grid(Panel, can_focus=True):
             self.cursor = target
 
     def action_jump(self, trace: int) -> None:
-        """Puts the cursor on a trace; -1 is the last."""
+        """Moves the cursor to a trace; -1 is the last."""
         if self._count:
             self.cursor = trace % self._count
 
     def action_open(self) -> None:
-        """Says that the user wants to see the trace under the cursor."""
+        """Opens the trace under the cursor."""
         if self._count:
             self.post_message(self.Opened(self.cursor))
 

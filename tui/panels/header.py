@@ -1,11 +1,11 @@
-"""The head of the live screen: what is asked, of whom, how long already; and the states as a bar with a legend."""
+"""The head of the live screen: question, time, models and policy; and the bar of states with its legend."""
 
 from rich.cells import cell_len
 from textual.strip import Strip
 
 from orchestrator.report.view import RunView
 from tui.drawing.cells import Part, line, sanitize_line, spread
-from tui.drawing.states import GLYPHS, LABELS, ORDER, Shown, count_states
+from tui.drawing.states import GLYPHS, LABELS, ORDER, DisplayState, count_states
 from tui.drawing.theme import Palette
 from tui.panels.base import Frame
 from tui.sources.base import Start
@@ -14,7 +14,7 @@ __all__ = ["draw_header", "draw_states"]
 
 
 def draw_header(frame: Frame, notice: str = "", start: Start | None = None) -> list[Strip]:
-    """The question and the time; below it models, endpoints and policy; `notice` goes before what is known."""
+    """Question and time; below them models, endpoints and policy (before the run `notice`), and the leading answer."""
     view, palette, notice = frame.watch.view, frame.palette, sanitize_line(notice)
     asked = start.question if start is not None else view.question
     question: list[Part] = [(" ", palette.text), (sanitize_line(asked), palette.strong)]
@@ -30,14 +30,14 @@ def _time(frame: Frame, start: Start | None) -> list[Part]:
     view, palette = frame.watch.view, frame.palette
     seconds = start.seconds if start is not None else view.elapsed
     parts: list[Part] = [(clock(seconds), palette.strong)]
-    eta = frame.watch.figures.eta
+    eta = frame.watch.stats.eta
     if eta is not None and view.vote is None:
         parts.append((f"  about {clock(eta)} left", palette.dim))
     return parts
 
 
 def clock(seconds: float) -> str:
-    """Seconds as people write them: 5.9 s, 2:05, 1:02:05."""
+    """Seconds as 5.9 s, 2:05 or 1:02:05."""
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(int(seconds), 60)
@@ -46,7 +46,7 @@ def clock(seconds: float) -> str:
 
 
 def _setup(view: RunView, notice: str, room: int) -> str:
-    """Models with their servers, and the policy; without the servers where they have no room."""
+    """Models with their servers, and the policy; without the servers where they do not fit."""
     if view.run is None:
         return notice or "waiting for the servers"
     found = view.run.capabilities
@@ -89,33 +89,33 @@ def _outcome(frame: Frame, notice: str) -> list[Part]:
 
 
 def _leader(frame: Frame) -> list[Part]:
-    """The answer ahead so far, with its share."""
-    palette, tally = frame.palette, frame.watch.figures.tally
+    """The leading answer so far with its fraction of the votes."""
+    palette, tally = frame.palette, frame.watch.stats.tally
     if not tally:
         return []
     answer, ballots = tally[0]
-    share = ballots / sum(count for _answer, count in tally)
+    fraction = ballots / sum(count for _answer, count in tally)
     return [
         ("so far ", palette.dim),
         (sanitize_line(answer, limit=40), palette.accent),
-        (f" {share:.0%} ", palette.dim),
+        (f" {fraction:.0%} ", palette.dim),
     ]
 
 
 def _correctness(view: RunView) -> str:
-    """A mark where the gold answer is known: right or wrong."""
+    """A mark for a right or wrong answer, where the gold answer is known."""
     if view.run is None or view.run.gold is None or view.finished is None:
         return ""
     return " ✓" if view.answer in view.finished.correct_answers else " ✗"
 
 
 def draw_states(frame: Frame) -> list[Strip]:
-    """Every trace's part of a bar, by state; below it the legend with counts."""
+    """A bar of all traces by state; below it the legend with counts."""
     counts = count_states(frame.watch.view)
     return [_bar(frame, counts), _legend(frame, counts)]
 
 
-def _bar(frame: Frame, counts: dict[Shown, int]) -> Strip:
+def _bar(frame: Frame, counts: dict[DisplayState, int]) -> Strip:
     palette, width = frame.palette, frame.width - 2
     total = sum(counts.values())
     parts: list[Part] = [(" ", palette.text)]
@@ -129,20 +129,20 @@ def _bar(frame: Frame, counts: dict[Shown, int]) -> Strip:
     return line(frame.width, parts)
 
 
-def _legend(frame: Frame, counts: dict[Shown, int]) -> Strip:
-    """Glyph, count and name of every state that occurs, in the roomiest of three forms that fits; faults."""
+def _legend(frame: Frame, counts: dict[DisplayState, int]) -> Strip:
+    """Glyph, count and name of every state that occurs, in the longest of three forms that fits; reopened streams."""
     retries = sum(trace.retries for trace in frame.watch.view.traces.values())
-    faults: list[Part] = [(f"streams reopened {retries} ", frame.palette.warn)] if retries else []
-    room = frame.width - sum(cell_len(text) + 1 for text, _style in faults)
+    reopened: list[Part] = [(f"streams reopened {retries} ", frame.palette.warn)] if retries else []
+    room = frame.width - sum(cell_len(text) + 1 for text, _style in reopened)
     for gap, named in (("  ", True), (" ", True), ("  ", False)):
         parts = _legend_parts(frame.palette, counts, gap, named=named)
         if sum(cell_len(text) for text, _style in parts) <= room:
             break
-    return spread(frame.width, parts, faults)
+    return spread(frame.width, parts, reopened)
 
 
 def _legend_parts(
-    palette: Palette, counts: dict[Shown, int], gap: str, *, named: bool
+    palette: Palette, counts: dict[DisplayState, int], gap: str, *, named: bool
 ) -> list[Part]:
     parts: list[Part] = []
     for state in ORDER:

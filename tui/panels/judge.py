@@ -1,4 +1,4 @@
-"""The judge: its pace, how long a call takes, and how p(identical) is spread about tau."""
+"""The judge: its pace, the time of a call, and the distribution of p(identical) around tau."""
 
 from textual.strip import Strip
 
@@ -13,7 +13,7 @@ _TALLEST = 12
 
 
 def draw_judge(frame: Frame) -> list[Strip]:
-    """A line of figures over a histogram of verdicts; the bar at tau divides joining from not joining."""
+    """A line of numbers over a histogram of verdicts; a bar at tau separates pairs that join from those that do not."""
     judge, palette = frame.watch.view.judge, frame.palette
     head = title(frame, "judge", aside=_health(frame.watch.view))
     if not judge.calls and not judge.failures:
@@ -50,7 +50,7 @@ def _pace(frame: Frame) -> Strip:
 
 
 def _histogram(frame: Frame, rows: int) -> list[Strip]:
-    """The bars, highest row first, and the axis; empty when there is no room for a row."""
+    """The bars, top row first, and the axis; empty where there is no room for a row."""
     if rows < 1:
         return []
     width = max(10, min(BINS, frame.width - 2))
@@ -63,7 +63,7 @@ def _histogram(frame: Frame, rows: int) -> list[Strip]:
 
 
 def _row(frame: Frame, bins: list[int], most: int, rows: int, row: int, at: int | None) -> Strip:
-    """The cells of one row; roots are drawn, so that rare verdicts show beside thousands of common ones."""
+    """The cells of one row; heights are square roots, so that rare verdicts are visible beside frequent ones."""
     palette = frame.palette
     parts: list[Part] = [(" ", palette.dim)]
     for index, count in enumerate(bins):

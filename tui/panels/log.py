@@ -1,4 +1,4 @@
-"""The event log: what happened last, newest at the bottom."""
+"""The event log, newest event at the bottom."""
 
 from collections.abc import Reversible
 from itertools import groupby, islice
@@ -9,20 +9,20 @@ from orchestrator.core.events import Event, TraceStopped
 from tui.drawing.cells import line
 from tui.drawing.states import GLYPHS
 from tui.panels.base import Frame, title
-from tui.state.event_text import sentence, tone
+from tui.state.event_text import describe_event, event_state
 
 __all__ = ["draw_log"]
 
 
 def draw_log(frame: Frame) -> list[Strip]:
-    """As many of the latest events as fit."""
+    """The latest events, as many as fit."""
     log = frame.watch.digest.log
     room = max(0, frame.height - 1)
     return [title(frame, "log"), *(_row(frame, events) for events in _latest(log, room))]
 
 
 def _latest(log: Reversible[Event], room: int) -> list[list[Event]]:
-    """The events of the last `room` lines; traces pruned one after the other share a line."""
+    """The events of the last `room` lines; traces pruned in direct succession share a line."""
     rows: list[list[Event]] = []
     for pruned, events in groupby(reversed(log), key=_is_pruned):
         if len(rows) >= room:
@@ -39,7 +39,7 @@ def _is_pruned(event: Event) -> bool:
 
 def _row(frame: Frame, events: list[Event]) -> Strip:
     event = events[-1]
-    palette, state = frame.palette, tone(event)
+    palette, state = frame.palette, event_state(event)
     glyph, style = (
         ("•", palette.strong) if state is None else (GLYPHS[state], palette.states[state])
     )
@@ -56,6 +56,6 @@ def _row(frame: Frame, events: list[Event]) -> Strip:
 def _text(events: list[Event]) -> str:
     pruned = [event for event in events if isinstance(event, TraceStopped)]
     if len(pruned) < 2:
-        return sentence(events[-1])
+        return describe_event(events[-1])
     numbers = ", ".join(str(event.trace) for event in pruned)
     return f"{len(pruned)} traces pruned: {numbers}"

@@ -1,4 +1,4 @@
-"""The questions of a run as a table: state, answer, whether it is right, what was saved."""
+"""The questions of a run as a table: answer, correctness, traces, tokens, fraction saved, time."""
 
 from typing import Any, ClassVar
 
@@ -30,7 +30,7 @@ _COLUMNS = (
 
 
 def draw_progress(frame: Frame, source: Source) -> list[Strip]:
-    """How many questions are done, how many of them right, and how long the rest may take."""
+    """The number of questions done and answered correctly, and an estimate of the time left."""
     palette = frame.palette
     done = [entry.report for entry in source.entries if entry.report is not None]
     right = sum(report["correct"] is True for report in done)
@@ -55,7 +55,7 @@ def draw_progress(frame: Frame, source: Source) -> list[Strip]:
 
 
 def _eta(done: list[dict[str, Any]], planned: int) -> float | None:
-    """Seconds for the questions that are left, each as long as those before."""
+    """Seconds for the remaining questions, at the mean of those before."""
     if not done or len(done) >= planned:
         return None
     return sum(float(report["seconds"]) for report in done) / len(done) * (planned - len(done))
@@ -64,7 +64,7 @@ def _eta(done: list[dict[str, Any]], planned: int) -> float | None:
 def draw_table(
     frame: Frame, entries: list[Entry], *, cursor: int, top: int, focused: bool
 ) -> list[Strip]:
-    """The head and the rows from `top` on."""
+    """The title, the column names and the rows from `top` on."""
     palette = frame.palette
     names = [(pad(name, width) + " ", palette.dim) for name, width in _COLUMNS]
     lines = [
@@ -74,7 +74,7 @@ def draw_table(
     for index, entry in enumerate(entries[top : top + max(0, frame.height - 2)], start=top):
         marker: Part = ("▸" if index == cursor else " ", palette.accent)
         row = line(frame.width, [marker, *_row(palette, index, entry)])
-        lines.append(row.apply_style(palette.chosen) if index == cursor and focused else row)
+        lines.append(row.apply_style(palette.selected) if index == cursor and focused else row)
     return lines
 
 
@@ -113,7 +113,7 @@ def _running(palette: Palette, watch: Watch | None) -> list[Part]:
     if view.run is None:
         return [("waiting", palette.dim), *[("", palette.dim)] * 5]
     counts = view.counts()
-    leader = watch.figures.tally if watch is not None else ()
+    leader = watch.stats.tally if watch is not None else ()
     return [
         (f"{sanitize_line(leader[0][0], limit=12)} ?" if leader else "…", palette.accent),
         ("›", palette.states["running"]),
@@ -138,7 +138,7 @@ class QuestionTable(Panel, can_focus=True):
     ]
 
     class Opened(Message):
-        """The user wants to see a question's run."""
+        """The user opened a question."""
 
         def __init__(self, index: int) -> None:
             super().__init__()
@@ -148,7 +148,7 @@ class QuestionTable(Panel, can_focus=True):
         super().__init__(self._draw_table, id=id)
         self._source = source
         self.cursor = source.current
-        self._follows = True  # the question that goes on, until the user moves
+        self._follows = True  # the cursor follows the running question until the user moves it
         self._top = 0
 
     def _draw_table(self, frame: Frame) -> list[Strip]:
@@ -166,10 +166,10 @@ class QuestionTable(Panel, can_focus=True):
         self.cursor = max(0, min(len(self._source.entries) - 1, self.cursor + rows))
 
     def action_open(self) -> None:
-        """Says that the user wants to see the question under the cursor."""
+        """Opens the question under the cursor."""
         if not self._source.entries:
             return
-        if self._source.entries[self.cursor].begun:
+        if self._source.entries[self.cursor].started:
             self.post_message(self.Opened(self.cursor))
         else:
             self.notify("This question has not begun yet.", severity="warning")

@@ -1,4 +1,4 @@
-"""The seek bar of a replay: where it is, how fast it goes; a click jumps."""
+"""The seek bar of a replay: position and speed; a click jumps."""
 
 from collections.abc import Callable
 from typing import ClassVar
@@ -21,7 +21,7 @@ def draw_seek(frame: Frame, player: Player, *, focused: bool) -> list[Strip]:
     """One line: state, bar, time and speed."""
     palette = frame.palette
     width = _bar_width(frame.width, player)
-    at = min(width - 1, int(player.share * width))
+    at = min(width - 1, int(player.fraction * width))
     sign = "▮▮" if not player.playing else "▶ "
     knob = "●" if focused else "○"
     parts: list[Part] = [
@@ -43,7 +43,7 @@ def _bar_width(width: int, player: Player) -> int:
 
 
 class SeekBar(Panel, can_focus=True):
-    """Moves the player; hidden where there is none."""
+    """Seeks in the player; empty where there is none."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("left", "jump(-0.02)", "back", show=False),
@@ -62,15 +62,15 @@ class SeekBar(Panel, can_focus=True):
         player = self._player()
         return [] if player is None else draw_seek(frame, player, focused=self.has_focus)
 
-    def action_jump(self, share: float) -> None:
-        """Moves by a share of the whole."""
+    def action_jump(self, fraction: float) -> None:
+        """Moves by a fraction of the run's length."""
         player = self._player()
         if player is not None:
-            player.seek(player.now + share * player.length)
+            player.seek(player.now + fraction * player.length)
 
     def on_click(self, event: events.Click) -> None:
-        """Jumps to where the click was."""
+        """Jumps to the clicked position."""
         player = self._player()
         if player is not None:
-            share = (event.x - _LEFT) / _bar_width(self.size.width, player)
-            player.seek(share * player.length)
+            fraction = (event.x - _LEFT) / _bar_width(self.size.width, player)
+            player.seek(fraction * player.length)

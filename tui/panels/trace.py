@@ -1,4 +1,4 @@
-"""The trace screen's panels: the trace in a few lines, its text, and its verdicts."""
+"""The panels of the trace screen: summary, text and verdicts of one trace."""
 
 import re
 from collections.abc import Callable
@@ -8,22 +8,22 @@ from textual.strip import Strip
 
 from orchestrator.report.view import TraceView
 from tui.drawing.cells import Part, bar, line, spread
-from tui.drawing.states import GLYPHS, LABELS, shown_state
+from tui.drawing.states import GLYPHS, LABELS, display_state
 from tui.drawing.text_flow import Row, TextFlow
 from tui.panels.base import Frame, Panel, title
 from tui.panels.header import clock
-from tui.state.event_text import fate
+from tui.state.event_text import describe_trace
 
 __all__ = ["TextPanel", "draw_summary", "draw_verdicts"]
 
 
 def draw_summary(frame: Frame, number: int) -> list[Strip]:
-    """Who the trace is, what it has cost, and why it is where it is."""
+    """The number, state and cost of the trace, and the reason for its state."""
     view, palette = frame.watch.view, frame.palette
     trace = view.traces.get(number)
     if trace is None:
         return []
-    state = shown_state(view, trace)
+    state = display_state(view, trace)
     style = palette.states[state]
     left: list[Part] = [
         (f" {GLYPHS[state]} ", style),
@@ -34,7 +34,7 @@ def draw_summary(frame: Frame, number: int) -> list[Strip]:
     right: list[Part] = [(f"{_costs(trace)} ", palette.dim)]
     return [
         spread(frame.width, left, right),
-        line(frame.width, [("   ", palette.dim), (fate(view, trace), palette.text)]),
+        line(frame.width, [("   ", palette.dim), (describe_trace(view, trace), palette.text)]),
     ]
 
 
@@ -50,7 +50,7 @@ def _costs(trace: TraceView) -> str:
 
 
 def draw_verdicts(frame: Frame, number: int) -> list[Strip]:
-    """Against whom the trace was held, and how alike the judge found them; most alike first."""
+    """The traces that this one was compared with and the judge's p(identical), highest first."""
     palette, view = frame.palette, frame.watch.view
     verdicts = frame.watch.digest.verdicts.get(number, [])
     over = sum(view.tau is not None and verdict.p > view.tau for verdict in verdicts)
@@ -58,8 +58,8 @@ def draw_verdicts(frame: Frame, number: int) -> list[Strip]:
     head = title(frame, "verdicts", str(len(verdicts)) if verdicts else "", aside)
     if not verdicts:
         trace = view.traces.get(number)
-        over_with = trace is None or trace.ending is not None or trace.cluster is not None
-        idle = "nobody was asked about this trace" if over_with else "no verdict yet"
+        settled = trace is None or trace.ending is not None or trace.cluster is not None
+        idle = "nobody was asked about this trace" if settled else "no verdict yet"
         return [head, line(frame.width, [(f" {idle}", palette.dim)])]
     cell = 34
     columns = max(1, frame.width // cell)
@@ -88,19 +88,19 @@ def _reasoning_words(words: tuple[str, ...]) -> re.Pattern[str]:
 
 
 class TextPanel(Panel):
-    """A trace's text with its reasoning words and its checkpoint marked; follows the end until scrolled."""
+    """A trace's text with reasoning words and checkpoint marked; it follows the end until scrolled."""
 
     def __init__(self, trace: Callable[[], int | None], name: str, *, id: str) -> None:  # noqa: A002
         super().__init__(self._draw_text, id=id)
         self._trace = trace
         self._title = name
         self._flow: TextFlow | None = None
-        self._flowing: TraceView | None = None
+        self._flow_trace: TraceView | None = None
         self.offset_from_top: int | None = None
-        """The first line shown; None follows the end."""
+        """The first line shown; None to follow the end."""
 
     def scroll_by(self, rows: int) -> None:
-        """Moves by so many lines; beyond the end it follows again."""
+        """Scrolls by `rows` lines; at the end it follows again."""
         total = len(self._flow.rows) if self._flow is not None else 0
         last = max(0, total - self.size.height + 1)
         top = last if self.offset_from_top is None else self.offset_from_top
@@ -122,17 +122,17 @@ class TextPanel(Panel):
         return [head, *(self._row(frame, trace, row) for row in flow.rows[top : top + room])]
 
     def _flow_of(self, frame: Frame, trace: TraceView) -> TextFlow:
-        """The trace's flow, made anew for another trace, another width, or a checkpoint just reached."""
+        """The wrapped text; built again for another trace, another width, or a new checkpoint."""
         chars = trace.checkpoint.chars if trace.checkpoint is not None else None
         width = max(1, frame.width - 2)
         flow = self._flow
         if (
             flow is None
-            or self._flowing is not trace
+            or self._flow_trace is not trace
             or (flow.width, flow.checkpoint) != (width, chars)
         ):
             self._flow = flow = TextFlow(width, chars)
-            self._flowing = trace
+            self._flow_trace = trace
         return flow
 
     def _row(self, frame: Frame, trace: TraceView, row: Row) -> Strip:

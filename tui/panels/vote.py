@@ -1,4 +1,4 @@
-"""The vote: answers with their ballots, and how sure it is that the leader stays ahead."""
+"""The vote: answers with their vote counts, and the probability that the leader stays ahead."""
 
 from textual.strip import Strip
 
@@ -10,14 +10,14 @@ __all__ = ["draw_vote"]
 
 
 def draw_vote(frame: Frame) -> list[Strip]:
-    """One line for each answer as far as they fit, the leader first."""
-    figures, view = frame.watch.figures, frame.watch.view
-    total = sum(ballots for _answer, ballots in figures.tally)
-    lines = [title(frame, "vote", _note(view, total), _confidence(figures.posterior))]
+    """One line for each answer, the leader first; answers that do not fit are left out."""
+    stats, view = frame.watch.stats, frame.watch.view
+    total = sum(ballots for _answer, ballots in stats.tally)
+    lines = [title(frame, "vote", _note(view, total), _confidence(stats.posterior))]
     width = min(24, max(6, frame.width // 3))
-    for rank, (answer, ballots) in enumerate(figures.tally[: max(0, frame.height - 1)]):
+    for rank, (answer, ballots) in enumerate(stats.tally[: max(0, frame.height - 1)]):
         lines.append(_row(frame, rank, answer, ballots, total, width))
-    if not figures.tally:
+    if not stats.tally:
         lines.append(line(frame.width, [(" no trace has answered yet", frame.palette.dim)]))
     return lines
 

@@ -1,1 +1,1 @@
-"""The screens: which panels there are, and which keys do what."""
+"""The screens: their panels and their keys."""

@@ -1,6 +1,6 @@
-"""What the screens share: they show one run of a source, replay it, and pass the user's acts on.
+"""The base of the screens: it shows one run of a source, controls the replay, and sends user commands.
 
-The rule: a key becomes one call of the source or one change of what is looked at; nothing is decided here.
+A key becomes one call of the source or changes what is shown; decisions about the run are made by the core.
 """
 
 import time
@@ -21,14 +21,14 @@ from tui.state.watch import Watch
 __all__ = ["HEIGHTS", "WIDTHS", "RunScreen"]
 
 WIDTHS: list[tuple[int, str]] = [(0, "-narrow"), (100, "-normal"), (150, "-wide")]
-"""Style classes by the terminal's width in cells, from that width on."""
+"""Style classes by the least width of the terminal in cells."""
 
 HEIGHTS: list[tuple[int, str]] = [(0, "-short"), (34, "-tall")]
-"""The same by its height."""
+"""Style classes by the least height of the terminal in cells."""
 
 _TAU_STEP = 0.05
 _CONFIRM_SECONDS = 3.0
-_TRACE_ACTS: tuple[tuple[str, str, UserCommand], ...] = (
+_TRACE_COMMANDS: tuple[tuple[str, str, UserCommand], ...] = (
     ("Pin trace", "Never prune it; again: unpin", "pin"),
     ("Finish trace", "Let it run on without waiting for the judge", "finish"),
     ("Stop trace", "End it now", "stop"),
@@ -60,15 +60,15 @@ class RunScreen(Screen[None]):
         self._vote_asked_at = float("-inf")
 
     @property
-    def shown(self) -> Watch:
-        """The current run; an empty one before the first question has begun."""
+    def watched(self) -> Watch:
+        """The current run; an empty one before the first question starts."""
         entries = self.source.entries
         watch = entries[self.source.current].watch if entries else None
         return watch if watch is not None else Watch()
 
     @property
     def target(self) -> int | None:
-        """The trace that acts are about."""
+        """The trace that commands refer to."""
         return None
 
     def redraw(self) -> None:
@@ -76,17 +76,17 @@ class RunScreen(Screen[None]):
         if self._was_steerable != self.source.steerable:
             self._was_steerable = self.source.steerable
             self.refresh_bindings()
-        watch, palette = self.shown, palette_for(self.app.current_theme)
+        watch, palette = self.watched, palette_for(self.app.current_theme)
         watch.update()
         for panel in self.query(Panel):
             panel.repaint(watch, palette)
 
     def on_resize(self) -> None:
-        """Fills the new size at once."""
+        """Repaints at the new size."""
         self.call_after_refresh(self.redraw)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Hides the keys that mean nothing here."""
+        """Hides the keys that have no effect on this screen."""
         if action.startswith("steer"):
             return self.source.steerable
         if action.startswith("replay"):
@@ -94,7 +94,7 @@ class RunScreen(Screen[None]):
         return True
 
     def commands(self) -> Iterator[SystemCommand]:
-        """The replay's keys and the acts for the command palette, where they have an effect."""
+        """The entries of the command palette for the replay and the user commands, where they have an effect."""
         if self.check_action("replay_toggle", ()):
             yield SystemCommand("Play", "Or pause", self.action_replay_toggle)
             yield SystemCommand("Faster", "Twice as fast", partial(self.action_replay_speed, 1))
@@ -104,9 +104,9 @@ class RunScreen(Screen[None]):
         yield SystemCommand("Raise tau", "Fewer traces join", partial(self.action_steer_tau, 1))
         yield SystemCommand("Lower tau", "More traces join", partial(self.action_steer_tau, -1))
         if self.target is not None:
-            for name, text, act in _TRACE_ACTS:
-                command = partial(self.action_steer_trace, act)
-                yield SystemCommand(f"{name} {self.target}", text, command)
+            for name, text, command in _TRACE_COMMANDS:
+                action = partial(self.action_steer_trace, command)
+                yield SystemCommand(f"{name} {self.target}", text, action)
         yield SystemCommand("Pause launching", "Or resume it", self.action_steer_hold)
         yield SystemCommand("Vote now", "Stop all traces and count", partial(self._steer, "vote"))
 
@@ -116,35 +116,35 @@ class RunScreen(Screen[None]):
             self.source.player.toggle()
 
     def action_replay_speed(self, direction: int) -> None:
-        """Faster or slower."""
+        """Plays faster or slower."""
         if self.source.player is not None:
             self.source.player.change_speed(direction)
 
     def action_replay_step(self, direction: int) -> None:
-        """To the next or the previous event."""
+        """Jumps to the next or the previous event."""
         if self.source.player is not None:
             self.source.player.step(direction)
 
     def action_steer_tau(self, direction: int) -> None:
         """Raises or lowers tau by 0.05."""
-        tau = self.shown.view.tau
+        tau = self.watched.view.tau
         if tau is None:
             self.notify("This policy has no tau.", severity="warning")
             return
         self._steer("tau", tau=round(min(1.0, max(0.0, tau + direction * _TAU_STEP)), 2))
 
-    def action_steer_trace(self, act: UserCommand) -> None:
-        """Pins (or unpins), finishes or stops the trace that is looked at."""
-        trace = self.shown.view.traces.get(self.target) if self.target is not None else None
+    def action_steer_trace(self, command: UserCommand) -> None:
+        """Pins (or unpins), finishes or stops the target trace."""
+        trace = self.watched.view.traces.get(self.target) if self.target is not None else None
         if trace is None:
             return
         if trace.ending is not None:
             self.notify(f"Trace {trace.trace} has ended already.", severity="warning")
             return
-        self._steer("unpin" if act == "pin" and trace.pinned else act, trace=trace.trace)
+        self._steer("unpin" if command == "pin" and trace.pinned else command, trace=trace.trace)
 
     def action_steer_vote(self) -> None:
-        """Stops everything and votes; asks to be pressed twice."""
+        """Stops all traces and votes, if pressed twice."""
         now = time.monotonic()
         if now - self._vote_asked_at > _CONFIRM_SECONDS:
             self._vote_asked_at = now
@@ -153,13 +153,13 @@ class RunScreen(Screen[None]):
         self._steer("vote")
 
     def action_steer_hold(self) -> None:
-        """Starts no further trace, or starts them again."""
-        self._steer("release" if self.shown.view.held else "hold")
+        """Pauses or resumes the launching of traces."""
+        self._steer("release" if self.watched.view.held else "hold")
 
     def _steer(
-        self, act: UserCommand, *, trace: int | None = None, tau: float | None = None
+        self, command: UserCommand, *, trace: int | None = None, tau: float | None = None
     ) -> None:
-        if self.shown.view.vote is not None:
+        if self.watched.view.vote is not None:
             self.notify("The run is over.", severity="warning")
             return
-        self.source.steer(UserCommandReceived(at=0.0, command=act, trace=trace, tau=tau))
+        self.source.steer(UserCommandReceived(at=0.0, command=command, trace=trace, tau=tau))

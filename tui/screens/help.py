@@ -1,4 +1,4 @@
-"""The help: every key with what it does."""
+"""The help: every key and its effect."""
 
 from typing import ClassVar
 
@@ -39,7 +39,7 @@ _KEYS = (
 
 
 class HelpScreen(ModalScreen[None]):
-    """Keys and the legend; any of Esc, ? and q closes it."""
+    """The keys and the legend; Esc, ? and q close it."""
 
     VERTICAL_BREAKPOINTS = HEIGHTS
     BINDINGS: ClassVar[list[BindingType]] = [
@@ -47,7 +47,7 @@ class HelpScreen(ModalScreen[None]):
     ]
 
     def compose(self) -> ComposeResult:
-        """One table."""
+        """A table that scrolls."""
         with VerticalScroll(id="help"):
             yield Static(self._table())
 

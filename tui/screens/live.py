@@ -1,4 +1,4 @@
-"""The live screen: grid, clusters, bill, vote, judge and log of one run, going on or recorded."""
+"""The live screen: grid, clusters, bill, vote, judge and log of one live or recorded run."""
 
 from typing import ClassVar
 
@@ -25,7 +25,7 @@ __all__ = ["LiveScreen"]
 
 
 class LiveScreen(RunScreen):
-    """Everything about one run at a glance."""
+    """An overview of one run."""
 
     HORIZONTAL_BREAKPOINTS = WIDTHS
     VERTICAL_BREAKPOINTS = HEIGHTS
@@ -48,7 +48,7 @@ class LiveScreen(RunScreen):
         self._show_start(starting=source.start is not None)
 
     def compose(self) -> ComposeResult:
-        """The panels; the style sheet says where they go."""
+        """The panels; the style sheet lays them out."""
         yield Panel(
             lambda frame: draw_header(frame, self.source.notice, self.source.start), id="header"
         )
@@ -60,7 +60,7 @@ class LiveScreen(RunScreen):
                 yield Panel(draw_log, id="log")
             with Container(id="side"):
                 yield Panel(draw_clusters, id="clusters")
-                with Container(id="figures"):
+                with Container(id="numbers"):
                     yield Panel(draw_vote, id="vote")
                     yield Panel(draw_bill, id="bill")
                     yield Panel(draw_judge, id="judge")
@@ -68,13 +68,13 @@ class LiveScreen(RunScreen):
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
-        """Arrows seek in a recording, and move in the grid of a live run."""
+        """Sets the focus: arrows seek in a recording and move the cursor in a live run."""
         recorded = self.source.player is not None
         self.query_one("#seek").display = recorded
         self.set_focus(self.query_one("#seek") if recorded else self._grid)
 
     def redraw(self) -> None:
-        """Puts the panels in the place of the start once the run has begun."""
+        """Replaces the start panel by the others once the run has started."""
         starting = self.source.start is not None
         if self._start.display != starting:
             self._show_start(starting=starting)
@@ -91,18 +91,18 @@ class LiveScreen(RunScreen):
         return self._grid.cursor
 
     def on_grid_opened(self, message: Grid.Opened) -> None:
-        """Shows a trace."""
+        """Opens the trace screen."""
         self.app.push_screen(TraceScreen(self.source, message.trace))
 
     def action_look(self) -> None:
-        """Opens the trace under the grid's cursor, whatever has the focus."""
+        """Opens the trace under the grid's cursor, independent of the focus."""
         self._grid.action_open()
 
     def action_cursor(self, columns: int, rows: int) -> None:
-        """Moves the grid's cursor, whatever has the focus."""
+        """Moves the grid's cursor, independent of the focus."""
         self._grid.action_move(columns, rows)
 
     def action_back(self) -> None:
-        """To the list of questions, where there is one."""
+        """Returns to the list of questions, where there is one."""
         if len(self.app.screen_stack) > 2:
             self.dismiss()

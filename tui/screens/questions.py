@@ -17,7 +17,7 @@ __all__ = ["QuestionsScreen"]
 
 
 class QuestionsScreen(RunScreen):
-    """The whole set and how far it is."""
+    """The table of all questions with the progress of the run."""
 
     BINDINGS: ClassVar[list[BindingType]] = []
 
@@ -27,14 +27,14 @@ class QuestionsScreen(RunScreen):
         self._start = Panel(lambda frame: draw_start(frame, source.start), id="start")
 
     def compose(self) -> ComposeResult:
-        """Progress over the table."""
+        """The progress bar, the table, and the start panel."""
         yield Panel(lambda frame: draw_progress(frame, self.source), id="progress")
         yield self._table
         yield self._start
         yield Footer(compact=True, show_command_palette=False)
 
     def redraw(self) -> None:
-        """Shows the start until the first question has begun."""
+        """Shows the start panel until the first question starts."""
         self._start.display = self.source.start is not None
         super().redraw()
 
@@ -43,6 +43,6 @@ class QuestionsScreen(RunScreen):
         return not action.startswith(("steer", "replay"))
 
     def on_question_table_opened(self, message: QuestionTable.Opened) -> None:
-        """Shows a question's run."""
+        """Opens the live screen of a question."""
         self.source.open(message.index)
         self.app.push_screen(LiveScreen(self.source))

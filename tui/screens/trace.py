@@ -1,4 +1,4 @@
-"""The trace screen: one trace's text as it streams, beside that of the representative it was merged into."""
+"""The trace screen: the text of one trace as it streams, beside the text of its cluster's representative."""
 
 from typing import ClassVar
 
@@ -17,7 +17,7 @@ __all__ = ["TraceScreen"]
 
 
 class TraceScreen(RunScreen):
-    """Everything about one trace."""
+    """The details of one trace."""
 
     HORIZONTAL_BREAKPOINTS = WIDTHS
     VERTICAL_BREAKPOINTS = HEIGHTS
@@ -43,7 +43,7 @@ class TraceScreen(RunScreen):
         )
 
     def compose(self) -> ComposeResult:
-        """The panels; the style sheet says where they go."""
+        """The panels; the style sheet lays them out."""
         yield Panel(lambda frame: draw_summary(frame, self.trace), id="summary")
         with Container(id="texts"):
             yield TextPanel(lambda: self.trace, "trace", id="text")
@@ -51,7 +51,7 @@ class TraceScreen(RunScreen):
         yield Panel(lambda frame: draw_verdicts(frame, self.trace), id="verdicts")
         bar = SeekBar(lambda: self.source.player, id="seek")
         bar.display = self.source.player is not None
-        bar.can_focus = False  # the keys act on the trace; the bar can still be clicked
+        bar.can_focus = False  # the arrow keys change the trace; the bar can be clicked
         yield bar
         yield Footer(compact=True, show_command_palette=False)
 
@@ -62,13 +62,13 @@ class TraceScreen(RunScreen):
 
     @property
     def representative(self) -> int | None:
-        """The founder of the trace's cluster, unless it is the trace itself."""
-        view = self.shown.view
+        """The representative of the trace's cluster, unless it is the trace itself."""
+        view = self.watched.view
         trace = view.traces.get(self.trace)
         if trace is None or trace.cluster is None:
             return None
-        founder = view.clusters[trace.cluster].representative
-        return founder if founder != self.trace else None
+        representative = view.clusters[trace.cluster].representative
+        return representative if representative != self.trace else None
 
     def redraw(self) -> None:
         """Shows the representative where there is one and room for it."""
@@ -77,8 +77,8 @@ class TraceScreen(RunScreen):
         super().redraw()
 
     def action_other(self, step: int) -> None:
-        """The next or the previous trace."""
-        count = len(self.shown.view.traces)
+        """Goes to the next or the previous trace."""
+        count = len(self.watched.view.traces)
         if count:
             self.trace = (self.trace + step) % count
             for panel in self.query(TextPanel):

@@ -1,1 +1,1 @@
-"""Where runs come from: this process, a recording, a journal that is still being written."""
+"""Where runs come from: this process, a recording, or a journal that another process writes."""

@@ -15,23 +15,23 @@ __all__ = ["Entry", "Source", "Start"]
 
 @dataclass(slots=True)
 class Entry:
-    """One question of an invocation; `report` and `watch` are None as long as there is none."""
+    """One question of a session; `report` and `watch` are None as long as there is none."""
 
     name: str
     question: str
     report: dict[str, Any] | None = None
     watch: Watch | None = None
-    begun: bool = True
+    started: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What there is to tell before the first question has begun; times are in seconds since the start."""
+    """What is shown before the first question starts; times are in seconds since the session started."""
 
     question: str
     seconds: float
-    said: tuple[tuple[float, str], ...]
-    """What was said, and when."""
+    messages: tuple[tuple[float, str], ...]
+    """Notices with their times."""
 
 
 class Source(Protocol):
@@ -39,37 +39,37 @@ class Source(Protocol):
 
     entries: list[Entry]
     current: int
-    """The entry that goes on now, or that was opened last."""
+    """The entry that is running, or that was opened last."""
 
     @property
     def notice(self) -> str:
-        """What the whole invocation has to say, e.g. that servers are being started; empty: nothing."""
+        """The latest notice of the session, e.g. that servers are being started; may be empty."""
 
     @property
     def start(self) -> Start | None:
-        """How far the start is, e.g. of servers; None once the first question has begun."""
+        """What has happened so far before the first question; None once that has started."""
 
     @property
     def closing(self) -> bool:
-        """Whether the screen has to go."""
+        """Whether the screen has to close."""
 
     @property
     def planned(self) -> int:
-        """Questions in all, also those that have no entry yet."""
+        """The number of questions, including those that have no entry yet."""
 
     @property
     def player(self) -> Player | None:
-        """What moves the current entry, if it is a recording."""
+        """The player of the current entry, if it is a recording."""
 
     @property
     def steerable(self) -> bool:
-        """Whether acts have an effect."""
+        """Whether user commands have an effect."""
 
     def open(self, index: int) -> Watch:
-        """The run of an entry, which becomes the current one."""
+        """Makes an entry the current one and returns its run."""
 
     def tick(self, seconds: float) -> None:
-        """Takes in what has happened in the last `seconds`."""
+        """Reads what has happened in the last `seconds`."""
 
-    def steer(self, act: UserCommandReceived) -> None:
-        """Passes an act of the user on; only if `steerable`."""
+    def steer(self, command: UserCommandReceived) -> None:
+        """Sends a command of the user to the run; only if `steerable`."""

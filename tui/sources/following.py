@@ -13,7 +13,7 @@ __all__ = ["Following"]
 
 
 class Following:
-    """A run that another process writes: shows what its journals say, as they grow."""
+    """A run that another process writes."""
 
     steerable = False
     closing = False
@@ -31,16 +31,16 @@ class Following:
 
     @property
     def planned(self) -> int:
-        """The questions begun so far."""
+        """The number of questions started so far."""
         return len(self.entries)
 
     def open(self, index: int) -> Watch:
-        """The question's run as far as it is written."""
+        """Makes a question the current one and returns its run as far as it is written."""
         self.current = index
         return self._tails[index][1]
 
     def tick(self, seconds: float) -> None:
-        """Reads what was written since; a new question becomes the current one."""
+        """Reads what was written since the last call; a new question becomes the current one."""
         folders = run_folders(self._run)
         for folder in folders[len(self._tails) :]:
             watch = Watch()
@@ -49,13 +49,13 @@ class Following:
             self.current = len(self.entries) - 1
         for entry, (tail, watch) in zip(self.entries, self._tails, strict=True):
             if entry.report is None:
-                _take_in(entry, tail, watch)
+                _read(entry, tail, watch)
 
-    def steer(self, act: UserCommandReceived) -> None:
-        """Another process runs it: it cannot be steered from here."""
+    def steer(self, command: UserCommandReceived) -> None:
+        """A run of another process cannot be steered."""
 
 
-def _take_in(entry: Entry, tail: JournalTail, watch: Watch) -> None:
+def _read(entry: Entry, tail: JournalTail, watch: Watch) -> None:
     for item in tail.poll():
         watch.view.apply(item)
     if not entry.question and watch.view.run is not None:

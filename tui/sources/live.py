@@ -11,7 +11,7 @@ __all__ = ["Live"]
 
 
 class Live:
-    """The runs of this process as a source; it moves on with them unless the user looks at an earlier one."""
+    """The runs of this process. The current entry follows the session unless the user opened an earlier one."""
 
     player = None
 
@@ -19,45 +19,45 @@ class Live:
         self._session_state = session_state
         self.current = 0
         self.entries = [
-            Entry(each.id, each.question, begun=False) for each in session_state.questions
+            Entry(each.id, each.question, started=False) for each in session_state.questions
         ]
-        self._begun = 0
+        self._started = 0
         self._seconds = 0.0
-        self._said: list[tuple[float, str]] = []
+        self._messages: list[tuple[float, str]] = []
         self.tick(0.0)
 
     @property
     def planned(self) -> int:
-        """The questions asked for."""
+        """The number of questions of the session."""
         return len(self._session_state.questions)
 
     @property
     def notice(self) -> str:
-        """What was said last; at the end how to leave."""
+        """The latest notice; at the end, how to leave."""
         if self._session_state.over:
             return "the run is over: q leaves and prints the report"
         return self._session_state.notices[-1] if self._session_state.notices else ""
 
     @property
     def start(self) -> Start | None:
-        """What was said so far, as long as no question has begun."""
-        if self._begun or not self.entries:
+        """The notices so far, until the first question starts."""
+        if self._started or not self.entries:
             return None
-        return Start(self.entries[0].question, self._seconds, tuple(self._said))
+        return Start(self.entries[0].question, self._seconds, tuple(self._messages))
 
     @property
     def closing(self) -> bool:
-        """The screen has to go."""
+        """Whether the screen has to close."""
         return self._session_state.closing
 
     @property
     def steerable(self) -> bool:
-        """Only the question that goes on can be steered."""
+        """Whether the current entry is the question that is running."""
         runs = self._session_state.runs
         return bool(runs) and self.current == len(runs) - 1 and runs[-1].report is None
 
     def open(self, index: int) -> Watch:
-        """The run of a question; an earlier one is read again from its journal."""
+        """Makes a question the current one; an earlier one is read again from its journal."""
         self.current = index
         entry = self.entries[index]
         if entry.watch is None:
@@ -65,32 +65,32 @@ class Live:
         return entry.watch
 
     def tick(self, seconds: float) -> None:
-        """Notes which questions have begun and ended, and what was said before the first."""
+        """Reads which questions have started and ended, and the notices before the first one."""
         self._seconds += seconds
         runs = self._session_state.runs
         if not runs:
-            new = self._session_state.notices[len(self._said) :]
-            self._said += [(self._seconds, text) for text in new]
-        for run in runs[self._begun :]:
-            self._begin(run)
-        for entry, run in zip(self.entries, runs, strict=False):  # the rest have not begun
+            new = self._session_state.notices[len(self._messages) :]
+            self._messages += [(self._seconds, text) for text in new]
+        for run in runs[self._started :]:
+            self._start_entry(run)
+        for entry, run in zip(self.entries, runs, strict=False):  # the rest have not started
             entry.report = run.report
 
-    def _begin(self, run: QuestionRun) -> None:
-        follows = self.current >= self._begun - 1
-        if follows and self._begun:
-            self.entries[self._begun - 1].watch = None  # its journal has it, should anybody ask
-        entry = self.entries[self._begun]
-        entry.begun = True
+    def _start_entry(self, run: QuestionRun) -> None:
+        follows = self.current >= self._started - 1
+        if follows and self._started:
+            self.entries[self._started - 1].watch = None  # `open` reads it from its journal
+        entry = self.entries[self._started]
+        entry.started = True
         entry.watch = Watch(run.view) if run.view is not None else None
         if follows:
-            self.current = self._begun
-        self._begun += 1
+            self.current = self._started
+        self._started += 1
 
-    def steer(self, act: UserCommandReceived) -> None:
-        """Leaves the act where the loop takes it."""
+    def steer(self, command: UserCommandReceived) -> None:
+        """Puts the command into the queue that the run loop reads."""
         if self.steerable:
-            self._session_state.runs[-1].user_commands.put_nowait(act)
+            self._session_state.runs[-1].user_commands.put_nowait(command)
 
 
 def _from_journal(run: QuestionRun) -> RunView:

@@ -18,7 +18,7 @@ SPEEDS = (0.25, 0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0)
 
 
 class Player:
-    """Moves `watch` through the entries of a journal; times are seconds of the run."""
+    """Moves `watch` through the entries of a journal; times are in seconds of the run."""
 
     def __init__(self, entries: Sequence[Event | Command], *, playing: bool = True) -> None:
         self.watch = Watch()
@@ -26,35 +26,35 @@ class Player:
         self.speed = 1.0
         self.now = 0.0
         self._entries = entries
-        # an order has no time of its own: it belongs to the event before it
+        # a command has no time of its own: it belongs to the event before it
         times = (getattr(entry, "at", 0.0) for entry in entries)
         self._times = list(accumulate(times, max))
         self._done = 0
 
     @property
     def length(self) -> float:
-        """When the last entry was written."""
+        """The time of the last entry."""
         return self._times[-1] if self._times else 0.0
 
     @property
-    def share(self) -> float:
-        """How much has been played, 0..1."""
+    def fraction(self) -> float:
+        """The fraction of the run that has been played, 0..1."""
         return self.now / self.length if self.length else 1.0
 
     def advance(self, seconds: float) -> None:
-        """Lets time pass, if it is playing."""
+        """Plays on for `seconds` of wall time, unless paused."""
         if self.playing:
             self._move_to(self.now + seconds * self.speed)
             if self.now >= self.length:
                 self.playing = False
 
     def seek(self, moment: float) -> None:
-        """Jumps to a moment, which is brought into the run's length."""
+        """Jumps to a moment, clamped to the length of the run."""
         self._move_to(moment)
-        self.watch.forget_figures()
+        self.watch.invalidate_stats()
 
     def step(self, direction: int) -> None:
-        """To the next (1) or the previous (-1) moment at which anything happened, and stops there."""
+        """Jumps to the next (1) or the previous (-1) moment with an event, and pauses."""
         self.playing = False
         if direction < 0:
             index = bisect_left(self._times, self.now) - 1
@@ -64,13 +64,13 @@ class Player:
             self.seek(self._times[index] if index >= 0 else 0.0)
 
     def toggle(self) -> None:
-        """Plays or pauses; at the end it plays from the start."""
+        """Plays or pauses; at the end, plays from the start."""
         if not self.playing and self.now >= self.length:
             self.seek(0.0)
         self.playing = not self.playing
 
     def change_speed(self, direction: int) -> None:
-        """The next faster (1) or slower (-1) speed."""
+        """Sets the next faster (1) or slower (-1) speed."""
         index = SPEEDS.index(self.speed) + direction
         self.speed = SPEEDS[min(len(SPEEDS) - 1, max(0, index))]
 

@@ -41,7 +41,7 @@ def demo_run() -> Path:
 
 
 class Recording:
-    """A run that is over, or a part of one: plays each question from its journal."""
+    """A recorded run, complete or not: plays each question from its journal."""
 
     steerable = False
     closing = False
@@ -57,7 +57,7 @@ class Recording:
 
     @property
     def planned(self) -> int:
-        """The questions recorded."""
+        """The number of recorded questions."""
         return len(self.entries)
 
     @property
@@ -66,7 +66,7 @@ class Recording:
         return self._players.get(self.current)
 
     def open(self, index: int) -> Watch:
-        """Reads the journal at the first call.
+        """Makes a question the current one; its journal is read on the first call.
 
         Raises:
             JournalError: it cannot be read.
@@ -77,7 +77,7 @@ class Recording:
             entries = list(read_journal(self._folders[index]))
             if not entries:
                 raise JournalError(
-                    f"{self._folders[index]} holds an empty journal: nothing to see."
+                    f"{self._folders[index]} holds an empty journal: give another run."
                 )
             player = self._players[index] = Player(entries, playing=self._playing)
             player.seek(0.0)
@@ -85,16 +85,16 @@ class Recording:
         return player.watch
 
     def tick(self, seconds: float) -> None:
-        """Plays on."""
+        """Plays the current question."""
         if self.player is not None:
             self.player.advance(seconds)
 
-    def steer(self, act: UserCommandReceived) -> None:
+    def steer(self, command: UserCommandReceived) -> None:
         """A recording cannot be steered."""
 
 
 def _recorded(folder: Path) -> Entry:
-    """The entry of a question from its first line and its report."""
+    """The entry of a question, from the first line of its journal and its report."""
     started = next(read_journal(folder), None)
     return Entry(
         name=getattr(started, "question_id", folder.name),

@@ -1,1 +1,1 @@
-"""A run as the screens see it."""
+"""The state of one run that the panels draw from."""

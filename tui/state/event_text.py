@@ -1,7 +1,4 @@
-"""Events as sentences: what the event log says, and why a trace ended as it did.
-
-Each event is one line of plain words; untrusted text is sanitized here.
-"""
+"""Sentences: one for each event of the log, and one for the state of each trace. Untrusted text is sanitized here."""
 
 from orchestrator.core.events import (
     CheckpointReached,
@@ -25,11 +22,11 @@ from orchestrator.core.events import (
 )
 from orchestrator.report.view import RunView, TraceView
 from tui.drawing.cells import sanitize_line
-from tui.drawing.states import Shown
+from tui.drawing.states import DisplayState
 
-__all__ = ["fate", "is_told", "sentence", "tone"]
+__all__ = ["describe_event", "describe_trace", "event_state", "is_logged"]
 
-_TOLD: dict[type, Shown | None] = {
+_LOGGED: dict[type, DisplayState | None] = {
     RunStarted: None,
     RunResumed: None,
     CheckpointReached: "checkpoint",
@@ -50,20 +47,20 @@ _TOLD: dict[type, Shown | None] = {
 }
 
 
-def is_told(event: Event) -> bool:
-    """Whether the log has a sentence for this event."""
-    return type(event) in _TOLD
+def is_logged(event: Event) -> bool:
+    """Whether the log shows this event."""
+    return type(event) in _LOGGED
 
 
-def tone(event: Event) -> Shown | None:
-    """The state whose glyph and colour go with the sentence; None for what concerns the whole run."""
+def event_state(event: Event) -> DisplayState | None:
+    """The state whose glyph and colour the log shows; None for events of the whole run."""
     if isinstance(event, TraceStopped) and event.reason != "pruned":
         return "stopped"
-    return _TOLD[type(event)]
+    return _LOGGED[type(event)]
 
 
-def sentence(event: Event) -> str:
-    """The event in one line; empty for events that are not told."""
+def describe_event(event: Event) -> str:
+    """The event as one line of text; empty for events that are not logged."""
     match event:
         case RunStarted():
             return f"{event.planned} traces planned"
@@ -86,10 +83,10 @@ def sentence(event: Event) -> str:
             again = f" after a fault, try {event.attempt + 1}" if event.attempt else ""
             return f"trace {event.trace} goes on{again}"
         case _:
-            return _ending(event)
+            return _describe_outcome(event)
 
 
-def _ending(event: Event) -> str:
+def _describe_outcome(event: Event) -> str:
     match event:
         case TraceFinished(answer=None):
             return f"trace {event.trace} finished without an answer, {event.tokens:,} tokens"
@@ -111,7 +108,7 @@ def _ending(event: Event) -> str:
         case RunInterrupted():
             return "you interrupted the run"
         case UserCommandReceived():
-            return _act(event)
+            return _describe_command(event)
         case VoteCast(answer=None):
             return "the vote gives no answer"
         case VoteCast():
@@ -122,7 +119,7 @@ def _ending(event: Event) -> str:
             return ""
 
 
-def _act(event: UserCommandReceived) -> str:
+def _describe_command(event: UserCommandReceived) -> str:
     match event.command:
         case "tau":
             return f"you set tau to {_p(event.tau)}"
@@ -142,8 +139,8 @@ def _act(event: UserCommandReceived) -> str:
             return "you let traces start again"
 
 
-def fate(view: RunView, trace: TraceView) -> str:
-    """Why the trace is where it is, in one sentence."""
+def describe_trace(view: RunView, trace: TraceView) -> str:
+    """The state of the trace and the reason for it, in one sentence."""
     match trace.state:
         case "pruned":
             return f"Pruned: {_why_pruned(view, trace)}"
@@ -156,7 +153,7 @@ def fate(view: RunView, trace: TraceView) -> str:
         case "checkpoint":
             return "At its checkpoint, waiting for the judge."
         case "paused":
-            return f"Paused until the clusters are known; {_place(view, trace)}."
+            return f"Paused until the clusters are known; {_membership(view, trace)}."
         case "running":
             return "Running to its end." if trace.checkpoint is not None else "Running."
         case "queued":
@@ -176,22 +173,22 @@ def _finished(trace: TraceView) -> str:
 def _why_pruned(view: RunView, trace: TraceView) -> str:
     if trace.cluster is None:
         return "no cluster was similar, and there was no room for another."
-    if _founder(view, trace) == trace.trace:
+    if _representative(view, trace) == trace.trace:
         return f"it stands for cluster {trace.cluster}, and another is larger."
-    return f"{_place(view, trace)}."
+    return f"{_membership(view, trace)}."
 
 
-def _place(view: RunView, trace: TraceView) -> str:
+def _membership(view: RunView, trace: TraceView) -> str:
     if trace.cluster is None:
         return "it has no cluster"
-    founder = _founder(view, trace)
-    if founder == trace.trace:
+    representative = _representative(view, trace)
+    if representative == trace.trace:
         return f"it represents cluster {trace.cluster}"
-    likeness = f", similarity {_p(trace.similarity)}" if trace.similarity is not None else ""
-    return f"judged to end as trace {founder} does, in cluster {trace.cluster}{likeness}"
+    similarity = f", similarity {_p(trace.similarity)}" if trace.similarity is not None else ""
+    return f"judged to end as trace {representative} does, in cluster {trace.cluster}{similarity}"
 
 
-def _founder(view: RunView, trace: TraceView) -> int | None:
+def _representative(view: RunView, trace: TraceView) -> int | None:
     return None if trace.cluster is None else view.clusters[trace.cluster].representative
 
 

@@ -1,7 +1,7 @@
-"""The figures that the panels show: the bill so far, the tally, the time left.
+"""The numbers that the panels show: the bill so far, the vote counts, the time left.
 
-The rule: the same estimates as in the report, from the same functions. While a run goes on, "saved" counts
-only what is certain to be saved: what the traces cut so far will not write.
+They are the report's estimates, from the same functions. While a run is going on, "saved" counts only what is
+certain to be saved: the tokens that the traces ended so far will not generate.
 """
 
 from collections import Counter
@@ -13,11 +13,11 @@ from orchestrator.report.report import weighed_judge_tokens
 from orchestrator.report.savings import Counterfactual, of_run, saved_if
 from orchestrator.report.view import RunView, TraceView
 
-__all__ = ["Figures", "Share", "figures_of"]
+__all__ = ["RunStats", "SavedFraction", "run_stats"]
 
 
-class Share(NamedTuple):
-    """An estimated share of cons@N's cost with its interval; the ends are None where nothing bounds them."""
+class SavedFraction(NamedTuple):
+    """An estimated fraction of the cost of cons@N with its interval; an end is None where it has no bound."""
 
     low: float | None
     estimate: float
@@ -25,36 +25,36 @@ class Share(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Figures:
-    """The bill so far; costs are in generated reasoner tokens."""
+class RunStats:
+    """The numbers at one moment of a run; costs are in generated reasoner tokens."""
 
     cost: Counterfactual
     judge_tokens: float
-    """The judge's bill, weighed by the prices in the settings."""
-    saved: Share | None
-    """What is saved against cons@N; None while unknown."""
+    """The judge's bill, weighted by the prices in the settings."""
+    saved: SavedFraction | None
+    """The fraction saved against cons@N; None while unknown."""
     net: float | None
-    """The same less the judge's bill."""
+    """The same, minus the judge's bill."""
     equal_cost_votes: float | None
-    """The n for which cons@n costs what was spent so far."""
+    """The n for which cons@n costs as much as was spent so far."""
     tally: tuple[tuple[str, int], ...]
-    """The vote, or before it the answers of all finished traces, largest first."""
+    """Answers with their vote counts, largest first; before the vote, those of all finished traces."""
     posterior: float | None
-    """Probability that the leading answer stays ahead of the second."""
+    """The probability that the leading answer stays ahead of the second."""
     eta: float | None
-    """Seconds to the end, None while unknown."""
+    """Seconds until the end; None while unknown."""
     money: tuple[float, float] | None
-    """Spent, and what cons@N would cost; None without a price."""
+    """The money spent, and the cost of cons@N; None without a price."""
 
 
-def figures_of(view: RunView, rate: float | None) -> Figures:
-    """The figures of a run; `rate` is in generated tokens per second."""
+def run_stats(view: RunView, rate: float | None) -> RunStats:
+    """The numbers of a run; `rate` is in generated tokens per second."""
     cost = of_run(view)
     weighed = weighed_judge_tokens(view)
     saved = _saved(view, cost)
     mean = cost.mean_length
     tally = _tally(view)
-    return Figures(
+    return RunStats(
         cost=cost,
         judge_tokens=weighed,
         saved=saved,
@@ -67,18 +67,22 @@ def figures_of(view: RunView, rate: float | None) -> Figures:
     )
 
 
-def _saved(view: RunView, cost: Counterfactual) -> Share | None:
+def _saved(view: RunView, cost: Counterfactual) -> SavedFraction | None:
     if not cost.tokens:
         return None
 
-    def share(tokens: float | None) -> float | None:
+    def fraction(tokens: float | None) -> float | None:
         if not tokens:
             return None
         over = view.finished is not None
         return 1 - view.generated_tokens / tokens if over else saved_if(view, tokens)
 
-    estimate = share(cost.tokens)
-    return None if estimate is None else Share(share(cost.low), estimate, share(cost.high))
+    estimate = fraction(cost.tokens)
+    return (
+        None
+        if estimate is None
+        else SavedFraction(fraction(cost.low), estimate, fraction(cost.high))
+    )
 
 
 def _tally(view: RunView) -> tuple[tuple[str, int], ...]:
@@ -89,13 +93,13 @@ def _tally(view: RunView) -> tuple[tuple[str, int], ...]:
 
 
 def _eta(view: RunView, mean: float | None, rate: float | None) -> float | None:
-    """Seconds until the streams that are open or queued have the mean length, at today's pace.
+    """Seconds until the open and queued traces reach the mean length at the current rate.
 
-    The last trace counts as well: many short remainders end no sooner than one stream can write its own.
-    While traces wait for their cluster nobody knows how many will go on.
+    The longest remainder counts as well: the run ends no sooner than one stream can generate it. None while
+    traces wait for their cluster, because the number of traces that will continue is unknown.
     """
-    unplaced = any(trace.cluster is None and not trace.ending for trace in view.traces.values())
-    if view.vote is not None or not mean or not rate or (view.tau is not None and unplaced):
+    unclustered = any(trace.cluster is None and not trace.ending for trace in view.traces.values())
+    if view.vote is not None or not mean or not rate or (view.tau is not None and unclustered):
         return None
     writing = [trace for trace in view.traces.values() if trace.state == "running"]
     queued = sum(trace.state == "queued" for trace in view.traces.values())

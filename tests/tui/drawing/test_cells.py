@@ -44,11 +44,11 @@ def test_a_cut_text_says_so() -> None:
 
 
 @pytest.mark.parametrize(
-    ("share", "shown"),
+    ("fraction", "shown"),
     [(0.0, "    "), (0.001, "╸   "), (0.5, "━━  "), (1.0, "━━━━"), (7.0, "━━━━")],
 )
-def test_a_bar_is_as_long_as_its_share(share, shown) -> None:
-    assert bar(share, 4) == shown
+def test_a_bar_is_as_long_as_its_share(fraction, shown) -> None:
+    assert bar(fraction, 4) == shown
 
 
 def test_little_is_never_shown_as_nothing() -> None:

@@ -5,7 +5,7 @@ import pytest
 from orchestrator.core.events import UserCommandReceived
 from orchestrator.report.view import RunView
 from tests.support.story import Story
-from tui.drawing.states import GLYPHS, ORDER, count_states, shown_state
+from tui.drawing.states import GLYPHS, ORDER, count_states, display_state
 from tui.panels.bill import draw_bill
 from tui.panels.clusters import draw_clusters
 from tui.panels.grid import draw_grid, layout_for
@@ -34,7 +34,7 @@ def test_the_finer_states_are_told_from_the_view(story: type[Story]) -> None:
     told.checkpoint(5, 9).unjudged(5).fail(6, 3)
     view = told.view()
     view.traces[2].asked = True
-    states = [shown_state(view, view.traces[n]) for n in range(8)]
+    states = [display_state(view, view.traces[n]) for n in range(8)]
     assert states == [
         "running",
         "checkpoint",

@@ -254,7 +254,7 @@ async def test_ctrl_c_in_a_live_run_is_passed_on() -> None:
 
 async def test_keys_that_steer_do_nothing_in_a_recording(replayed) -> None:
     await replayed.press("plus", "minus", "p", "f", "x", "v", "v", "z")
-    assert replayed.app.screen.shown.view.tau == 0.5
+    assert replayed.app.screen.watched.view.tau == 0.5
     assert "pin" not in (await settled(replayed)).splitlines()[-1]
 
 

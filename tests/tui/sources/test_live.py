@@ -283,7 +283,7 @@ async def test_several_questions_can_be_watched_as_they_come(
         assert isinstance(pilot.app.screen, LiveScreen)
         await pilot.pause(0.2)
         assert "q0" not in text_of(pilot.app)  # ids stay in the table
-        assert pilot.app.screen.shown.view.question == "How many? 0"
+        assert pilot.app.screen.watched.view.question == "How many? 0"
         assert not pilot.app.screen.source.steerable
         await until(pilot, lambda: session_state.over)
         await pilot.press("escape")

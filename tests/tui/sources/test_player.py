@@ -40,7 +40,7 @@ def test_time_passes_at_the_speed_chosen_and_stops_at_the_end(demo_entries) -> N
     assert player.now == 1.0
     player.toggle()
     player.advance(60)
-    assert (player.now, player.playing, player.share) == (player.length, False, 1.0)
+    assert (player.now, player.playing, player.fraction) == (player.length, False, 1.0)
 
 
 def test_playing_again_at_the_end_starts_over(demo_entries) -> None:
@@ -80,4 +80,4 @@ def test_steps_go_from_event_to_event(demo_entries) -> None:
 
 
 def test_an_empty_journal_is_at_its_end() -> None:
-    assert Player([]).share == 1.0
+    assert Player([]).fraction == 1.0

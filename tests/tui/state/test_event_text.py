@@ -2,11 +2,11 @@ import pytest
 
 from orchestrator.core.events import RunInterrupted, UserCommandReceived
 from tests.support.story import Story
-from tui.state.event_text import fate, is_told, sentence, tone
+from tui.state.event_text import describe_event, describe_trace, event_state, is_logged
 
 
 def lines(view):
-    return [sentence(event) for event in view.events if is_told(event)]
+    return [describe_event(event) for event in view.events if is_logged(event)]
 
 
 def test_a_run_tells_itself_in_sentences(pruned_story) -> None:
@@ -24,7 +24,7 @@ def test_a_run_tells_itself_in_sentences(pruned_story) -> None:
 
 def test_what_a_model_wrote_is_inert_in_a_sentence(story: type[Story]) -> None:
     view = story(1).start(0).finish(0, 9, answer="\x1b[31m[red]4\u202e2").view()
-    (said,) = (sentence(event) for event in view.events[-1:])
+    (said,) = (describe_event(event) for event in view.events[-1:])
     assert "\x1b" not in said
     assert "\u202e" not in said
     assert "[red]" in said
@@ -41,7 +41,7 @@ def test_the_rarer_events_have_sentences(story: type[Story]) -> None:
         "trace 0 finished without an answer, 20 tokens",
         "the vote gives no answer",
     ]
-    assert sentence(RunInterrupted(at=1.0)) == "you interrupted the run"
+    assert describe_event(RunInterrupted(at=1.0)) == "you interrupted the run"
 
 
 def test_clusters_say_what_decided(story: type[Story]) -> None:
@@ -70,18 +70,18 @@ def test_clusters_say_what_decided(story: type[Story]) -> None:
 )
 def test_every_act_of_the_user_is_told(act, said) -> None:
     event = UserCommandReceived(at=1.0, command=act, trace=3, tau=0.55)
-    assert is_told(event)
-    assert sentence(event) == said
+    assert is_logged(event)
+    assert describe_event(event) == said
 
 
 def test_stopped_and_pruned_have_glyphs_of_their_own(pruned_story) -> None:
     stops = [f for f in pruned_story.events if type(f).__name__ == "TraceStopped"]
-    assert [tone(stop) for stop in stops] == ["pruned", "stopped"]
+    assert [event_state(stop) for stop in stops] == ["pruned", "stopped"]
 
 
 def test_each_trace_says_why_it_is_where_it_is(pruned_story) -> None:
     view = pruned_story.view()
-    assert [fate(view, view.traces[n]) for n in range(4)] == [
+    assert [describe_trace(view, view.traces[n]) for n in range(4)] == [
         "Finished with the answer 42.",
         "Pruned: judged to end as trace 0 does, in cluster 0, similarity 0.90.",
         "Stopped (straggler) after 30 tokens.",
@@ -94,7 +94,7 @@ def test_unfinished_traces_say_what_they_wait_for(story: type[Story]) -> None:
     told.pause(2, 9).checkpoint(3, 9).pause(3, 9).join(3, 0).checkpoint(4, 9).unjudged(4)
     told.checkpoint(5, 9).pause(5, 9).unjudged(5)
     view = told.view()
-    assert [fate(view, view.traces[n]) for n in range(7)] == [
+    assert [describe_trace(view, view.traces[n]) for n in range(7)] == [
         "Running.",
         "At its checkpoint, waiting for the judge.",
         "Paused until the clusters are known; it represents cluster 0.",
@@ -108,9 +108,12 @@ def test_unfinished_traces_say_what_they_wait_for(story: type[Story]) -> None:
 def test_a_pruned_trace_without_a_twin_says_so(story: type[Story]) -> None:
     told = story(2).start(0, 1).open_cluster(0, 0).stop(0, 9).stop(1, 9)
     view = told.view()
-    assert fate(view, view.traces[0]) == "Pruned: it stands for cluster 0, and another is larger."
     assert (
-        fate(view, view.traces[1])
+        describe_trace(view, view.traces[0])
+        == "Pruned: it stands for cluster 0, and another is larger."
+    )
+    assert (
+        describe_trace(view, view.traces[1])
         == "Pruned: no cluster was similar, and there was no room for another."
     )
 
@@ -120,8 +123,8 @@ def test_a_finished_trace_tells_its_own_spelling_and_its_cut(story: type[Story])
     event = type(told.events[-1])
     told._add(event, trace=1, answer="1/2", raw_answer="0.5", finish_reason="length", tokens=9)
     view = told.view()
-    assert fate(view, view.traces[0]) == "Finished without an answer."
+    assert describe_trace(view, view.traces[0]) == "Finished without an answer."
     assert (
-        fate(view, view.traces[1])
+        describe_trace(view, view.traces[1])
         == "Finished with the answer 1/2, written 0.5. It was cut off at its token limit."
     )
