@@ -1,8 +1,9 @@
 """Which answers are equal, decided in processes that can be killed.
 
-The rule: unknown is not equal. A check that runs out of time, fails or is cut short by the end of the run
-counts as "different", and never blocks the event loop or outlives the run. Words and plain numbers are
-compared here; the processes start with the first pair that needs mathematics.
+Unknown is not equal: a check that runs out of time, fails or is cut short by the end of the run counts as "different",
+and never blocks the event loop or outlives the run. Words and plain numbers (`orchestrator/answers/quantity.py`) are
+compared here; the processes start with the first pair that needs mathematics. There, too, numbers are compared by a
+key of their own, so that classes of equal numbers do not depend on the order of arrival.
 """
 
 import asyncio
@@ -12,21 +13,53 @@ import multiprocessing
 import multiprocessing.resource_tracker
 import re
 import signal
-from collections.abc import Callable, Iterator
-from decimal import Decimal
+from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
-from orchestrator.answers.math_worker import can_be_compared, prepare_worker, same_in_either_order
+from orchestrator.answers.math_worker import Nature, nature_of, prepare_worker, same_in_either_order
+from orchestrator.answers.quantity import ascii_mathematics, read_quantity, split_unit
 from orchestrator.core.answer import trim_answer
 
 if TYPE_CHECKING:
     from pebble import ProcessPool
 
-__all__ = ["AnswerBook", "AnswerChecker", "Equality", "SameText"]
+__all__ = ["AnswerBook", "AnswerChecker", "Equality", "QuestionEquality", "SameText"]
 
-_NUMBER = re.compile(r"[-+]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d*)?|[-+]?\.\d+")
+T = TypeVar("T")
+
 _WORDS = re.compile(r"[^\W\d_]+(?:[ '’-][^\W\d_]{2,})*")
+_FACTORIAL = re.compile(r"factorial|\d!|\)!|(?<![^\W\d_])[A-Za-z]!", re.IGNORECASE)
+_LIST = re.compile(r"[^()\[\]{}]+(?:,[^()\[\]{}]+)+")
+_ELEMENTS = frozenset(
+    [
+        "Co",
+        "Cs",
+        "Hf",
+        "Os",
+        "Po",
+        "Pb",
+        "Sn",
+        "Bi",
+        "Ni",
+        "Si",
+        "Sc",
+        "Yb",
+        "Cu",
+        "Ho",
+        "Nb",
+        "Np",
+        "Pu",
+        "Hg",
+        "Nh",
+        "Cf",
+        "Cn",
+        "Pa",
+        "Sb",
+        "Nd",
+    ]
+)
+"""Chemical elements whose capitals spell another substance: cobalt is Co, carbon monoxide CO."""
 
 
 class Equality(Protocol):
@@ -34,6 +67,18 @@ class Equality(Protocol):
 
     async def equal(self, one: str, other: str) -> bool:
         """Whether the answers are known to be equal."""
+
+
+class QuestionEquality:
+    """The mathematics of one question: an `AnswerChecker` that knows whether "!" means a factorial here."""
+
+    def __init__(self, checker: "AnswerChecker", question: str) -> None:
+        self._checker = checker
+        self._factorials = _FACTORIAL.search(question) is not None
+
+    async def equal(self, one: str, other: str) -> bool:
+        """Whether the answers are known to be equal, in one order or the other."""
+        return bool(await self._checker.verdict(one, other, factorials=self._factorials))
 
 
 class SameText:
@@ -57,8 +102,8 @@ class AnswerChecker:
         self._workers = workers
         self._timeout_seconds = timeout_seconds
         self._pool: ProcessPool | None = None
-        self._running: set[asyncio.Future[bool | None]] = set()
-        self._comparable: dict[str, bool | None] = {}
+        self._running: set[asyncio.Future[Any]] = set()
+        self._nature: dict[str, Nature | None] = {}
         self._closed = asyncio.Event()
 
     async def __aenter__(self) -> Self:
@@ -84,29 +129,41 @@ class AnswerChecker:
         """Whether the answers are known to be equal, in one order or the other."""
         return bool(await self.verdict(one, other))
 
-    async def verdict(self, one: str, other: str) -> bool | None:
-        """Whether the answers are equal, in one order or the other; None where no check could tell."""
+    async def verdict(self, one: str, other: str, *, factorials: bool = False) -> bool | None:
+        """Whether the answers are equal, in one order or the other; None where no check could tell.
+
+        `factorials` says that the question is about them: else a "!" behind a number ends a sentence.
+        """
         one, other = trim_answer(one), trim_answer(other)
-        plainly = _plainly_equal(one, other)
+        plainly = _plainly_equal(one, other, factorials=factorials)
         if plainly is not None:
             return plainly
+        (one, unit), (other, other_unit) = _formula(one), _formula(other)
+        if unit and other_unit and unit != other_unit:
+            return False
+        one, other = _as_lists(one, other)
+        natures: list[Nature] = []
         for answer in (one, other):
-            comparable = await self._can_be_compared(answer)
-            if not comparable:
-                return comparable
+            nature = await self._nature_of(answer)
+            if not nature or not nature.comparable:
+                return None if nature is None else False
+            natures.append(nature)
+        first, second = natures[0].number, natures[1].number
+        if first is not None and second is not None:
+            return first == second
         return await self._check(same_in_either_order, one, other)
 
-    async def _can_be_compared(self, answer: str) -> bool | None:
-        """Whether an answer is mathematics; None if that cannot be evaluated in time. Found out once.
+    async def _nature_of(self, answer: str) -> Nature | None:
+        """What mathematics an answer is; None if that cannot be evaluated in time. Found out once.
 
         Without this, an answer that hangs would cost a timeout with each answer it is compared with.
         """
-        if answer not in self._comparable:
-            self._comparable[answer] = await self._check(can_be_compared, answer)
-        return self._comparable[answer]
+        if answer not in self._nature:
+            self._nature[answer] = await self._check(nature_of, answer)
+        return self._nature[answer]
 
-    async def _check(self, function: Callable[..., bool | None], *answers: str) -> bool | None:
-        """What `function` says of `answers` in another process; None if it says nothing in time."""
+    async def _check(self, function: Callable[..., T | None], *answers: str) -> T | None:
+        """What `function` returns for `answers` in another process; None if it returns nothing in time."""
         if self._closed.is_set():
             return None
         try:
@@ -127,8 +184,8 @@ class AnswerChecker:
         return verdict
 
     def _schedule(
-        self, function: Callable[..., bool | None], answers: tuple[str, ...]
-    ) -> asyncio.Future[bool | None]:
+        self, function: Callable[..., T | None], answers: tuple[str, ...]
+    ) -> asyncio.Future[T | None]:
         limit = self._timeout_seconds
         with _sigint_blocked():
             if self._pool is None:
@@ -155,11 +212,14 @@ class AnswerChecker:
 class AnswerBook:
     """The classes of equal answers to one question, each named by the first spelling that came.
 
-    An answer is compared with the first member of each class, in the order in which the classes opened.
+    An answer joins the first class in which it equals every spelling: "5" may stand with "5 km" or with "5 m", which
+    never share a class. With a checker that costs a request for each comparison (`compare_all` is False), it is
+    compared with the first spelling alone.
     """
 
-    def __init__(self, checker: Equality) -> None:
+    def __init__(self, checker: Equality, *, compare_all: bool = True) -> None:
         self._checker = checker
+        self._compare_all = compare_all
         self._labels: dict[str, str] = {}
         self._lock = asyncio.Lock()
 
@@ -179,27 +239,53 @@ class AnswerBook:
         self._labels[answer] = label
 
     async def correct_classes(self, gold: str) -> tuple[str, ...]:
-        """The labels of all classes equal to the right answer, in the order in which they opened."""
+        """The labels of all classes with a spelling equal to the right answer, in the order in which they opened.
+
+        "50" and "50%" are different answers, but where one of them is the right one, the other is right, too.
+        """
         async with self._lock:
-            return tuple(
-                [label for label in self._classes() if await self._checker.equal(gold, label)]
-            )
+            classes = self._classes()
+            return tuple([label for label in classes if await self._holds(classes[label], gold)])
+
+    async def _holds(self, spellings: Sequence[str], gold: str) -> bool:
+        for spelling in spellings:
+            if await self._checker.equal(gold, spelling):
+                return True
+            if ("%" in gold) != ("%" in spelling) and await self._checker.equal(
+                _without_percent(gold), _without_percent(spelling)
+            ):
+                return True
+        return False
 
     async def _class_of(self, answer: str) -> str | None:
-        for label in self._classes():
-            if await self._checker.equal(label, answer):
+        for label, spellings in self._classes().items():
+            compared = spellings if self._compare_all else spellings[:1]
+            for spelling in compared:
+                if not await self._checker.equal(spelling, answer):
+                    break
+            else:
                 return label
         return None
 
-    def _classes(self) -> list[str]:
-        return list(dict.fromkeys(self._labels.values()))
+    def _classes(self) -> dict[str, list[str]]:
+        """The spellings of each class, by its label, in the order in which they came; the label is the first."""
+        classes: dict[str, list[str]] = {}
+        for spelling, label in self._labels.items():
+            classes.setdefault(label, [label])
+            if spelling != label:
+                classes[label].append(spelling)
+        return classes
+
+
+def _without_percent(answer: str) -> str:
+    return answer.replace("\\%", "").replace("%", "")
 
 
 def _plain_spelling(answer: str) -> str:
     return " ".join(trim_answer(answer).split()).casefold()
 
 
-def _plainly_equal(one: str, other: str) -> bool | None:
+def _plainly_equal(one: str, other: str, *, factorials: bool) -> bool | None:
     """A verdict for spellings, words and plain numbers; None where it takes mathematics.
 
     Words are never handed to math-verify, which reads them as products of letters: it would call "pairs"
@@ -209,27 +295,39 @@ def _plainly_equal(one: str, other: str) -> bool | None:
         return True
     if not one or not other:
         return False
-    first, second = _number(one), _number(other)
+    first = read_quantity(one, factorials=factorials)
+    second = read_quantity(other, factorials=factorials)
     if first is not None and second is not None:
-        return _equal_numbers(first, second)
+        units = {first.unit, second.unit} - {None}
+        return first.key == second.key and len(units) <= 1
     plain = [bool(_WORDS.fullmatch(text)) for text in (one, other)]
     if all(plain):
-        return one.casefold() == other.casefold()
+        return _same_words(one, other)
     if any(plain) and (first is not None or second is not None):
         return False  # one is words, the other a number
     return None
 
 
-def _equal_numbers(one: Decimal, other: Decimal) -> bool | None:
-    if one == other:
-        return True
-    if one == one.to_integral_value() and other == other.to_integral_value():
+def _same_words(one: str, other: str) -> bool:
+    """Whether words agree but for case; two-letter formulas of different substances do not."""
+    if one.casefold() != other.casefold():
         return False
-    return None  # math-verify rounds: 0.3333333 and 0.3333334 are equal
+    return not (_ELEMENTS & {one, other} and {one, other} & {one.upper()})
 
 
-def _number(text: str) -> Decimal | None:
-    return Decimal(text.replace(",", "")) if _NUMBER.fullmatch(text) else None
+def _formula(answer: str) -> tuple[str, str | None]:
+    """An answer without its unit, as LaTeX."""
+    text, unit = split_unit(ascii_mathematics(answer))
+    return text, unit
+
+
+def _as_lists(one: str, other: str) -> tuple[str, str]:
+    """Gives the parentheses of a tuple to a bare list that is compared with it: "0,1" and "(0,1)"."""
+    if other.startswith("(") and other.endswith(")") and _LIST.fullmatch(one):
+        return f"({one})", other
+    if one.startswith("(") and one.endswith(")") and _LIST.fullmatch(other):
+        return one, f"({other})"
+    return one, other
 
 
 def _new_pool(workers: int) -> "ProcessPool":

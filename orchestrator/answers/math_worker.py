@@ -1,8 +1,8 @@
 """What math-verify says about two answers: the part that runs inside a worker process.
 
-The rule: nothing here can be trusted to return. An answer such as 9^{9^9} hangs inside C code, so whoever
-calls does it in another process and kills that process when its time is up. Errors come back as None,
-never as exceptions, which might not survive the way between processes.
+Nothing here can be trusted to return: an answer such as 9^{9^9} hangs inside C code, so the caller runs this in another
+process and kills that process when its time is up. Errors come back as None, never as exceptions, which might not
+survive the way between processes.
 """
 
 import contextlib
@@ -13,9 +13,12 @@ import signal
 import sys
 import warnings
 from collections.abc import Iterator
-from typing import Any
+from fractions import Fraction
+from typing import Any, NamedTuple
 
-__all__ = ["can_be_compared", "prepare_worker", "same_in_either_order"]
+from orchestrator.answers.quantity import number_key
+
+__all__ = ["Nature", "nature_of", "prepare_worker", "same_in_either_order"]
 
 _ADDRESS_SPACE_BYTES = 4 << 30
 """Enough for sympy; an answer that asks for more gets a MemoryError, not the machine's memory."""
@@ -36,16 +39,34 @@ def prepare_worker() -> None:
     import math_verify  # noqa: F401
 
 
-def can_be_compared(answer: str, limit_seconds: float) -> bool | None:
-    """Whether `answer` reads as mathematics and can be compared with zero; None after an error."""
+class Nature(NamedTuple):
+    """Whether an answer reads as mathematics that can be compared, and the key of its value if it is a real number."""
+
+    comparable: bool
+    number: str | None
+
+
+def nature_of(answer: str, limit_seconds: float) -> Nature | None:
+    """What mathematics `answer` is; None after an error."""
     with _last_resort(limit_seconds), contextlib.suppress(Exception):
         from sympy import Integer
 
         parsed = _parsed(answer)
         _verify(parsed, [Integer(0)])
         _verify([Integer(0)], parsed)
-        return bool(parsed)
+        return Nature(bool(parsed), _number_of(parsed))
     return None
+
+
+def _number_of(parsed: list[Any]) -> str | None:
+    """The key of the one real number that the expressions are, as plain numbers have it; None for others."""
+    from sympy import Expr
+
+    if len(parsed) != 1 or not isinstance(parsed[0], Expr) or not parsed[0].is_number:
+        return None
+    if parsed[0].is_real is not True or parsed[0].is_finite is not True:
+        return None
+    return number_key(Fraction(str(parsed[0].evalf(30))))
 
 
 def same_in_either_order(one: str, other: str, limit_seconds: float) -> bool | None:

@@ -1,15 +1,18 @@
 r"""What a trace answers, read from its text alone.
 
-The rule: no ballot is better than a wrong one. What follows the last `</think>` is the model's final word
-and is read first, by every rule; all the text after that, but only by the custom regex and for `\boxed{}`,
-because "the answer is 5, no, wait" is no answer. The text is untrusted: every rule of ours takes time
-linear in its length.
+No vote is better than a wrong one. The text after the last `</think>` is the model's final word: every rule is
+tried on it. The thoughts before it are read only by the user's own regex and for `\boxed{}`, because "the answer
+is 5, no, wait" is no answer. The text is untrusted: every rule of ours takes time linear in its length.
 
-Whether two answers are equal is not decided here; spellings are only trimmed.
+Whether two answers are equal is not decided here (`orchestrator/answers/equality.py`).
 """
 
+import json
 import re
 from collections import deque
+from typing import NamedTuple
+
+from orchestrator.core.trim import choice_letter, is_placeholder, labelled_choice, trim_answer
 
 __all__ = ["extract_answer", "trim_answer"]
 
@@ -28,15 +31,43 @@ _BOX_TOKEN = re.compile(
     r"|\\[\\{}]"  # escaped: a brace of the answer, not of the markup
     r"|(?P<brace>[{}])"
 )
-_WRAPPERS = (("$$", "$$"), ("$", "$"), (r"\(", r"\)"), (r"\[", r"\]"), ("**", "**"), ("`", "`"))
-_WORDS_IN_LATEX = re.compile(r"\\(?:text(?:bf|it|rm)?|mathrm|mathbf|mbox) ?\{([^{}]*)\}")
-_LETTER_IN_PARENTHESES = re.compile(r"\(([A-Za-z])\)")
-
-_PHRASE = re.compile(r"\banswer(?:\*\*)?(?:\s{1,3}is\b\s?:?|\s?:)(?:\*\*(?=\s))?", re.IGNORECASE)
-_DELIMITED = re.compile(
-    r"(?:\$\$?[^$]+\$\$?|\\\([^()]+\\\)|\*\*[^*]+\*\*|`[^`]+`)(?=[ \t]*(?:$|[\n.,;:]))"
+_STATEMENT = re.compile(
+    r"[=<>≤≥≠≈≪≫→⇒∝]|\\(?:ll|gg|l?eq|g?eq|neq?|approx|sim(?:eq)?|equiv|propto|to|[Rr]ightarrow|implies"
+    r"|le|ge|in|subset)(?![A-Za-z])"
 )
-_SENTENCE_END = re.compile(r"\n|[.;?](?:\s|$)|,?\s(?:because|since|as|so|which)\b", re.IGNORECASE)
+"""A box that relates two sides: an intermediate result, if an explicit answer follows it."""
+
+_EMPHASIS = "\ue000"
+"""Takes the place of `**`, `__` and a pair of single `*`, so that "2**3" stays a power."""
+
+_STARS = re.compile(r"(?<![\w)\]}])\*\*|\*\*(?![\w({\\])|(?<!\w)__(?=\S)|(?<=\S)__(?!\w)")
+_SINGLE_STARS = re.compile(r"(?<![\w*])\*(?=[^\s*])([^*\n]*)(?<=[^\s*])\*(?![\w*])")
+_MARKS = str.maketrans(
+    {"：": ":", "（": "(", "）": ")", "。": ". ", "，": ", ", "！": "! ", "？": "? ", "；": "; "}
+)
+
+_PHRASE = re.compile(
+    r"(?:\banswer|\b(?:correct|right|best)\s(?:option|choice))E?"
+    r"(?:\s{1,3}(?:is|was|would\sbe|must\sbe|should\sbe)\b\s?:?|\s?[:=])(?:E(?=\s))?"
+    r"|\b(?:Antwort|Lösung)E?(?:\s(?:ist|lautet)\b\s?:?|\s?:)(?:E(?=\s))?"
+    r"|\b(?:réponse|respuesta|risposta|resposta)E?(?:\s(?:finale?|correcta?|correcte))?E?"
+    r"(?:\s(?:est|es|è|é)\b\s?:?|\s?:)(?:E(?=\s))?"
+    r"|\bответE?(?:\s?[:—–-])(?:E(?=\s))?"
+    r"|(?:答案|答え|解答|정답|답)E?\s?(?:应?该?(?:是|为|為)|は|은|는|:)\s?:?(?:E(?=\s))?"
+    r"|^(?:\#{1,6}[ \t]*E?|E)(?:the\s)?(?:final\s)?answerE?[ \t]*$".replace("E", _EMPHASIS),
+    re.IGNORECASE | re.MULTILINE,
+)
+_DELIMITED = re.compile(
+    rf"\$\$?[^$]+\$\$?|\\\((?:(?!\\\)).){{1,{_WINDOW_CHARS}}}\\\)|\\\[(?:(?!\\\]).){{1,{_WINDOW_CHARS}}}\\\]"
+    rf"|{_EMPHASIS}[^{_EMPHASIS}]+{_EMPHASIS}|`[^`]+`",
+    re.DOTALL,
+)
+_END_OF_DELIMITED = re.compile(r"[ \t]*(?:$|[\n.,;:!])")
+_NOUNS = re.compile(r"(?: [^\W\d_]+){1,4}(?=\Z|[\n.,;:!])")
+_SENTENCE_END = re.compile(
+    rf"\n|[.;?!]{_EMPHASIS}?(?:\s|$)|,?\s(?:because|since|as|so|which)\b", re.IGNORECASE
+)
+_POLITE_ENDING = re.compile(r"(?<=[\dA-J)\]}])\s*(?:です|である|だ|입니다|이다)\Z")
 _UNSURE = re.compile(
     r"\\boxed|\\fbox"  # a box that was never closed
     r"|\b(?:not|no longer|and|or|if|than|times|either|maybe|probably|correct|incorrect|right|wrong"
@@ -46,8 +77,9 @@ _UNSURE = re.compile(
 _CHOICE = re.compile(
     r"(?:[Oo]ption|[Cc]hoice)\s+\(?([A-J])\b"
     r"|\(([A-Ja-j])\)(?=\s|$)"
-    r"|([A-J])(?:[):.](?=\s|$)|$)"
+    r"|([A-J])(?:[):.](?=\s|$)|$|\s?(?=[^\x00-\x7F]))"
 )
+_TWO_CHOICES = re.compile(r"\s*(?:and|or|&|\+|,)\s*\(?[A-J]\b")
 _BARE_CHOICE = re.compile(r"([A-J])[):.]?")
 _BARE_NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?")
 _MATHEMATICS = re.compile(
@@ -56,13 +88,28 @@ _MATHEMATICS = re.compile(
 _NAMES = re.compile(
     r"[A-Z][^\W\d_]*(?: [A-Z][^\W\d_]*)*|[A-Za-z]|yes|no|true|false|none", re.UNICODE
 )
+_JSON = re.compile(
+    r"""["'](?:final[_ ]?)?answer["']\s*:\s*(?:("(?:[^"\\\n]|\\.)*")|'([^'\n]*)'|([-+]?[\d.][\w.+-]*|true|false))""",
+    re.IGNORECASE,
+)
+_SINGLE_BACKSLASH = re.compile(r"(?<!\\)\\[A-Za-z]{2}")
+_HASHES = re.compile(r"#{4}[ \t]+(\S[^\n]*)\Z")
+
+
+class _Box(NamedTuple):
+    """What a box holds, trimmed, and where the text goes on behind it."""
+
+    answer: str
+    end: int
 
 
 def extract_answer(text: str, *, regex: str | None = None, finished: bool = True) -> str | None:
     r"""The answer a trace gives in its own spelling, or None if it gives none for sure.
 
-    The rules, best first: the last match of `regex`, the last `\boxed{...}`, "the answer is ...", a choice
-    letter or a number that stands alone.
+    The rules, best first: the last match of `regex`; the last `\boxed{...}` that holds an answer; `<answer>` tags,
+    an "answer" field of JSON, "#### 18"; "the answer is ...", in several languages; a choice letter or a number
+    that stands alone. A box that holds a statement, or no letter where one is asked for, gives way to an explicit
+    answer behind it. A letter with its option's text ("B. 42") is the letter.
 
     Args:
         text: all that the trace wrote, thoughts included.
@@ -72,88 +119,140 @@ def extract_answer(text: str, *, regex: str | None = None, finished: bool = True
     """
     _, closed, final = text.rpartition("</think>")
     if not finished:
-        return _last_box(final) if closed else None
+        return _answer_of(_last_box(final)) if closed else None
     if not closed and "<think>" in text:
         final = ""
     return (
         (_last_match(final, regex) if regex else None)
-        or _last_box(final)
-        or _last_phrase(final)
+        or _stated(final)
         or _standing_alone(final)
         or (_last_match(text, regex) if regex else None)
-        or _last_box(text)
+        or _answer_of(_last_box(text))
     )
 
 
-def trim_answer(answer: str) -> str:
-    r"""`answer` without what does not belong to it: outer spaces, `$`, `\text{}`, `**`, a final period.
-
-    Runs of whitespace become one space, and a choice such as "(c)" becomes "C".
-    """
-    before = None
-    trimmed = " ".join(answer.split())
-    while trimmed != before:
-        before = trimmed
-        trimmed = _unwrap(trimmed).strip()
-        if trimmed.endswith((".", ",", ";")) and not trimmed.endswith(".."):
-            trimmed = trimmed[:-1]
-    letter = _LETTER_IN_PARENTHESES.fullmatch(trimmed)
-    return letter[1].upper() if letter else trimmed
-
-
-def _unwrap(text: str) -> str:
-    """`text` without one pair of delimiters that encloses all of it."""
-    words = _WORDS_IN_LATEX.fullmatch(text)
-    if words:
-        return words[1]
-    for opening, closing in _WRAPPERS:
-        inner = text[len(opening) : -len(closing)]
-        if inner and text == opening + inner + closing and closing not in inner:
-            return inner
-    return text
+def _stated(text: str) -> str | None:
+    """What the text says explicitly: by a box, by a marker, or by a phrase."""
+    box = _last_box(text)
+    if box is None:
+        return _marked(text) or _last_phrase(text)
+    later = _marked(text[box.end :]) or _last_phrase(text[box.end :])
+    letter_expected = later is not None and _BARE_CHOICE.fullmatch(later) is not None
+    if later and (
+        _STATEMENT.search(box.answer)
+        or (letter_expected and not _BARE_CHOICE.fullmatch(box.answer))
+    ):
+        return later
+    return box.answer
 
 
-def _ballot(answer: str) -> str | None:
-    """`answer` trimmed, unless nothing is left or it is too long to be one."""
+def _answer_of(box: _Box | None) -> str | None:
+    return box.answer if box else None
+
+
+def _vote(answer: str) -> str | None:
+    """`answer` trimmed, the letter of a labelled choice, or None if nothing is left or it is too long."""
     if len(answer) > _MAX_ANSWER_CHARS:
         return None
-    return trim_answer(answer) or None
+    trimmed = trim_answer(answer)
+    return None if is_placeholder(trimmed) else labelled_choice(trimmed) or trimmed
 
 
 def _last_match(text: str, regex: str) -> str | None:
     """The first group of the last match, or all of the match if there is no group."""
     pattern = re.compile(regex)
     matches = deque(pattern.finditer(text), maxlen=1)
-    return _ballot(matches[0][min(pattern.groups, 1)] or "") if matches else None
+    if not matches:
+        return None
+    answer = matches[0][min(pattern.groups, 1)] or ""
+    return trim_answer(answer) or None if len(answer) <= _MAX_ANSWER_CHARS else None
 
 
-def _last_box(text: str) -> str | None:
-    r"""What the last `\boxed` holds; None if that one never closes. The inner of two nested boxes counts."""
+def _last_box(text: str) -> _Box | None:
+    r"""What the last `\boxed` holds; None if that one never closes. The inner of two nested boxes counts.
+
+    A box that is empty, or holds a placeholder, is passed over.
+    """
     open_braces: list[int] = []  # where each box's content starts, or that it is no box
-    start, end = 0, 0
+    start, found = 0, None
     for token in _BOX_TOKEN.finditer(text):
         if token["bare"]:
-            start, end = token.span("bare")
+            start, found = token.start("bare"), _Box(token["bare"], token.end())
         elif token["open"]:
             open_braces.append(token.end())
         elif token["brace"] == "{":
             open_braces.append(_NOT_A_BOX)
         elif token["brace"] and open_braces:
             opened = open_braces.pop()
-            if opened > start and text[opened : token.start()].strip():
-                start, end = opened, token.start()
+            answer = _vote(text[opened : token.start()]) if opened > start else None
+            if answer:
+                start, found = opened, _Box(answer, token.end())
     if any(opened > start for opened in open_braces):
         return None
-    return _ballot(text[start:end])
+    return found
+
+
+def _marked(text: str) -> str | None:
+    """What stands behind a marker that is made for answers: `<answer>`, JSON's "answer", "####"."""
+    return _tagged(text) or _in_json(text) or _behind_hashes(text)
+
+
+def _tagged(text: str) -> str | None:
+    lowered = text.lower() if "nswer>" in text or "NSWER>" in text else ""
+    end = lowered.rfind("</answer>")
+    start = lowered.rfind("<answer>", 0, max(end, 0))
+    if start < 0:
+        return None
+    content = text[start + len("<answer>") : end]
+    return _last_phrase(content) or _vote(content)
+
+
+def _in_json(text: str) -> str | None:
+    for match in reversed(deque(_JSON.finditer(text), maxlen=_LAST_PHRASES)):
+        quoted, single, bare = match.groups()
+        answer = _vote(_unquoted(quoted) if quoted else single or bare or "")
+        if answer:
+            return answer
+    return None
+
+
+def _unquoted(quoted: str) -> str:
+    r"""A JSON string's text; one that holds LaTeX with single backslashes ("\frac") is taken as it stands."""
+    if _SINGLE_BACKSLASH.search(quoted):
+        return quoted[1:-1]
+    try:
+        return str(json.loads(quoted))
+    except ValueError:
+        return quoted[1:-1]
+
+
+def _behind_hashes(text: str) -> str | None:
+    """GSM8K's form: the last line is "#### 18". A heading such as "#### Step 4" is none."""
+    match = _HASHES.match(text.rstrip().rpartition("\n")[2].lstrip())
+    if match is None or len(match[1]) > _WINDOW_CHARS:
+        return None
+    return _short_answer(trim_answer(match[1]))
 
 
 def _last_phrase(text: str) -> str | None:
     """What the last "answer is ..." or "answer: ..." that can be read for sure says."""
-    for phrase in reversed(deque(_PHRASE.finditer(text), maxlen=_LAST_PHRASES)):
-        answer = _after_phrase(text, phrase.end())
-        if answer:
+    marked = _with_emphasis_marked(text)
+    for phrase in reversed(deque(_PHRASE.finditer(marked), maxlen=_LAST_PHRASES)):
+        answer = _after_phrase(marked, phrase.end())
+        if answer and not is_placeholder(answer):
             return answer
     return None
+
+
+def _with_emphasis_marked(text: str) -> str:
+    """`text` with its emphasis as `_EMPHASIS` and full-width marks as plain ones."""
+    text = text.replace(_EMPHASIS, " ").translate(_MARKS)
+    text = _STARS.sub(_EMPHASIS, text)
+    return _SINGLE_STARS.sub(rf"{_EMPHASIS}\1{_EMPHASIS}", text)
+
+
+def _plain(text: str) -> str:
+    return trim_answer(text.replace(_EMPHASIS, " "))
 
 
 def _after_phrase(text: str, start: int) -> str | None:
@@ -161,11 +260,24 @@ def _after_phrase(text: str, start: int) -> str | None:
     window = text[start : start + _WINDOW_CHARS].lstrip()
     delimited = _DELIMITED.match(window)
     if delimited and not _UNSURE.search(delimited[0]):
-        return _choice_or(trim_answer(delimited[0]))
+        behind = window[delimited.end() :]
+        nouns = _NOUNS.match(behind)
+        if _END_OF_DELIMITED.match(behind) or (nouns and not _UNSURE.search(nouns[0])):
+            answer = _plain(delimited[0])
+            return labelled_choice(answer) or _choice(answer) or answer or None
+    if window.startswith(_EMPHASIS):
+        window = window.replace(_EMPHASIS, "", 1).lstrip()
+    letter = labelled_choice(_plain(window.partition("\n")[0]))
+    if letter:
+        return letter
     end = _SENTENCE_END.search(window)
     if end is None and start + _WINDOW_CHARS < len(text):
         return None
-    sentence = trim_answer(window[: end.start()] if end else window)
+    return _short_answer(_POLITE_ENDING.sub("", _plain(window[: end.start()] if end else window)))
+
+
+def _short_answer(sentence: str) -> str | None:
+    """`sentence` if it is a choice, or a few words that read as mathematics or a name."""
     if len(sentence.split()) > _MAX_WORDS or _UNSURE.search(sentence):
         return None
     reads_as_answer = _MATHEMATICS.match(sentence) or _NAMES.fullmatch(sentence)
@@ -185,15 +297,13 @@ def _standing_alone(text: str) -> str | None:
 
 
 def _number_alone(text: str) -> str | None:
-    number = _BARE_NUMBER.fullmatch(_ballot(text) or "")
+    number = _BARE_NUMBER.fullmatch(_vote(text) or "")
     return number[0] if number else None
-
-
-def _choice_or(answer: str) -> str | None:
-    return _choice(answer) or answer or None
 
 
 def _choice(text: str) -> str | None:
     """The letter of a multiple choice that `text` begins with, as a capital."""
     match = _CHOICE.match(text)
-    return str(match[match.lastindex or 0]).upper() if match else None
+    if match is None or _TWO_CHOICES.match(text, match.end()):
+        return None
+    return choice_letter(match)

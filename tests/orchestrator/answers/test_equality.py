@@ -1,16 +1,24 @@
 import asyncio
+import itertools
+import json
 import multiprocessing
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 import pytest_asyncio
 
-from orchestrator.answers.equality import AnswerBook, AnswerChecker, SameText
+from orchestrator.answers.equality import AnswerBook, AnswerChecker, QuestionEquality, SameText
 
+CASES: list[dict[str, Any]] = [
+    json.loads(line)
+    for line in (Path(__file__).parents[2] / "cases" / "equality.jsonl").read_text().splitlines()
+]
 HANGING = "9^{9^{9^9}}"
 
 
@@ -103,6 +111,63 @@ async def test_mathematics_is_compared_in_both_orders(
     assert shared.timeouts == 0
 
 
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("case", [case for case in CASES if "equal" in case])
+async def test_cases_from_the_field_are_equal_or_not_in_either_order(
+    shared: AnswerChecker, case: dict[str, Any]
+) -> None:
+    assert await shared.equal(case["a"], case["b"]) is case["equal"]
+    assert await shared.equal(case["b"], case["a"]) is case["equal"]
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize("case", [case for case in CASES if "classes" in case])
+async def test_classes_do_not_depend_on_the_order_of_arrival(
+    shared: AnswerChecker, case: dict[str, Any]
+) -> None:
+    expected = sorted(sorted(members) for members in case["classes"])
+    for order in itertools.permutations(case["classes_of"]):
+        book = AnswerBook(shared)
+        classes: dict[str, list[str]] = {}
+        for answer in order:
+            classes.setdefault(await book.classify(answer), []).append(answer)
+        assert sorted(sorted(members) for members in classes.values()) == expected
+
+
+@pytest.mark.asyncio(loop_scope="module")
+async def test_units_that_differ_never_share_a_class_whatever_comes_first(
+    shared: AnswerChecker,
+) -> None:
+    for order in itertools.permutations(["5", "5 km", "5 m"]):
+        book = AnswerBook(shared)
+        labels = {answer: await book.classify(answer) for answer in order}
+        assert labels["5 km"] != labels["5 m"]
+        assert labels["5"] in (labels["5 km"], labels["5 m"])
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize(
+    ("question", "equal"),
+    [("What is 10!?", True), ("Name the factorial of ten.", True), ("Ten to go!", False)],
+)
+async def test_an_exclamation_mark_is_a_factorial_where_the_question_is_about_them(
+    shared: AnswerChecker, question: str, equal: bool
+) -> None:
+    mathematics = QuestionEquality(shared, question)
+    assert await mathematics.equal("10!", "3628800") is equal
+    assert await mathematics.equal("10!", "10") is not equal
+
+
+@pytest.mark.asyncio(loop_scope="module")
+@pytest.mark.parametrize(("gold", "answer"), [("50", "50%"), ("50\\%", "50"), ("0.5", "50%")])
+async def test_a_percent_sign_too_many_or_too_few_is_still_right(
+    shared: AnswerChecker, gold: str, answer: str
+) -> None:
+    book = AnswerBook(shared)
+    label = await book.classify(answer)
+    assert await book.correct_classes(gold) == (label,)
+
+
 async def test_a_hanging_answer_is_given_up_once_and_the_next_check_still_works() -> None:
     async with AnswerChecker(timeout_seconds=2.0) as checker:
         assert not await checker.equal(HANGING, "5")
@@ -110,7 +175,7 @@ async def test_a_hanging_answer_is_given_up_once_and_the_next_check_still_works(
         assert not await checker.equal("6", HANGING)
         assert checker.timeouts == 1  # it was not tried again
         assert await checker.verdict("6", HANGING) is None
-        assert await checker.equal("x=5", "5")
+        assert await checker.equal("x=y", "y=x")
         assert checker.errors == 0
 
 
@@ -122,30 +187,30 @@ async def test_a_check_waits_for_nobody_elses_hanging_answer() -> None:
             await checker.equal(one, other)
             finished.append(name)
 
-        await asyncio.gather(check("hanging", HANGING, "5"), check("quick", "1/2", "0.5 x"))
+        await asyncio.gather(check("hanging", HANGING, "5"), check("quick", "x/2", "0.5 x"))
         assert finished == ["quick", "hanging"]
 
 
 async def test_a_worker_that_dies_is_replaced() -> None:
     async with AnswerChecker(timeout_seconds=30.0) as checker:
-        assert await checker.equal("1/2", r"\frac{1}{2}")
+        assert await checker.equal("2*3^{1/2}", r"\sqrt{12}")
         check = asyncio.create_task(checker.equal(HANGING, "5"))
         await asyncio.sleep(0.3)
         for pid in processes():
             os.kill(pid, signal.SIGKILL)
         assert not await check
         assert (checker.errors, checker.timeouts) == (1, 0)
-        assert await checker.equal("2/4", r"\frac{1}{2}")
+        assert await checker.equal("4^{1/3}", r"\sqrt[3]{4}")
 
 
 async def test_idle_workers_that_die_are_replaced() -> None:
     async with AnswerChecker(timeout_seconds=30.0) as checker:
-        assert await checker.equal("1/2", r"\frac{1}{2}")
+        assert await checker.equal("2*3^{1/2}", r"\sqrt{12}")
         for pid in processes():
             os.kill(pid, signal.SIGKILL)
         await asyncio.sleep(0.5)
-        await checker.equal("3/6", r"\frac{1}{2}")  # may be lost with the old pool
-        assert await checker.equal("2/4", r"\frac{1}{2}")
+        await checker.equal("5^{1/3}", r"\sqrt[3]{5}")  # may be lost with the old pool
+        assert await checker.equal("4^{1/3}", r"\sqrt[3]{4}")
 
 
 # --- the end --------------------------------------------------------------------------------------
@@ -153,7 +218,7 @@ async def test_idle_workers_that_die_are_replaced() -> None:
 
 async def test_the_terminals_interrupt_does_not_reach_the_workers() -> None:
     async with AnswerChecker(timeout_seconds=30.0) as checker:
-        check = asyncio.create_task(checker.equal("1/2", r"\frac{1}{2}"))
+        check = asyncio.create_task(checker.equal("2*3^{1/2}", r"\sqrt{12}"))
         await asyncio.sleep(0)
         starting = processes()
         assert starting
@@ -162,7 +227,7 @@ async def test_the_terminals_interrupt_does_not_reach_the_workers() -> None:
         assert await check
         for pid in processes():
             os.kill(pid, signal.SIGINT)
-        assert await checker.equal("2/4", r"\frac{1}{2}")
+        assert await checker.equal("4^{1/3}", r"\sqrt[3]{4}")
         assert checker.errors == 0
 
 
@@ -173,16 +238,16 @@ async def test_cancelling_a_check_is_never_swallowed() -> None:
         check.cancel()
         with pytest.raises(asyncio.CancelledError):
             await check
-        assert await checker.equal("1/2", r"\frac{1}{2}")
+        assert await checker.equal("2*3^{1/2}", r"\sqrt{12}")
 
 
 async def test_closing_ends_the_processes_and_the_checks_they_were_at() -> None:
     async with AnswerChecker(timeout_seconds=30.0) as checker:
-        checks = [asyncio.create_task(checker.equal(HANGING, f"{n}/7")) for n in range(3)]
+        checks = [asyncio.create_task(checker.equal(HANGING, f"\\sqrt{{{n}}}")) for n in range(3)]
         await asyncio.sleep(0.3)
     assert await asyncio.gather(*checks) == [False, False, False]
     assert not processes()
-    assert not await checker.equal("1/2", r"\frac{1}{2}")  # unknown after the end
+    assert not await checker.equal("2*3^{1/2}", r"\sqrt{12}")  # unknown after the end
 
 
 async def test_an_interrupted_run_leaves_no_process() -> None:

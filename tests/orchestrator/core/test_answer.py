@@ -1,4 +1,7 @@
+import json
 import time
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -6,7 +9,16 @@ from hypothesis import strategies as st
 
 from orchestrator.core.answer import extract_answer, trim_answer
 
+CASES: list[dict[str, Any]] = [
+    json.loads(line)
+    for line in (Path(__file__).parents[2] / "cases" / "answers.jsonl").read_text().splitlines()
+]
 MEGABYTE = 1_000_000
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case["text"][-40:])
+def test_cases_from_the_field_are_read_as_a_person_would(case: dict[str, Any]) -> None:
+    assert extract_answer(case["text"]) == case["answer"]
 
 
 @pytest.mark.parametrize(
@@ -242,7 +254,11 @@ def seconds_for(unit: str, size: int, repeats: int = 1) -> float:
 
 @pytest.mark.parametrize(
     "unit",
-    [r"\boxed{", r"\boxed ", "{", "\\", "answer is ", "answer: $", "*", " ", "`", "\n", "1 "],
+    [
+        *(r"\boxed{", r"\boxed ", "{", "\\", "answer is ", "answer: $", "*", " ", "`", "\n", "1 "),
+        *('"answer": "', "<answer>", "</answer>", "#### ", "**a ", "*a", " *a* ", "__", "答案是"),
+        *(r"\[", r"\(", r"\boxed{?}", r"\boxed{a=b} answer: ", "# answer\n"),
+    ],
 )
 def test_a_megabyte_of_junk_takes_linear_time(unit: str) -> None:
     small, large = seconds_for(unit, MEGABYTE // 8, 3), seconds_for(unit, MEGABYTE)
