@@ -1,9 +1,9 @@
-"""`deepprune-bench run | sweep | compare | record | serve`: subcommands, and errors as one sentence with an exit code."""
+"""`deepprune-bench COMMAND`: measure policies, compare the outcomes, record traces and serve them."""
 
 import sys
 from collections.abc import Sequence
 
-from bench.cli import compare, record, run, serve, sweep
+from bench.cli import compare, pairs, record, run, serve, sweep, table
 from orchestrator.cli.subcommands import carry_out, subcommand_parser
 
 __all__ = ["main"]
@@ -16,6 +16,8 @@ _COMMANDS = {
     "compare": compare,
     "record": record,
     "serve": serve,
+    "table": table,
+    "pairs": pairs,
 }
 
 _EPILOG = """\

@@ -1,7 +1,6 @@
-"""What `run` and `record` share: the flags of live servers, and a live benchmark from them."""
+"""Groups of flags that several commands share, and what the flags of live servers say."""
 
 import argparse
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,11 +8,16 @@ from typing import TYPE_CHECKING
 from orchestrator.cli.argtypes import positive
 
 if TYPE_CHECKING:
-    from bench.results.outcomes import Outcome
+    from bench.live.benchmark import LiveOptions
 
-__all__ = ["add_live_arguments", "play_live"]
+__all__ = [
+    "add_half_argument",
+    "add_live_arguments",
+    "add_ray_argument",
+    "live_options",
+]
 
-_FLAGS = {
+_SETTINGS_OF_FLAGS = {
     "endpoint": "endpoint.urls",
     "model": "endpoint.model",
     "judge_endpoint": "judge.url",
@@ -22,12 +26,31 @@ _FLAGS = {
 }
 
 
+def add_half_argument(parser: argparse.ArgumentParser) -> None:
+    """The flag that chooses half of the recorded questions."""
+    parser.add_argument(
+        "--half",
+        choices=("tune", "report", "all"),
+        default="all",
+        help="half of the questions, by a hash of their text",
+    )
+
+
+def add_ray_argument(parser: argparse.ArgumentParser) -> None:
+    """The flag that spreads questions over machines."""
+    parser.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help="run in Ray tasks, one question each: HOST:PORT, auto, or local",
+    )
+
+
 def add_live_arguments(parser: argparse.ArgumentParser) -> None:
-    """The flags that name servers, questions and how many of them at once."""
+    """The flags that name servers and questions, and how many questions and streams run at once."""
     group = parser.add_argument_group("live servers")
     group.add_argument("--endpoint", action="append", metavar="URL", help="the reasoner's server")
-    group.add_argument("--model", metavar="NAME")
-    group.add_argument("--judge-endpoint", metavar="URL")
+    group.add_argument("--model", metavar="NAME", help="default: the one that the server serves")
+    group.add_argument("--judge-endpoint", metavar="URL", help="the judge's server")
     group.add_argument("--judge", metavar="SPEC", help="a name in configs/judges, or a YAML file")
     group.add_argument("--reward-endpoint", metavar="URL", help="for votes by reward")
     group.add_argument("--local", action="store_true", help="the bundled nano models")
@@ -39,10 +62,12 @@ def add_live_arguments(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--prompt",
         metavar="NAME",
-        help="in configs/prompts, or a YAML file; default: plain, or what the named benchmark wants",
+        help="a name in configs/prompts, or a YAML file; default: plain, or the one of the named benchmark",
     )
     group.add_argument("--config", type=Path, metavar="FILE", help="YAML with any of the settings")
-    group.add_argument("--set", action="append", default=[], metavar="A.B=C")
+    group.add_argument(
+        "--set", action="append", default=[], metavar="A.B=C", help="one setting; may be repeated"
+    )
     group.add_argument(
         "--at-once", type=positive, default=4, metavar="N", help="questions side by side"
     )
@@ -55,70 +80,18 @@ def add_live_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def play_live(
-    arguments: argparse.Namespace, policies: Sequence[str], *, traces: int, out: Path
-) -> "list[Outcome]":
-    """The outcomes of the policies on the servers that the flags name, from this process or from Ray tasks.
+def live_options(arguments: argparse.Namespace, assignments: Sequence[str] = ()) -> "LiveOptions":
+    """What the flags of `add_live_arguments` and `add_ray_argument` say; `assignments` come after those of --set."""
+    from bench.live.benchmark import LiveOptions
 
-    Raises:
-        KeyboardInterrupt: the user ended it; what is finished stays finished.
-    """
-    import asyncio
-    import sys
-
-    from bench.data.datasets import HUB, read_named
-    from bench.data.prompts import apply_prompt, read_prompt
-    from bench.live.plan import LivePlan, count_finished
-    from bench.live.run import run_live
-    from bench.specs.policy_spec import parse_policy
-    from orchestrator.errors import ConfigError
-    from orchestrator.interrupts import Interrupts
-    from orchestrator.runtime.endpoints import Keys
-    from orchestrator.terminal.progress import progress_bar
-
-    if arguments.questions is None:
-        raise ConfigError("There are no questions; give --questions FILE or a name such as aime24.")
-    if arguments.local and arguments.ray is not None:
-        raise ConfigError(
-            "--local serves this machine alone; with --ray, name servers that all machines reach with --endpoint URL."
-        )
-    if not arguments.local and not arguments.endpoint:
-        raise ConfigError(
-            "No reasoner is given; name its server with --endpoint URL, or use --local."
-        )
-    known = HUB.get(arguments.questions.lower())
-    prompt = read_prompt(arguments.prompt or (known.prompt if known else "plain"))
-    flags = {path: getattr(arguments, flag) for flag, path in _FLAGS.items()}
-    specs = [
-        parse_policy(
-            text,
-            [*prompt.assignments, *arguments.set],
-            file=arguments.config,
-            environ=os.environ,
-            flags=flags,
-        )
-        for text in policies
-    ]
-    questions = [apply_prompt(question, prompt) for question in read_named(arguments.questions)]
-    interrupts = Interrupts(lambda text: print(text, file=sys.stderr))
-    plan = LivePlan(
-        questions=questions,
-        specs=specs,
-        out=out,
-        traces=traces,
+    return LiveOptions(
+        questions=arguments.questions,
+        prompt=arguments.prompt,
+        flags={path: getattr(arguments, flag) for flag, path in _SETTINGS_OF_FLAGS.items()},
+        assignments=[*arguments.set, *assignments],
+        config=arguments.config,
+        local=arguments.local,
         at_once=arguments.at_once,
         streams=arguments.streams,
-        local=arguments.local,
-        keys=Keys.of(os.environ),
+        ray=arguments.ray,
     )
-    total, done = len(questions) * len(specs), count_finished(plan)
-    with progress_bar(total, "questions x policies", done=done) as advance:
-        if arguments.ray is not None:
-            from bench.distributed.ray_tasks import connect_ray
-
-            with connect_ray(arguments.ray) as cluster:
-                return cluster.play(plan, advance=advance)
-        outcomes = asyncio.run(run_live(plan, interrupts, advance))
-    if interrupts.requested.is_set():
-        raise KeyboardInterrupt
-    return outcomes

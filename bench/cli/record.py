@@ -1,13 +1,13 @@
-"""Record whole traces of a set of questions, for replay; goes on where it was stopped.
+"""Record whole traces of a set of questions, for replay; a recording that was stopped continues.
 
 deepprune-bench record --endpoint http://gpu:8000/v1 --questions aime.jsonl --traces 64 --out recordings/aime
 """
 
 import argparse
+import os
 from pathlib import Path
 
-from bench.cli.options import add_live_arguments, play_live
-from bench.cli.run import add_ray_argument
+from bench.cli.options import add_live_arguments, add_ray_argument, live_options
 from orchestrator.cli.argtypes import positive
 
 __all__ = ["add_arguments", "run"]
@@ -25,5 +25,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Records, and prints the folder that `run --replay` takes."""
-    play_live(arguments, ["consensus"], traces=arguments.traces, out=arguments.out)
+    from bench.live.benchmark import run_live_benchmark
+
+    run_live_benchmark(
+        live_options(arguments),
+        ["consensus"],
+        traces=arguments.traces,
+        out=arguments.out,
+        environ=os.environ,
+    )
     print(arguments.out / "consensus")

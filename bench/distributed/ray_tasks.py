@@ -10,7 +10,8 @@ import contextlib
 import itertools
 import logging
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from bench.data.recorded import RecordedQuestion
@@ -42,15 +43,16 @@ class RayCluster(NamedTuple):
         """What `replay_policy` yields, in the same order; `advance` is called when an outcome arrives."""
         task = self.ray.remote(_replay_question)
         shared = self.ray.put((spec, plan))
-        pending = [task.remote(shared, question, file) for question in questions]
+        pending = deque(task.remote(shared, question, file) for question in questions)
         try:
-            for each in pending:
-                for outcome in self._result(each):
+            while pending:
+                outcomes = self._result(pending[0])
+                pending.popleft()
+                for outcome in outcomes:
                     advance()
                     yield outcome
         finally:
-            for each in pending:
-                self.ray.cancel(each, force=False)
+            self._cancel(pending, force=False)
 
     def play(self, plan: LivePlan, *, advance: Callable[[], None] = lambda: None) -> list[Outcome]:
         """What `run_live` returns. A task runs a question under all policies, one after the other.
@@ -80,9 +82,16 @@ class RayCluster(NamedTuple):
                     advance()
                 pending += [task.remote(part) for part in itertools.islice(waiting, 1)]
         finally:
-            for each in pending:
-                self.ray.cancel(each, force=True)  # its journals can be gone on with
+            self._cancel(pending, force=True)  # what they have written can be continued
         return outcomes_of(plan)
+
+    def _cancel(self, tasks: Collection[Any], *, force: bool) -> None:
+        """Cancels the tasks that still run; Ray may crash when one that has ended is cancelled."""
+        if not tasks:
+            return
+        _, running = self.ray.wait(list(tasks), num_returns=len(tasks), timeout=0)
+        for task in running:
+            self.ray.cancel(task, force=force)
 
     def _result(self, task: Any) -> Any:
         """What the task returned; an error of its own is raised as it was there."""

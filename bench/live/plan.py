@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
+from bench.results.folder import claim_folder
 from bench.results.outcomes import Outcome
 from bench.results.trace_stats import CriticalPath, TraceLengths
 from bench.specs.policy_spec import PolicySpec
 from orchestrator.core.events import RunStarted, TraceRewarded
 from orchestrator.core.policies import needs_judge
 from orchestrator.errors import ConfigError, DatasetError
-from orchestrator.journal.journal import REPORT_FILE, read_journal, write_run_file
+from orchestrator.journal.journal import REPORT_FILE, read_journal
 from orchestrator.questions import Question
 from orchestrator.runtime.endpoints import Keys, refuse_without_rewards
 from orchestrator.settings import Settings
@@ -112,12 +113,7 @@ def _claim(plan: LivePlan) -> None:
         mode="json", exclude={"policy", "endpoint", "judge", "reward"}
     )
     identity = json.dumps({"traces": plan.traces, "settings": settings}, sort_keys=True)
-    plan.out.mkdir(parents=True, exist_ok=True)
-    mark = plan.out / PLAN_FILE
-    if not mark.exists():
-        write_run_file(plan.out, PLAN_FILE, identity)
-    elif mark.read_text(encoding="utf-8") != identity:
-        raise ConfigError(f"{plan.out} holds a benchmark with other settings; give another --out.")
+    claim_folder(plan.out, PLAN_FILE, identity)
 
 
 def _check_kept(jobs: Sequence[PlannedRun], plan: LivePlan) -> None:

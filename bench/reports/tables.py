@@ -1,29 +1,35 @@
-"""Lines of policies as a table for people.
+"""Tables of measured policies for the terminal, and of whole runs as Markdown."""
 
-Runs side by side as a Markdown table: `python -m bench.reports.tables NAME=RUN ...` reads each run's summary.
-"""
-
-import argparse
 import json
-import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.table import Table
 from rich.text import Text
 
-from orchestrator.errors import DatasetError, DeepPruneError
+from orchestrator.errors import DatasetError
 from orchestrator.session.output import SUMMARY_FILE
 
-__all__ = [
-    "row",
-    "text_table",
-]
+__all__ = ["policy_table", "run_table"]
+
+_RUN_COLUMNS = (
+    "run",
+    "questions",
+    "accuracy",
+    "95 % interval",
+    "tokens/question",
+    "judge calls",
+    "pairs",
+    "judge tokens computed + cached",
+    "saved",
+    "net saved",
+    "equal-cost vote",
+)
 
 
-def text_table(lines: Sequence[dict[str, Any]]) -> Table:
-    """One row per line; names come from files and are shown as plain text."""
+def policy_table(lines: Sequence[Mapping[str, Any]]) -> Table:
+    """One row per `policy_line`; names come from files and are shown as plain text."""
     table = Table(box=None, pad_edge=False)
     table.add_column("file", overflow="fold")
     table.add_column("policy", overflow="fold")
@@ -43,18 +49,35 @@ def text_table(lines: Sequence[dict[str, Any]]) -> Table:
     return table
 
 
-HEAD = (
-    "| run | questions | accuracy | 95 % interval | tokens/question | judge calls | pairs | "
-    "judge tokens computed + cached | saved | net saved | equal-cost vote |\n" + "|---" * 11 + "|"
-)
+def run_table(runs: Sequence[tuple[str, Path]]) -> str:
+    """One Markdown row per name and folder of a finished run; token counts are per question.
+
+    Raises:
+        DatasetError: a folder has no summary, or its questions have no answers to be measured by.
+    """
+    rows = [_run_cells(name, _read_summary(folder)) for name, folder in runs]
+    head = [_markdown_row(_RUN_COLUMNS), "|---" * len(_RUN_COLUMNS) + "|"]
+    return "\n".join([*head, *map(_markdown_row, rows)])
 
 
-def row(name: str, summary: dict[str, Any]) -> str:
-    """One run's line; token counts are per question."""
+def _read_summary(folder: Path) -> dict[str, Any]:
+    path = folder / SUMMARY_FILE
+    try:
+        summary: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))["summary"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DatasetError(
+            f"Cannot read {path} ({error}); give the folder of a finished run as NAME=RUN."
+        ) from error
+    if summary["accuracy"] is None:
+        raise DatasetError(f"{path} has no accuracy; run questions that have answers.")
+    return summary
+
+
+def _run_cells(name: str, summary: Mapping[str, Any]) -> list[str]:
     ledger, count = summary["ledger"], summary["questions"]
     judge = ledger["judge"]
     computed = judge["prompt_tokens"] - judge["cached_prompt_tokens"] + judge["completion_tokens"]
-    cells = [
+    return [
         name,
         str(count),
         f"{summary['accuracy']:.3f}",
@@ -67,36 +90,7 @@ def row(name: str, summary: dict[str, Any]) -> str:
         f"{summary['net_saved']:.1%}",
         f"{ledger['equal_cost_votes']:.1f}",
     ]
+
+
+def _markdown_row(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cells) + " |"
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """The command."""
-    parser = argparse.ArgumentParser(prog="python -m bench.reports.tables", description=__doc__)
-    parser.add_argument("runs", nargs="+", metavar="NAME=RUN", help="a name and a run's folder")
-    arguments = parser.parse_args(argv)
-    try:
-        rows = [_read_row(text) for text in arguments.runs]
-    except DeepPruneError as error:
-        print(f"table: {error}", file=sys.stderr)
-        return error.exit_code
-    print(HEAD, *rows, sep="\n")
-    return 0
-
-
-def _read_row(text: str) -> str:
-    name, _, folder = text.partition("=")
-    path = Path(folder) / SUMMARY_FILE
-    try:
-        summary = json.loads(path.read_text(encoding="utf-8"))["summary"]
-    except (OSError, ValueError) as error:
-        raise DatasetError(
-            f"{path} cannot be read ({error}); give NAME=RUN, a finished run."
-        ) from error
-    if summary["accuracy"] is None:
-        raise DatasetError(f"{path} has no accuracy; give the questions their answers.")
-    return row(name, summary)
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.analysis import pair_counts as pairs
-from bench.reports import tables as table
+from bench.analysis.pair_counts import count_pairs
+from bench.cli.main import main
 from orchestrator.core.events import ClusterOpened, PairsJudged, RunStarted, TraceJoined
 from orchestrator.journal.journal import JournalWriter
 
@@ -30,7 +30,7 @@ def test_runs_stand_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[s
         },
     }
     (tmp_path / "summary.json").write_text(json.dumps({"schema": 1, "summary": summary}))
-    assert table.main([f"mine={tmp_path}"]) == 0
+    assert main(["table", f"mine={tmp_path}"]) == 0
     line = capsys.readouterr().out.splitlines()[-1]
     assert line.startswith("| mine | 2 | 0.500 | 0.100 to 0.900 | 1,500 | 5.0 | 20.0 | 250 + 200 |")
     assert "25.0% | -50.0% | 7.2 |" in line
@@ -39,10 +39,14 @@ def test_runs_stand_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[s
 def test_a_run_without_a_summary_or_gold_answers_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert table.main([f"x={tmp_path}"]) == 2
+    assert main(["table", f"x={tmp_path}"]) == 2
     (tmp_path / "summary.json").write_text('{"summary": {"accuracy": null}}')
-    assert table.main([f"x={tmp_path}"]) == 2
+    assert main(["table", f"x={tmp_path}"]) == 2
     assert "no accuracy" in capsys.readouterr().err
+    with pytest.raises(SystemExit) as caught:
+        main(["table", str(tmp_path)])
+    assert caught.value.code == 2
+    assert "is not of the form NAME=RUN" in capsys.readouterr().err
 
 
 def test_the_exhaustive_bill_follows_from_the_assignment(
@@ -76,7 +80,7 @@ def test_the_exhaustive_bill_follows_from_the_assignment(
         journal.write(TraceJoined(at=1.0, trace=2, cluster=0, similarity=0.9))  # 2
         journal.write(ClusterOpened(at=1.0, trace=3, cluster=1, similarity=0.1))  # 2 of 3
         journal.write(TraceJoined(at=1.0, trace=4, cluster=1, similarity=0.9))  # 2 + 1
-    assert pairs.count_pairs(tmp_path / "journal.jsonl") == (1, 8)
-    assert pairs.main([str(tmp_path)]) == 0
+    assert count_pairs(tmp_path / "journal.jsonl") == (1, 8)
+    assert main(["pairs", str(tmp_path)]) == 0
     assert "1 pairs asked, 8 by the exhaustive rule" in capsys.readouterr().out
-    assert pairs.main([str(tmp_path / "none")]) == 2
+    assert main(["pairs", str(tmp_path / "none")]) == 2
