@@ -54,7 +54,12 @@ def _serve(arguments: argparse.Namespace) -> int:
     command = [sys.executable, "-m", "tui.cli", str(_run_folder(arguments).resolve())]
     command += ["--theme", arguments.theme, *(["--follow"] if arguments.follow else [])]
     try:
-        serve(command, arguments.host, arguments.port)
+        serve(
+            command,
+            arguments.host,
+            arguments.port,
+            allowed_hosts=arguments.allow_host,
+        )
     except OSError as error:
         raise ConfigError(
             f"{arguments.host}:{arguments.port} cannot be used ({error.strerror}): give another --port."
@@ -118,6 +123,13 @@ def _parser() -> argparse.ArgumentParser:
     page.add_argument("--web", action="store_true", help="serve the screens as a page")
     page.add_argument("--host", default="127.0.0.1", help="default: this machine only")
     page.add_argument("--port", type=int, default=8021)
+    page.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="another name by which browsers may address the page, e.g. a proxy's; repeatable",
+    )
     shot = parser.add_argument_group("a picture instead of a terminal")
     shot.add_argument("--svg", type=Path, metavar="FILE", help="save the screen and exit")
     shot.add_argument(

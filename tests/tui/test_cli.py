@@ -1,3 +1,4 @@
+import socket
 import sys
 from pathlib import Path
 from typing import Never
@@ -100,22 +101,26 @@ def test_on_a_terminal_the_app_runs(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_web_serves_the_same_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    served = []
-    monkeypatch.setattr("tui.export.web.serve", lambda *arguments: served.append(arguments))
-    assert main(["--demo", "--follow", "--web", "--port", "9000"]) == 0
-    ((command, host, port),) = served
+    served: list[tuple[list[str], str, int, list[str]]] = []
+
+    def serve(command: list[str], host: str, port: int, *, allowed_hosts: list[str]) -> None:
+        served.append((command, host, port, allowed_hosts))
+
+    monkeypatch.setattr("tui.export.web.serve", serve)
+    assert main(["--demo", "--follow", "--web", "--port", "9000", "--allow-host", "proxy"]) == 0
+    ((command, host, port, allowed_hosts),) = served
     assert command[:3] == [sys.executable, "-m", "tui.cli"]
     assert command[3] == str(demo_run())
     assert "--follow" in command
-    assert (host, port) == ("127.0.0.1", 9000)
+    assert (host, port, allowed_hosts) == ("127.0.0.1", 9000, ["proxy"])
 
 
 def test_a_taken_port_is_told(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def taken(*arguments) -> Never:
-        raise OSError(98, "Address already in use")
-
-    monkeypatch.setattr("tui.export.web.serve", taken)
-    assert main(["--demo", "--web"]) == 2
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        assert main(["--demo", "--web", "--port", port]) == 2
     assert "another --port" in capsys.readouterr().err
