@@ -2,7 +2,7 @@
 
 import msgspec
 
-__all__ = ["JudgeCapabilities", "ServerCapabilities"]
+__all__ = ["Capabilities", "JudgeCapabilities", "ServerCapabilities"]
 
 
 class ServerCapabilities(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,3 +37,10 @@ class JudgeCapabilities(msgspec.Struct, frozen=True, kw_only=True):
     dialect: str
     label_token_ids: tuple[int, int] | None
     metrics: bool
+
+
+class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
+    """The servers of one run; `judge` is None where the policy asks no judge."""
+
+    reasoner: ServerCapabilities
+    judge: JudgeCapabilities | None = None

@@ -29,7 +29,7 @@ def count_pairs(journal: Path) -> PairCount:
     for entry in read_journal(journal):
         match entry:
             case RunStarted(settings=settings):
-                sample_members = settings["policy"]["sample_members"]
+                sample_members = settings.policy.sample_members
             case PairsJudged(members=members):
                 asked += len(members)
             case ClusterOpened():

@@ -122,7 +122,7 @@ def _check_kept(jobs: Sequence[PlannedRun], plan: LivePlan) -> None:
         if not job.is_finished:
             continue
         started = next(iter(read_journal(job.folder)), None)
-        settings = settings_of(job.spec, plan).model_dump(mode="json")
+        settings = settings_of(job.spec, plan)
         if (
             not isinstance(started, RunStarted)
             or (started.question, started.gold) != (job.question.question, job.question.gold)
@@ -133,14 +133,11 @@ def _check_kept(jobs: Sequence[PlannedRun], plan: LivePlan) -> None:
             )
 
 
-def _placeless(settings: dict[str, Any]) -> dict[str, Any]:
+def _placeless(settings: Settings) -> dict[str, Any]:
     """The settings without the servers' addresses: a server may move between two runs."""
-    return {
-        **settings,
-        "endpoint": {**settings["endpoint"], "urls": None},
-        "judge": {**settings["judge"], "url": None},
-        "reward": {**settings.get("reward", {}), "url": None},
-    }
+    return settings.model_dump(
+        exclude={"endpoint": {"urls"}, "judge": {"url"}, "reward": {"url"}},
+    )
 
 
 def planned_runs(plan: LivePlan) -> list[PlannedRun]:

@@ -6,13 +6,14 @@ the shell would, and counts. Whatever a policy does here it does live, but for t
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from bench.data.recorded import RecordedQuestion, RecordedTrace
 from bench.replay.judges import Judge
 from bench.replay.prefixes import Prefix
 from bench.replay.server import ServerModel, SimulatedServer
 from bench.results.trace_stats import TraceLengths
+from orchestrator.capabilities import Capabilities, ServerCapabilities
 from orchestrator.core.engine import Engine
 from orchestrator.core.events import (
     AskJudge,
@@ -34,6 +35,7 @@ from orchestrator.core.events import (
     TraceRewarded,
     VoteCast,
 )
+from orchestrator.settings import Settings
 
 __all__ = ["ReplayInputs", "ReplayResult", "play"]
 
@@ -80,9 +82,9 @@ class ReplayResult(NamedTuple):
 
 
 def play(
-    inputs: ReplayInputs, settings: dict[str, Any], server: ServerModel, *, sink: Sink | None = None
+    inputs: ReplayInputs, settings: Settings, server: ServerModel, *, sink: Sink | None = None
 ) -> ReplayResult:
-    """One run of the policy in `settings` (a resolved tree, as plain JSON), from its start to its vote.
+    """One run of the policy in `settings`, from its start to its vote.
 
     `sink` receives every event, in order.
     """
@@ -93,9 +95,24 @@ def play(
         gold=None,
         planned=len(inputs.traces),
         settings=settings,
-        capabilities={"resumable": True},
+        capabilities=_REPLAY,
     )
     return _Player(inputs, server, Engine(started), sink).play(started)
+
+
+_REPLAY = Capabilities(
+    reasoner=ServerCapabilities(
+        endpoint="replay",
+        model="recorded",
+        server="replay",
+        api="completions",
+        token_ids=False,
+        continuous_usage=True,
+        resumable=True,
+        metrics=False,
+        max_model_len=None,
+    )
+)
 
 
 class _Player:

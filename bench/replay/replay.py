@@ -121,7 +121,7 @@ class _QuestionReplay:
         self._plan = plan
         self._traces = min(spec.traces or plan.max_traces, len(question.traces))
         settings = _settled(spec.settings, question, plan, self._traces)
-        self._settings = settings.model_dump(mode="json")
+        self._settings = settings
         policy = make_policy(settings, resumable=True, confidences=Confidences(settings.policy))
         self._report_every = _report_every(settings, policy)
         self._prefixes: list[Prefix | None] = [
@@ -144,8 +144,9 @@ class _QuestionReplay:
         )
         return play(inputs, self._seeded(seed + resample), self._plan.server)
 
-    def _seeded(self, seed: int) -> dict[str, Any]:
-        return {**self._settings, "run": {**self._settings["run"], "seed": seed}}
+    def _seeded(self, seed: int) -> Settings:
+        run = self._settings.run.model_copy(update={"seed": seed})
+        return self._settings.model_copy(update={"run": run})
 
     def _judge(self, drawn: Sequence[int], resample: int) -> Judge:
         plan = self._plan

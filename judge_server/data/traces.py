@@ -123,7 +123,7 @@ def traces_of_events(events: Iterable[Event | Command]) -> Iterator[TraceRow]:
                 text=trace.text,
                 answer=trace.answer,
                 gold=view.run.gold,
-                model=view.run.capabilities["model"],
+                model=view.run.capabilities.reasoner.model,
             )
 
 

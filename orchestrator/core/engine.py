@@ -42,7 +42,6 @@ from orchestrator.core.policies import (
 )
 from orchestrator.core.segment import Cut, Segmenter
 from orchestrator.core.voting import Rewards, Vote, VoteWeights, best_of_n, weighted_majority
-from orchestrator.settings import Settings
 
 __all__ = ["Engine", "Outcome"]
 
@@ -58,14 +57,14 @@ class Engine:
     """Decides for one question; feed it every outside event, beginning with its `RunStarted`."""
 
     def __init__(self, started: RunStarted) -> None:
-        settings = Settings.model_validate(started.settings)
+        settings = started.settings
         self._checkpoint = settings.checkpoint
         self._min_ballots = settings.policy.min_ballots
         self._confidences = Confidences(settings.policy)
         self._measures_confidence = needs_confidences(settings)
         self._policy = make_policy(
             settings,
-            resumable=bool(started.capabilities["resumable"]),
+            resumable=started.capabilities.reasoner.resumable,
             confidences=self._confidences,
         )
         self._rewards = Rewards()

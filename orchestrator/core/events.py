@@ -7,9 +7,12 @@ Times (`at`) are seconds since the run started, without those in which a resumed
 Traces are numbered 0 to planned-1; clusters in the order in which they opened.
 """
 
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
+
+from orchestrator.capabilities import Capabilities
+from orchestrator.settings import Settings
 
 __all__ = [
     "AskJudge",
@@ -69,27 +72,26 @@ class _Event(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 
 
 class RunStarted(_Event, frozen=True, kw_only=True):
-    """A question is taken up. Everything that the core's decisions depend on is in here.
+    """The run of a question began. Everything that the core's decisions depend on is in here.
 
-    `settings` is the resolved settings tree (no keys or secrets) and `capabilities` what the probe of the
-    servers found; both as plain JSON.
+    `settings` hold no keys or secrets; `capabilities` is what the probes of the servers found.
     """
 
     question_id: str
     question: str
     gold: str | None
     planned: int
-    settings: dict[str, Any]
-    capabilities: dict[str, Any]
+    settings: Settings
+    capabilities: Capabilities
 
 
 class RunResumed(_Event, frozen=True, kw_only=True):
-    """A run that broke off goes on, in another process and from its journal; it decides nothing.
+    """Another process took up an interrupted run from its journal; it changes no decision.
 
-    `capabilities` is what the probe found now; the servers may have moved.
+    `capabilities` is what the probes found now; the servers may have moved.
     """
 
-    capabilities: dict[str, Any]
+    capabilities: Capabilities
 
 
 class TraceStarted(_Event, frozen=True, kw_only=True):

@@ -12,12 +12,15 @@ from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Any, BinaryIO, Self
 
 import msgspec
+from pydantic import ValidationError
 
+from orchestrator.config.explain import explain
 from orchestrator.core.events import Command, Event, TokensArrived
 from orchestrator.errors import JournalError
+from orchestrator.settings import Settings
 
 __all__ = [
     "JOURNAL_FILE",
@@ -85,7 +88,7 @@ class JournalWriter:
     def __init__(self, path: Path, file: BinaryIO) -> None:
         self.path = path
         self._file = file
-        self._encoder = msgspec.json.Encoder()
+        self._encoder = msgspec.json.Encoder(enc_hook=_settings_to_json)
         self._flushed_at = 0.0
 
     @classmethod
@@ -189,7 +192,7 @@ def read_journal(path: Path) -> Iterator[Event | Command]:
         JournalError: the file cannot be read; or a line, named by its number, is damaged.
     """
     file_path = path / JOURNAL_FILE if path.is_dir() else path
-    decoder: msgspec.json.Decoder[Event | Command] = msgspec.json.Decoder(Event | Command)
+    decoder = _decoder()
     try:
         with file_path.open("rb") as file:
             for number, line in enumerate(file, start=1):
@@ -209,7 +212,7 @@ class JournalTail:
 
     def __init__(self, path: Path) -> None:
         self._path = path / JOURNAL_FILE if path.is_dir() else path
-        self._decoder: msgspec.json.Decoder[Event | Command] = msgspec.json.Decoder(Event | Command)
+        self._decoder = _decoder()
         self._offset = 0
         self._lines = 0
 
@@ -235,6 +238,26 @@ class JournalTail:
             return self._decoder.decode(line)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise _damaged(self._path, self._lines, error) from error
+
+
+def _decoder() -> msgspec.json.Decoder[Event | Command]:
+    return msgspec.json.Decoder(Event | Command, dec_hook=_settings_from_json)
+
+
+def _settings_to_json(value: Any) -> Any:
+    """Settings as plain JSON; they are the only part of an entry that msgspec cannot encode itself."""
+    if isinstance(value, Settings):
+        return value.model_dump(mode="json")
+    raise NotImplementedError(f"an entry cannot hold {type(value).__name__}")
+
+
+def _settings_from_json(kind: type, value: Any) -> Any:
+    if kind is not Settings:
+        raise NotImplementedError(f"an entry cannot hold {kind.__name__}")
+    try:
+        return Settings.model_validate(value)
+    except ValidationError as error:
+        raise ValueError(explain(error, Settings, {}, "the journal")) from error
 
 
 def _probe(path: Path) -> None:

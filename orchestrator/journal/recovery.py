@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from orchestrator.capabilities import Capabilities, JudgeCapabilities, ServerCapabilities
 from orchestrator.config.load import load_settings
 from orchestrator.core.engine import Engine
 from orchestrator.core.events import (
@@ -145,7 +146,7 @@ class RecoveredRun:
     @property
     def lost(self) -> list[int]:
         """The traces that would have to go on and cannot: the server is not able to, or ids of tokens are missing."""
-        able = self.started is not None and self.started.capabilities["resumable"]
+        able = self.started is not None and self.started.capabilities.reasoner.resumable
         return [
             number
             for number, trace in self.traces.items()
@@ -155,23 +156,23 @@ class RecoveredRun:
     def validate_settings(self, settings: Settings) -> None:
         """Raises ConfigError for settings other than the run's own; where the servers are may change."""
         if self.started is not None:
-            then = Settings.model_validate(self.started.settings)
-            if (changed := changed_setting(then, settings)) is not None:
+            changed = changed_setting(self.started.settings, settings)
+            if changed is not None:
                 raise ConfigError(
                     f"The run cannot go on with another {changed}; leave it as it was."
                 )
 
-    def validate_servers(self, now: dict[str, Any]) -> None:
+    def validate_servers(self, now: Capabilities) -> None:
         """Raises ConfigError for servers that, by what they tell `now`, cannot take the place of the first ones."""
         if self.started is None:
             return
         then = self.started.capabilities
-        _same_model("reasoner", then, now)
-        if then.get("judge") and now["judge"]:
-            _same_model("judge", then["judge"], now["judge"])
-        if then["resumable"] and not now["resumable"]:
+        _same_model("reasoner", then.reasoner, now.reasoner)
+        if then.judge is not None and now.judge is not None:
+            _same_model("judge", then.judge, now.judge)
+        if then.reasoner.resumable and not now.reasoner.resumable:
             raise ConfigError(
-                f"{now['endpoint']} cannot continue a stream from its token ids, which this run needs; "
+                f"{now.reasoner.endpoint} cannot continue a stream from its token ids, which this run needs; "
                 "give the address of a server that can."
             )
 
@@ -270,10 +271,14 @@ def changed_setting(then: Settings, now: Settings) -> str | None:
     return None
 
 
-def _same_model(role: str, then: dict[str, Any], now: dict[str, Any]) -> None:
-    if then["model"] != now["model"]:
+def _same_model(
+    role: str,
+    then: ServerCapabilities | JudgeCapabilities,
+    now: ServerCapabilities | JudgeCapabilities,
+) -> None:
+    if then.model != now.model:
         raise ConfigError(
-            f"The run began with the {role} {then['model']}, and {now['endpoint']} serves {now['model']}; "
+            f"The run began with the {role} {then.model}, and {now.endpoint} serves {now.model}; "
             "give the address of a server with the first one."
         )
 

@@ -14,6 +14,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from orchestrator.capabilities import ServerCapabilities
 from orchestrator.errors import JournalError
 from orchestrator.report.savings import Counterfactual, of_run
 from orchestrator.report.view import ClusterView, Ending, RunView, TraceView
@@ -160,11 +161,11 @@ def build_report(view: RunView, *, run_dir: str) -> dict[str, Any]:
         answer=view.answer,
         correct=_correct(view),
         votes=[VotePart(answer=v.answer, ballots=v.count, weight=v.weight) for v in view.votes],
-        policy=_setting(view, "policy", "name", ""),
+        policy=view.run.settings.policy.name,
         traces=_traces(view),
         clusters=[_cluster(view.clusters[number]) for number in sorted(view.clusters)],
         ledger=LedgerPart(
-            reasoner=_reasoner(view),
+            reasoner=_reasoner(view, view.run.capabilities.reasoner),
             judge=_judge(view, weighed),
             counterfactual=_counterfactual(cost),
             equal_cost_votes=_equal_cost_votes(view, cost, weighed),
@@ -198,12 +199,6 @@ def read_report(path: Path) -> dict[str, Any] | None:
 def to_json_line(result: dict[str, Any]) -> str:
     """A report or summary as one line of ASCII: what a model wrote cannot reach the terminal raw."""
     return json.dumps(result, ensure_ascii=True, allow_nan=False)
-
-
-def _setting(view: RunView, section: str, name: str, default: Any) -> Any:
-    """One of the run's own settings; journals of older versions may lack it."""
-    settings = view.run.settings if view.run is not None else {}
-    return settings.get(section, {}).get(name, default)
 
 
 def _correct(view: RunView) -> bool | None:
@@ -240,7 +235,7 @@ def _cluster(cluster: ClusterView) -> ClusterPart:
     )
 
 
-def _reasoner(view: RunView) -> ReasonerPart:
+def _reasoner(view: RunView, server: ServerCapabilities) -> ReasonerPart:
     tokens: Counter[Ending | None] = Counter()
     for trace in view.traces.values():
         tokens[_fate(trace)] += trace.tokens
@@ -255,7 +250,7 @@ def _reasoner(view: RunView) -> ReasonerPart:
             failed=tokens["failed"],
         ),
         overshoot_tokens=sum(trace.overshoot_tokens for trace in view.traces.values()),
-        source=_source(view),
+        source=_source(server),
         server_generated_tokens=_server_generated(view),
     )
 
@@ -267,13 +262,10 @@ def _server_generated(view: RunView) -> int | None:
     return view.finished.server_generated_tokens
 
 
-def _source(view: RunView) -> Source:
-    servers = view.servers
-    if servers and all(server["continuous_usage"] for server in servers):
+def _source(reasoner: ServerCapabilities) -> Source:
+    if reasoner.continuous_usage:
         return "server_usage"
-    if servers and all(server.get("token_ids") for server in servers):
-        return "tokenizer"
-    return "chunks"
+    return "tokenizer" if reasoner.token_ids else "chunks"
 
 
 def _judge(view: RunView, weighed: float) -> JudgePart:
@@ -294,11 +286,12 @@ def _judge(view: RunView, weighed: float) -> JudgePart:
 
 def weighed_judge_tokens(view: RunView) -> float:
     """The judge's bill in generated reasoner tokens, by the prices in the run's settings."""
-    judge = view.judge
+    if view.run is None:
+        return 0.0
+    judge, prices = view.judge, view.run.settings.prices
     computed = judge.prompt_tokens - judge.cached_prompt_tokens + judge.completion_tokens
-    price = float(_setting(view, "prices", "judge_token", 1.0))
-    cached_price = float(_setting(view, "prices", "judge_cached_token", 0.0))
-    return computed * price + judge.cached_prompt_tokens * cached_price
+    cached = judge.cached_prompt_tokens
+    return computed * prices.judge_token + cached * prices.judge_cached_token
 
 
 def _counterfactual(cost: Counterfactual) -> CounterfactualPart:

@@ -270,17 +270,12 @@ class RunView:
         """The most tokens that one trace can generate, None if it is not known."""
         if self.run is None:
             return None
-        limits = [self.run.settings.get("sampling", {}).get("max_tokens")]
-        prompt = max((trace.prompt_tokens for trace in self.traces.values()), default=0)
-        for server in self.servers:
-            context = server.get("max_model_len")
-            limits.append(context - prompt if context else None)
+        limits = [self.run.settings.sampling.max_tokens]
+        context = self.run.capabilities.reasoner.max_model_len
+        if context is not None:
+            prompt = max((trace.prompt_tokens for trace in self.traces.values()), default=0)
+            limits.append(context - prompt)
         return min((limit for limit in limits if limit), default=None)
-
-    @property
-    def servers(self) -> list[dict[str, Any]]:
-        """The capabilities of each reasoner endpoint, as plain JSON."""
-        return _reasoner_servers(self.run.capabilities) if self.run is not None else []
 
     def counts(self) -> Counter[TraceState]:
         """How many traces are in each state."""
@@ -327,8 +322,8 @@ class RunView:
 
     def _run_started(self, event: RunStarted) -> None:
         self.run = event
-        if event.capabilities.get("judge"):
-            self.tau = event.settings.get("policy", {}).get("tau")
+        if event.capabilities.judge is not None:
+            self.tau = event.settings.policy.tau
         for number in range(event.planned):
             self._trace(number)
 
@@ -490,15 +485,3 @@ class RunView:
         TraceUnjudged: _trace_unjudged,
         VoteCast: _vote_cast,
     }
-
-
-def _reasoner_servers(found: dict[str, Any]) -> list[dict[str, Any]]:
-    """Every `ServerCapabilities` in the probe's findings, whether they stand alone or in lists."""
-    if "continuous_usage" in found:
-        return [found]
-    nested = [value for group in found.values() for value in _as_list(group)]
-    return [value for value in nested if isinstance(value, dict) and "continuous_usage" in value]
-
-
-def _as_list(value: Any) -> list[Any]:
-    return list(value) if isinstance(value, (list, tuple)) else [value]

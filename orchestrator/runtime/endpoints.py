@@ -6,9 +6,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, Self
-
-import msgspec
+from typing import Literal, NamedTuple, Self
 
 from orchestrator.answers.equality import AnswerChecker, Equality, SameText
 from orchestrator.capabilities import JudgeCapabilities, ServerCapabilities
@@ -55,7 +53,7 @@ class Endpoints:
     reasoner: ReasonerClient
     capabilities: ServerCapabilities
     judge: JudgeClient | None
-    judge_capabilities: dict[str, Any] | None
+    judge_capabilities: JudgeCapabilities | None
     reward: RewardClient | None
     equality: Callable[[str], Equality]
     """How the answers to a question are compared."""
@@ -92,7 +90,7 @@ async def open_endpoints(settings: Settings, keys: Keys) -> AsyncIterator[Endpoi
             reasoner=reasoner,
             capabilities=capabilities,
             judge=judge,
-            judge_capabilities=msgspec.to_builtins(found) if found else None,
+            judge_capabilities=found,
             reward=reward,
             equality=await _equality(stack, settings, same_answer),
             same_answer=same_answer,

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from orchestrator.answers.equality import AnswerBook
+from orchestrator.capabilities import Capabilities
 from orchestrator.client.server_counters import Meter
 from orchestrator.core.engine import Engine
 from orchestrator.core.events import (
@@ -232,7 +233,7 @@ class _QuestionLoop:
             question=self._question.question,
             gold=self._question.gold,
             planned=planned_traces(self._settings),
-            settings=self._settings.model_dump(mode="json"),
+            settings=self._settings,
             capabilities=_capabilities(self._endpoints),
         )
 
@@ -348,9 +349,8 @@ async def _cancelled_at_exit() -> AsyncIterator[StartTask]:
             task.cancel()
 
 
-def _capabilities(endpoints: Endpoints) -> dict[str, Any]:
-    """What the servers can do, as plain JSON."""
-    return {**msgspec.to_builtins(endpoints.capabilities), "judge": endpoints.judge_capabilities}
+def _capabilities(endpoints: Endpoints) -> Capabilities:
+    return Capabilities(reasoner=endpoints.capabilities, judge=endpoints.judge_capabilities)
 
 
 def _opened_gate() -> asyncio.Event:

@@ -112,9 +112,7 @@ class Output:
         )
         if endpoints.judge_capabilities is not None:
             judge = endpoints.judge_capabilities
-            self.note(
-                f"Judge {sanitize(judge['model'])} at {judge['endpoint']} ({judge['dialect']})"
-            )
+            self.note(f"Judge {sanitize(judge.model)} at {judge.endpoint} ({judge.dialect})")
         if endpoints.reward is not None:
             dialect = settings.reward.dialect
             self.note(

@@ -36,7 +36,7 @@ async def test_deepconf_stops_unsure_traces_on_a_real_server(
     (report,) = ended.reports
     entries = list(read_journal(tmp_path / report["run_dir"]))
     (started,) = [e for e in entries if isinstance(e, RunStarted)]
-    assert started.capabilities["confidences"]
+    assert started.capabilities.reasoner.confidences
     arrived = [e for e in entries if isinstance(e, TokensArrived)]
     assert all(len(e.confidences) == len(e.token_ids) for e in arrived)
     assert all(0 < confidence < 9999 for e in arrived for confidence in e.confidences)

@@ -23,6 +23,7 @@ from pathlib import Path
 from orchestrator.core.events import Event, RunStarted, TokensArrived, TraceStarted
 from orchestrator.journal.journal import JournalWriter, read_journal
 from orchestrator.settings import Settings
+from tests.support.capabilities import capabilities
 from tui.sources.player import Player
 
 SIZE = (200, 60)
@@ -77,7 +78,7 @@ class Terminal:
 
 def write_journal(folder: Path, traces: int, tokens: int, rate: float) -> None:
     """A run of `traces` that each write `tokens` at `rate` tokens/s, side by side."""
-    settings = Settings.model_validate({"policy": {"traces": traces}}).model_dump(mode="json")
+    settings = Settings.model_validate({"policy": {"traces": traces}})
     with JournalWriter.create(folder) as journal:
         journal.write(
             RunStarted(
@@ -87,7 +88,7 @@ def write_journal(folder: Path, traces: int, tokens: int, rate: float) -> None:
                 gold=None,
                 planned=traces,
                 settings=settings,
-                capabilities={"endpoint": "http://gpu/v1", "model": "m", "judge": None},
+                capabilities=capabilities(),
             )
         )
         for trace in range(traces):

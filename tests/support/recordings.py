@@ -20,6 +20,7 @@ from orchestrator.core.events import (
 )
 from orchestrator.journal.journal import JournalWriter
 from orchestrator.settings import Settings
+from tests.support.capabilities import capabilities
 
 __all__ = ["INSTANT", "Perfect", "played", "probe_matrix", "record_run", "recorded"]
 
@@ -83,7 +84,7 @@ def played(
         judge=judge or Perfect(question.traces),
         report_every=report_every,
     )
-    return play(inputs, settings.model_dump(mode="json"), server, sink=sink)
+    return play(inputs, settings, server, sink=sink)
 
 
 def probe_matrix(
@@ -120,8 +121,8 @@ def record_run(
         question="2+2?",
         gold=gold,
         planned=len(answers),
-        settings={},
-        capabilities={"model": "m"},
+        settings=Settings(),
+        capabilities=capabilities(),
     )
     with JournalWriter.create(folder) as journal:
         journal.write(started)

@@ -25,6 +25,7 @@ from orchestrator.core.events import (
 )
 from orchestrator.report.view import RunView
 from orchestrator.settings import Settings
+from tests.support.capabilities import capabilities
 
 DEEPPRUNE = {"policy": {"name": "deepprune"}}
 
@@ -36,24 +37,14 @@ class Story:
         self, planned: int, *, gold: str | None = None, settings: Any = None, **can: Any
     ) -> None:
         self.events: list[Event] = []
-        server = {
-            "endpoint": "http://gpu:8000/v1",
-            "model": "nano",
-            "token_ids": True,
-            "continuous_usage": True,
-            "resumable": True,
-            "max_model_len": None,
-        }
         self._add(
             RunStarted,
             question_id="q1",
             question="How many apples?",
             gold=gold,
             planned=planned,
-            settings=Settings.model_validate({**DEEPPRUNE, **(settings or {})}).model_dump(
-                mode="json"
-            ),
-            capabilities={"judge": None, **server, **can},
+            settings=Settings.model_validate({**DEEPPRUNE, **(settings or {})}),
+            capabilities=capabilities(**can),
         )
 
     def _add(self, kind: Callable[..., Event], **fields: Any) -> "Story":

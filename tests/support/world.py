@@ -3,10 +3,11 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import msgspec
 
+from orchestrator.capabilities import Capabilities
 from orchestrator.core.engine import Engine, Outcome
 from orchestrator.core.events import (
     AskJudge,
@@ -33,6 +34,7 @@ from orchestrator.core.events import (
     UserCommandReceived,
 )
 from orchestrator.settings import Settings
+from tests.support.capabilities import capabilities
 
 _Kind = TypeVar("_Kind", bound=Event | Command)
 
@@ -41,7 +43,7 @@ Chooser = Callable[[int], int]
 
 
 def run_started(
-    settings: Settings, *, resumable: bool = True, capabilities: dict[str, Any] | None = None
+    settings: Settings, *, resumable: bool = True, servers: Capabilities | None = None
 ) -> RunStarted:
     return RunStarted(
         at=0.0,
@@ -49,8 +51,8 @@ def run_started(
         question="What is 1+1?",
         gold=None,
         planned=settings.policy.traces,
-        settings=settings.model_dump(mode="json"),
-        capabilities=capabilities or {"resumable": resumable},
+        settings=settings,
+        capabilities=servers or capabilities(resumable=resumable),
     )
 
 
@@ -75,7 +77,7 @@ class World:
     interrupt_after: int | None = None
     user_commands: Sequence[tuple[int, UserCommandReceived]] = ()
     """What the user does before which step; launching that is held is released when nothing else can happen."""
-    capabilities: dict[str, Any] | None = None
+    servers: Capabilities | None = None
     events: list[Event] = field(default_factory=list)
     commands: list[Command] = field(default_factory=list)
 
@@ -90,9 +92,7 @@ class World:
         self.over = False
 
     def play(self) -> "World":
-        started = run_started(
-            self.settings, resumable=self.resumable, capabilities=self.capabilities
-        )
+        started = run_started(self.settings, resumable=self.resumable, servers=self.servers)
         self.engine = Engine(started)
         self._feed(started)
         for step in range(10_000):

@@ -3,6 +3,7 @@
 from rich.cells import cell_len
 from textual.strip import Strip
 
+from orchestrator.capabilities import JudgeCapabilities, ServerCapabilities
 from orchestrator.report.view import RunView
 from tui.drawing.cells import Part, line, sanitize_line, spread
 from tui.drawing.states import GLYPHS, LABELS, ORDER, DisplayState, count_states
@@ -50,25 +51,26 @@ def _setup(view: RunView, notice: str, room: int) -> str:
     if view.run is None:
         return notice or "waiting for the servers"
     found = view.run.capabilities
-    judge = found.get("judge")
-    policy = [f"{view.run.settings.get('policy', {}).get('name', '')} N={view.planned}"]
+    policy = [f"{view.run.settings.policy.name} N={view.planned}"]
     if view.tau is not None:
         policy.append(f"tau {view.tau:.2f}")
     for model in (_placed, _named):
-        models = [model(found), *([f"judge {model(judge)}"] if judge else [])]
+        models = [model(found.reasoner)]
+        if found.judge is not None:
+            models.append(f"judge {model(found.judge)}")
         text = " · ".join([*models, *policy])
         if cell_len(text) <= room:
             break
     return text
 
 
-def _placed(found: dict[str, object]) -> str:
-    address = str(found.get("endpoint", "")).split("://")[-1].split("/")[0]
+def _placed(found: ServerCapabilities | JudgeCapabilities) -> str:
+    address = found.endpoint.split("://")[-1].split("/")[0]
     return f"{_named(found)} @ {sanitize_line(address, limit=40)}"
 
 
-def _named(found: dict[str, object]) -> str:
-    return sanitize_line(str(found.get("model", "?")), limit=40)
+def _named(found: ServerCapabilities | JudgeCapabilities) -> str:
+    return sanitize_line(found.model, limit=40)
 
 
 def _outcome(frame: Frame, notice: str) -> list[Part]:

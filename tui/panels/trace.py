@@ -144,7 +144,7 @@ class TextPanel(Panel):
                 [(" " + note.ljust(frame.width - 2, "─"), palette.states["checkpoint"])],
             )
         run = frame.watch.view.run
-        words = tuple(run.settings.get("checkpoint", {}).get("word_list", ())) if run else ()
+        words = run.settings.checkpoint.word_list if run else ()
         parts: list[Part] = [(" ", palette.text)]
         done = 0
         for match in _reasoning_words(words).finditer(row.text) if words else ():

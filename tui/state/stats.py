@@ -114,8 +114,7 @@ def _left(trace: TraceView, mean: float) -> float:
 
 
 def _money(view: RunView, cost: Counterfactual, weighed: float) -> tuple[float, float] | None:
-    settings = view.run.settings if view.run is not None else {}
-    price = settings.get("prices", {}).get("million_tokens")
+    price = view.run.settings.prices.million_tokens if view.run is not None else None
     if price is None or cost.tokens is None:
         return None
     return (view.generated_tokens + weighed) * price / 1e6, cost.tokens * price / 1e6

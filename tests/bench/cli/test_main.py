@@ -7,6 +7,8 @@ from bench.analysis.pair_counts import count_pairs
 from bench.cli.main import main
 from orchestrator.core.events import ClusterOpened, PairsJudged, RunStarted, TraceJoined
 from orchestrator.journal.journal import JournalWriter
+from orchestrator.settings import Settings
+from tests.support.capabilities import capabilities
 
 
 def test_runs_stand_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -52,7 +54,7 @@ def test_a_run_without_a_summary_or_gold_answers_is_refused(
 def test_the_exhaustive_bill_follows_from_the_assignment(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    settings = {"policy": {"sample_members": 2}}
+    settings = Settings.model_validate({"policy": {"name": "deepprune", "sample_members": 2}})
     started = RunStarted(
         at=0.0,
         question_id="q",
@@ -60,7 +62,7 @@ def test_the_exhaustive_bill_follows_from_the_assignment(
         gold=None,
         planned=5,
         settings=settings,
-        capabilities={},
+        capabilities=capabilities(),
     )
     judged = PairsJudged(
         at=1.0,

@@ -23,6 +23,8 @@ from judge_server.data.pairs import (
 from judge_server.data.traces import TraceRow, traces_of_events
 from orchestrator.core.events import Command, Event, RunStarted, TokensArrived, TraceFinished
 from orchestrator.core.segment import Segmenter
+from orchestrator.settings import Settings
+from tests.support.capabilities import capabilities
 
 LONG = "So one. " * 30 + r"The end is \boxed{7}."
 
@@ -232,8 +234,8 @@ def facts_of(traces: list[list[str]]) -> list[Event | Command]:
             question="How many?",
             gold=None,
             planned=len(traces),
-            settings={},
-            capabilities={"model": "m"},
+            settings=Settings(),
+            capabilities=capabilities(),
         )
     ]
     for number, parts in enumerate(traces):

@@ -13,6 +13,8 @@ from judge_server.data.traces import group_by_question, read_traces, source_file
 from orchestrator.core.events import RunStarted, TokensArrived, TraceFinished, TraceStopped
 from orchestrator.errors import ConfigError, DatasetError
 from orchestrator.journal.journal import JournalWriter
+from orchestrator.settings import Settings
+from tests.support.capabilities import capabilities
 
 LINE = {"question_id": "q1", "question": "How many?", "trace": 3, "text": "So 4.", "answer": "4"}
 
@@ -158,8 +160,8 @@ def recorded(folder: Path, *answers: str | None) -> Path:
         question="How many?",
         gold="4",
         planned=len(answers),
-        settings={},
-        capabilities={"model": "m"},
+        settings=Settings(),
+        capabilities=capabilities(),
     )
     with JournalWriter.create(folder) as journal:
         journal.write(started)
@@ -191,7 +193,7 @@ def test_the_finished_traces_of_recorded_runs_are_rows(tmp_path: Path) -> None:
         ("So 4.", "4"),
     ]
     assert {(row.question_id, row.question, row.model, row.gold) for row in rows} == {
-        ("q1", "How many?", "m", "4")
+        ("q1", "How many?", "nano", "4")
     }
     assert list(read_traces(second)) == rows[2:]
 

@@ -10,20 +10,8 @@ from orchestrator.journal.replay import decisions, replay
 from orchestrator.report.report import build_report, to_json_line
 from orchestrator.report.view import RunView
 from orchestrator.settings import Settings
+from tests.support.capabilities import capabilities
 from tests.support.world import Script, World
-
-SERVER = {
-    "endpoint": "http://gpu/v1",
-    "model": "m",
-    "server": "vllm",
-    "api": "completions",
-    "token_ids": True,
-    "continuous_usage": True,
-    "resumable": True,
-    "metrics": True,
-    "max_model_len": 100,
-    "judge": None,
-}
 
 
 @pytest.fixture
@@ -41,7 +29,7 @@ def run_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
         scripts,
         judge=lambda t, m: 0.9 if t % 2 == m % 2 else 0.1,
         choose=lambda n: 0,
-        capabilities=SERVER,
+        servers=capabilities(),
     ).play()
     entries = list(decisions(world.events))
     entries.append(

@@ -31,6 +31,7 @@ from orchestrator.report.view import RunView
 from orchestrator.runtime.endpoints import Keys, open_endpoints
 from orchestrator.runtime.loop import run_question
 from orchestrator.settings import Settings
+from tests.support.capabilities import capabilities
 from tests.support.paced_servers import PacedServers as Servers
 
 QUESTION = Question(id="q", question="How many?", gold="26")
@@ -280,7 +281,7 @@ async def test_a_trace_without_token_ids_is_lost_and_the_others_are_not(whole) -
     bare = msgspec.structs.replace(whole[number], token_ids=())
     recovered = RecoveredRun([*whole[:number], bare])
     assert recovered.lost == [bare.trace]
-    chat = {**whole[0].capabilities, "resumable": False}
+    chat = capabilities(resumable=False)
     started = msgspec.structs.replace(whole[0], capabilities=chat)
     assert RecoveredRun([started, *whole[1 : number + 1]]).lost == [whole[number].trace]
 

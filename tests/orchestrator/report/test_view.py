@@ -11,13 +11,13 @@ from orchestrator.core.events import (
     UserCommandReceived,
 )
 from orchestrator.report.view import RunView
+from tests.support.capabilities import JUDGE
 
 
 def test_is_empty_before_the_run_starts() -> None:
     view = RunView()
     assert (view.planned, view.question, view.answer, view.votes) == (0, "", None, ())
     assert view.token_limit is None
-    assert view.servers == []
 
 
 def test_planned_traces_are_queued(story: Callable[..., Any]) -> None:
@@ -165,15 +165,6 @@ def test_a_traces_limit_is_the_smaller_of_setting_and_context(story: Callable[..
     assert story(1, settings=capped, max_model_len=100).start(0, prompt=20).view().token_limit == 80
 
 
-def test_finds_the_servers_alone_or_in_a_list(story: Callable[..., Any]) -> None:
-    assert len(story(1).view().servers) == 1
-    told = story(1)
-    alone = dict(told.events[0].capabilities)
-    told.events[0].capabilities.clear()
-    told.events[0].capabilities.update(endpoints=[alone, alone], judge={"dialect": "chat"})
-    assert len(told.view().servers) == 2
-
-
 def test_events_are_all_facts_but_the_text(story: Callable[..., Any]) -> None:
     told = story(1).start(0).tokens(0, 5).finish(0, 9)
     assert told.view().events == [
@@ -208,7 +199,7 @@ def test_the_tail_is_the_end_of_the_text(story: Callable[..., Any]) -> None:
 
 
 def test_acts_of_the_user_show_in_the_view(story: Callable[..., Any]) -> None:
-    view = story(2, judge={"endpoint": "j"}).view()
+    view = story(2, judge=JUDGE).view()
     assert view.tau == 0.5
     for act, trace, tau in (("tau", None, 0.7), ("pin", 0, None), ("hold", None, None)):
         view.apply(UserCommandReceived(at=1.0, command=act, trace=trace, tau=tau))

@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from orchestrator.core.events import RunStarted, TokensArrived
+from orchestrator.core.events import TokensArrived
 from orchestrator.report.view import RunView
+from tests.support.capabilities import JUDGE, capabilities
 from tests.support.screens import settled
 from tests.support.story import Story
 from tui.app import DeepPruneApp
@@ -61,7 +62,11 @@ def told(story: Callable, text: str) -> RunView:
         run.events[0],
         question=text,
         question_id=text,
-        capabilities={"endpoint": text, "model": text, "judge": {"endpoint": text, "model": text}},
+        capabilities=capabilities(
+            judge=msgspec.structs.replace(JUDGE, endpoint=text, model=text),
+            endpoint=text,
+            model=text,
+        ),
     )
     run._add(
         type(story(1).fail(0, 1).events[-1]), trace=3, boundary="server", message=text, tokens=1
@@ -137,24 +142,6 @@ def test_an_empty_run_has_panels_too() -> None:
         assert all(strip.cell_length == 40 for strip in draw(frame))
     assert draw_summary(frame, 0) == []
     assert draw_progress(frame, Still(RunView()))
-
-
-def test_a_run_started_by_another_version_is_shown_as_far_as_it_goes() -> None:
-    view = RunView()
-    view.apply(
-        RunStarted(
-            at=0.0,
-            question_id="q",
-            question="?",
-            gold=None,
-            planned=2,
-            settings={},
-            capabilities={},
-        )
-    )
-    frame = Frame(Watch(view), DARK, 60, 10)
-    assert "? @" in draw_header(frame)[1].text
-    assert draw_bill(frame)
 
 
 class Still:

@@ -1,9 +1,11 @@
 """What the panels say in situations that the recorded run does not have."""
 
+import msgspec
 import pytest
 
 from orchestrator.core.events import UserCommandReceived
 from orchestrator.report.view import RunView
+from tests.support.capabilities import JUDGE
 from tests.support.story import Story
 from tui.drawing.states import GLYPHS, ORDER, count_states, display_state
 from tui.panels.bill import draw_bill
@@ -20,7 +22,7 @@ def shown(strips):
     return "\n".join(strip.text.rstrip() for strip in strips)
 
 
-JUDGED = {"judge": {"endpoint": "http://judge:1/v1", "model": "j"}}
+JUDGED = {"judge": msgspec.structs.replace(JUDGE, endpoint="http://judge:1/v1", model="j")}
 
 
 def test_every_state_has_a_glyph_of_its_own_and_a_place_in_the_bar() -> None:

@@ -8,6 +8,8 @@ from orchestrator.core.events import RunStarted
 from orchestrator.questions import Question
 from orchestrator.report.view import RunView
 from orchestrator.session.state import SessionState
+from orchestrator.settings import Settings
+from tests.support.capabilities import capabilities
 from tests.support.screens import text_of
 from tui.app import DeepPruneApp
 from tui.screens.live import LiveScreen
@@ -20,8 +22,8 @@ STARTED = RunStarted(
     question="How many? 0",
     gold=None,
     planned=3,
-    settings={},
-    capabilities={"endpoint": "http://gpu/v1", "model": "m", "judge": None},
+    settings=Settings(),
+    capabilities=capabilities(endpoint="http://gpu/v1", model="m"),
 )
 
 
