@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from orchestrator.answers.equality import AnswerBook, AnswerChecker
+from orchestrator.answers.equality import AnswerBook, AnswerChecker, QuestionEquality
 
 __all__ = ["Graded", "Spellings", "grade"]
 
@@ -17,6 +17,7 @@ class Spellings(NamedTuple):
 
     answers: Sequence[str | None]
     gold: str
+    question: str
 
 
 class Graded(NamedTuple):
@@ -33,7 +34,10 @@ def grade(questions: Iterable[Spellings]) -> list[Graded]:
 
 async def _grade_all(questions: Iterable[Spellings]) -> list[Graded]:
     async with AnswerChecker() as checker:
-        return [await _grade(question, AnswerBook(checker)) for question in questions]
+        return [
+            await _grade(question, AnswerBook(QuestionEquality(checker, question.question)))
+            for question in questions
+        ]
 
 
 async def _grade(question: Spellings, book: AnswerBook) -> Graded:

@@ -206,8 +206,8 @@ def _row(line: _Line, answer_regex: str | None) -> TraceRow:
 
 
 def _text(value: object) -> str | None:
-    """A value as text; None for what stands for no value (a table's missing number is not a number)."""
-    return None if value is None or value != value else str(value)
+    """A value as text; None for what stands for no value: null, white space, a table's missing number."""
+    return None if value is None or value != value or not str(value).strip() else str(value)
 
 
 def _no_trace(where: str, error: Exception) -> DatasetError:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple, Self
 
-from orchestrator.answers.equality import AnswerChecker, Equality, SameText
+from orchestrator.answers.equality import AnswerChecker, Equality, QuestionEquality, SameText
 from orchestrator.capabilities import JudgeCapabilities, ServerCapabilities
 from orchestrator.client.answer_judge import AnswersOf, SameAnswerClient
 from orchestrator.client.judge.client import JudgeClient
@@ -141,14 +141,14 @@ async def _equality(
     """How the answers to a question are compared."""
     if same_answer is not None:
         return lambda question: AnswersOf(same_answer, question)
-    checker: Equality = SameText()
-    if settings.answers.equality == "math":
-        checker = await stack.enter_async_context(
-            AnswerChecker(
-                workers=settings.answers.workers, timeout_seconds=settings.answers.timeout_seconds
-            )
+    if settings.answers.equality == "text":
+        return lambda question: SameText()
+    checker = await stack.enter_async_context(
+        AnswerChecker(
+            workers=settings.answers.workers, timeout_seconds=settings.answers.timeout_seconds
         )
-    return lambda question: checker
+    )
+    return lambda question: QuestionEquality(checker, question)
 
 
 @contextlib.asynccontextmanager

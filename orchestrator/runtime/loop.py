@@ -125,7 +125,9 @@ class _QuestionLoop:
         self._view = view
         self._channel: asyncio.Queue[Event] = asyncio.Queue(_CHANNEL_SIZE)
         self._clock = _stopwatch(recovered.at)
-        self._book = AnswerBook(endpoints.equality(question.question))
+        self._book = AnswerBook(
+            endpoints.equality(question.question), compare_all=settings.answers.equality != "llm"
+        )
         self._runners: dict[int, TraceRunner] = {}
         self._finish = False
 

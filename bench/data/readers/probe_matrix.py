@@ -43,7 +43,11 @@ def read_probe_matrix(name: str, text: str) -> list[RecordedQuestion]:
             f"{name} is not a probe matrix ({error}); see docs/how-to/benchmark.md for the form."
         ) from error
     graded = grade(
-        Spellings([_spelling(final) for _, _, final in each.each_branch], str(each.gold_answer))
+        Spellings(
+            [_spelling(final) for _, _, final in each.each_branch],
+            str(each.gold_answer),
+            each.question,
+        )
         for each in questions
     )
     return [

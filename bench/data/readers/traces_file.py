@@ -2,16 +2,17 @@
 
 `answer_class` (equal answers of a question share it) and `correct` are taken as they are where every trace of
 a question has them; else answers are compared here. Where `tokens` is missing, the length is estimated from
-the text, at `CHARS_PER_TOKEN`.
+the text, at `CHARS_PER_TOKEN`. A row without `answer` is read for its answer; an empty or null one has none.
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
 from bench.data.grading import Graded, Spellings, grade
 from bench.data.recorded import RecordedQuestion, RecordedTrace
+from orchestrator.core.answer import extract_answer
 from orchestrator.errors import DatasetError
 
 __all__ = ["CHARS_PER_TOKEN", "read_traces_file"]
@@ -21,15 +22,30 @@ CHARS_PER_TOKEN = 2.8
 
 
 class _Row(msgspec.Struct, frozen=True):
-    question_id: str
+    question_id: str | int
     question: str
-    gold: str | None = None
+    gold: str | int | float | None = None
     text: str | None = None
-    answer: str | None = None
+    answer: str | int | float | msgspec.UnsetType | None = msgspec.UNSET
+    finish_reason: str | None = None
     answer_class: int | str | None = None
     correct: bool | None = None
     tokens: int | None = None
     confidences: tuple[float, ...] | None = None
+
+
+class _Trace(NamedTuple):
+    """One row, checked: ids and answers are texts, an answer that is none is None."""
+
+    question_id: str
+    question: str
+    gold: str | None
+    text: str | None
+    answer: str | None
+    answer_class: int | str | None
+    correct: bool | None
+    tokens: int | None
+    confidences: tuple[float, ...] | None
 
 
 def read_traces_file(name: str, text: str) -> list[RecordedQuestion]:
@@ -38,7 +54,7 @@ def read_traces_file(name: str, text: str) -> list[RecordedQuestion]:
     Raises:
         DatasetError: a line is not of this form, or a question has neither grades nor a gold answer.
     """
-    groups: dict[str, list[_Row]] = {}
+    groups: dict[str, list[_Trace]] = {}
     for number, line in enumerate(text.split("\n"), start=1):
         if line.strip():
             row = _row(name, number, line)
@@ -51,24 +67,46 @@ def read_traces_file(name: str, text: str) -> list[RecordedQuestion]:
     ]
 
 
-def _row(name: str, number: int, line: str) -> _Row:
+def _row(name: str, number: int, line: str) -> _Trace:
     try:
         row = msgspec.json.decode(line, type=_Row)
     except msgspec.DecodeError as error:
         raise DatasetError(f"{name} line {number} is not a trace ({error}); mend it.") from error
     if not row.tokens and not row.text:
         raise DatasetError(f"{name} line {number} has neither tokens nor text; give one of them.")
-    return row
+    return _Trace(
+        question_id=str(row.question_id),
+        question=row.question,
+        gold=_text(row.gold),
+        text=row.text,
+        answer=_answer(row),
+        answer_class=row.answer_class,
+        correct=row.correct,
+        tokens=row.tokens,
+        confidences=row.confidences,
+    )
 
 
-def _has_grades(rows: Sequence[_Row]) -> bool:
+def _answer(row: _Row) -> str | None:
+    """The answer that the row states, or else what its text says."""
+    if row.answer is not msgspec.UNSET:
+        return _text(row.answer)
+    return extract_answer(row.text or "", finished=row.finish_reason != "length")
+
+
+def _text(value: object) -> str | None:
+    """A value as text; None for null and for white space alone."""
+    return None if value is None or not str(value).strip() else str(value)
+
+
+def _has_grades(rows: Sequence[_Trace]) -> bool:
     return all(
         row.answer is None or (row.answer_class is not None and row.correct is not None)
         for row in rows
     )
 
 
-def _own_grades(rows: Sequence[_Row]) -> Graded:
+def _own_grades(rows: Sequence[_Trace]) -> Graded:
     """The classes that the file names, each by the first spelling in it."""
     names: dict[Any, str] = {}
     classes = tuple(
@@ -79,16 +117,16 @@ def _own_grades(rows: Sequence[_Row]) -> Graded:
     return Graded(classes, frozenset(correct))
 
 
-def _spellings(name: str, rows: Sequence[_Row]) -> Spellings:
+def _spellings(name: str, rows: Sequence[_Trace]) -> Spellings:
     gold = rows[0].gold
     if gold is None:
         raise DatasetError(
             f"{name}: question '{rows[0].question_id}' has no gold answer; add it as gold."
         )
-    return Spellings([row.answer for row in rows], gold)
+    return Spellings([row.answer for row in rows], gold, rows[0].question)
 
 
-def _question(rows: Sequence[_Row], graded: Graded) -> RecordedQuestion:
+def _question(rows: Sequence[_Trace], graded: Graded) -> RecordedQuestion:
     return RecordedQuestion(
         id=rows[0].question_id,
         question=rows[0].question,
@@ -105,5 +143,5 @@ def _question(rows: Sequence[_Row], graded: Graded) -> RecordedQuestion:
     )
 
 
-def _tokens(row: _Row) -> int:
+def _tokens(row: _Trace) -> int:
     return row.tokens or max(1, round(len(row.text or "") / CHARS_PER_TOKEN))

@@ -83,6 +83,22 @@ def test_traces_without_grades_are_graded_here(tmp_path: Path) -> None:
     assert question.correct == {"4.0"}
 
 
+def test_an_empty_answer_is_none_and_a_missing_one_is_read_from_the_text(tmp_path: Path) -> None:
+    path = traces_file(
+        tmp_path / "t.jsonl",
+        {"question_id": 7, "gold": 4, "text": r"\boxed{4}", "answer": ""},
+        {"question_id": 7, "gold": 4, "text": r"\boxed{4}", "answer": "  "},
+        {"question_id": 7, "gold": 4, "text": r"\boxed{4}", "answer": None},
+        {"question_id": 7, "gold": 4, "text": r"\boxed{4}"},
+        {"question_id": 7, "gold": 4, "text": r"</think>\boxed{4", "finish_reason": "length"},
+        {"question_id": 7, "gold": 4, "text": "4.0", "answer": 4.0},
+    )
+    (question,) = read_recorded(path)
+    assert question.id == "7"
+    assert [trace.answer for trace in question.traces] == [None, None, None, "4", None, "4"]
+    assert question.correct == {"4"}
+
+
 def test_a_zipped_file_reads_the_same(tmp_path: Path) -> None:
     path = traces_file(tmp_path / "t.jsonl", {"text": "x", "answer": "4"})
     zipped = tmp_path / "t.jsonl.gz"

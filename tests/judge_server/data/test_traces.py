@@ -94,12 +94,13 @@ def test_a_missing_answer_is_read_from_the_text_and_a_null_one_is_not(tmp_path: 
         tmp_path,
         without_answer(text=text),
         LINE | {"text": text, "answer": None},
+        LINE | {"text": text, "answer": " "},
         without_answer(text=text, finish_reason="length"),
         without_answer(text="total: 5"),
     )
-    assert [row.answer for row in read_traces(file)] == ["4", None, None, None]
+    assert [row.answer for row in read_traces(file)] == ["4", None, None, None, None]
     by_regex = read_traces(file, answer_regex=r"total: (\d+)")
-    assert [row.answer for row in by_regex] == ["4", None, None, "5"]
+    assert [row.answer for row in by_regex] == ["4", None, None, None, "5"]
 
 
 def test_numbers_stand_for_their_spelling(tmp_path: Path) -> None:
