@@ -1,9 +1,9 @@
-"""A small world around the engine: plays server and judge, in any order of events that a test picks."""
+"""Plays server, judge and user around an engine: any event that can happen next may, and the test picks which."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TypeVar
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 
@@ -56,18 +56,42 @@ def run_started(
     )
 
 
-@dataclass
+@dataclass(frozen=True)
 class Script:
-    """What one trace would write: chunks of text, then its answer (None: no answer can be read)."""
+    """What one trace writes: chunks of text, then its answer (None: no answer can be read)."""
 
     chunks: Sequence[str]
     answer: str | None = "1"
     fails_after: int | None = None
 
 
+class After(NamedTuple):
+    """The moment after the first event or command of a kind, of one trace or of any."""
+
+    kind: type[Event | Command]
+    trace: int | None = None
+
+    def matches(self, entry: Event | Command) -> bool:
+        return isinstance(entry, self.kind) and self.trace in (None, getattr(entry, "trace", None))
+
+
+@dataclass
+class _Trace:
+    number: int
+    script: Script
+    state: Literal["idle", "queued", "running", "paused", "over"] = "idle"
+    wanted: Literal["run", "pause", "stop"] = "run"
+    stop_reason: str = ""
+    written: int = 0
+    """Chunks so far; each is one token."""
+
+
 @dataclass
 class World:
-    """Runs an engine to its end; every pending event is possible next, and `choose` picks one."""
+    """Runs an engine to its end; every pending event is possible next, and `choose` picks one.
+
+    A command takes time to arrive: a trace that shall pause or stop may also write on meanwhile.
+    """
 
     settings: Settings
     scripts: Sequence[Script]
@@ -75,19 +99,20 @@ class World:
     choose: Chooser
     resumable: bool = True
     interrupt_after: int | None = None
-    user_commands: Sequence[tuple[int, UserCommandReceived]] = ()
-    """What the user does before which step; launching that is held is released when nothing else can happen."""
+    user_commands: Sequence[tuple[int | After, UserCommandReceived]] = ()
+    """Each with the number of the step before which it comes, or the moment after which.
+
+    Launches that are held are released when nothing else can happen.
+    """
     servers: Capabilities | None = None
     events: list[Event] = field(default_factory=list)
     commands: list[Command] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self._at = 0.0
-        self._position = dict.fromkeys(range(len(self.scripts)), 0)
-        self._state = dict.fromkeys(range(len(self.scripts)), "idle")
-        self._want = dict.fromkeys(range(len(self.scripts)), "")
-        self._reason: dict[int, str] = {}
-        self._questions: list[AskJudge] = []
+        self._traces = [_Trace(number, script) for number, script in enumerate(self.scripts)]
+        self._judge_calls: list[AskJudge] = []
+        self._pending_user_commands = list(self.user_commands)
         self._held = False
         self.over = False
 
@@ -96,13 +121,39 @@ class World:
         self.engine = Engine(started)
         self._feed(started)
         for step in range(10_000):
-            for before, command in self.user_commands:
-                if before == step and not self.over:
+            for command in self._due_user_commands(step):
+                if not self.over:
                     self._feed(msgspec.structs.replace(command, at=self._now()))
             if self.over:
                 return self
             self._next_event(step)
         raise AssertionError("the run does not end")
+
+    def terminal_events(self, trace: int) -> list[Event]:
+        ends = (TraceFinished, TraceStopped, TraceFailed)
+        return [event for event in self.events if isinstance(event, ends) and event.trace == trace]
+
+    def of(self, kind: type[_Kind]) -> list[_Kind]:
+        """The events or commands of a kind, in order."""
+        return [entry for entry in self._entries() if isinstance(entry, kind)]
+
+    def _entries(self) -> Iterator[Event | Command]:
+        yield from self.events
+        yield from self.commands
+
+    def _due_user_commands(self, step: int) -> list[UserCommandReceived]:
+        due = [
+            each
+            for each in self._pending_user_commands
+            if (
+                any(map(each[0].matches, self._entries()))
+                if isinstance(each[0], After)
+                else each[0] == step
+            )
+        ]
+        for each in due:
+            self._pending_user_commands.remove(each)
+        return [command for _moment, command in due]
 
     def _next_event(self, step: int) -> None:
         possible = self._possible()
@@ -114,13 +165,6 @@ class World:
             self._feed(RunInterrupted(at=self._now()))
         else:
             possible[self.choose(len(possible))]()
-
-    def terminal_events(self, trace: int) -> list[Event]:
-        ends = (TraceFinished, TraceStopped, TraceFailed)
-        return [f for f in self.events if isinstance(f, ends) and f.trace == trace]
-
-    def of(self, kind: type[_Kind]) -> list[_Kind]:
-        return [f for f in [*self.events, *self.commands] if isinstance(f, kind)]
 
     def _now(self) -> float:
         self._at += 1.0
@@ -137,112 +181,97 @@ class World:
     def _perform(self, command: Command) -> None:
         match command:
             case StartTrace(trace=trace):
-                self._state[trace] = "queued"
-            case PauseTrace(trace=trace) | ResumeTrace(trace=trace):
-                if self._want[trace] != "stop":
-                    self._want[trace] = "pause" if isinstance(command, PauseTrace) else "run"
+                self._traces[trace].state = "queued"
+            case PauseTrace(trace=trace):
+                self._want(trace, "pause")
+            case ResumeTrace(trace=trace):
+                self._want(trace, "run")
             case StopTrace(trace=trace, reason=reason):
-                self._want[trace] = "stop"
-                self._reason.setdefault(trace, reason)
+                self._want(trace, "stop", reason)
             case AskJudge():
-                self._questions.append(command)
+                self._judge_calls.append(command)
             case HoldLaunches() | ReleaseLaunches():
                 self._held = isinstance(command, HoldLaunches)
             case FinishRun():
                 self.over = True
 
-    def _possible(self) -> list[Callable[[], None]]:
-        events: list[Callable[[], None]] = [
-            partial(self._answer, question) for question in self._questions
-        ]
-        for trace, state in self._state.items():
-            events.extend(self._trace_events(trace, state))
+    def _want(self, number: int, wanted: Literal["run", "pause", "stop"], reason: str = "") -> None:
+        trace = self._traces[number]
+        if trace.wanted != "stop":  # a stop is final
+            trace.wanted, trace.stop_reason = wanted, reason
+
+    def _possible(self) -> list[partial[None]]:
+        events = [partial(self._answer, call) for call in self._judge_calls]
+        for trace in self._traces:
+            events.extend(self._possible_of(trace))
         return events
 
-    def _trace_events(self, trace: int, state: str) -> list[Callable[[], None]]:
-        want = self._want[trace]
-        if state in ("idle", "over"):
-            return []
-        events: list[Callable[[], None]] = []
-        if want == "stop":
-            events.append(lambda: self._end(trace, self._stopped(trace)))
-        if state == "paused":
-            if want == "run":
-                events.append(lambda: self._open(trace))
-            return events
-        if want == "pause" and state == "running":
-            events.append(lambda: self._pause(trace))
-        if state == "queued" and self._held:
-            return events
-        # an order takes time to arrive: the trace may also go on meanwhile
-        events.append(lambda: self._advance(trace))
-        return events
-
-    def _open(self, trace: int) -> None:
-        kind = TraceStarted if self._state[trace] == "queued" else TraceResumed
-        self._state[trace] = "running"
-        self._feed(
-            kind(at=self._now(), trace=trace, endpoint="e", prompt_tokens=1, cached_prompt_tokens=0)
-        )
-
-    def _advance(self, trace: int) -> None:
-        if self._state[trace] == "queued":
-            self._open(trace)
+    def _possible_of(self, trace: _Trace) -> Iterator[partial[None]]:
+        if trace.state in ("idle", "over"):
             return
-        script, position = self.scripts[trace], self._position[trace]
-        if script.fails_after is not None and position >= script.fails_after:
-            failed = TraceFailed(
-                at=self._now(), trace=trace, boundary="server", message="reset", tokens=position
-            )
-            self._end(trace, failed)
-        elif position == len(script.chunks):
-            finished = TraceFinished(
-                at=self._now(),
-                trace=trace,
-                answer=script.answer,
-                raw_answer=script.answer,
-                finish_reason="stop",
-                tokens=position,
-            )
-            self._end(trace, finished)
+        if trace.wanted == "stop":
+            yield partial(self._end, trace, TraceStopped, reason=trace.stop_reason)
+        if trace.state == "paused":
+            if trace.wanted == "run":
+                yield partial(self._open, trace, TraceResumed)
+        elif trace.state == "running":
+            if trace.wanted == "pause":
+                yield partial(self._pause, trace)
+            yield partial(self._advance, trace)
+        elif not self._held:
+            yield partial(self._open, trace, TraceStarted)
+
+    def _open(self, trace: _Trace, kind: type[TraceStarted | TraceResumed]) -> None:
+        trace.state = "running"
+        usage = {"prompt_tokens": 1, "cached_prompt_tokens": 0}
+        self._feed(kind(at=self._now(), trace=trace.number, endpoint="e", **usage))
+
+    def _advance(self, trace: _Trace) -> None:
+        script, written = trace.script, trace.written
+        if script.fails_after is not None and written >= script.fails_after:
+            self._end(trace, TraceFailed, boundary="server", message="reset")
+        elif written == len(script.chunks):
+            answer = script.answer
+            self._end(trace, TraceFinished, answer=answer, raw_answer=answer, finish_reason="stop")
         else:
-            self._position[trace] = position + 1
-            arrived = TokensArrived(
-                at=self._now(), trace=trace, text=script.chunks[position], tokens=position + 1
+            trace.written += 1
+            text = script.chunks[written]
+            self._feed(
+                TokensArrived(at=self._now(), trace=trace.number, text=text, tokens=trace.written)
             )
-            self._feed(arrived)
 
-    def _pause(self, trace: int) -> None:
-        self._state[trace] = "paused"
-        self._feed(TracePaused(at=self._now(), trace=trace, tokens=self._position[trace]))
+    def _pause(self, trace: _Trace) -> None:
+        trace.state = "paused"
+        self._feed(TracePaused(at=self._now(), trace=trace.number, tokens=trace.written))
 
-    def _stopped(self, trace: int) -> TraceStopped:
-        return TraceStopped(
-            at=self._now(), trace=trace, reason=self._reason[trace], tokens=self._position[trace]
-        )
+    def _end(
+        self,
+        trace: _Trace,
+        kind: type[TraceFinished | TraceStopped | TraceFailed],
+        **fields: Any,
+    ) -> None:
+        trace.state = "over"
+        self._feed(kind(at=self._now(), trace=trace.number, tokens=trace.written, **fields))
 
-    def _end(self, trace: int, event: Event) -> None:
-        self._state[trace] = "over"
-        self._feed(event)
-
-    def _answer(self, question: AskJudge) -> None:
-        self._questions.remove(question)
+    def _answer(self, call: AskJudge) -> None:
+        self._judge_calls.remove(call)
         assert self.judge is not None, "the policy asks a judge that this run does not have"
-        verdicts = [self.judge(question.trace, member) for member in question.members]
+        verdicts = [self.judge(call.trace, member) for member in call.members]
         known = tuple(verdict for verdict in verdicts if verdict is not None)
         if len(known) < len(verdicts):
-            event: Event = JudgeFailed(
-                at=self._now(), trace=question.trace, members=question.members, message="down"
+            self._feed(
+                JudgeFailed(at=self._now(), trace=call.trace, members=call.members, message="down")
             )
-        else:
-            event = PairsJudged(
+            return
+        self._feed(
+            PairsJudged(
                 at=self._now(),
-                trace=question.trace,
-                members=question.members,
+                trace=call.trace,
+                members=call.members,
                 probabilities=known,
                 prompt_tokens=1,
                 cached_prompt_tokens=0,
                 completion_tokens=0,
                 seconds=0.0,
             )
-        self._feed(event)
+        )

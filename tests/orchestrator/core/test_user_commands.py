@@ -19,7 +19,7 @@ from orchestrator.core.events import (
 )
 from orchestrator.journal.replay import decisions
 from orchestrator.settings import Settings
-from tests.support.world import Script, World
+from tests.support.world import After, Script, World
 
 LONG = ["so ", "wait ", "then ", "done "]
 ACTS = ("tau", "pin", "unpin", "finish", "stop", "vote", "hold", "release")
@@ -61,12 +61,7 @@ def test_a_pinned_trace_is_not_pruned_and_has_a_ballot() -> None:
 
 
 def test_an_unpinned_trace_is_pruned_after_all() -> None:
-    resumed = next(
-        step
-        for step in range(200)
-        if 5 in traces(play((0, act("pin", 5)), (step, act("vote"))), ResumeTrace)
-    )
-    world = play((0, act("pin", 5)), (resumed, act("unpin", 5)))
+    world = play((0, act("pin", 5)), (After(ResumeTrace, 5), act("unpin", 5)))
     (stop,) = [event for event in world.of(TraceStopped) if event.trace == 5]
     assert stop.reason == "pruned"
 
@@ -89,8 +84,7 @@ def test_a_stopped_trace_stops_and_the_others_go_on() -> None:
 
 
 def test_voting_now_stops_all_and_counts_what_has_finished() -> None:
-    finished = next(step for step in range(200) if traces(play((step, act("vote"))), TraceFinished))
-    world = play((finished, act("vote")))
+    world = play((After(TraceFinished), act("vote")))
     (vote,) = world.of(VoteCast)
     assert sum(each.count for each in vote.votes) == 1
     assert {event.reason for event in world.of(TraceStopped)} <= {"voted", "pruned"}
