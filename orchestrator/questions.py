@@ -1,6 +1,6 @@
-"""Questions files: JSONL, JSON or CSV, plain or gzipped, read whole and checked before anything is spent.
+"""Questions files: JSONL, JSON, CSV (also gzipped) or Parquet, read whole and checked before a token is spent.
 
-The rule: whatever is wrong with a file is one sentence that names the file and the place in it.
+Whatever is wrong with a file is one sentence that names the file and the place in it.
 """
 
 import csv
@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from orchestrator.choices import gold_letter, options_of, with_options
 from orchestrator.core.answer import extract_answer
 from orchestrator.errors import DatasetError
 
@@ -22,15 +23,19 @@ __all__ = ["Question", "read_questions", "to_jsonl"]
 _ID_COLUMNS = ("id", "question_id")
 _QUESTION_COLUMNS = ("question", "problem", "prompt")
 _GOLD_COLUMNS = ("answer", "gold", "solution")
-_FORMATS = ".jsonl, .json or .csv (also with .gz)"
+_FORMATS = ".jsonl, .json or .csv (also with .gz), or .parquet"
 
 
 class Question(msgspec.Struct, frozen=True, kw_only=True):
-    """One question; `gold` is the right answer, or None if the file does not give it."""
+    """One question; `gold` is the right answer, or None if the file does not give it.
+
+    `options` are the texts of a multiple choice, in the order of their letters; the question lists them, too.
+    """
 
     id: str
     question: str
     gold: str | None = None
+    options: tuple[str, ...] = ()
 
 
 class _Record(NamedTuple):
@@ -49,7 +54,10 @@ def read_questions(path: Path) -> list[Question]:
 
     Raises DatasetError for a file that is missing, empty, malformed, or that gives one id twice.
     """
-    records = _parser(path)(path, _text(path))
+    if path.suffix.lower() == ".parquet":
+        records = _parquet(path)
+    else:
+        records = _parser(path)(path, _text(path))
     places: dict[str, str] = {}
     questions = []
     for record in records:
@@ -68,8 +76,12 @@ def read_questions(path: Path) -> list[Question]:
 
 def to_jsonl(questions: Iterable[Question]) -> str:
     """The questions as text that `read_questions` reads again."""
-    rows = ({"id": q.id, "question": q.question, "answer": q.gold} for q in questions)
-    return "".join(json.dumps(row) + "\n" for row in rows)
+    return "".join(json.dumps(_row(question)) + "\n" for question in questions)
+
+
+def _row(question: Question) -> dict[str, Any]:
+    row = {"id": question.id, "question": question.question, "answer": question.gold}
+    return row | ({"options": list(question.options)} if question.options else {})
 
 
 def _parser(path: Path) -> Callable[[Path, str], Iterator[_Record]]:
@@ -106,6 +118,9 @@ def _jsonl(path: Path, text: str) -> Iterator[_Record]:
 
 
 def _json_list(path: Path, text: str) -> Iterator[_Record]:
+    if _is_json_lines(text):
+        yield from _jsonl(path, text)
+        return
     entries = _json(str(path), text) if text.strip() else []
     if not isinstance(entries, list):
         raise DatasetError(f"{path} must hold a list of questions; put [ ] around them.")
@@ -114,7 +129,49 @@ def _json_list(path: Path, text: str) -> Iterator[_Record]:
         yield _Record(place, number, _object(path, place, entry))
 
 
+def _is_json_lines(text: str) -> bool:
+    """Whether a file named .json holds one object a line."""
+    first, _, rest = text.lstrip().partition("\n")
+    if not first.startswith("{") or not rest.strip():
+        return False
+    try:
+        json.loads(first)
+    except (json.JSONDecodeError, RecursionError):
+        return False
+    return True
+
+
+def _parquet(path: Path) -> Iterator[_Record]:
+    try:
+        from pyarrow import ArrowException, parquet
+    except ImportError as error:
+        raise DatasetError(
+            f"{path} needs pyarrow to be read; install it, or convert the file to .jsonl."
+        ) from error
+    try:
+        rows = parquet.read_table(path).to_pylist()
+    except OSError as error:
+        raise DatasetError(
+            f"Cannot read {path}: {error.strerror or error}; check the path."
+        ) from error
+    except ArrowException as error:
+        raise DatasetError(f"{path} is not a Parquet file ({error}); check the path.") from error
+    for number, row in enumerate(rows, start=1):
+        columns = {name: _as_text(value) for name, value in row.items()}
+        yield _Record(f"row {number}", number, columns)
+
+
+def _as_text(value: Any) -> Any:
+    """A number as text, as the other formats give it; a missing number is None."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return value
+    return None if value != value else str(value)
+
+
 def _csv(path: Path, text: str) -> Iterator[_Record]:
+    csv.field_size_limit(
+        max(csv.field_size_limit(), len(text) + 1)
+    )  # a field may be as long as its file
     reader = csv.DictReader(io.StringIO(text, newline=""), strict=True)
     number = 0
     while True:
@@ -159,10 +216,17 @@ def _question(path: Path, record: _Record) -> Question:
             f"{path} {record.place} has no question: needs a column question, problem or prompt; "
             f"found {found}."
         )
+    try:
+        options = options_of(record.columns)
+    except ValueError as error:
+        raise DatasetError(
+            f"{path} {record.place}: {error}; give options as a list of texts, or leave the column out."
+        ) from error
     return Question(
         id=_column_text(path, record, _first_column(record, _ID_COLUMNS)) or str(record.number),
-        question=_column_text(path, record, name),
-        gold=_gold(path, record),
+        question=with_options(_column_text(path, record, name), options),
+        gold=gold_letter(_gold(path, record), options),
+        options=options,
     )
 
 

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from orchestrator.config.explain import explain
@@ -55,4 +56,4 @@ def read_prompt(name_or_path: str) -> PromptSpec:
 def apply_prompt(question: Question, spec: PromptSpec) -> Question:
     """The question with its text put into the template; braces in it stay as they are."""
     text = spec.prompt.replace("{question}", question.question).strip()
-    return Question(id=question.id, question=text, gold=question.gold)
+    return msgspec.structs.replace(question, question=text)

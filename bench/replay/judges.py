@@ -81,7 +81,7 @@ def read_scores(path: Path) -> Mapping[str, Scores]:
     """
     scores: dict[str, dict[frozenset[int], float]] = {}
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise DatasetError(f"Cannot read {path} ({error}); check the path.") from error
     for number, line in enumerate(lines, start=1):

@@ -59,7 +59,7 @@ def read_record(folder: Path) -> TrainingRecord | None:
     if not file.is_file():
         return None
     try:
-        record = json.loads(file.read_text(encoding="utf-8"))
+        record = json.loads(file.read_text(encoding="utf-8-sig"))
         settings, listed = record["settings"], record.get("test_questions")
         return TrainingRecord(
             judge=record.get("judge"),

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from orchestrator.answers.math_worker import Nature, nature_of, prepare_worker, same_in_either_order
 from orchestrator.answers.quantity import ascii_mathematics, read_quantity, split_unit
+from orchestrator.choices import LETTERS
 from orchestrator.core.answer import trim_answer
 
 if TYPE_CHECKING:
@@ -214,11 +215,14 @@ class AnswerBook:
 
     An answer joins the first class in which it equals every spelling: "5" may stand with "5 km" or with "5 m", which
     never share a class. With a checker that costs a request for each comparison (`compare_all` is False), it is
-    compared with the first spelling alone.
+    compared with the first spelling alone. An answer that spells one of the `options` of a multiple choice is its letter.
     """
 
-    def __init__(self, checker: Equality, *, compare_all: bool = True) -> None:
+    def __init__(
+        self, checker: Equality, *, compare_all: bool = True, options: Sequence[str] = ()
+    ) -> None:
         self._checker = checker
+        self._options = options
         self._compare_all = compare_all
         self._labels: dict[str, str] = {}
         self._lock = asyncio.Lock()
@@ -230,9 +234,22 @@ class AnswerBook:
         """
         async with self._lock:
             if answer not in self._labels:
-                label = await self._class_of(answer)
-                self._labels[answer] = answer if label is None else label
+                spelled = await self._letter_of(answer)
+                label = await self._class_of(spelled)
+                self._labels[answer] = spelled if label is None else label
             return self._labels[answer]
+
+    async def _letter_of(self, answer: str) -> str:
+        """The letter of the one option that `answer` spells; else the answer."""
+        letters = LETTERS[: len(self._options)]
+        if not letters or answer.upper() in letters:
+            return answer.upper() if letters else answer
+        spelled = [
+            letter
+            for letter, option in zip(letters, self._options, strict=True)
+            if await self._checker.equal(option, answer)
+        ]
+        return spelled[0] if len(spelled) == 1 else answer
 
     def remember(self, answer: str, label: str) -> None:
         """Takes over what was decided before: `answer` belongs to the class `label`."""

@@ -89,7 +89,7 @@ def nest(values: Mapping[str, Any]) -> dict[str, Any]:
 def read_yaml(path: Path) -> Any:
     """What a YAML file holds. Raises ConfigError with the file and, for a syntax error, the line."""
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8"))
+        return yaml.safe_load(path.read_text(encoding="utf-8-sig"))
     except OSError as error:
         reason = error.strerror or str(error)
         raise ConfigError(f"Cannot read {path}: {reason}; check the path.") from error

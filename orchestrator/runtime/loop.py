@@ -126,7 +126,9 @@ class _QuestionLoop:
         self._channel: asyncio.Queue[Event] = asyncio.Queue(_CHANNEL_SIZE)
         self._clock = _stopwatch(recovered.at)
         self._book = AnswerBook(
-            endpoints.equality(question.question), compare_all=settings.answers.equality != "llm"
+            endpoints.equality(question.question),
+            compare_all=settings.answers.equality != "llm",
+            options=question.options,
         )
         self._runners: dict[int, TraceRunner] = {}
         self._finish = False

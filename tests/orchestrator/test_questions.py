@@ -1,7 +1,9 @@
 import gzip
 from pathlib import Path
 
+import pyarrow
 import pytest
+from pyarrow import parquet
 
 from orchestrator.errors import DatasetError
 from orchestrator.questions import Question, read_questions
@@ -191,3 +193,33 @@ def test_unknown_format_names_the_known_ones(tmp_path: Path, name: str) -> None:
 
 def test_bottomless_nesting_is_refused(tmp_path: Path) -> None:
     assert "nested too deeply" in refusal(tmp_path, "q.jsonl", "[" * 100_000)
+
+
+def test_json_lines_named_json_are_read_as_lines(tmp_path: Path) -> None:
+    path = written(tmp_path, "q.json", '{"question": "a"}\n{"question": "b"}\n')
+    assert [question.question for question in read_questions(path)] == ["a", "b"]
+
+
+def test_a_csv_field_may_be_as_long_as_its_file(tmp_path: Path) -> None:
+    path = written(tmp_path, "q.csv", "question\n" + "long " * 50_000 + "\n")
+    assert len(read_questions(path)[0].question) > 200_000
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_column(tmp_path: Path) -> None:
+    path = written(tmp_path, "q.csv", b"\xef\xbb\xbfid,question\n7,a\n")
+    assert read_questions(path)[0].id == "7"
+
+
+def test_a_parquet_file_is_read_like_the_others(tmp_path: Path) -> None:
+    table = pyarrow.table({"id": [1, 2], "question": ["a", "b"], "answer": [4.5, float("nan")]})
+    parquet.write_table(table, tmp_path / "q.parquet")
+    assert read_questions(tmp_path / "q.parquet") == [
+        Question(id="1", question="a", gold="4.5"),
+        Question(id="2", question="b", gold=None),
+    ]
+
+
+def test_what_is_no_parquet_file_is_one_sentence(tmp_path: Path) -> None:
+    assert "is not a Parquet file" in refusal(tmp_path, "q.parquet", "no table")
+    with pytest.raises(DatasetError, match="Cannot read"):
+        read_questions(tmp_path / "missing.parquet")

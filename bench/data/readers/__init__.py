@@ -44,7 +44,7 @@ def _text(path: Path) -> str:
         content = path.read_bytes()
         if path.suffix.lower() == ".gz":
             content = gzip.decompress(content)
-        return content.decode("utf-8")
+        return content.decode("utf-8-sig")
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise DatasetError(f"{path} is not a whole gzip file; compress it again.") from error
     except UnicodeDecodeError as error:

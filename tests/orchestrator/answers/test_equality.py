@@ -285,6 +285,20 @@ async def test_a_class_is_named_by_its_first_member() -> None:
     ]
 
 
+async def test_an_answer_that_spells_an_option_is_its_letter() -> None:
+    async with AnswerChecker() as checker:
+        book = AnswerBook(checker, options=("3", "4 km", "Paris"))
+        answers = ("b", "4", "paris", "B", "7", "C")
+        assert [await book.classify(answer) for answer in answers] == ["B", "B", "C", "B", "7", "C"]
+        assert await book.correct_classes("B") == ("B",)
+
+
+async def test_an_answer_that_spells_two_options_is_neither() -> None:
+    async with AnswerChecker() as checker:
+        book = AnswerBook(checker, options=("4 km", "4 m"))
+        assert await book.classify("4") == "4"
+
+
 async def test_equal_answers_that_arrive_together_share_a_class() -> None:
     book = AnswerBook(CountingChecker())
     labels = await asyncio.gather(*(book.classify(f"a{n}") for n in range(8)))
