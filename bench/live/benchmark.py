@@ -15,7 +15,7 @@ from bench.specs.policy_spec import parse_policy
 from orchestrator.errors import ConfigError
 from orchestrator.interrupts import Interrupts
 from orchestrator.runtime.endpoints import Keys
-from orchestrator.terminal.progress import progress_bar
+from orchestrator.terminal.progress import Progress
 
 __all__ = ["LiveOptions", "run_live_benchmark"]
 
@@ -59,13 +59,13 @@ def run_live_benchmark(
     plan = _make_plan(options, policies, traces=traces, out=out, environ=environ)
     interrupts = Interrupts(lambda text: print(text, file=sys.stderr))
     total, done = len(plan.questions) * len(plan.specs), count_finished(plan)
-    with progress_bar(total, "questions x policies", done=done) as advance:
+    with Progress("questions x policies", total, done=done) as progress:
         if options.ray is not None:
             from bench.distributed.ray_tasks import connect_ray
 
             with connect_ray(options.ray) as cluster:
-                return cluster.play(plan, advance=advance)
-        outcomes = asyncio.run(run_live(plan, interrupts, advance))
+                return cluster.play(plan, advance=progress.advance)
+        outcomes = asyncio.run(run_live(plan, interrupts, progress.advance))
     if interrupts.requested.is_set():
         raise KeyboardInterrupt
     return outcomes

@@ -12,7 +12,7 @@ from bench.replay.replay import ReplayPlan, replay_policy, validate_recordings
 from bench.results.outcomes import Outcome
 from bench.specs.policy_spec import PolicySpec
 from orchestrator.errors import DatasetError
-from orchestrator.terminal.progress import progress_bar
+from orchestrator.terminal.progress import Progress
 
 __all__ = ["RecordedFile", "open_replayer", "read_files", "run_replay", "validate_files"]
 
@@ -71,12 +71,14 @@ def run_replay(
     """
     validate_files(specs, files)
     total = len(specs) * plan.resamples * sum(len(file.questions) for file in files)
-    with open_replayer(ray) as replay, progress_bar(total) as advance:
+    with open_replayer(ray) as replay, Progress("runs", total) as progress:
         return [
             outcome
             for file in files
             for spec in specs
-            for outcome in replay(spec, file.questions, plan, file=file.name, advance=advance)
+            for outcome in replay(
+                spec, file.questions, plan, file=file.name, advance=progress.advance
+            )
         ]
 
 

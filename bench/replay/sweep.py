@@ -16,7 +16,7 @@ from bench.results.folder import claim_folder
 from bench.results.outcomes import policy_line, read_outcomes, write_outcomes
 from bench.specs.grid import Grid, expand_grid
 from bench.specs.policy_spec import PolicySpec, parse_policy
-from orchestrator.terminal.progress import progress_bar
+from orchestrator.terminal.progress import Progress
 
 __all__ = ["run_sweep"]
 
@@ -64,12 +64,12 @@ def run_sweep(
     done = sum(part.path.exists() for part in parts)
     with (
         open_replayer(ray) as replay,
-        progress_bar(len(parts), "policies", done=done) as advance,
+        Progress("policies", len(parts), done=done) as progress,
     ):
         for path, spec, file in parts:
             if not path.exists():
                 write_outcomes(path, replay(spec, file.questions, plan, file=file.name))
-                advance()
+                progress.advance()
             yield policy_line(read_outcomes(path))
 
 

@@ -36,7 +36,7 @@ from judge_server.data.stats import Tally
 from judge_server.data.traces import read_traces, source_files
 from orchestrator import __version__
 from orchestrator.errors import ConfigError, DatasetError
-from orchestrator.terminal.progress import ProgressLine
+from orchestrator.terminal.progress import Progress
 
 __all__ = ["CARD_FILE", "write_dataset"]
 
@@ -53,7 +53,6 @@ def write_dataset(settings: DatasetSettings) -> dict[str, Any]:
     spec = settings.spec()
     rules = settings.rules(spec)
     files = input_files(settings.traces)
-    progress = ProgressLine()
     tally = Tally()
     with (
         new_folder(settings.out) as folder,
@@ -61,15 +60,15 @@ def write_dataset(settings: DatasetSettings) -> dict[str, Any]:
         AnswerEquality(workers=settings.workers) as equal,
     ):
         # 1. Every trace is read once and cut.
-        for path in settings.traces:
-            for row in read_traces(path, answer_regex=settings.answer_regex):
-                spool.add(row, cut_trace(row, rules))
-                if progress.is_due:
-                    progress.show(f"{spool.traces:,} traces of {spool.questions:,} questions read")
+        with Progress("traces read") as progress:
+            for path in settings.traces:
+                for row in read_traces(path, answer_regex=settings.answer_regex):
+                    spool.add(row, cut_trace(row, rules))
+                    progress.advance()
         check_test_models(settings.test_model, spool.models)
 
         # 2. Question by question, pairs are drawn, labelled and written for their split, one a line.
-        with contextlib.ExitStack() as open_files:
+        with contextlib.ExitStack() as open_files, Progress("pairs written") as progress:
             lines = {
                 split: open_files.enter_context(lines_file(folder, split).open("wb"))
                 for split in tally.splits
@@ -77,8 +76,7 @@ def write_dataset(settings: DatasetSettings) -> dict[str, Any]:
             encoder = msgspec.json.Encoder()
             for split, pair in drawn_pairs(spool, rules, settings, equal=equal, tally=tally):
                 lines[split].write(encoder.encode(record_of(pair, spec)) + b"\n")
-                if progress.is_due:
-                    progress.show(f"{tally.pairs:,} pairs of {tally.questions:,} questions written")
+                progress.advance()
         check_classes(tally)
 
         # 3. The lines become the files that LLaMA-Factory loads; now it is known which class is the rarer.

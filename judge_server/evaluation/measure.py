@@ -18,7 +18,6 @@ from judge_server.evaluation.advice import Advice, advise, findings
 from judge_server.evaluation.calibration import Calibrated, Method, calibrate
 from judge_server.evaluation.candidates import Contender
 from judge_server.evaluation.figures import Figures, figures_of
-from judge_server.evaluation.scoring import shown_progress
 from judge_server.metrics import (
     AtTau,
     Bin,
@@ -28,6 +27,7 @@ from judge_server.metrics import (
     reliability,
     swapping,
 )
+from orchestrator.terminal.progress import Progress
 
 __all__ = ["Manner", "Measured", "TestPairs", "measure"]
 
@@ -114,12 +114,12 @@ def measure(contender: Contender, test: TestPairs, manner: Manner) -> Measured:
 
 
 def _asker(contender: Contender) -> Callable[[Sequence[Pair]], Scores]:
-    """Raw scores (pairs,) of any pairs, with signs of progress."""
+    """Raw scores (pairs,) of any pairs; progress is shown on stderr."""
     score = contender.open()
 
     def ask(pairs: Sequence[Pair]) -> Scores:
-        with shown_progress(f"{contender.name}: {len(pairs):,} pairs") as advance:
-            return np.array(score(pairs, advance))
+        with Progress("pairs", len(pairs), title=contender.name) as progress:
+            return np.array(score(pairs, lambda done: progress.update(done * len(pairs))))
 
     return ask
 

@@ -8,6 +8,7 @@ the old nothing goes before the new is there.
 """
 
 import json
+import math
 import shutil
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
@@ -21,6 +22,9 @@ from torch import Tensor
 from orchestrator.errors import ConfigError
 
 __all__ = ["Checkpoints", "EpochResult", "TrainState"]
+
+SMOOTHING = 0.98
+"""The weight of the earlier steps in the smoothed loss."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +52,10 @@ class TrainState:
         return max(range(len(scores)), key=lambda index: (scores[index], index)) + 1
 
     def count(self, loss: float, seconds: float) -> None:
-        """Adds a step; `loss` is the smoothed one."""
+        """Adds a step with its loss; the first one begins the smoothed loss."""
         self.steps += 1
-        self.loss = loss
+        is_first = math.isnan(self.loss)
+        self.loss = loss if is_first else SMOOTHING * self.loss + (1.0 - SMOOTHING) * loss
         self.seconds += seconds
 
     def state_dict(self) -> dict[str, Any]:

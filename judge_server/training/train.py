@@ -32,9 +32,9 @@ from judge_server.training.job import Job
 from judge_server.training.learner import Learner
 from judge_server.training.lora import add_adapters
 from judge_server.training.model_card import model_card
-from judge_server.training.progress import TrainingProgress
 from judge_server.training.state import Checkpoints, EpochResult, TrainState
 from orchestrator.errors import ConfigError
+from orchestrator.terminal.progress import Progress
 
 __all__ = ["train"]
 
@@ -82,9 +82,9 @@ def train(job: Job) -> None:
             for number, batches in plan.left(epoch, done=state.steps):
                 began = time.monotonic()
                 rate, loss = learner.learning_rate, learner.step(number, batches)
-                progress.step(loss)
                 accelerator.log({"loss": loss, "learning_rate": rate}, step=number)
-                state.count(progress.loss, time.monotonic() - began)
+                state.count(loss, time.monotonic() - began)
+                progress.advance(loss=f"{state.loss:.5f}")
                 is_due = job.checkpoint_steps and number % job.checkpoint_steps == 0
                 if is_due and number != plan.end(epoch):
                     checkpoints.save(accelerator, number)
@@ -144,12 +144,10 @@ def start_or_resume(accelerator: Accelerator, checkpoints: Checkpoints, state: T
     accelerator.init_trackers("logs", init_kwargs={"tensorboard": {"purge_step": state.steps + 1}})
 
 
-def make_progress(accelerator: Accelerator, steps: int, state: TrainState) -> TrainingProgress:
+def make_progress(accelerator: Accelerator, steps: int, state: TrainState) -> Progress:
     """Shown by the first process only."""
-    is_shown = accelerator.is_main_process
-    return TrainingProgress(
-        sys.stderr, steps=steps, done=state.steps, loss=state.loss, quiet=not is_shown
-    )
+    is_quiet = not accelerator.is_main_process
+    return Progress("steps", steps, done=state.steps, title="training", quiet=is_quiet)
 
 
 def judge_epoch(learner: Learner, pairs: Sequence[Pair], loss: float) -> EpochResult:
@@ -165,7 +163,7 @@ def judge_epoch(learner: Learner, pairs: Sequence[Pair], loss: float) -> EpochRe
     return EpochResult(loss, auroc(scored), None if math.isnan(within) else within)
 
 
-def report_epoch(accelerator: Accelerator, progress: TrainingProgress, state: TrainState) -> None:
+def report_epoch(accelerator: Accelerator, progress: Progress, state: TrainState) -> None:
     """The last epoch's result, on stderr and in the logs."""
     result = state.epochs[-1]
     aurocs = {"auroc": result.auroc, "auroc_within": result.auroc_within}

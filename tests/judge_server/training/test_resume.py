@@ -7,8 +7,7 @@ import pytest
 
 import judge_server.training.train
 from judge_server.cli.main import main
-from judge_server.training.progress import TrainingProgress
-from judge_server.training.state import Checkpoints
+from judge_server.training.state import Checkpoints, TrainState
 from orchestrator.config.shipped import configs_folder
 
 SETTINGS = "epochs: 3\nlearning_rate: 0.01\nbf16: false\nbatch_tokens: 800\nvalidation_share: 0.2\n"
@@ -29,14 +28,14 @@ def flags(tmp_path: Path, traces: Path, folder: Path) -> list[str]:
 
 
 def kill_at_step(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    step = TrainingProgress.step
+    count = TrainState.count
 
-    def counted(self: TrainingProgress, loss: float) -> None:
-        step(self, loss)
-        if self._done == number:
+    def counted(self: TrainState, loss: float, seconds: float) -> None:
+        count(self, loss, seconds)
+        if self.steps == number:
             raise Killed
 
-    monkeypatch.setattr(TrainingProgress, "step", counted)
+    monkeypatch.setattr(TrainState, "count", counted)
 
 
 def kill_in(monkeypatch: pytest.MonkeyPatch, owner: object, name: str, *, after: bool) -> None:

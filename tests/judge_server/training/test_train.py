@@ -48,7 +48,7 @@ def test_a_judge_learns_and_is_evaluated_on_questions_it_never_saw(
     assert len(record["data_sha256"][0]) == 64
     assert record["judge"]["name"] == "nano"
     assert (out / "tokenizer.json").read_bytes() == (folder / "tokenizer.json").read_bytes()
-    assert "ETA" in capsys.readouterr().err
+    assert "epoch 12: loss" in capsys.readouterr().err
 
     main(["evaluate", "--traces", str(traces), "--judge", str(out), "--json"])
     result = json.loads(capsys.readouterr().out)
