@@ -32,6 +32,7 @@ T = TypeVar("T")
 _WORDS = re.compile(r"[^\W\d_]+(?:[ '’-][^\W\d_]{2,})*")
 _FACTORIAL = re.compile(r"factorial|\d!|\)!|(?<![^\W\d_])[A-Za-z]!", re.IGNORECASE)
 _LIST = re.compile(r"[^()\[\]{}]+(?:,[^()\[\]{}]+)+")
+_ATTEMPTS = 2
 _ELEMENTS = frozenset(
     [
         "Co",
@@ -71,15 +72,21 @@ class Equality(Protocol):
 
 
 class QuestionEquality:
-    """The mathematics of one question: an `AnswerChecker` that knows whether "!" means a factorial here."""
+    """The mathematics of one question: an `AnswerChecker` that knows whether "!" means a factorial here.
+
+    `undecided` counts the comparisons that gave no verdict, and so count as different.
+    """
 
     def __init__(self, checker: "AnswerChecker", question: str) -> None:
+        self.undecided = 0
         self._checker = checker
         self._factorials = _FACTORIAL.search(question) is not None
 
     async def equal(self, one: str, other: str) -> bool:
         """Whether the answers are known to be equal, in one order or the other."""
-        return bool(await self._checker.verdict(one, other, factorials=self._factorials))
+        verdict = await self._checker.verdict(one, other, factorials=self._factorials)
+        self.undecided += verdict is None
+        return bool(verdict)
 
 
 class SameText:
@@ -93,13 +100,14 @@ class SameText:
 class AnswerChecker:
     """Tells whether two answers are equal; an async context manager, because it owns processes.
 
-    `timeouts` and `errors` count the checks that gave no verdict. An answer that once ran out of time by
-    itself is not tried again.
+    `timeouts` and `errors` count the checks that gave no verdict; `last_failure` is why a worker died or could not be
+    started. An answer that once ran out of time by itself is not tried again.
     """
 
     def __init__(self, *, workers: int = 1, timeout_seconds: float = 5.0) -> None:
         self.timeouts = 0
         self.errors = 0
+        self.last_failure: str | None = None
         self._workers = workers
         self._timeout_seconds = timeout_seconds
         self._pool: ProcessPool | None = None
@@ -164,25 +172,31 @@ class AnswerChecker:
         return self._nature[answer]
 
     async def _check(self, function: Callable[..., T | None], *answers: str) -> T | None:
-        """What `function` returns for `answers` in another process; None if it returns nothing in time."""
-        if self._closed.is_set():
-            return None
-        try:
-            check = self._schedule(function, answers)
-            verdict = await check
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if self._closed.is_set() and task is not None and not task.cancelling():
-                return None  # the checker closed, nobody cancelled the caller
-            raise
-        except concurrent.futures.TimeoutError:
-            self.timeouts += 1
-            return None
-        except Exception:  # a worker died, or all of them did
-            verdict = None
-            await self._replace_broken_pool()
-        self.errors += verdict is None
-        return verdict
+        """What `function` returns for `answers` in another process; None if it returns nothing in time.
+
+        A worker that was killed says nothing about the answers, so they are tried once more in another one.
+        """
+        for _ in range(_ATTEMPTS):
+            if self._closed.is_set():
+                return None
+            try:
+                verdict = await self._schedule(function, answers)
+            except asyncio.CancelledError:
+                task = asyncio.current_task()
+                if self._closed.is_set() and task is not None and not task.cancelling():
+                    return None  # the checker closed, nobody cancelled the caller
+                raise
+            except concurrent.futures.TimeoutError:
+                self.timeouts += 1
+                return None
+            except Exception as error:  # a worker died, or none could be started
+                self.last_failure = str(error) or type(error).__name__
+                await self._replace_broken_pool()
+            else:
+                self.errors += verdict is None
+                return verdict
+        self.errors += 1
+        return None
 
     def _schedule(
         self, function: Callable[..., T | None], answers: tuple[str, ...]

@@ -1,4 +1,5 @@
 import asyncio
+import contextlib
 import itertools
 import json
 import multiprocessing
@@ -191,16 +192,43 @@ async def test_a_check_waits_for_nobody_elses_hanging_answer() -> None:
         assert finished == ["quick", "hanging"]
 
 
-async def test_a_worker_that_dies_is_replaced() -> None:
+async def test_a_check_whose_worker_is_killed_is_done_again_by_another() -> None:
     async with AnswerChecker(timeout_seconds=30.0) as checker:
         assert await checker.equal("2*3^{1/2}", r"\sqrt{12}")
-        check = asyncio.create_task(checker.equal(HANGING, "5"))
-        await asyncio.sleep(0.3)
+        check = asyncio.create_task(checker.equal("x+y", "y+x"))
+        await asyncio.sleep(0)
         for pid in processes():
             os.kill(pid, signal.SIGKILL)
+        assert await check
+        assert (checker.errors, checker.timeouts) == (0, 0)
+
+
+async def test_a_check_whose_workers_are_all_killed_is_undecided_and_says_why() -> None:
+    async with AnswerChecker(timeout_seconds=60.0) as checker:
+        question = QuestionEquality(checker, "")
+        check = asyncio.create_task(question.equal(HANGING, "x"))
+        while not check.done():
+            for pid in processes():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            await asyncio.sleep(0.05)
         assert not await check
-        assert (checker.errors, checker.timeouts) == (1, 0)
-        assert await checker.equal("4^{1/3}", r"\sqrt[3]{4}")
+        assert (question.undecided, checker.errors, checker.timeouts) == (1, 1, 0)
+        assert checker.last_failure
+
+
+async def test_no_worker_can_be_started_is_undecided_and_says_why(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no_files(workers: int) -> None:
+        raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr("orchestrator.answers.equality._new_pool", no_files)
+    async with AnswerChecker() as checker:
+        question = QuestionEquality(checker, "")
+        assert not await question.equal(r"\sqrt{x}", "x^{1/2}")
+        assert question.undecided == 1
+        assert checker.last_failure == "[Errno 24] Too many open files"
 
 
 async def test_idle_workers_that_die_are_replaced() -> None:
