@@ -1,7 +1,7 @@
 """Policies side by side: each against the plain vote that costs the same.
 
-The rule: the fair rival of a policy is the mixture of the two neighbouring votes (cons@n) that costs exactly as
-many tokens, the judge's included at their price. Every comparison is paired: the same questions, the same draws.
+The equal-cost vote of a policy is the mixture of the two neighbouring votes (cons@n) that costs exactly as many tokens,
+the judge's tokens included at their price. Every comparison is paired: the same questions, the same sampled traces.
 """
 
 from collections.abc import Sequence
@@ -18,8 +18,8 @@ from bench.results.outcomes import Outcome, by_policy, per_question
 
 __all__ = ["PolicyRow", "compare_policies", "frontier", "is_vote"]
 
-_SHUFFLES = 5_000
-_SIGNIFICANT = 0.05
+_PERMUTATIONS = 5_000
+_SIGNIFICANCE = 0.05
 _VOTE = "cons@"
 
 
@@ -29,12 +29,12 @@ def is_vote(policy: str) -> bool:
 
 
 class PolicyRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One policy on one file; token counts are means per question, accuracies and shares lie in 0..1.
+    """One policy on one file; token counts are means per question, accuracies and fractions lie in 0..1.
 
-    `cost` is reasoner tokens plus priced judge tokens, `saved` the share of the dearest vote's cost that it is
-    below, and `saved_before_judge` the same for the reasoner's tokens alone. `rival_votes` is the n of the equal-cost
-    vote and `difference` the accuracy above it, with its interval and the p-value of a paired permutation test; None
-    outside the range of the votes that were measured.
+    `cost` is reasoner tokens plus judge tokens at their price. `saved` is the fraction by which `cost` is below the cost
+    of the most expensive vote, `saved_before_judge` the same for the reasoner's tokens alone. `rival_votes` is the n of
+    the equal-cost vote and `difference` the accuracy above it, with its interval and the p-value of a paired permutation
+    test; None outside the range of the votes that were measured. `largest_cluster` is a fraction of the traces.
     """
 
     file: str
@@ -67,15 +67,14 @@ class PolicyRow(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def verdict(self) -> str:
-        """Against the vote of equal cost: better or worse where chance explains it badly (p < 0.05), else level."""
+        """Against the vote of equal cost: better or worse if the difference is significant (p < 0.05), else level."""
         if self.difference is None or self.p_value is None:
-            return "" if self.is_vote or self.saved is None else self._beyond(self.saved)
-        if self.p_value >= _SIGNIFICANT:
+            if self.is_vote or self.saved is None:
+                return ""
+            return "costs more than every vote" if self.saved < 0 else "no vote to compare with"
+        if self.p_value >= _SIGNIFICANCE:
             return "level"
         return "better" if self.difference > 0 else "worse"
-
-    def _beyond(self, saved: float) -> str:
-        return "dearer than every vote" if saved < 0 else "no vote to compare with"
 
 
 class _Vote(NamedTuple):
@@ -86,8 +85,8 @@ class _Vote(NamedTuple):
     correct: NDArray[np.float64]
 
 
-class _Rival(NamedTuple):
-    """The vote at some cost: its n (between two whole ones) and its accuracy on each question."""
+class _EqualCostVote(NamedTuple):
+    """The mixture of two votes at some cost; `n` lies between theirs, `correct` has shape (questions,)."""
 
     n: float
     correct: NDArray[np.float64]
@@ -111,7 +110,7 @@ def compare_policies(outcomes: Sequence[Outcome], *, judge_price: float) -> list
 def frontier(
     rows: Sequence[PolicyRow], field: Literal["cost", "sequential_tokens", "seconds"] = "cost"
 ) -> list[PolicyRow]:
-    """The rows of one file that no other beats in both accuracy and `field`, the cheapest first."""
+    """The rows of one file that no other row beats in both accuracy and `field` (the Pareto front), the cheapest first."""
     known = [row for row in rows if getattr(row, field) is not None]
     best: list[PolicyRow] = []
     for row in sorted(known, key=lambda row: (getattr(row, field), -row.accuracy)):
@@ -124,9 +123,9 @@ def _row(group: Sequence[Outcome], votes: Sequence[_Vote], judge_price: float) -
     accuracy = interval_of_mean(_correct(group).tolist())
     cost = _cost(group, judge_price)
     tokens = _mean([outcome.tokens for outcome in group])
-    rival = None if is_vote(group[0].policy) else _rival(cost, votes)
+    rival = None if is_vote(group[0].policy) else _equal_cost_vote(cost, votes)
     sequential = [o.sequential_tokens for o in group if o.sequential_tokens is not None]
-    shared: dict[str, Any] = {} if rival is None else _against(group, rival)
+    against: dict[str, Any] = {} if rival is None else _difference_columns(group, rival)
     return PolicyRow(
         file=group[0].file,
         policy=group[0].policy,
@@ -143,24 +142,25 @@ def _row(group: Sequence[Outcome], votes: Sequence[_Vote], judge_price: float) -
         sequential_tokens=_mean(sequential) if sequential else None,
         seconds=_mean([outcome.seconds for outcome in group]),
         traces=_mean([outcome.traces for outcome in group]),
-        **shared,
-        **_clusters(group),
+        **against,
+        **_cluster_columns(group),
     )
 
 
-def _rival(cost: float, votes: Sequence[_Vote]) -> _Rival | None:
-    """The mixture of the two neighbouring votes at this cost, None below the smallest and above the largest."""
+def _equal_cost_vote(cost: float, votes: Sequence[_Vote]) -> _EqualCostVote | None:
+    """The mixture of the two neighbouring votes at this cost, None below the cheapest and above the most expensive."""
     for low, high in pairwise(votes):
         if low.cost <= cost <= high.cost and low.correct.shape == high.correct.shape:
-            share = (cost - low.cost) / (high.cost - low.cost)
-            return _Rival(
-                low.n + share * (high.n - low.n),
-                (1.0 - share) * low.correct + share * high.correct,
+            weight = (cost - low.cost) / (high.cost - low.cost)
+            return _EqualCostVote(
+                low.n + weight * (high.n - low.n),
+                (1.0 - weight) * low.correct + weight * high.correct,
             )
     return None
 
 
-def _against(group: Sequence[Outcome], rival: _Rival) -> dict[str, float]:
+def _difference_columns(group: Sequence[Outcome], rival: _EqualCostVote) -> dict[str, float]:
+    """The columns about the equal-cost vote; empty if it was measured on other questions."""
     own = _correct(group)
     if own.shape != rival.correct.shape:
         return {}
@@ -175,7 +175,7 @@ def _against(group: Sequence[Outcome], rival: _Rival) -> dict[str, float]:
 
 
 def _p_value(own: NDArray[np.float64], rival: NDArray[np.float64]) -> float:
-    """Two-sided, by swapping the two within questions; of a single question nothing can be concluded."""
+    """Of a two-sided test that swaps the two within questions; 1 for a single question."""
     if len(own) < 2 or np.allclose(own, rival):
         return 1.0
     test = permutation_test(
@@ -183,14 +183,14 @@ def _p_value(own: NDArray[np.float64], rival: NDArray[np.float64]) -> float:
         lambda one, other, axis: np.mean(one - other, axis=axis),
         permutation_type="samples",
         vectorized=True,
-        n_resamples=_SHUFFLES,
+        n_resamples=_PERMUTATIONS,
         rng=np.random.default_rng(0),
     )
     return float(test.pvalue)
 
 
-def _clusters(group: Sequence[Outcome]) -> dict[str, float]:
-    """Clusters per run, and the share of traces in the largest; empty without a judge."""
+def _cluster_columns(group: Sequence[Outcome]) -> dict[str, float]:
+    """Clusters per run, and the fraction of traces in the largest; empty without a judge."""
     sizes = [outcome.clusters for outcome in group if outcome.clusters]
     if not sizes:
         return {}
@@ -201,7 +201,7 @@ def _clusters(group: Sequence[Outcome]) -> dict[str, float]:
 
 
 def _correct(group: Sequence[Outcome]) -> NDArray[np.float64]:
-    """How often each question was right; shape (questions,)."""
+    """The fraction of resamplings in which each question was right; shape (questions,)."""
     return np.array(per_question(group, lambda outcome: float(outcome.correct)))
 
 

@@ -1,6 +1,6 @@
-"""What a mean hides: how long traces were by their fate, and how large the judge's clusters were.
+"""Distributions behind the means: lengths of traces by their fate, and sizes of the judge's clusters.
 
-The rule: everything is counted over all questions and resamplings of one policy on one file.
+Counts are over all questions and resamplings of one policy on one file.
 """
 
 from collections import Counter
@@ -20,9 +20,9 @@ _BINS = 24
 class Distribution(msgspec.Struct, frozen=True, kw_only=True):
     """The distributions of one policy on one file.
 
-    `edges` (tokens, one more than there are bins, the same for all policies of a file, equally wide on a log scale)
-    bound the bins in which `traces` counts the traces of each fate, and `tokens` holds their mean tokens per
-    question. `clusters` counts the judge's clusters by their size.
+    `edges` are the bin edges in tokens, equally spaced on a log scale, the same for all policies of a file. `traces` has
+    the number of traces per bin for each fate, `tokens` their mean tokens per question. `clusters` has the number of the
+    judge's clusters of each size.
     """
 
     file: str
@@ -34,7 +34,7 @@ class Distribution(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def distributions(outcomes: Sequence[Outcome]) -> list[Distribution]:
-    """One for every file and policy whose outcomes name the lengths of their traces, in order of appearance."""
+    """One for every file and policy whose outcomes have the lengths of their traces, in order of appearance."""
     groups = by_policy([outcome for outcome in outcomes if outcome.lengths])
     edges = {file: _edges(outcomes, file) for file, _ in groups}
     return [_distribution(group, edges[file]) for (file, _), group in groups.items()]
@@ -55,7 +55,7 @@ def _distribution(group: Sequence[Outcome], edges: tuple[float, ...]) -> Distrib
         fate: np.array([n for outcome in group for n in outcome.lengths.get(fate, ()) if n])
         for fate in FATES
     }
-    met = {fate: each for fate, each in lengths.items() if each.size}
+    known = {fate: each for fate, each in lengths.items() if each.size}
     sizes = Counter(size for outcome in group for size in outcome.clusters)
     return Distribution(
         file=group[0].file,
@@ -63,8 +63,8 @@ def _distribution(group: Sequence[Outcome], edges: tuple[float, ...]) -> Distrib
         edges=edges,
         traces={
             fate: tuple(np.histogram(np.clip(each, edges[0], None), edges)[0].tolist())
-            for fate, each in met.items()
+            for fate, each in known.items()
         },
-        tokens={fate: float(each.sum()) / len(group) for fate, each in met.items()},
+        tokens={fate: float(each.sum()) / len(group) for fate, each in known.items()},
         clusters=dict(sorted(sizes.items())),
     )

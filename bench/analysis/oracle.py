@@ -1,8 +1,7 @@
-"""How much an adaptive setting could gain: for each question the value that was best on its other draws.
+"""The oracle of a setting: for each question the value that was best on its other resamplings.
 
-The rule: a value is chosen from the draws it is not measured on, else luck would pass for insight. What comes out knows
-how each question went, which no policy does, so it is a bound: where it gains little, adapting the setting is not
-worth building.
+It bounds what adapting the setting could gain: the oracle knows how each question went, which no policy does. The rule:
+a value is chosen on the resamplings that it is not measured on, otherwise luck would count as a gain.
 """
 
 from collections import defaultdict
@@ -18,14 +17,16 @@ __all__ = ["oracle_row"]
 
 _LABEL = "best for each question"
 
-Groups = Mapping[tuple[str, str], Sequence[Outcome]]
+OutcomeGroups = Mapping[tuple[str, str], Sequence[Outcome]]
 """All outcomes by file and policy."""
 
 
-def oracle_row(series: SettingSeries, groups: Groups, *, judge_price: float) -> PolicyRow | None:
-    """The row of a policy that knows each question's best value; None without several draws of every question."""
-    own = [groups[(series.file, row.policy)] for row in series.rows]
-    best = _best_on_other_draws(own, judge_price)
+def oracle_row(
+    series: SettingSeries, groups: OutcomeGroups, *, judge_price: float
+) -> PolicyRow | None:
+    """The row of the oracle over the values of `series`; None unless every question has two resamplings or more."""
+    candidates = [groups[(series.file, row.policy)] for row in series.rows]
+    best = _best_on_other_resamples(candidates, judge_price)
     if not best:
         return None
     votes = [
@@ -38,34 +39,38 @@ def oracle_row(series: SettingSeries, groups: Groups, *, judge_price: float) -> 
     return next(row for row in rows if row.policy == _LABEL)
 
 
-def _best_on_other_draws(
+def _best_on_other_resamples(
     candidates: Sequence[Sequence[Outcome]], judge_price: float
 ) -> list[Outcome]:
-    """For every draw the outcome of the candidate that was right most often on the question's other ones; of several, the cheapest."""
-    played: dict[tuple[str, int], list[Outcome]] = defaultdict(list)
+    """For every question and resampling the outcome of the best candidate; empty if the candidates' resamplings differ."""
+    by_resample: dict[tuple[str, int], list[Outcome]] = defaultdict(list)
     for group in candidates:
         for outcome in group:
-            played[(outcome.question_id, outcome.resample)].append(outcome)
-    draws: dict[str, list[list[Outcome]]] = defaultdict(list)
-    for (question, _), outcomes in played.items():
-        draws[question].append(outcomes)
-    complete = all(len(outcomes) == len(candidates) for outcomes in played.values())
-    if not complete or any(len(each) < 2 for each in draws.values()):
+            by_resample[(outcome.question_id, outcome.resample)].append(outcome)
+    by_question: dict[str, list[list[Outcome]]] = defaultdict(list)
+    for (question, _), outcomes in by_resample.items():
+        by_question[question].append(outcomes)
+    complete = all(len(outcomes) == len(candidates) for outcomes in by_resample.values())
+    if not complete or any(len(resamples) < 2 for resamples in by_question.values()):
         return []
     return [
-        msgspec.structs.replace(outcomes[_best(each, number, judge_price)], policy=_LABEL)
-        for each in draws.values()
-        for number, outcomes in enumerate(each)
+        msgspec.structs.replace(
+            outcomes[_best_candidate(resamples, number, judge_price)], policy=_LABEL
+        )
+        for resamples in by_question.values()
+        for number, outcomes in enumerate(resamples)
     ]
 
 
-def _best(draws: Sequence[Sequence[Outcome]], left_out: int, judge_price: float) -> int:
-    """The candidate's number, judged by all draws but one."""
-    others = [outcomes for number, outcomes in enumerate(draws) if number != left_out]
+def _best_candidate(
+    resamples: Sequence[Sequence[Outcome]], left_out: int, judge_price: float
+) -> int:
+    """The candidate that was right most often on the other resamplings; of several, the cheapest."""
+    others = [outcomes for number, outcomes in enumerate(resamples) if number != left_out]
 
-    def merit(candidate: int) -> tuple[int, float]:
+    def score(candidate: int) -> tuple[int, float]:
         own = [outcomes[candidate] for outcomes in others]
         cost = sum(outcome.tokens + judge_price * outcome.judge_tokens for outcome in own)
         return sum(outcome.correct for outcome in own), -cost
 
-    return max(range(len(draws[0])), key=merit)
+    return max(range(len(resamples[0])), key=score)

@@ -1,7 +1,6 @@
-"""What one setting does: the rows of a comparison that differ in nothing else, lined up by its value.
+"""The effect of one setting: the rows of a comparison that differ in nothing else, sorted by its value.
 
-The rule: settings are read from the names of policies alone, so any outcomes can be looked at this way, whether a
-sweep made them or not.
+Settings are read from the labels of policies, so this works for any outcomes, whether a sweep made them or not.
 """
 
 from collections.abc import Mapping, Sequence
@@ -15,9 +14,9 @@ _TRACES = "traces"
 
 
 class SettingSeries(NamedTuple):
-    """One setting of one policy on one file; `values` (as they were written) and `rows` go together, in order.
+    """One setting of one policy on one file; `rows` has the row of each of `values`, which are as the user wrote them.
 
-    `hindsight` is the row of a policy that knows each question's best value, None where that cannot be told.
+    `oracle` is the row of a policy that knows each question's best value, None where it cannot be computed.
     """
 
     file: str
@@ -25,11 +24,11 @@ class SettingSeries(NamedTuple):
     setting: str
     values: Sequence[str]
     rows: Sequence[PolicyRow]
-    hindsight: PolicyRow | None = None
+    oracle: PolicyRow | None = None
 
 
 def setting_series(rows: Sequence[PolicyRow]) -> list[SettingSeries]:
-    """A series for each setting that takes two values or more while all else is equal; plain votes are none."""
+    """A series for each setting that has two values or more while all else is equal; plain votes are left out."""
     groups: dict[tuple[str, str, str], dict[str, PolicyRow]] = {}
     for row in rows:
         if row.is_vote:
@@ -47,12 +46,12 @@ def setting_series(rows: Sequence[PolicyRow]) -> list[SettingSeries]:
 
 
 def _series(file: str, policy: str, setting: str, group: Mapping[str, PolicyRow]) -> SettingSeries:
-    values = sorted(group, key=_order)
+    values = sorted(group, key=_sort_key)
     return SettingSeries(file, policy, setting, values, [group[value] for value in values])
 
 
-def _order(value: str) -> tuple[bool, float]:
-    """Numbers by size, then words as they come, the cheapest first."""
+def _sort_key(value: str) -> tuple[bool, float]:
+    """Numbers by size, then words in the order of the rows, which is by cost."""
     try:
         return (False, float(value))
     except ValueError:

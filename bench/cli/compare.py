@@ -1,4 +1,4 @@
-"""Compare policies from kept outcomes: tables, Pareto plots, and each policy against the vote of equal cost.
+"""Compare policies from outcomes on disk: tables, Pareto plots, and each policy against the vote of equal cost.
 
 deepprune-bench compare sweeps/aime --out reports/aime
 """
@@ -21,9 +21,11 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of this command."""
     parser.add_argument(
-        "outcomes", type=Path, nargs="+", help="what --out of run or sweep has made"
+        "outcomes", type=Path, nargs="+", help="files or folders that --out of run or sweep wrote"
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder of the pages and pictures"
+    )
     parser.add_argument(
         "--judge-price",
         type=non_negative,
@@ -47,7 +49,7 @@ def run(arguments: argparse.Namespace) -> None:
         arguments.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise ConfigError(
-            f"{arguments.out} cannot be made ({error}); give another --out."
+            f"Cannot make the folder {arguments.out} ({error}); give another --out."
         ) from error
     markdown = as_markdown(comparison)
     write_run_file(arguments.out, "table.md", markdown)
@@ -62,7 +64,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _pictures(comparison: "Comparison") -> "Iterator[tuple[str, Figure]]":
-    """The pictures by name; files and swept settings are numbered in the order of the table."""
+    """The pictures by name; recordings and swept settings are numbered in the order of the table."""
     from bench.reports.plots import draw_differences, draw_distributions, draw_pareto, draw_series
 
     files = dict.fromkeys(row.file for row in comparison.rows)

@@ -1,7 +1,7 @@
-"""Well-known benchmarks by name, read from the Hugging Face hub with `datasets`.
+"""Public benchmarks by name, read from the Hugging Face hub with `datasets`.
 
-The rule: a name stands for one dataset, split and set of columns, written down here; a question's id is its number
-in that split, so results by different people can be joined.
+A name stands for one dataset, split and set of columns. A question's id contains its number in that split, so results
+of different people can be joined.
 """
 
 import random
@@ -17,8 +17,8 @@ __all__ = ["HUB", "read_named"]
 Row = Mapping[str, Any]
 
 
-class HubSet(NamedTuple):
-    """Where a benchmark is, the prompt in configs/prompts that suits it, and how a row is read."""
+class HubDataset(NamedTuple):
+    """Where a benchmark is on the hub, its prompt in configs/prompts, and how a row is read."""
 
     path: str
     split: str
@@ -32,8 +32,8 @@ def _text(column: str) -> Callable[[Row], str]:
     return lambda row: str(row[column]).strip()
 
 
-def _after_marks(row: Row) -> str:
-    """GSM8K writes the working, then "#### 42"."""
+def _answer_after_hashes(row: Row) -> str:
+    """GSM8K's answers end with "#### 42"."""
     return str(row["answer"]).rpartition("####")[2].strip()
 
 
@@ -53,15 +53,23 @@ def _letter(row: Row) -> str:
     return "ABCD"[_choices(row).index(str(row["Correct Answer"]).strip())]
 
 
-HUB: Mapping[str, HubSet] = {
-    "aime24": HubSet("HuggingFaceH4/aime_2024", "train", "math", _text("problem"), _text("answer")),
-    "aime25": HubSet("math-ai/aime25", "test", "math", _text("problem"), _text("answer")),
-    "math-500": HubSet("HuggingFaceH4/MATH-500", "test", "math", _text("problem"), _text("answer")),
-    "gpqa": HubSet(
+HUB: Mapping[str, HubDataset] = {
+    "aime24": HubDataset(
+        "HuggingFaceH4/aime_2024", "train", "math", _text("problem"), _text("answer")
+    ),
+    "aime25": HubDataset("math-ai/aime25", "test", "math", _text("problem"), _text("answer")),
+    "math-500": HubDataset(
+        "HuggingFaceH4/MATH-500", "test", "math", _text("problem"), _text("answer")
+    ),
+    "gpqa": HubDataset(
         "Idavidrein/gpqa", "train", "choice", _with_choices, _letter, name="gpqa_diamond"
     ),
-    "amc": HubSet("AI-MO/aimo-validation-amc", "train", "math", _text("problem"), _text("answer")),
-    "gsm8k": HubSet("openai/gsm8k", "test", "math", _text("question"), _after_marks, name="main"),
+    "amc": HubDataset(
+        "AI-MO/aimo-validation-amc", "train", "math", _text("problem"), _text("answer")
+    ),
+    "gsm8k": HubDataset(
+        "openai/gsm8k", "test", "math", _text("question"), _answer_after_hashes, name="main"
+    ),
 }
 """By the name that --questions takes."""
 
@@ -71,8 +79,8 @@ def read_named(name_or_path: str) -> list[Question]:
 
     Raises:
         ConfigError: `datasets` is not installed.
-        EndpointUnreachable: the hub cannot be reached, or does not give this dataset away.
-        DatasetError: the file, or what the hub gave, cannot be used.
+        EndpointUnreachable: the hub cannot be reached, or refuses access to this dataset.
+        DatasetError: the file, or the dataset on the hub, cannot be used.
     """
     found = HUB.get(name_or_path.lower())
     if found is None:
@@ -85,7 +93,7 @@ def read_named(name_or_path: str) -> list[Question]:
     return _questions(name_or_path.lower(), found, _rows(found))
 
 
-def _rows(found: HubSet) -> Iterable[Row]:
+def _rows(found: HubDataset) -> Iterable[Row]:
     try:
         from datasets import load_dataset
     except ImportError as error:
@@ -97,13 +105,13 @@ def _rows(found: HubSet) -> Iterable[Row]:
     except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).split("\n", 1)[0][:200]
         raise EndpointUnreachable(
-            f"The hub does not give {found.path} ({reason}); check the network and, for a gated dataset, HF_TOKEN, "
+            f"Cannot load {found.path} from the hub ({reason}); check the network and, for a gated dataset, HF_TOKEN, "
             "or give --questions FILE."
         ) from error
     return rows
 
 
-def _questions(name: str, found: HubSet, rows: Iterable[Row]) -> list[Question]:
+def _questions(name: str, found: HubDataset, rows: Iterable[Row]) -> list[Question]:
     try:
         questions = [
             Question(id=f"{name}-{number}", question=found.question(row), gold=found.gold(row))
@@ -111,8 +119,8 @@ def _questions(name: str, found: HubSet, rows: Iterable[Row]) -> list[Question]:
         ]
     except KeyError as error:
         raise DatasetError(
-            f"{found.path} has no column {error}; it has changed: give --questions FILE."
+            f"{found.path} has no column {error}, so it has changed; give --questions FILE."
         ) from error
     if not questions:
-        raise DatasetError(f"{found.path} holds no question; give --questions FILE.")
+        raise DatasetError(f"{found.path} has no questions; give --questions FILE.")
     return questions

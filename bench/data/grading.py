@@ -1,7 +1,4 @@
-"""Classes of equal answers for recorded spellings, decided exactly as a live run decides them.
-
-The rule: only spellings are compared here; a file that names its own classes never comes this way.
-"""
+"""Classes of equal answers for recorded spellings, decided as a live run decides them."""
 
 import asyncio
 from collections.abc import Iterable, Sequence
@@ -13,7 +10,7 @@ __all__ = ["Graded", "Spellings", "grade"]
 
 
 class Spellings(NamedTuple):
-    """The answers to one question as they were written, and the right one."""
+    """The answers to one question as they were written, and the gold answer."""
 
     answers: Sequence[str | None]
     gold: str
@@ -21,14 +18,14 @@ class Spellings(NamedTuple):
 
 
 class Graded(NamedTuple):
-    """The class of each answer (the first spelling of it), and the classes equal to the right answer."""
+    """The class of each answer, named by its first spelling, and the classes equal to the gold answer."""
 
     classes: tuple[str | None, ...]
     correct: frozenset[str]
 
 
 def grade(questions: Iterable[Spellings]) -> list[Graded]:
-    """The classes of every question; answers that cannot be compared in time count as different."""
+    """The classes of every question; answers whose comparison times out count as different."""
     return asyncio.run(_grade_all(questions))
 
 

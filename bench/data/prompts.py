@@ -1,4 +1,4 @@
-"""How a dataset's questions are put to a model: a template in YAML, and how its answers are read."""
+"""Prompt templates in YAML: the message that asks a dataset's questions, and how answers are extracted."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ __all__ = ["PromptSpec", "apply_prompt", "read_prompt"]
 
 
 class PromptSpec(BaseModel):
-    """`prompt` holds {question}; `answer_regex` takes the place of the general rules where it is given."""
+    """A template with {question} in it; `answer_regex`, where it is given, replaces the general extraction rules."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -31,7 +31,7 @@ class PromptSpec(BaseModel):
 
     @property
     def assignments(self) -> list[str]:
-        """The settings that go with it."""
+        """The settings that this prompt needs, as `a.b=c`."""
         return [] if self.answer_regex is None else [f"answers.regex={self.answer_regex}"]
 
 
@@ -39,7 +39,7 @@ def read_prompt(name_or_path: str) -> PromptSpec:
     """A prompt by its name in configs/prompts, or from a YAML file.
 
     Raises:
-        ConfigError: there is none of this name, or the file is no prompt.
+        ConfigError: there is none of this name, or the file is not a prompt.
     """
     path = Path(name_or_path)
     if path.suffix not in (".yaml", ".yml"):
@@ -54,6 +54,6 @@ def read_prompt(name_or_path: str) -> PromptSpec:
 
 
 def apply_prompt(question: Question, spec: PromptSpec) -> Question:
-    """The question with its text put into the template; braces in it stay as they are."""
+    """The question inside the template; braces in the question stay as they are."""
     text = spec.prompt.replace("{question}", question.question).strip()
     return msgspec.structs.replace(question, question=text)

@@ -1,7 +1,7 @@
-"""Recorded questions in one common form, whatever file they come from; replay reads nothing else.
+"""Recorded questions in one common form, whatever file they come from.
 
-The rule: answers are already classes. Two traces of a question ended alike exactly when their `answer` is the
-same text, so nothing downstream has to know mathematics.
+Answers are already classes: two traces of a question gave equal answers exactly when their `answer` is the same text,
+so a replay compares no mathematics.
 """
 
 from dataclasses import dataclass
@@ -14,10 +14,10 @@ __all__ = ["RecordedQuestion", "RecordedTrace"]
 class RecordedTrace:
     """One whole trace.
 
-    `tokens` is its generated length, at least 1. `answer` names its class of equal answers, None where no
-    answer could be read. `text` is None where only the length was kept. `probes` are the answers that were
-    forced out of it along the way, every `RecordedQuestion.probe_tokens` tokens. `confidences` has one entry for each
-    token, None where they were not kept. `reward` in 0..1 is what a reward model gave it, None where none did.
+    `tokens` is its generated length, at least 1. `answer` names its class of equal answers, None where no answer could
+    be extracted. `text` is None where only the length was kept. `probes` are the answers that a forced ending gave
+    every `RecordedQuestion.probe_tokens` tokens. `confidences` has one entry for each token, None where they were not
+    kept. `reward`, 0..1, is the reward model's, None where there is none.
     """
 
     tokens: int
@@ -30,7 +30,7 @@ class RecordedTrace:
 
 @dataclass(frozen=True, kw_only=True)
 class RecordedQuestion:
-    """One question with all of its traces; `correct` are the classes equal to the right answer."""
+    """One question with all of its traces; `correct` are the classes equal to the gold answer."""
 
     id: str
     question: str
@@ -40,15 +40,15 @@ class RecordedQuestion:
 
     @cached_property
     def has_text(self) -> bool:
-        """Whether every trace can be cut at a reasoning word."""
+        """Whether every trace has its text, so that a checkpoint can be at a reasoning word."""
         return all(trace.text is not None for trace in self.traces)
 
     @cached_property
     def has_confidences(self) -> bool:
-        """Whether every trace tells how sure the model was of each token."""
+        """Whether every trace has the confidence of each token."""
         return all(trace.confidences is not None for trace in self.traces)
 
     @cached_property
     def has_rewards(self) -> bool:
-        """Whether a reward model was asked and gave a reward at least once."""
+        """Whether at least one trace has a reward."""
         return any(trace.reward is not None for trace in self.traces)

@@ -1,7 +1,7 @@
-"""Which recorded traces a replay uses, and in which order; which half of the questions a figure comes from.
+"""Samples of recorded traces for a replay, and the split of questions into two halves.
 
-The rule: a draw depends on the seed, the question and the number of the resampling, never on the policy. So all
-policies meet the same traces in the same order, and their differences are paired.
+The rule: a sample depends on the seed, the question and the number of the resampling, never on the policy. So all
+policies are replayed on the same traces in the same order, and their differences are paired.
 """
 
 import hashlib
@@ -11,20 +11,22 @@ import numpy as np
 
 from bench.data.recorded import RecordedQuestion
 
-__all__ = ["Half", "draw", "half_of"]
+__all__ = ["Half", "half_of", "sample_traces"]
 
 Half = Literal["tune", "report"]
 
 
-def draw(question: RecordedQuestion, traces: int, *, seed: int, resample: int) -> list[int]:
+def sample_traces(
+    question: RecordedQuestion, traces: int, *, seed: int, resample: int
+) -> list[int]:
     """Numbers of `traces` recorded traces (or of all, if there are fewer), without replacement."""
     rng = np.random.default_rng([seed, _fingerprint(question), resample])
-    drawn: list[int] = rng.permutation(len(question.traces))[:traces].tolist()
-    return drawn
+    sample: list[int] = rng.permutation(len(question.traces))[:traces].tolist()
+    return sample
 
 
 def half_of(question: RecordedQuestion) -> Half:
-    """The half that the question belongs to, by a hash of its text: settings are tuned on one alone."""
+    """The half that the question belongs to, by a hash of its text: settings are tuned on one, reported on the other."""
     return "report" if _fingerprint(question) % 2 else "tune"
 
 

@@ -168,8 +168,8 @@ def _outcome(job: PlannedRun) -> Outcome:
     reasoner, judge = report["ledger"]["reasoner"], report["ledger"]["judge"]
     lengths, path, reward_tokens = TraceLengths(), CriticalPath(), 0
     for entry in read_journal(job.folder):
-        lengths.note(entry)
-        path.note(entry)
+        lengths.add(entry)
+        path.add(entry)
         if isinstance(entry, TraceRewarded):
             reward_tokens += entry.prompt_tokens
     return Outcome(

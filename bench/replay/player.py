@@ -165,7 +165,7 @@ class _Player:
             self._perform(command)
 
     def _note(self, event: Event) -> None:
-        self._lengths.note(event)
+        self._lengths.add(event)
         match event:
             case TraceFinished():
                 self._finished.append(event)

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 
 from bench.data.recorded import RecordedQuestion
-from bench.data.sampling import draw
+from bench.data.sampling import sample_traces
 from bench.replay.judges import Judge, RecordedJudge, Scores, SimulatedJudge
 from bench.replay.parallel_probe import play_parallel_probe
 from bench.replay.player import ReplayInputs, ReplayResult, play
@@ -131,7 +131,7 @@ class _QuestionReplay:
 
     def play(self, resample: int) -> ReplayResult:
         seed = self._plan.seed
-        drawn = draw(self._question, self._traces, seed=seed, resample=resample)
+        drawn = sample_traces(self._question, self._traces, seed=seed, resample=resample)
         traces = [self._question.traces[number] for number in drawn]
         if self._spec.player == "parallel-probe":
             return play_parallel_probe(self._question, traces, self._plan.server)

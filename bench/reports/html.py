@@ -1,4 +1,4 @@
-"""A comparison as one self-contained HTML page: what to choose, interactive plots and tables, no network.
+"""A comparison as one HTML page with interactive plots and tables, which needs no network.
 
 The rule: names come from files and are untrusted; they enter the page as JSON data or escaped text, never as markup.
 """
@@ -19,7 +19,7 @@ from bench.reports.html_figures import (
     series_figure,
 )
 from bench.reports.plots import axes_of
-from bench.reports.render import Comparison, maybe
+from bench.reports.render import Comparison, format_known
 
 __all__ = ["build_page"]
 
@@ -38,37 +38,37 @@ td:not(:first-child) { white-space: nowrap }
 .wide { overflow-x: auto }
 """
 
-_DARKEN = """
+_THEME_SCRIPT = """
 const dark = matchMedia("(prefers-color-scheme: dark)");
-const ink = () => document.querySelectorAll(".plotly-graph-div").forEach((plot) => {
+const applyTheme = () => document.querySelectorAll(".plotly-graph-div").forEach((plot) => {
   const [text, grid] = dark.matches ? ["#ddd", "#333"] : ["#222", "#eee"];
   Plotly.relayout(plot, {"font.color": text, "xaxis.gridcolor": grid, "yaxis.gridcolor": grid});
 });
-dark.addEventListener("change", ink);
-ink();
+dark.addEventListener("change", applyTheme);
+applyTheme();
 """
 
-_COLUMNS: tuple[tuple[str, Callable[[PolicyRow], str]], ...] = (
+_POLICY_COLUMNS: tuple[tuple[str, Callable[[PolicyRow], str]], ...] = (
     ("accuracy", lambda row: f"{row.accuracy:.1%}"),
     ("95 %", lambda row: f"{row.accuracy_low:.1%} to {row.accuracy_high:.1%}"),
     ("tokens", lambda row: f"{row.tokens:,.0f}"),
     ("of them cut", lambda row: f"{row.cut_share:.0%}"),
     ("judge tokens", lambda row: f"{row.judge_tokens:,.0f}"),
-    ("saved, net", lambda row: maybe(row.saved, ".1%")),
-    ("in sequence", lambda row: maybe(row.sequential_tokens, ",.0f")),
+    ("saved, net", lambda row: format_known(row.saved, ".1%")),
+    ("in sequence", lambda row: format_known(row.sequential_tokens, ",.0f")),
     ("seconds", lambda row: f"{row.seconds:,.1f}"),
     ("traces", lambda row: f"{row.traces:.1f}"),
-    ("equal-cost vote", lambda row: maybe(row.rival_votes, ".1f", "cons@")),
-    ("points above it", lambda row: maybe(row.difference and 100 * row.difference, "+.1f")),
-    ("p", lambda row: maybe(row.p_value, ".2f")),
+    ("equal-cost vote", lambda row: format_known(row.rival_votes, ".1f", "cons@")),
+    ("points above it", lambda row: format_known(row.difference and 100 * row.difference, "+.1f")),
+    ("p", lambda row: format_known(row.p_value, ".2f")),
     ("verdict", lambda row: row.verdict),
 )
 
-_CHOICE: tuple[tuple[str, Callable[[PolicyRow], str]], ...] = (
+_FRONT_COLUMNS: tuple[tuple[str, Callable[[PolicyRow], str]], ...] = (
     ("from tokens per question", lambda row: f"{row.cost:,.0f}"),
     ("accuracy", lambda row: f"{row.accuracy:.1%}"),
-    ("saved, net", lambda row: maybe(row.saved, ".1%")),
-    ("latency, tokens in sequence", lambda row: maybe(row.sequential_tokens, ",.0f")),
+    ("saved, net", lambda row: format_known(row.saved, ".1%")),
+    ("latency, tokens in sequence", lambda row: format_known(row.sequential_tokens, ",.0f")),
     ("against the equal-cost vote", lambda row: row.verdict or "is a plain vote"),
 )
 
@@ -79,39 +79,39 @@ def build_page(comparison: Comparison) -> str:
         "<h1>Policies compared</h1>",
         f"<p>A judge token costs {comparison.judge_price:g} reasoner tokens. Intervals are 95 %, by paired bootstrap "
         "over questions. The equal-cost vote is the plain vote, cons@n, that costs as many tokens; a policy is called "
-        "better or worse than it where chance explains the difference badly (p &lt; 0.05). Savings are against the "
-        "dearest plain vote.</p>",
+        "better or worse than it where the difference is significant (p &lt; 0.05). Savings are against the most "
+        "expensive plain vote.</p>",
     ]
     for file in dict.fromkeys(row.file for row in comparison.rows):
-        parts.extend(_file(file, comparison))
+        parts.extend(_file_section(file, comparison))
     if comparison.findings:
         items = "".join(f"<li>{escape(each)}</li>" for each in comparison.findings)
-        parts.append(f"<h2>Signatures</h2><ul>{items}</ul>")
+        parts.append(f"<h2>Diagnostics</h2><ul>{items}</ul>")
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>DeepPrune benchmark</title>'
         f"<style>{_STYLE}</style><script>{get_plotlyjs()}</script></head><body>{''.join(parts)}"
-        f"<script>{_DARKEN}</script></body></html>\n"
+        f"<script>{_THEME_SCRIPT}</script></body></html>\n"
     )
 
 
-def _file(file: str, comparison: Comparison) -> Iterator[str]:
+def _file_section(file: str, comparison: Comparison) -> Iterator[str]:
     rows = [row for row in comparison.rows if row.file == file]
     best = frontier(rows)
     yield f"<h2>{escape(file)}</h2><p>{rows[0].questions} questions</p>"
     yield "<h3>The most accurate at each cost</h3>"
-    yield _table(best, _CHOICE, ())
+    yield _table(best, _FRONT_COLUMNS, ())
     for axis in axes_of(rows):
         yield _html(pareto_figure(rows, axis))
     if any(row.difference is not None for row in rows):
         yield "<h3>Against the vote of equal cost</h3>" + _html(difference_figure(rows))
-    yield "<h3>All policies, the cheapest first</h3>" + _table(rows, _COLUMNS, best)
+    yield "<h3>All policies, the cheapest first</h3>" + _table(rows, _POLICY_COLUMNS, best)
     for series in (each for each in comparison.series if each.file == file):
         yield f"<h3>{escape(series.setting)} of {escape(series.policy)}</h3>"
         yield _html(series_figure(series))
-        if series.hindsight is not None:
+        if series.oracle is not None:
             yield (
-                "<p>The best value for each question, which only hindsight knows: "
-                f"{series.hindsight.accuracy:.1%} for {series.hindsight.cost:,.0f} tokens, the judge's priced.</p>"
+                "<p>An oracle that knows the best value for each question: "
+                f"{series.oracle.accuracy:.1%} for {series.oracle.cost:,.0f} tokens, the judge's at their price.</p>"
             )
     found = [each for each in comparison.distributions if each.file == file]
     if found:

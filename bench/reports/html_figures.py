@@ -1,6 +1,6 @@
-"""The interactive figures of the page; they say what the pictures of `bench.reports.plots` and `bench.reports.plots` say.
+"""The interactive figures of the HTML page; they show the same as the pictures of `bench.reports.plots`.
 
-The rule: names come from files and are untrusted; plotly reads a few tags in text, so every name is escaped first.
+The rule: names come from files and are untrusted; plotly interprets a few tags in text, so every name is escaped.
 """
 
 from collections.abc import Sequence
@@ -24,13 +24,13 @@ __all__ = [
 ]
 
 _HOVER = (
-    "<b>%{customdata[0]}</b><br>accuracy %{y:.1f} % (%{customdata[1]})<br>tokens, judge priced: "
+    "<b>%{customdata[0]}</b><br>accuracy %{y:.1f} % (%{customdata[1]})<br>tokens, the judge's at their price: "
     "%{customdata[2]}<br>against the equal-cost vote: %{customdata[3]}<extra></extra>"
 )
 
 
 def pareto_figure(rows: Sequence[PolicyRow], axis: Axis) -> go.Figure:
-    """Accuracy against cost or latency: the votes as a line, the best so far as steps, policies by name."""
+    """Accuracy against cost or latency: the votes as a line, the Pareto front as steps, policies by name."""
     colour = colours(rows)
     known = [row for row in rows if getattr(row, axis.field) is not None]
     votes = sorted((row for row in known if row.is_vote), key=lambda row: row.cost)
@@ -38,7 +38,7 @@ def pareto_figure(rows: Sequence[PolicyRow], axis: Axis) -> go.Figure:
     figure = go.Figure()
     figure.add_trace(
         go.Scatter(
-            **_places(votes, axis),
+            **_points(votes, axis),
             mode="lines",
             name="cons@n",
             line={"color": GREY},
@@ -47,7 +47,7 @@ def pareto_figure(rows: Sequence[PolicyRow], axis: Axis) -> go.Figure:
     )
     figure.add_trace(
         go.Scatter(
-            **_places([*best, *best[-1:]], axis, until=max(_values(known, axis))),
+            **_points([*best, *best[-1:]], axis, until=max(_values(known, axis))),
             mode="lines",
             name="best so far",
             line={"color": GREY, "dash": "dot", "shape": "hv"},
@@ -57,7 +57,7 @@ def pareto_figure(rows: Sequence[PolicyRow], axis: Axis) -> go.Figure:
     for number, row in enumerate(known):
         figure.add_trace(
             go.Scatter(
-                **_places([row], axis),
+                **_points([row], axis),
                 mode="markers+text",
                 text=[escape(row.policy)],
                 textposition="bottom center" if row.is_vote or number % 2 else "top center",
@@ -67,7 +67,7 @@ def pareto_figure(rows: Sequence[PolicyRow], axis: Axis) -> go.Figure:
                     "size": 8 if row.is_vote else 13,
                     "line": {"width": 2 if row in best else 0, "color": GREY},
                 },
-                customdata=[_shown(row)],
+                customdata=[_hover_data(row)],
                 hovertemplate=_HOVER,
                 name=escape(row.policy),
                 showlegend=False,
@@ -75,15 +75,15 @@ def pareto_figure(rows: Sequence[PolicyRow], axis: Axis) -> go.Figure:
         )
     figure.update_xaxes(type="log", title=axis.title + " (log scale)", dtick=1)
     figure.update_yaxes(title="accuracy, %", range=scale(rows))
-    return _laid_out(figure, 470)
+    return _with_layout(figure, 470)
 
 
 def _values(rows: Sequence[PolicyRow], axis: Axis) -> list[float]:
     return [getattr(row, axis.field) for row in rows]
 
 
-def _places(rows: Sequence[PolicyRow], axis: Axis, until: float | None = None) -> dict[str, Any]:
-    """Where the rows stand; the last one at `until`, if it is given."""
+def _points(rows: Sequence[PolicyRow], axis: Axis, until: float | None = None) -> dict[str, Any]:
+    """The coordinates of the rows; the last one's x is `until`, if it is given."""
     x = _values(rows, axis)
     return {
         "x": x if until is None else [*x[:-1], until],
@@ -91,8 +91,8 @@ def _places(rows: Sequence[PolicyRow], axis: Axis, until: float | None = None) -
     }
 
 
-def _shown(row: PolicyRow) -> list[str]:
-    verdict = row.verdict or "it is one"
+def _hover_data(row: PolicyRow) -> list[str]:
+    verdict = row.verdict or "is a plain vote"
     if row.difference is not None:
         verdict += f", {100 * row.difference:+.1f} points"
     interval = f"{row.accuracy_low:.1%} to {row.accuracy_high:.1%}"
@@ -122,7 +122,7 @@ def difference_figure(rows: Sequence[PolicyRow]) -> go.Figure:
     )
     figure.add_vline(x=0, line_color=GREY)
     figure.update_xaxes(title="points of accuracy above the vote of equal cost, 95 % interval")
-    return _laid_out(figure, 130 + 38 * len(shown))
+    return _with_layout(figure, 130 + 38 * len(shown))
 
 
 def fate_figure(found: Sequence[Distribution]) -> go.Figure:
@@ -138,11 +138,11 @@ def fate_figure(found: Sequence[Distribution]) -> go.Figure:
     figure.update_layout(barmode="stack", legend_traceorder="normal")
     figure.update_yaxes(autorange="reversed")
     figure.update_xaxes(title="reasoner's tokens per question")
-    return _laid_out(figure, 130 + 34 * len(found))
+    return _with_layout(figure, 130 + 34 * len(found))
 
 
 def length_figure(found: Sequence[Distribution]) -> go.Figure:
-    """Traces by their length and fate; a menu chooses the policy."""
+    """Traces by their length and fate; a menu selects the policy."""
     figure = go.Figure()
     owners = []
     for number, each in enumerate(found):
@@ -165,11 +165,11 @@ def length_figure(found: Sequence[Distribution]) -> go.Figure:
     figure.update_layout(barmode="stack", updatemenus=[_menu(found, owners)])
     figure.update_xaxes(type="log", title="tokens when the trace ended (log scale)", dtick=1)
     figure.update_yaxes(title="traces")
-    return _laid_out(figure, 380)
+    return _with_layout(figure, 380)
 
 
 def cluster_figure(found: Sequence[Distribution]) -> go.Figure:
-    """The judge's clusters by size; a menu chooses the policy."""
+    """The judge's clusters by size; a menu selects the policy."""
     figure = go.Figure(
         [
             go.Bar(
@@ -185,10 +185,11 @@ def cluster_figure(found: Sequence[Distribution]) -> go.Figure:
     figure.update_layout(updatemenus=[_menu(found, list(range(len(found))))])
     figure.update_xaxes(title="traces in a cluster")
     figure.update_yaxes(title="clusters")
-    return _laid_out(figure, 340)
+    return _with_layout(figure, 340)
 
 
 def _menu(found: Sequence[Distribution], owners: Sequence[int]) -> dict[str, Any]:
+    """A menu of the policies; `owners` has the number of the policy that each plotly trace belongs to."""
     buttons = [
         {
             "label": escape(each.policy),
@@ -201,7 +202,7 @@ def _menu(found: Sequence[Distribution], owners: Sequence[int]) -> dict[str, Any
 
 
 def series_figure(series: SettingSeries) -> go.Figure:
-    """Accuracy, and the saving net and before the judge's bill, along one setting."""
+    """Accuracy, and the saving with and without the judge's tokens, for the values of one setting."""
     names = [escape(value) for value in series.values]
     figure = go.Figure()
     for title, field, colour in (
@@ -216,11 +217,11 @@ def series_figure(series: SettingSeries) -> go.Figure:
         )
     figure.update_xaxes(type="category", title=escape(series.setting))
     figure.update_yaxes(title="%")
-    return _laid_out(figure, 360)
+    return _with_layout(figure, 360)
 
 
-def _laid_out(figure: go.Figure, height: int) -> go.Figure:
-    """Colours that the page can darken: nothing is painted behind the plot."""
+def _with_layout(figure: go.Figure, height: int) -> go.Figure:
+    """The figure on a transparent background, which fits the page's light and dark themes."""
     clear = "rgba(0,0,0,0)"
     figure.update_layout(
         template="plotly_white",

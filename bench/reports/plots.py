@@ -1,10 +1,8 @@
-"""Pictures of a comparison: Pareto plots, and differences to the vote of equal cost.
+"""Pictures of a comparison: Pareto plots, differences to the equal-cost vote, distributions and swept settings.
 
-The plain votes (cons@n) are joined by a line: whatever lies above it does better than sampling less. Policies that
-none beats in both directions are marked. Intervals of accuracy over few questions are far wider than what policies
-differ by, so the paired differences have a picture of their own.
-
-Pictures of what lies behind the means: lengths of traces by fate, sizes of clusters, and swept settings.
+In a Pareto plot a line joins the plain votes (cons@n): a policy above it does better than sampling fewer traces. The
+rows of the Pareto front are marked. Intervals of accuracy over few questions are far wider than the differences between
+policies, so the paired differences have a picture of their own.
 """
 
 from collections.abc import Sequence
@@ -34,7 +32,7 @@ __all__ = [
 
 
 class Axis(NamedTuple):
-    """What a plot has on its horizontal axis: a field of the rows, and its title."""
+    """The horizontal axis of a plot: a field of the rows, and its title."""
 
     field: Literal["cost", "sequential_tokens", "seconds"]
     title: str
@@ -54,7 +52,7 @@ PALETTE = (
     "#dd5500",
     "#7755cc",
 )
-"""Told apart by colour-blind readers, and readable on white and on black."""
+"""Distinct for colour-blind readers, and readable on white and on black."""
 
 FATE_COLOURS = {
     "finished": "#228833",
@@ -82,7 +80,7 @@ def colours(rows: Sequence[PolicyRow]) -> dict[str, str]:
 
 
 def scale(rows: Sequence[PolicyRow]) -> tuple[float, float]:
-    """The vertical range that shows all means, in per cent."""
+    """The vertical range that contains all means, in per cent."""
     shown = [100 * row.accuracy for row in rows]
     return min(shown) - _MARGIN, max(shown) + _MARGIN
 
@@ -91,18 +89,20 @@ def draw_pareto(rows: Sequence[PolicyRow]) -> Figure:
     """Accuracy against cost, and against latency; the rows are of one file."""
     figure = Figure(figsize=(13, 5.5), layout="constrained")
     for axis, axes in zip(axes_of(rows), figure.subplots(1, 2), strict=True):
-        _draw(rows, axis, axes)
+        _draw_rows(rows, axis, axes)
+        _style_pareto(rows, axis, axes)
     return figure
 
 
-def _draw(rows: Sequence[PolicyRow], axis: Axis, axes: Axes) -> None:
+def _draw_rows(rows: Sequence[PolicyRow], axis: Axis, axes: Axes) -> None:
+    """The votes as a line, the Pareto front as steps, and a labelled marker for every row."""
     colour = colours(rows)
     votes = sorted((row for row in rows if row.is_vote), key=lambda row: row.cost)
-    axes.plot(*_places(votes, axis), "-", color=GREY, label="plain votes, cons@n")
+    axes.plot(*_coordinates(votes, axis), "-", color=GREY, label="plain votes, cons@n")
     best = frontier(rows, axis.field)
-    x, y = _places([*best, *best[-1:]], axis)
+    x, y = _coordinates([*best, *best[-1:]], axis)
     axes.plot(
-        [*x[:-1], max(_places(rows, axis)[0])],
+        [*x[:-1], max(_coordinates(rows, axis)[0])],
         y,
         drawstyle="steps-post",
         color="black",
@@ -110,9 +110,9 @@ def _draw(rows: Sequence[PolicyRow], axis: Axis, axes: Axes) -> None:
         label="best so far (Pareto front)",
     )
     for number, row in enumerate([*votes, *(row for row in rows if not row.is_vote)]):
-        place = (getattr(row, axis.field), 100 * row.accuracy)
+        point = (getattr(row, axis.field), 100 * row.accuracy)
         axes.plot(
-            *place,
+            *point,
             marker="o" if row.is_vote else _MARKERS[(number - len(votes)) % len(_MARKERS)],
             markersize=6 if row.is_vote else 9,
             color=colour[row.policy],
@@ -122,7 +122,7 @@ def _draw(rows: Sequence[PolicyRow], axis: Axis, axes: Axes) -> None:
         below = row.is_vote or number % 2
         axes.annotate(
             row.policy.replace("$", r"\$"),
-            place,
+            point,
             xytext=(0, -15 if below else 9),
             ha="center",
             textcoords="offset points",
@@ -130,6 +130,9 @@ def _draw(rows: Sequence[PolicyRow], axis: Axis, axes: Axes) -> None:
             color=colour[row.policy],
             weight="normal" if row.is_vote else "bold",
         )
+
+
+def _style_pareto(rows: Sequence[PolicyRow], axis: Axis, axes: Axes) -> None:
     axes.set_ylim(scale(rows))
     axes.set_xscale("log")
     axes.margins(x=0.15)
@@ -141,21 +144,24 @@ def _draw(rows: Sequence[PolicyRow], axis: Axis, axes: Axes) -> None:
     axes.legend(fontsize=8, loc="lower right")
 
 
-def _places(rows: Sequence[PolicyRow], axis: Axis) -> tuple[list[float], list[float]]:
+def _coordinates(rows: Sequence[PolicyRow], axis: Axis) -> tuple[list[float], list[float]]:
     return [getattr(row, axis.field) for row in rows], [100 * row.accuracy for row in rows]
 
 
 def draw_differences(rows: Sequence[PolicyRow]) -> Figure:
-    """Points of accuracy above the vote of equal cost, paired by question; rows without such a vote are left out."""
+    """Points of accuracy above the equal-cost vote, paired by question; rows without such a vote are left out."""
     shown = [row for row in rows if row.difference is not None]
     colour = colours(rows)
     figure = Figure(figsize=(9, 1.6 + 0.4 * len(shown)), layout="constrained")
     axes = figure.subplots()
-    for place, row in enumerate(reversed(shown)):
-        middle, low, high = (100 * (value or 0.0) for value in _interval(row))
+    for height, row in enumerate(reversed(shown)):
+        middle, low, high = (
+            100 * (value or 0.0)
+            for value in (row.difference, row.difference_low, row.difference_high)
+        )
         axes.errorbar(
             middle,
-            place,
+            height,
             xerr=[[middle - low], [high - middle]],
             fmt="o",
             capsize=4,
@@ -172,31 +178,12 @@ def draw_differences(rows: Sequence[PolicyRow]) -> Figure:
     return figure
 
 
-def _interval(row: PolicyRow) -> tuple[float | None, float | None, float | None]:
-    return row.difference, row.difference_low, row.difference_high
-
-
 def draw_distributions(found: Sequence[Distribution]) -> Figure:
-    """A line per policy: traces by length and fate, and the judge's clusters by size."""
+    """A row per policy: traces by length and fate, and the judge's clusters by size."""
     figure = Figure(figsize=(11, 1 + 1.9 * len(found)), layout="constrained")
     grid = figure.subplots(len(found), 2, squeeze=False)
     for each, (left, right) in zip(found, grid, strict=True):
-        below = [0] * (len(each.edges) - 1)
-        for fate, counts in each.traces.items():
-            left.stairs(
-                [low + own for low, own in zip(below, counts, strict=True)],
-                each.edges,
-                baseline=below,
-                fill=True,
-                color=FATE_COLOURS[fate],
-                label=fate,
-            )
-            below = [low + own for low, own in zip(below, counts, strict=True)]
-        left.set_xscale("log")
-        left.xaxis.set_major_formatter(EngFormatter(sep=""))
-        left.set_title(each.policy.replace("$", ""), fontsize=10, loc="left")
-        left.set_ylabel("traces")
-        left.legend(fontsize=7)
+        _draw_lengths(each, left)
         if each.clusters:
             right.bar(list(each.clusters), list(each.clusters.values()), color=PALETTE[0])
             right.set_ylabel("clusters")
@@ -209,15 +196,35 @@ def draw_distributions(found: Sequence[Distribution]) -> Figure:
     return figure
 
 
+def _draw_lengths(distribution: Distribution, axes: Axes) -> None:
+    """Stacked histograms of the traces' lengths, one per fate."""
+    below = [0] * (len(distribution.edges) - 1)
+    for fate, counts in distribution.traces.items():
+        axes.stairs(
+            [low + own for low, own in zip(below, counts, strict=True)],
+            distribution.edges,
+            baseline=below,
+            fill=True,
+            color=FATE_COLOURS[fate],
+            label=fate,
+        )
+        below = [low + own for low, own in zip(below, counts, strict=True)]
+    axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    axes.set_title(distribution.policy.replace("$", ""), fontsize=10, loc="left")
+    axes.set_ylabel("traces")
+    axes.legend(fontsize=7)
+
+
 def draw_series(series: SettingSeries) -> Figure:
-    """Accuracy with its interval, and what is saved, along one setting."""
+    """Accuracy with its interval, and the saving, for the values of one setting."""
     figure = Figure(figsize=(9, 3.8), layout="constrained")
     left, right = figure.subplots(1, 2)
-    places = range(len(series.values))
+    positions = range(len(series.values))
     accuracy = [100 * row.accuracy for row in series.rows]
-    left.plot(places, accuracy, "o-", color=PALETTE[0])
+    left.plot(positions, accuracy, "o-", color=PALETTE[0])
     left.fill_between(
-        places,
+        positions,
         [100 * row.accuracy_low for row in series.rows],
         [100 * row.accuracy_high for row in series.rows],
         color=PALETTE[0],
@@ -234,10 +241,10 @@ def draw_series(series: SettingSeries) -> Figure:
         known = [(n, 100 * value) for n, value in points if value is not None]
         right.plot([n for n, _ in known], [y for _, y in known], "o-", color=colour, label=name)
     right.axhline(0.0, color=GREY, linewidth=0.7)
-    right.set_ylabel("saved against the dearest vote, %")
+    right.set_ylabel("saved against the most expensive vote, %")
     right.legend(fontsize=8)
     for axes in (left, right):
-        axes.set_xticks(places, series.values)
+        axes.set_xticks(positions, series.values)
         axes.set_xlabel(f"{series.setting} of {series.policy}".replace("$", ""))
         axes.grid(alpha=0.3)
     return figure

@@ -15,11 +15,11 @@ from bench.analysis.oracle import oracle_row
 from bench.analysis.sweeps import SettingSeries, setting_series
 from bench.results.outcomes import Outcome, by_policy
 
-__all__ = ["Comparison", "as_csv", "as_json", "as_markdown", "build_comparison", "maybe"]
+__all__ = ["Comparison", "as_csv", "as_json", "as_markdown", "build_comparison", "format_known"]
 
 
 class Comparison(NamedTuple):
-    """All that `compare` shows; `judge_price` is per judge token, in reasoner tokens."""
+    """Everything that `compare` shows; `judge_price` is per judge token, in reasoner tokens."""
 
     judge_price: float
     rows: Sequence[PolicyRow]
@@ -33,7 +33,7 @@ def build_comparison(outcomes: Sequence[Outcome], *, judge_price: float) -> Comp
     rows = compare_policies(outcomes, judge_price=judge_price)
     groups = by_policy(outcomes)
     series = [
-        each._replace(hindsight=oracle_row(each, groups, judge_price=judge_price))
+        each._replace(oracle=oracle_row(each, groups, judge_price=judge_price))
         for each in setting_series(rows)
     ]
     return Comparison(judge_price, rows, findings(rows), distributions(outcomes), series)
@@ -51,22 +51,22 @@ _SERIES_HEAD = (
 
 
 def as_markdown(comparison: Comparison) -> str:
-    """For every file what to choose and a table of all policies; then swept settings and findings."""
+    """For every file the Pareto front, a table of all policies and one per swept setting; then the findings."""
     parts = []
     for file in dict.fromkeys(row.file for row in comparison.rows):
         own = [row for row in comparison.rows if row.file == file]
-        title = f"## {_plain(file)}, {own[0].questions} questions"
-        parts.append("\n".join([title, "", *(_choice(row) for row in frontier(own))]))
-        parts.append("\n".join([_HEAD, "|---" * 13 + "|", *(_line(row) for row in own)]))
-        parts.extend(_series(each) for each in comparison.series if each.file == file)
+        title = f"## {_sanitize(file)}, {own[0].questions} questions"
+        parts.append("\n".join([title, "", *(_front_item(row) for row in frontier(own))]))
+        parts.append("\n".join([_HEAD, "|---" * 13 + "|", *(_policy_line(row) for row in own)]))
+        parts.extend(_series_table(each) for each in comparison.series if each.file == file)
     if comparison.findings:
-        items = [f"- {_plain(each)}" for each in comparison.findings]
-        parts.append("\n".join(["## Signatures", "", *items]))
+        items = [f"- {_sanitize(each)}" for each in comparison.findings]
+        parts.append("\n".join(["## Diagnostics", "", *items]))
     return "\n\n".join(parts) + "\n"
 
 
 def as_csv(rows: Sequence[PolicyRow]) -> str:
-    """One line per row under a line of names; what is unknown is empty."""
+    """A header and one line per row; unknown values are empty."""
     text = io.StringIO()
     names = [*PolicyRow.__struct_fields__, "verdict"]
     writer = csv.DictWriter(text, names, lineterminator="\n")
@@ -76,7 +76,7 @@ def as_csv(rows: Sequence[PolicyRow]) -> str:
 
 
 def as_json(comparison: Comparison) -> str:
-    """The whole comparison as one object; swept settings name their policies, whose rows are in `rows`."""
+    """The whole comparison as one object; a series has the labels of its policies, whose rows are in `rows`."""
     rows = comparison.rows
     content = {
         "judge_price": comparison.judge_price,
@@ -89,9 +89,12 @@ def as_json(comparison: Comparison) -> str:
         "distributions": [msgspec.to_builtins(each) for each in comparison.distributions],
         "series": [
             {
-                **each._asdict(),
+                "file": each.file,
+                "policy": each.policy,
+                "setting": each.setting,
+                "values": each.values,
                 "rows": [row.policy for row in each.rows],
-                "hindsight": msgspec.to_builtins(each.hindsight),
+                "hindsight": msgspec.to_builtins(each.oracle),
             }
             for each in comparison.series
         ],
@@ -99,70 +102,70 @@ def as_json(comparison: Comparison) -> str:
     return json.dumps(content, indent=2) + "\n"
 
 
-def _choice(row: PolicyRow) -> str:
+def _front_item(row: PolicyRow) -> str:
     against = f"; {row.verdict} with the vote of equal cost" if row.verdict == "level" else ""
     if row.verdict in ("better", "worse"):
         against = f"; {row.verdict} than the vote of equal cost"
-    return f"- from {row.cost:,.0f} tokens: {_plain(row.policy)}, {row.accuracy:.1%}{against}"
+    return f"- from {row.cost:,.0f} tokens: {_sanitize(row.policy)}, {row.accuracy:.1%}{against}"
 
 
-def _series(series: SettingSeries) -> str:
+def _series_table(series: SettingSeries) -> str:
     rows = [*zip(series.values, series.rows, strict=True)]
-    if series.hindsight is not None:
-        rows.append(("best for each question, in hindsight", series.hindsight))
-    title = f"### {_plain(series.setting)} of {_plain(series.policy)}"
-    head = _SERIES_HEAD.format(_plain(series.setting))
-    return "\n".join([title, "", head, "|---" * 10 + "|", *(_point(*each) for each in rows)])
+    if series.oracle is not None:
+        rows.append(("oracle: the best for each question", series.oracle))
+    title = f"### {_sanitize(series.setting)} of {_sanitize(series.policy)}"
+    head = _SERIES_HEAD.format(_sanitize(series.setting))
+    return "\n".join([title, "", head, "|---" * 10 + "|", *(_value_line(*each) for each in rows)])
 
 
-def _point(value: str, row: PolicyRow) -> str:
-    return _row(
-        _plain(value),
+def _value_line(value: str, row: PolicyRow) -> str:
+    return _markdown_row(
+        _sanitize(value),
         f"{row.accuracy:.1%}",
         f"{row.accuracy_low:.1%} to {row.accuracy_high:.1%}",
         f"{row.tokens:,.0f}",
         f"{row.judge_tokens:,.0f}",
-        maybe(row.saved_before_judge, ".1%"),
-        maybe(row.saved, ".1%"),
-        maybe(row.clusters, ".1f"),
-        maybe(row.largest_cluster, ".0%"),
+        format_known(row.saved_before_judge, ".1%"),
+        format_known(row.saved, ".1%"),
+        format_known(row.clusters, ".1f"),
+        format_known(row.largest_cluster, ".0%"),
         _points(row.difference),
     )
 
 
-def _line(row: PolicyRow) -> str:
-    return _row(
-        _plain(row.policy),
+def _policy_line(row: PolicyRow) -> str:
+    return _markdown_row(
+        _sanitize(row.policy),
         f"{row.accuracy:.1%}",
         f"{row.accuracy_low:.1%} to {row.accuracy_high:.1%}",
         f"{row.tokens:,.0f}",
         f"{row.judge_tokens:,.0f}",
-        maybe(row.saved, ".1%"),
-        maybe(row.sequential_tokens, ",.0f"),
+        format_known(row.saved, ".1%"),
+        format_known(row.sequential_tokens, ",.0f"),
         f"{row.traces:.1f}",
-        maybe(row.rival_votes, ".1f", "cons@"),
+        format_known(row.rival_votes, ".1f", "cons@"),
         _points(row.difference),
         f"{_points(row.difference_low)} to {_points(row.difference_high)}"
         if row.difference is not None
         else "",
-        maybe(row.p_value, ".2f"),
+        format_known(row.p_value, ".2f"),
         row.verdict,
     )
 
 
-def _row(*cells: str) -> str:
+def _markdown_row(*cells: str) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def maybe(value: float | None, form: str, head: str = "") -> str:
-    """The value in this form, or nothing where it is unknown."""
-    return "" if value is None else head + format(value, form)
+def format_known(value: float | None, spec: str, prefix: str = "") -> str:
+    """The value behind `prefix`, formatted by `spec`; empty for None."""
+    return "" if value is None else prefix + format(value, spec)
 
 
 def _points(value: float | None) -> str:
     return "" if value is None else f"{100 * value:+.1f}"
 
 
-def _plain(text: str) -> str:
-    """Names come from files: they must not break the table."""
+def _sanitize(text: str) -> str:
+    """Text that cannot break a Markdown table: names come from files."""
     return text.replace("|", "\\|").replace("\n", " ")

@@ -1,7 +1,7 @@
 """Means over questions with 95 % intervals by bootstrap, single and paired.
 
-The rule: questions are drawn, with replacement, and each brings the mean of its resamplings. Its spread over
-questions holds the noise of the resamplings too.
+The bootstrap draws questions, with replacement, each with the mean of its resamplings; so the interval includes the
+noise of the resamplings.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from scipy.stats import bootstrap
 
 __all__ = ["MeanInterval", "interval_of_mean"]
 
-_DRAWS = 5_000
+_BOOTSTRAP_SAMPLES = 5_000
 
 
 class MeanInterval(NamedTuple):
@@ -24,9 +24,9 @@ class MeanInterval(NamedTuple):
 
 
 def interval_of_mean(values: Sequence[float], *, seed: int = 0) -> MeanInterval:
-    """The mean of one value per question; give differences for a paired comparison.
+    """The mean of one value per question, with its interval; of paired differences for a paired comparison.
 
-    With a single question the interval is the value itself.
+    If all values are equal, the interval is that value.
     """
     mean = float(np.mean(values))
     if len(set(values)) == 1:
@@ -34,7 +34,7 @@ def interval_of_mean(values: Sequence[float], *, seed: int = 0) -> MeanInterval:
     result = bootstrap(
         (np.asarray(values),),
         np.mean,
-        n_resamples=_DRAWS,
+        n_resamples=_BOOTSTRAP_SAMPLES,
         method="percentile",
         rng=np.random.default_rng(seed),
     )

@@ -1,9 +1,7 @@
-"""How long traces were when they ended, by their fate: finished, pruned, stopped or failed.
+"""Lengths of a run's traces by their fate, and the run's critical path: how long it took in tokens of one stream.
 
-How long a live run took, in tokens of one stream: the chain of traces that waited for each other.
-
-The rule: the clock only says which trace ended last and what had ended before it began; lengths are tokens, so a
-busy machine or a faster GPU changes nothing but who ends first.
+Both read the events of a run in order. The clock only decides in which order traces began and ended; lengths are
+tokens, so a busy machine or a faster GPU changes the figures little.
 """
 
 from collections import defaultdict
@@ -18,25 +16,20 @@ from orchestrator.core.events import (
     TraceStopped,
 )
 
-__all__ = [
-    "FATES",
-    "CriticalPath",
-    "TraceLengths",
-]
-
+__all__ = ["FATES", "CriticalPath", "TraceLengths"]
 
 FATES = ("finished", "pruned", "stopped", "failed")
-"""In the order in which tables and plots show them."""
+"""How a trace can end, in the order in which tables and plots show it."""
 
 
 class TraceLengths:
-    """Fed with the events of a run, in order, it keeps the tokens of every trace that ended."""
+    """The tokens of every trace that has ended."""
 
     def __init__(self) -> None:
         self._tokens: defaultdict[str, list[int]] = defaultdict(list)
 
-    def note(self, entry: Event | Command) -> None:
-        """Takes the next entry of a run; whatever ends no trace changes nothing."""
+    def add(self, entry: Event | Command) -> None:
+        """Takes the next entry of the run's journal."""
         match entry:
             case TraceFinished(tokens=tokens):
                 self._tokens["finished"].append(tokens)
@@ -48,7 +41,7 @@ class TraceLengths:
                 pass
 
     def by_fate(self) -> dict[str, tuple[int, ...]]:
-        """Tokens in the order of the traces' ends; a fate that no trace met is left out."""
+        """Tokens in the order in which the traces ended; a fate without traces is left out."""
         return {fate: tuple(self._tokens[fate]) for fate in FATES if fate in self._tokens}
 
 
@@ -59,14 +52,14 @@ class _TraceSpan(NamedTuple):
 
 
 class CriticalPath:
-    """Fed with the events of a run, in order, it adds up the traces that had to run one after the other."""
+    """The chain of traces that had to run one after the other."""
 
     def __init__(self) -> None:
         self._began: dict[int, float] = {}
         self._spans: list[_TraceSpan] = []
 
-    def note(self, entry: Event | Command) -> None:
-        """Takes the next entry of a run; whatever begins or ends no trace changes nothing."""
+    def add(self, entry: Event | Command) -> None:
+        """Takes the next entry of the run's journal."""
         match entry:
             case TraceStarted(trace=trace, at=at):
                 self._began.setdefault(trace, at)
@@ -81,7 +74,7 @@ class CriticalPath:
                 pass
 
     def tokens(self) -> int:
-        """The length of the trace that ended last, of the last one that had ended before it began, and so on."""
+        """The tokens of the trace that ended last, plus those of the last one that ended before it began, and so on."""
         path = 0
         waiting = sorted(self._spans, key=lambda span: span.ended)
         while waiting:

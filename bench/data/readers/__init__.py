@@ -1,4 +1,4 @@
-"""Readers of recorded questions: probe matrices, files of traces, and our own journals."""
+"""Readers of recorded questions: probe matrices, files of traces, and journals of runs."""
 
 import gzip
 import zlib
@@ -35,7 +35,7 @@ def read_recorded(path: Path) -> list[RecordedQuestion]:
         )
     questions = reader(str(path), _text(path))
     if not questions:
-        raise DatasetError(f"{path} holds no trace; add at least one.")
+        raise DatasetError(f"{path} has no traces; add at least one.")
     return questions
 
 
@@ -46,7 +46,7 @@ def _text(path: Path) -> str:
             content = gzip.decompress(content)
         return content.decode("utf-8-sig")
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise DatasetError(f"{path} is not a whole gzip file; compress it again.") from error
+        raise DatasetError(f"{path} is not a complete gzip file; compress it again.") from error
     except UnicodeDecodeError as error:
         raise DatasetError(f"{path} is not UTF-8 text; save it as UTF-8.") from error
     except OSError as error:

@@ -1,7 +1,7 @@
-"""Our own runs: the finished traces of every question in a run's folder.
+"""Journals of runs: the finished traces of every question in a run's folder.
 
-The rule: a question counts only if nothing was cut. A trace that was pruned or stopped has no known end, and a
-replay that left it out would show short traces only.
+A question is accepted only if none of its traces was pruned or stopped: such a trace has no known end, and leaving it
+out would bias the recording towards short traces.
 """
 
 from pathlib import Path
@@ -15,14 +15,14 @@ __all__ = ["journals_of", "read_run"]
 
 
 def journals_of(run_dir: Path) -> list[Path]:
-    """The journals of a run's folder: its subfolders' (several questions; hidden ones were put aside), or its own.
+    """The journals of a run's folder: one in each subfolder (hidden ones were set aside), or its own.
 
     Raises:
         DatasetError: there is none.
     """
     journals = sorted(run_dir.glob(f"[!.]*/{JOURNAL_FILE}")) or list(run_dir.glob(JOURNAL_FILE))
     if not journals:
-        raise DatasetError(f"{run_dir} holds no journal; give the folder of a run.")
+        raise DatasetError(f"{run_dir} has no journal; give the folder of a run.")
     return journals
 
 
@@ -30,7 +30,7 @@ def read_run(run_dir: Path) -> list[RecordedQuestion]:
     """The questions of a run in which every trace ran to its end (`--policy consensus`).
 
     Raises:
-        DatasetError: there is no journal, a question is unfinished or ungraded, or traces were cut.
+        DatasetError: there is no journal, a question is unfinished or ungraded, or traces were pruned or stopped.
     """
     return [_read_question(journal) for journal in journals_of(run_dir)]
 
@@ -43,7 +43,7 @@ def _read_question(journal: Path) -> RecordedQuestion:
     cut = [trace for trace in view.traces.values() if trace.ending in ("pruned", "stopped")]
     if cut or not whole:
         raise DatasetError(
-            f"{journal} has {len(cut)} traces that were cut; record whole ones with --policy consensus."
+            f"{journal} has {len(cut)} traces that were pruned or stopped; record whole ones with --policy consensus."
         )
     return RecordedQuestion(
         id=view.run.question_id,

@@ -1,4 +1,4 @@
-"""Probe matrices: lengths, final answers, and the answers forced out every few hundred tokens; no text.
+"""Probe matrices: lengths, final answers, and the answers that were probed every few hundred tokens; no text.
 
 The form is that of the public Parallel-Probe material: a list of questions, each with `question`,
 `gold_answer`, `probe_freq` (tokens) and `each_branch` = [[probed answers], tokens, final answer].
@@ -15,7 +15,7 @@ from orchestrator.errors import DatasetError
 __all__ = ["read_probe_matrix"]
 
 _UNREADABLE = "ERR"
-"""What the files write for an answer that could not be parsed."""
+"""What the files hold in place of an answer that could not be extracted."""
 
 Spelling = str | int | float
 Tokens = Annotated[int, msgspec.Meta(ge=1)]

@@ -1,8 +1,8 @@
 """Files of whole traces, one JSON object a line: question_id, question, gold, text, answer and more.
 
-`answer_class` (equal answers of a question share it) and `correct` are taken as they are where every trace of
-a question has them; else answers are compared here. Where `tokens` is missing, the length is estimated from
-the text, at `CHARS_PER_TOKEN`. A row without `answer` is read for its answer; an empty or null one has none.
+`answer_class` (shared by equal answers of a question) and `correct` are taken from the file where every trace of a
+question has them; otherwise answers are compared here. Where `tokens` is missing, the length is estimated from the
+text, at `CHARS_PER_TOKEN`. The answer of a row without `answer` is extracted from its text; an empty or null one is none.
 """
 
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from orchestrator.errors import DatasetError
 __all__ = ["CHARS_PER_TOKEN", "read_traces_file"]
 
 CHARS_PER_TOKEN = 2.8
-"""Mathematical reasoning in English with Llama's tokenizer, roughly; it cancels in every share of tokens."""
+"""Approximately that of mathematical reasoning in English with Llama's tokenizer; it cancels in every ratio of tokens."""
 
 
 class _Row(msgspec.Struct, frozen=True):
@@ -71,7 +71,7 @@ def _row(name: str, number: int, line: str) -> _Trace:
     try:
         row = msgspec.json.decode(line, type=_Row)
     except msgspec.DecodeError as error:
-        raise DatasetError(f"{name} line {number} is not a trace ({error}); mend it.") from error
+        raise DatasetError(f"{name} line {number} is not a trace ({error}); correct it.") from error
     if not row.tokens and not row.text:
         raise DatasetError(f"{name} line {number} has neither tokens nor text; give one of them.")
     return _Trace(
@@ -88,7 +88,7 @@ def _row(name: str, number: int, line: str) -> _Trace:
 
 
 def _answer(row: _Row) -> str | None:
-    """The answer that the row states, or else what its text says."""
+    """The answer that the row states, or the one extracted from its text."""
     if row.answer is not msgspec.UNSET:
         return _text(row.answer)
     return extract_answer(row.text or "", finished=row.finish_reason != "length")

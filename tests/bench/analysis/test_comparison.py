@@ -191,7 +191,7 @@ def test_a_folder_that_cannot_be_made_is_named(
     write_outcomes(tmp_path / "o.jsonl", ONE)
     (tmp_path / "file").write_text("")
     assert main(["compare", str(tmp_path / "o.jsonl"), "--out", str(tmp_path / "file")]) == 2
-    assert "cannot be made" in capsys.readouterr().err
+    assert "Cannot make the folder" in capsys.readouterr().err
 
 
 def test_a_wrong_price_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -218,7 +218,7 @@ def test_a_verdict_needs_more_than_chance() -> None:
     assert rows(*none, outcomes("m", right, 200))["m"].verdict == "better"
     assert rows(*all_right, outcomes("m", right, 200))["m"].verdict == "worse"
     assert rows(ONE, FOUR, outcomes("m", [1, 1, 0, 0], 200))["m"].verdict == "level"
-    assert rows(ONE, FOUR, outcomes("m", [1] * 4, 500))["m"].verdict == "dearer than every vote"
+    assert rows(ONE, FOUR, outcomes("m", [1] * 4, 500))["m"].verdict == "costs more than every vote"
     assert rows(ONE, FOUR, outcomes("m", [1] * 4, 50))["m"].verdict == "no vote to compare with"
     assert rows(ONE, FOUR)["cons@4"].verdict == ""
 
@@ -278,7 +278,7 @@ def test_a_sweep_is_shown_in_all_forms(tmp_path: Path, capsys: pytest.CaptureFix
         assert (out / name).stat().st_size > 1000
 
 
-# --- what hindsight would choose ------------------------------------------------------------------
+# --- the oracle ------------------------------------------------------------------
 
 
 def drawn(policy, corrects, tokens):
@@ -290,49 +290,51 @@ def drawn(policy, corrects, tokens):
     ]
 
 
-def hindsight(*groups):
+def oracle(*groups):
     flat = [outcome for group in groups for outcome in group]
     (series,) = build_comparison(flat, judge_price=1.0).series
-    return series.hindsight
+    return series.oracle
 
 
-def test_hindsight_takes_what_was_right_on_the_other_draws() -> None:
-    found = hindsight(drawn("d:tau=0.5", [1, 1, 1], 30), drawn("d:tau=0.9", [0, 0, 1], 10))
+def test_the_oracle_takes_what_was_right_on_the_other_draws() -> None:
+    found = oracle(drawn("d:tau=0.5", [1, 1, 1], 30), drawn("d:tau=0.9", [0, 0, 1], 10))
     assert (found.accuracy, found.tokens) == (1.0, 30)
 
 
-def test_hindsight_takes_the_cheapest_of_equals() -> None:
-    found = hindsight(drawn("d:tau=0.5", [1, 1, 1], 30), drawn("d:tau=0.9", [1, 1, 1], 10))
+def test_the_oracle_takes_the_cheapest_of_equals() -> None:
+    found = oracle(drawn("d:tau=0.5", [1, 1, 1], 30), drawn("d:tau=0.9", [1, 1, 1], 10))
     assert found.tokens == 10
 
 
 def test_luck_on_the_draw_itself_does_not_count() -> None:
-    found = hindsight(drawn("d:tau=0.5", [1, 0], 10), drawn("d:tau=0.9", [0, 1], 20))
+    found = oracle(drawn("d:tau=0.5", [1, 0], 10), drawn("d:tau=0.9", [0, 1], 20))
     assert found.accuracy == 0.0  # whichever was right on one draw is wrong on the other
 
 
-def test_hindsight_stands_against_the_vote_of_equal_cost() -> None:
+def test_the_oracle_stands_against_the_vote_of_equal_cost() -> None:
     votes = (drawn("cons@1", [0, 0], 10), drawn("cons@4", [1, 1], 40))
     swept = (drawn("d:tau=0.5", [1, 1], 25), drawn("d:tau=0.9", [0, 0], 25))
-    found = hindsight(*votes, *swept)
+    found = oracle(*votes, *swept)
     assert found.rival_votes == pytest.approx(2.5)
     assert found.difference == pytest.approx(0.5)
 
 
 @pytest.mark.parametrize("other", [[1], [1, 1, 1]])
-def test_one_draw_or_unlike_draws_give_no_hindsight(other) -> None:
+def test_one_draw_or_unlike_draws_give_no_oracle(other) -> None:
     one = drawn("d:tau=0.5", [1], 10)
-    assert hindsight(one, drawn("d:tau=0.9", other, 10)) is None
+    assert oracle(one, drawn("d:tau=0.9", other, 10)) is None
 
 
-def test_hindsight_is_shown_in_all_forms(
+def test_the_oracle_is_shown_in_all_forms(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     swept = [*drawn("d:tau=0.5", [1, 1], 25), *drawn("d:tau=0.9", [0, 0], 25)]
     write_outcomes(tmp_path / "o.jsonl", swept)
     assert main(["compare", str(tmp_path / "o.jsonl"), "--out", str(tmp_path)]) == 0
-    assert "| best for each question, in hindsight | 100.0% |" in capsys.readouterr().out
-    assert "which only hindsight knows: 100.0%" in (tmp_path / "page.html").read_text("utf-8")
+    assert "| oracle: the best for each question | 100.0% |" in capsys.readouterr().out
+    assert "An oracle that knows the best value for each question: 100.0%" in (
+        tmp_path / "page.html"
+    ).read_text("utf-8")
     assert (
         json.loads((tmp_path / "table.json").read_text())["series"][0]["hindsight"]["tokens"] == 25
     )

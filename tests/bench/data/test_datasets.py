@@ -72,7 +72,7 @@ def test_a_dataset_that_has_changed_is_refused(hub) -> None:
     with pytest.raises(DatasetError, match="has no column 'problem'"):
         read_named("aime24")
     hub([])
-    with pytest.raises(DatasetError, match="holds no question"):
+    with pytest.raises(DatasetError, match="has no questions"):
         read_named("aime24")
 
 

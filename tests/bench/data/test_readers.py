@@ -155,7 +155,7 @@ def test_a_run_that_kept_its_confidences_tells_them(tmp_path: Path) -> None:
 
 def test_a_run_whose_traces_were_cut_is_no_recording(tmp_path: Path) -> None:
     record_run(tmp_path / "0001-a", "a", ["4", "stopped"])
-    assert "1 traces that were cut" in refusal(tmp_path)
+    assert "1 traces that were pruned or stopped" in refusal(tmp_path)
 
 
 def test_what_a_resumed_run_has_put_aside_is_not_read(tmp_path: Path) -> None:
@@ -182,8 +182,8 @@ def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:
 def test_a_missing_empty_or_unreadable_file_is_named(tmp_path: Path) -> None:
     assert "No such file" in refusal(tmp_path / "x.json")
     (tmp_path / "e.jsonl").write_text("\n")
-    assert "holds no trace" in refusal(tmp_path / "e.jsonl")
+    assert "has no traces" in refusal(tmp_path / "e.jsonl")
     (tmp_path / "g.json.gz").write_bytes(b"no")
-    assert "not a whole gzip file" in refusal(tmp_path / "g.json.gz")
+    assert "not a complete gzip file" in refusal(tmp_path / "g.json.gz")
     (tmp_path / "l.json").write_bytes(b"\xff")
     assert "UTF-8" in refusal(tmp_path / "l.json")

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from bench.cli.main import main
-from bench.data.sampling import draw, half_of
+from bench.data.sampling import half_of, sample_traces
 from bench.replay.replay import ReplayPlan, replay_policy
 from bench.results.intervals import interval_of_mean
 from bench.results.outcomes import Outcome, per_question, policy_line, read_outcomes, write_outcomes
@@ -26,12 +26,12 @@ def replayed(policy, *questions, **plan):
 
 
 def test_a_draw_is_without_replacement_and_the_same_for_every_policy() -> None:
-    drawn = draw(QUESTION, 8, seed=0, resample=3)
+    drawn = sample_traces(QUESTION, 8, seed=0, resample=3)
     assert len(set(drawn)) == 8
-    assert draw(QUESTION, 4, seed=0, resample=3) == drawn[:4]
-    assert draw(QUESTION, 8, seed=0, resample=4) != drawn
-    assert draw(QUESTION, 8, seed=1, resample=3) != drawn
-    assert sorted(draw(QUESTION, 99, seed=0, resample=0)) == list(range(12))
+    assert sample_traces(QUESTION, 4, seed=0, resample=3) == drawn[:4]
+    assert sample_traces(QUESTION, 8, seed=0, resample=4) != drawn
+    assert sample_traces(QUESTION, 8, seed=1, resample=3) != drawn
+    assert sorted(sample_traces(QUESTION, 99, seed=0, resample=0)) == list(range(12))
 
 
 def test_a_question_keeps_its_half() -> None:
@@ -218,12 +218,12 @@ def test_outcomes_can_be_written_and_read_again(tmp_path: Path) -> None:
     write_outcomes(tmp_path / "sub" / "o.jsonl", outcomes)
     assert read_outcomes(tmp_path / "sub") == outcomes
     (tmp_path / "bad.jsonl").write_text("{}\n")
-    with pytest.raises(DatasetError, match="line 1 is no outcome"):
+    with pytest.raises(DatasetError, match="line 1 is not an outcome"):
         read_outcomes(tmp_path / "bad.jsonl")
     with pytest.raises(DatasetError, match="Cannot read"):
         read_outcomes(tmp_path / "none.jsonl")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DatasetError, match="holds no outcome"):
+    with pytest.raises(DatasetError, match="has no outcomes"):
         read_outcomes(tmp_path / "empty")
 
 

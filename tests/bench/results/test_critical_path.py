@@ -7,7 +7,7 @@ from tests.support.story import Story
 def tokens_in_sequence(story):
     path = CriticalPath()
     for event in story.events:
-        path.note(event)
+        path.add(event)
     return path.tokens()
 
 
