@@ -7,12 +7,13 @@ import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+
+import msgspec
 
 from orchestrator.errors import DeepPruneError
 from orchestrator.journal.journal import REPORT_FILE
 from orchestrator.journal.replay import replay
-from orchestrator.report.report import read_report, to_json_line
+from orchestrator.report.report import Report, read_report, to_json_line
 from orchestrator.terminal.render import render_report
 
 __all__ = ["main"]
@@ -38,11 +39,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _report_difference(then: dict[str, Any] | None, now: dict[str, Any]) -> str | None:
+def _report_difference(recorded: Report | None, replayed: Report) -> str | None:
     """The first key whose value differs; the folder may have been moved."""
-    for key in then or {}:
-        if key != "run_dir" and then is not None and then[key] != now.get(key):
-            return f"report.json has {key} = {then[key]}, but the journal gives {now.get(key)}."
+    then, now = msgspec.to_builtins(recorded or replayed), msgspec.to_builtins(replayed)
+    for key in then:
+        if key != "run_dir" and then[key] != now[key]:
+            return f"report.json has {key} = {then[key]}, but the journal gives {now[key]}."
     return None
 
 

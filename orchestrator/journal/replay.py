@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from orchestrator.core.engine import Engine
 from orchestrator.core.events import Command, DerivedEvent, Event, RunStarted
 from orchestrator.journal.journal import JOURNAL_FILE, read_journal
-from orchestrator.report.report import build_report
+from orchestrator.report.report import Report, build_report
 from orchestrator.report.view import RunView
 
 __all__ = ["Replay", "decisions", "replay"]
@@ -16,7 +16,7 @@ __all__ = ["Replay", "decisions", "replay"]
 class Replay(NamedTuple):
     """What a journal gives: the report, and the first line where a fresh core decides otherwise."""
 
-    report: dict[str, Any]
+    report: Report
     difference: str | None
 
 

@@ -10,7 +10,7 @@ stopped. Figures are shares (0..1), tokens and seconds.
 import json
 from collections import Counter
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -19,16 +19,26 @@ from orchestrator.errors import JournalError
 from orchestrator.report.savings import Counterfactual, of_run
 from orchestrator.report.view import ClusterView, Ending, RunView, TraceView
 
-__all__ = ["Report", "build_report", "read_report", "to_json_line", "weighed_judge_tokens"]
+__all__ = [
+    "ClusterLine",
+    "CounterfactualBill",
+    "JudgeBill",
+    "Ledger",
+    "ReasonerBill",
+    "Report",
+    "TokensByFate",
+    "TraceCounts",
+    "VoteLine",
+    "build_report",
+    "read_report",
+    "to_json_line",
+    "weighed_judge_tokens",
+]
 
 Source = Literal["server_usage", "tokenizer", "chunks"]
 
 
-class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    pass
-
-
-class VotePart(_Part, frozen=True, kw_only=True):
+class VoteLine(msgspec.Struct, frozen=True, kw_only=True):
     """The ballots for one class of equal answers."""
 
     answer: str
@@ -36,7 +46,7 @@ class VotePart(_Part, frozen=True, kw_only=True):
     weight: float
 
 
-class TracesPart(_Part, frozen=True, kw_only=True):
+class TraceCounts(msgspec.Struct, frozen=True, kw_only=True):
     """How many traces met which fate; those that never started have none."""
 
     planned: int
@@ -47,7 +57,7 @@ class TracesPart(_Part, frozen=True, kw_only=True):
     failed: int
 
 
-class ClusterPart(_Part, frozen=True, kw_only=True):
+class ClusterLine(msgspec.Struct, frozen=True, kw_only=True):
     """One cluster; `answers` counts those of its finished members, most frequent first."""
 
     id: int
@@ -56,7 +66,7 @@ class ClusterPart(_Part, frozen=True, kw_only=True):
     answers: dict[str, int]
 
 
-class FatePart(_Part, frozen=True, kw_only=True):
+class TokensByFate(msgspec.Struct, frozen=True, kw_only=True):
     """Generated tokens by the fate of their trace."""
 
     finished: int
@@ -65,7 +75,7 @@ class FatePart(_Part, frozen=True, kw_only=True):
     failed: int
 
 
-class ReasonerPart(_Part, frozen=True, kw_only=True):
+class ReasonerBill(msgspec.Struct, frozen=True, kw_only=True):
     """The reasoner's tokens.
 
     `overshoot_tokens` (part of the pruned ones) were written past the checkpoint. `source` tells how tokens
@@ -76,13 +86,13 @@ class ReasonerPart(_Part, frozen=True, kw_only=True):
     generated_tokens: int
     prompt_tokens: int
     cached_prompt_tokens: int
-    by_fate: FatePart
+    by_fate: TokensByFate
     overshoot_tokens: int
     source: Source
     server_generated_tokens: int | None
 
 
-class JudgePart(_Part, frozen=True, kw_only=True):
+class JudgeBill(msgspec.Struct, frozen=True, kw_only=True):
     """The judge's bill.
 
     Beyond the agreed keys, `requests` counts HTTP requests behind the calls, `failures` calls without a
@@ -102,7 +112,7 @@ class JudgePart(_Part, frozen=True, kw_only=True):
     weighed_tokens: float
 
 
-class CounterfactualPart(_Part, frozen=True, kw_only=True):
+class CounterfactualBill(msgspec.Struct, frozen=True, kw_only=True):
     """What cons@N would have generated; with method "none" `low` is a lower bound and no estimate."""
 
     policy: str
@@ -112,16 +122,16 @@ class CounterfactualPart(_Part, frozen=True, kw_only=True):
     method: Literal["observed", "kaplan-meier", "none"]
 
 
-class LedgerPart(_Part, frozen=True, kw_only=True):
+class Ledger(msgspec.Struct, frozen=True, kw_only=True):
     """The three ledgers; `equal_cost_votes` is the n for which cons@n costs what this run has cost."""
 
-    reasoner: ReasonerPart
-    judge: JudgePart
-    counterfactual: CounterfactualPart
+    reasoner: ReasonerBill
+    judge: JudgeBill
+    counterfactual: CounterfactualBill
     equal_cost_votes: float | None
 
 
-class Report(_Part, frozen=True, kw_only=True):
+class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The whole report. `interrupted` is also true for a journal that breaks off.
 
     `resumed` counts how often the run was killed and went on; what a server had generated but the journal had
@@ -132,21 +142,21 @@ class Report(_Part, frozen=True, kw_only=True):
     question_id: str
     answer: str | None
     correct: bool | None
-    votes: list[VotePart]
+    votes: list[VoteLine]
     policy: str
-    traces: TracesPart
-    clusters: list[ClusterPart]
-    ledger: LedgerPart
+    traces: TraceCounts
+    clusters: list[ClusterLine]
+    ledger: Ledger
     saved: float | None
     net_saved: float | None
     seconds: float
     run_dir: str
     interrupted: bool
-    resumed: int
+    resumed: int = 0
 
 
-def build_report(view: RunView, *, run_dir: str) -> dict[str, Any]:
-    """The report as plain JSON, checked by `Report`'s types.
+def build_report(view: RunView, *, run_dir: str) -> Report:
+    """The report of a run, finished or not.
 
     Raises:
         JournalError: the events do not begin with a `RunStarted`.
@@ -155,16 +165,16 @@ def build_report(view: RunView, *, run_dir: str) -> dict[str, Any]:
         raise JournalError("This journal holds no run: it broke off before its first line.")
     cost = of_run(view)
     weighed = weighed_judge_tokens(view)
-    report = Report(
+    return Report(
         schema=1,
         question_id=view.run.question_id,
         answer=view.answer,
         correct=_correct(view),
-        votes=[VotePart(answer=v.answer, ballots=v.count, weight=v.weight) for v in view.votes],
+        votes=[VoteLine(answer=v.answer, ballots=v.count, weight=v.weight) for v in view.votes],
         policy=view.run.settings.policy.name,
         traces=_traces(view),
         clusters=[_cluster(view.clusters[number]) for number in sorted(view.clusters)],
-        ledger=LedgerPart(
+        ledger=Ledger(
             reasoner=_reasoner(view, view.run.capabilities.reasoner),
             judge=_judge(view, weighed),
             counterfactual=_counterfactual(cost),
@@ -177,28 +187,25 @@ def build_report(view: RunView, *, run_dir: str) -> dict[str, Any]:
         interrupted=view.interrupted or view.finished is None,
         resumed=view.resumed,
     )
-    plain: dict[str, Any] = msgspec.to_builtins(report)
-    return plain
 
 
-def read_report(path: Path) -> dict[str, Any] | None:
+def read_report(path: Path) -> Report | None:
     """A report that was written to a file; None if there is no such file.
 
     Raises:
-        JournalError: the file is no report.
+        JournalError: the file holds no report.
     """
     if not path.exists():
         return None
     try:
-        report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return msgspec.json.decode(path.read_bytes(), type=Report)
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise JournalError(f"{path} cannot be read ({error}); restore it or delete it.") from error
-    return report
 
 
-def to_json_line(result: dict[str, Any]) -> str:
-    """A report or summary as one line of ASCII: what a model wrote cannot reach the terminal raw."""
-    return json.dumps(result, ensure_ascii=True, allow_nan=False)
+def to_json_line(result: msgspec.Struct) -> str:
+    """A report or summary as one line of ASCII, so that text of a model cannot reach the terminal raw."""
+    return json.dumps(msgspec.to_builtins(result), ensure_ascii=True, allow_nan=False)
 
 
 def _correct(view: RunView) -> bool | None:
@@ -213,9 +220,9 @@ def _fate(trace: TraceView) -> Ending | None:
     return trace.ending or ("stopped" if trace.started else None)
 
 
-def _traces(view: RunView) -> TracesPart:
+def _traces(view: RunView) -> TraceCounts:
     fates = Counter(_fate(trace) for trace in view.traces.values())
-    return TracesPart(
+    return TraceCounts(
         planned=view.planned,
         started=sum(trace.started for trace in view.traces.values()),
         finished=fates["finished"],
@@ -225,9 +232,9 @@ def _traces(view: RunView) -> TracesPart:
     )
 
 
-def _cluster(cluster: ClusterView) -> ClusterPart:
+def _cluster(cluster: ClusterView) -> ClusterLine:
     answers = sorted(cluster.answers.items(), key=lambda item: (-item[1], item[0]))
-    return ClusterPart(
+    return ClusterLine(
         id=cluster.cluster,
         size=len(cluster.members),
         representative=cluster.representative,
@@ -235,15 +242,15 @@ def _cluster(cluster: ClusterView) -> ClusterPart:
     )
 
 
-def _reasoner(view: RunView, server: ServerCapabilities) -> ReasonerPart:
+def _reasoner(view: RunView, server: ServerCapabilities) -> ReasonerBill:
     tokens: Counter[Ending | None] = Counter()
     for trace in view.traces.values():
         tokens[_fate(trace)] += trace.tokens
-    return ReasonerPart(
+    return ReasonerBill(
         generated_tokens=view.generated_tokens,
         prompt_tokens=view.prompt_tokens,
         cached_prompt_tokens=view.cached_prompt_tokens,
-        by_fate=FatePart(
+        by_fate=TokensByFate(
             finished=tokens["finished"],
             pruned=tokens["pruned"],
             stopped=tokens["stopped"],
@@ -268,9 +275,9 @@ def _source(reasoner: ServerCapabilities) -> Source:
     return "tokenizer" if reasoner.token_ids else "chunks"
 
 
-def _judge(view: RunView, weighed: float) -> JudgePart:
+def _judge(view: RunView, weighed: float) -> JudgeBill:
     judge = view.judge
-    return JudgePart(
+    return JudgeBill(
         calls=judge.calls,
         pairs=judge.pairs,
         prompt_tokens=judge.prompt_tokens,
@@ -294,8 +301,8 @@ def weighed_judge_tokens(view: RunView) -> float:
     return computed * prices.judge_token + cached * prices.judge_cached_token
 
 
-def _counterfactual(cost: Counterfactual) -> CounterfactualPart:
-    return CounterfactualPart(
+def _counterfactual(cost: Counterfactual) -> CounterfactualBill:
+    return CounterfactualBill(
         policy=f"cons@{cost.planned}",
         generated_tokens=None if cost.tokens is None else round(cost.tokens),
         low=round(cost.low),

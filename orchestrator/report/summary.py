@@ -4,32 +4,45 @@ The rule: a sum counts only what every report behind it knows, and says how many
 are taken over the totals, so a long question weighs more than a short one.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Literal, TypeVar
 
 import msgspec
 
-from orchestrator.report.report import FatePart, TracesPart
+from orchestrator.report.report import (
+    CounterfactualBill,
+    Ledger,
+    ReasonerBill,
+    Report,
+    TokensByFate,
+    TraceCounts,
+)
 
-__all__ = ["Summary", "summarise"]
+__all__ = [
+    "CounterfactualSums",
+    "JudgeSums",
+    "LedgerSums",
+    "ReasonerSums",
+    "Summary",
+    "SummaryLine",
+    "summarise",
+]
+
+_Sums = TypeVar("_Sums", bound=msgspec.Struct)
 
 
-class _Part(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    pass
-
-
-class ReasonerSums(_Part, frozen=True, kw_only=True):
+class ReasonerSums(msgspec.Struct, frozen=True, kw_only=True):
     """Sums of the reports' reasoner ledgers; the servers' own count is null unless every report has one."""
 
     generated_tokens: int
     prompt_tokens: int
     cached_prompt_tokens: int
-    by_fate: FatePart
+    by_fate: TokensByFate
     overshoot_tokens: int
     server_generated_tokens: int | None
 
 
-class JudgeSums(_Part, frozen=True, kw_only=True):
+class JudgeSums(msgspec.Struct, frozen=True, kw_only=True):
     """Sums of the reports' judge ledgers."""
 
     calls: int
@@ -43,7 +56,7 @@ class JudgeSums(_Part, frozen=True, kw_only=True):
     weighed_tokens: float
 
 
-class CounterfactualSums(_Part, frozen=True, kw_only=True):
+class CounterfactualSums(msgspec.Struct, frozen=True, kw_only=True):
     """Sums over the `questions` with an estimate; the ends are sums too, so they cover 95 % or more."""
 
     generated_tokens: int | None
@@ -52,7 +65,7 @@ class CounterfactualSums(_Part, frozen=True, kw_only=True):
     questions: int
 
 
-class LedgerSums(_Part, frozen=True, kw_only=True):
+class LedgerSums(msgspec.Struct, frozen=True, kw_only=True):
     """The three ledgers; `equal_cost_votes` is the mean over the questions that have one."""
 
     reasoner: ReasonerSums
@@ -61,7 +74,7 @@ class LedgerSums(_Part, frozen=True, kw_only=True):
     equal_cost_votes: float | None
 
 
-class Summary(_Part, frozen=True, kw_only=True):
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
     """The whole summary.
 
     `graded` questions have a known gold answer, `answered` ones an answer. The interval of `accuracy` is
@@ -77,7 +90,7 @@ class Summary(_Part, frozen=True, kw_only=True):
     accuracy_low: float | None
     accuracy_high: float | None
     policy: str | None
-    traces: TracesPart
+    traces: TraceCounts
     ledger: LedgerSums
     saved: float | None
     net_saved: float | None
@@ -85,80 +98,86 @@ class Summary(_Part, frozen=True, kw_only=True):
     interrupted: int
 
 
-Report = Mapping[str, Any]
+class SummaryLine(msgspec.Struct, frozen=True, kw_only=True):
+    """The summary as it is written, schema 1."""
+
+    schema: Literal[1]
+    summary: Summary
 
 
-def summarise(reports: Sequence[Report]) -> dict[str, Any]:
-    """`{"schema": 1, "summary": {...}}` of the reports of one run over several questions."""
-    grades = [report["correct"] for report in reports if report["correct"] is not None]
+def summarise(reports: Sequence[Report]) -> SummaryLine:
+    """The summary of the reports of one run over several questions."""
+    grades = [report.correct for report in reports if report.correct is not None]
     low, high = _wilson(sum(grades), len(grades))
-    policies = {report["policy"] for report in reports}
+    policies = {report.policy for report in reports}
     summary = Summary(
         questions=len(reports),
-        answered=sum(report["answer"] is not None for report in reports),
+        answered=sum(report.answer is not None for report in reports),
         graded=len(grades),
         correct=sum(grades),
         accuracy=round(sum(grades) / len(grades), 4) if grades else None,
         accuracy_low=low,
         accuracy_high=high,
         policy=policies.pop() if len(policies) == 1 else None,
-        traces=msgspec.convert(_sums(TracesPart, (r["traces"] for r in reports)), TracesPart),
-        ledger=_ledger([report["ledger"] for report in reports]),
+        traces=_sums(TraceCounts, [report.traces for report in reports]),
+        ledger=_ledger([report.ledger for report in reports]),
         saved=_saved(reports, judge=False),
         net_saved=_saved(reports, judge=True),
-        seconds=_total(report["seconds"] for report in reports),
-        interrupted=sum(report["interrupted"] for report in reports),
+        seconds=_total(report.seconds for report in reports),
+        interrupted=sum(report.interrupted for report in reports),
     )
-    return {"schema": 1, "summary": msgspec.to_builtins(summary)}
+    return SummaryLine(schema=1, summary=summary)
 
 
-def _ledger(ledgers: Sequence[Report]) -> LedgerSums:
-    votes = [led["equal_cost_votes"] for led in ledgers if led["equal_cost_votes"] is not None]
+def _ledger(ledgers: Sequence[Ledger]) -> LedgerSums:
+    votes = [ledger.equal_cost_votes for ledger in ledgers if ledger.equal_cost_votes is not None]
     return LedgerSums(
-        reasoner=_reasoner([ledger["reasoner"] for ledger in ledgers]),
-        judge=msgspec.convert(_sums(JudgeSums, (led["judge"] for led in ledgers)), JudgeSums),
-        counterfactual=_counterfactual([ledger["counterfactual"] for ledger in ledgers]),
+        reasoner=_reasoner([ledger.reasoner for ledger in ledgers]),
+        judge=_sums(JudgeSums, [ledger.judge for ledger in ledgers]),
+        counterfactual=_counterfactual([ledger.counterfactual for ledger in ledgers]),
         equal_cost_votes=round(sum(votes) / len(votes), 3) if votes else None,
     )
 
 
-def _reasoner(bills: Sequence[Report]) -> ReasonerSums:
-    counted = [bill["server_generated_tokens"] for bill in bills]
+def _reasoner(bills: Sequence[ReasonerBill]) -> ReasonerSums:
+    counted = [
+        bill.server_generated_tokens for bill in bills if bill.server_generated_tokens is not None
+    ]
     return ReasonerSums(
-        generated_tokens=sum(bill["generated_tokens"] for bill in bills),
-        prompt_tokens=sum(bill["prompt_tokens"] for bill in bills),
-        cached_prompt_tokens=sum(bill["cached_prompt_tokens"] for bill in bills),
-        by_fate=msgspec.convert(_sums(FatePart, (bill["by_fate"] for bill in bills)), FatePart),
-        overshoot_tokens=sum(bill["overshoot_tokens"] for bill in bills),
-        server_generated_tokens=sum(counted) if counted and None not in counted else None,
+        generated_tokens=sum(bill.generated_tokens for bill in bills),
+        prompt_tokens=sum(bill.prompt_tokens for bill in bills),
+        cached_prompt_tokens=sum(bill.cached_prompt_tokens for bill in bills),
+        by_fate=_sums(TokensByFate, [bill.by_fate for bill in bills]),
+        overshoot_tokens=sum(bill.overshoot_tokens for bill in bills),
+        server_generated_tokens=sum(counted) if counted and len(counted) == len(bills) else None,
     )
 
 
-def _counterfactual(costs: Sequence[Report]) -> CounterfactualSums:
-    known = [cost for cost in costs if cost["generated_tokens"] is not None]
-    highs = [cost["high"] for cost in known]
+def _counterfactual(bills: Sequence[CounterfactualBill]) -> CounterfactualSums:
+    known = [bill for bill in bills if bill.generated_tokens is not None]
+    highs = [bill.high for bill in known if bill.high is not None]
     return CounterfactualSums(
-        generated_tokens=sum(cost["generated_tokens"] for cost in known) if known else None,
-        low=sum(cost["low"] for cost in known) if known else None,
-        high=sum(highs) if known and None not in highs else None,
+        generated_tokens=sum(bill.generated_tokens or 0 for bill in known) if known else None,
+        low=sum(bill.low for bill in known) if known else None,
+        high=sum(highs) if known and len(highs) == len(known) else None,
         questions=len(known),
     )
 
 
 def _saved(reports: Sequence[Report], *, judge: bool) -> float | None:
-    """The share of cons@N's tokens that was not spent, over the questions whose cons@N is known."""
+    """The fraction of cons@N's tokens that was not spent, over the questions whose cons@N is known."""
     spent, without = 0.0, 0.0
-    for ledger in (report["ledger"] for report in reports):
-        cost = ledger["counterfactual"]["generated_tokens"]
+    for ledger in (report.ledger for report in reports):
+        cost = ledger.counterfactual.generated_tokens
         if cost is not None:
             without += cost
-            spent += ledger["reasoner"]["generated_tokens"]
-            spent += ledger["judge"]["weighed_tokens"] if judge else 0.0
+            spent += ledger.reasoner.generated_tokens
+            spent += ledger.judge.weighed_tokens if judge else 0.0
     return round(1 - spent / without, 4) if without else None
 
 
 def _wilson(correct: int, graded: int) -> tuple[float | None, float | None]:
-    """Wilson's 95 % interval of a share; unknown without trials."""
+    """Wilson's 95 % interval of a fraction; unknown without trials."""
     if not graded:
         return None, None
     from scipy.stats import binomtest  # most of a second that only several questions have to pay
@@ -167,10 +186,10 @@ def _wilson(correct: int, graded: int) -> tuple[float | None, float | None]:
     return round(float(interval.low), 4), round(float(interval.high), 4)
 
 
-def _sums(kind: type[msgspec.Struct], rows: Iterable[Report]) -> dict[str, float]:
+def _sums(kind: type[_Sums], rows: Sequence[msgspec.Struct]) -> _Sums:
     """The column sums of every field that `kind` has."""
-    listed = list(rows)
-    return {name: _total(row[name] for row in listed) for name in kind.__struct_fields__}
+    names = kind.__struct_fields__
+    return kind(**{name: _total(getattr(row, name) for row in rows) for name in names})
 
 
 def _total(values: Iterable[float]) -> float:

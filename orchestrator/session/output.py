@@ -9,12 +9,12 @@ import sys
 import time
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from orchestrator.core.policies import needs_judge
 from orchestrator.interrupts import EXIT_INTERRUPTED, Interrupts
 from orchestrator.journal.journal import write_run_file
-from orchestrator.report.report import to_json_line
+from orchestrator.report.report import Report, to_json_line
 from orchestrator.report.summary import summarise
 from orchestrator.report.view import RewardTotals, RunView
 from orchestrator.runtime.endpoints import Endpoints
@@ -181,13 +181,13 @@ class Output:
                 lines.show(view, question=number, questions=self._questions)
             await asyncio.sleep(_PROGRESS_SECONDS)
 
-    def result(self, report: dict[str, Any]) -> None:
+    def result(self, report: Report) -> None:
         """One line on stdout for the question, and its bill on stderr if it is the only one."""
         if self._json:
             self._print(to_json_line(report), self._out)
         else:
-            answer = sanitize(report["answer"] or "").replace("\n", " ")
-            identity = sanitize(report["question_id"]).replace("\n", " ")
+            answer = sanitize(report.answer or "").replace("\n", " ")
+            identity = sanitize(report.question_id).replace("\n", " ")
             self._print(f"{identity}\t{answer}" if self._questions > 1 else answer, self._out)
         if self._questions == 1:
             self._explain(render_report(report, self._console()))
@@ -196,9 +196,7 @@ class Output:
         if not self._quiet:
             self._print(text, self._err)
 
-    def conclude(
-        self, reports: Sequence[dict[str, Any]], run_dir: Path, *, interrupted: bool
-    ) -> int:
+    def conclude(self, reports: Sequence[Report], run_dir: Path, *, interrupted: bool) -> int:
         """The summary of several questions, and the exit code."""
         if self._questions > 1:
             summary = summarise(reports)
@@ -208,7 +206,7 @@ class Output:
             self._explain(render_summary(summary, self._console()))
         if interrupted:
             return EXIT_INTERRUPTED
-        return EXIT_NO_ANSWER if any(report["answer"] is None for report in reports) else 0
+        return EXIT_NO_ANSWER if any(report.answer is None for report in reports) else 0
 
     def _console(self) -> "Console":
         from rich.console import Console

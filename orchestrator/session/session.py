@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -29,7 +28,7 @@ from orchestrator.journal.journal import (
     write_run_file,
 )
 from orchestrator.questions import Question, to_jsonl
-from orchestrator.report.report import build_report, read_report, to_json_line
+from orchestrator.report.report import Report, build_report, read_report, to_json_line
 from orchestrator.report.view import RunView
 from orchestrator.runtime.endpoints import (
     Endpoints,
@@ -147,7 +146,7 @@ async def _carry_out(
 
 def _finished_before(
     question: Question, folder: Path, session_state: SessionState, output: Output
-) -> dict[str, Any] | None:
+) -> Report | None:
     """Shows the report of a question that an earlier process has finished; None if there is none."""
     report = read_report(folder / REPORT_FILE)
     if report is not None:
@@ -166,7 +165,7 @@ async def _one_question(
     session_state: SessionState,
     output: Output,
     interrupts: Interrupts,
-) -> dict[str, Any]:
+) -> Report:
     view = RunView()
     run = session_state.begin(question, folder, view)
     with JournalWriter.open(folder) as journal, interrupts.graceful():

@@ -7,11 +7,11 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from orchestrator.core.events import UserCommandReceived
 from orchestrator.interrupts import Interrupts
 from orchestrator.questions import Question
+from orchestrator.report.report import Report
 from orchestrator.report.view import RunView
 
 __all__ = ["QuestionRun", "SessionState", "Show"]
@@ -25,7 +25,7 @@ class QuestionRun:
     folder: Path
     view: RunView | None
     user_commands: asyncio.Queue[UserCommandReceived] = field(default_factory=asyncio.Queue)
-    report: dict[str, Any] | None = None
+    report: Report | None = None
 
 
 class SessionState:

@@ -6,10 +6,28 @@ terminal nor be read as markup. Rich is imported only when something is shown.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+import msgspec
+
+from orchestrator.report.report import (
+    ClusterLine,
+    CounterfactualBill,
+    JudgeBill,
+    ReasonerBill,
+    Report,
+    TraceCounts,
+    VoteLine,
+)
+from orchestrator.report.summary import (
+    CounterfactualSums,
+    JudgeSums,
+    ReasonerSums,
+    Summary,
+    SummaryLine,
+)
 from orchestrator.terminal.sanitize import sanitize
 
 if TYPE_CHECKING:
@@ -32,15 +50,15 @@ _METHODS = {
 Row = tuple[str, "Text"]
 
 
-def render_report(report: Mapping[str, Any], console: Console | None = None) -> str:
+def render_report(report: Report, console: Console | None = None) -> str:
     """One question's report as text for `console`; without one, 80 columns and no colour."""
     return _panel(_title(report), _report_rows(report), console)
 
 
-def render_summary(summary: Mapping[str, Any], console: Console | None = None) -> str:
+def render_summary(summary: SummaryLine, console: Console | None = None) -> str:
     """The summary of several questions as text; takes what `summarise` returns."""
-    inner = summary["summary"]
-    return _panel(f"{inner['questions']} questions", _summary_rows(inner), console)
+    inner = summary.summary
+    return _panel(f"{inner.questions} questions", _summary_rows(inner), console)
 
 
 def _panel(title: str, rows: Iterable[Row], console: Console | None) -> str:
@@ -69,40 +87,40 @@ def _grid(rows: Iterable[Row]) -> Table:
     return grid
 
 
-def _title(report: Mapping[str, Any]) -> str:
-    return f"question {sanitize(report['question_id'], limit=40)} · {report['policy']}"
+def _title(report: Report) -> str:
+    return f"question {sanitize(report.question_id, limit=40)} · {report.policy}"
 
 
-def _report_rows(report: Mapping[str, Any]) -> Iterable[Row]:
-    ledger = report["ledger"]
+def _report_rows(report: Report) -> Iterable[Row]:
+    ledger = report.ledger
     yield "answer", _answer(report)
-    yield "votes", _votes(report["votes"])
-    yield "traces", _text(_traces(report["traces"]))
-    yield from _clusters(report["clusters"])
-    yield "tokens", _text(_tokens(ledger["reasoner"]))
-    yield "judge", _text(_judge(ledger["judge"]))
-    if ledger["judge"]["pruning_off_since"] is not None:
-        off = f"off from t={ledger['judge']['pruning_off_since']:.1f} s: the judge gave no verdicts"
+    yield "votes", _votes(report.votes)
+    yield "traces", _text(_traces(report.traces))
+    yield from _clusters(report.clusters)
+    yield "tokens", _text(_tokens(ledger.reasoner))
+    yield "judge", _text(_judge(ledger.judge))
+    if ledger.judge.pruning_off_since is not None:
+        off = f"off from t={ledger.judge.pruning_off_since:.1f} s: the judge gave no verdicts"
         yield "pruning", _text(off, "yellow")
-    yield "without", _text(_without(ledger["counterfactual"]))
-    yield "saved", _saved(report, ledger)
-    yield "time", _text(f"{report['seconds']:.1f} s" + _interrupted(report["interrupted"]))
-    yield "run", _text(sanitize(report["run_dir"]))
+    yield "without", _text(_without(ledger.counterfactual))
+    yield "saved", _saved(report)
+    yield "time", _text(f"{report.seconds:.1f} s" + _interrupted(report.interrupted))
+    yield "run", _text(sanitize(report.run_dir))
 
 
-def _summary_rows(summary: Mapping[str, Any]) -> Iterable[Row]:
-    ledger = summary["ledger"]
-    cost = ledger["counterfactual"]
-    yield "answered", _text(f"{summary['answered']} of {summary['questions']}")
-    if summary["graded"]:
+def _summary_rows(summary: Summary) -> Iterable[Row]:
+    ledger = summary.ledger
+    cost = ledger.counterfactual
+    yield "answered", _text(f"{summary.answered} of {summary.questions}")
+    if summary.graded:
         yield "accuracy", _text(_accuracy(summary), "bold")
-    yield "traces", _text(_traces(summary["traces"]))
-    yield "tokens", _text(_tokens(ledger["reasoner"]))
-    yield "judge", _text(_judge(ledger["judge"]))
-    yield "without", _text(_range(cost) + f" · {cost['questions']} questions")
-    yield "saved", _saved(summary, ledger)
-    off = f" · {summary['interrupted']} interrupted" if summary["interrupted"] else ""
-    yield "time", _text(f"{summary['seconds']:.1f} s, all questions added up{off}")
+    yield "traces", _text(_traces(summary.traces))
+    yield "tokens", _text(_tokens(ledger.reasoner))
+    yield "judge", _text(_judge(ledger.judge))
+    yield "without", _text(_range(cost) + f" · {cost.questions} questions")
+    yield "saved", _saved(summary)
+    off = f" · {summary.interrupted} interrupted" if summary.interrupted else ""
+    yield "time", _text(f"{summary.seconds:.1f} s, all questions added up{off}")
 
 
 def _text(value: str, style: str = "") -> Text:
@@ -111,23 +129,23 @@ def _text(value: str, style: str = "") -> Text:
     return Text(value, style=style)
 
 
-def _answer(report: Mapping[str, Any]) -> Text:
-    if report["answer"] is None:
+def _answer(report: Report) -> Text:
+    if report.answer is None:
         text = _text("none: too few ballots", "yellow")
     else:
-        text = _text(sanitize(report["answer"], limit=_ANSWER_CHARACTERS), "bold")
-    if report["correct"] is not None:
+        text = _text(sanitize(report.answer, limit=_ANSWER_CHARACTERS), "bold")
+    if report.correct is not None:
         text.append("  ")
-        text.append(*(("✓ correct", "green") if report["correct"] else ("✗ wrong", "red")))
+        text.append(*(("✓ correct", "green") if report.correct else ("✗ wrong", "red")))
     return text
 
 
-def _votes(votes: list[dict[str, Any]]) -> Text:
+def _votes(votes: Sequence[VoteLine]) -> Text:
     """The answers with their ballots, and what those weigh where it is not one each."""
-    weighted = any(vote["weight"] != vote["ballots"] for vote in votes)
+    weighted = any(vote.weight != vote.ballots for vote in votes)
     parts = [
-        f"{sanitize(vote['answer'], limit=_ANSWER_CHARACTERS)} ×{vote['ballots']}"
-        + (f" (weight {vote['weight']:.1f})" if weighted else "")
+        f"{sanitize(vote.answer, limit=_ANSWER_CHARACTERS)} ×{vote.ballots}"
+        + (f" (weight {vote.weight:.1f})" if weighted else "")
         for vote in votes[:_VOTES_SHOWN]
     ]
     if len(votes) > _VOTES_SHOWN:
@@ -135,25 +153,26 @@ def _votes(votes: list[dict[str, Any]]) -> Text:
     return _text(" · ".join(parts) or "none")
 
 
-def _traces(traces: Mapping[str, int]) -> str:
+def _traces(traces: TraceCounts) -> str:
     """How many started, and their fates; the rarer fates only when some trace met them."""
-    fates = [f"{traces[fate]} {fate}" for fate in ("finished", "pruned")]
-    fates += [f"{traces[fate]} {fate}" for fate in ("stopped", "failed") if traces[fate]]
-    return f"{traces['started']} of {traces['planned']} started: " + " · ".join(fates)
+    fates = [f"{traces.finished} finished", f"{traces.pruned} pruned"]
+    rare = (("stopped", traces.stopped), ("failed", traces.failed))
+    fates += [f"{number} {fate}" for fate, number in rare if number]
+    return f"{traces.started} of {traces.planned} started: " + " · ".join(fates)
 
 
-def _clusters(clusters: list[dict[str, Any]]) -> Iterable[Row]:
+def _clusters(clusters: Sequence[ClusterLine]) -> Iterable[Row]:
     """One row for each of the largest clusters: a bar, its size, and what its members answered."""
-    by_size = sorted(clusters, key=lambda cluster: (-cluster["size"], cluster["id"]))
+    by_size = sorted(clusters, key=lambda cluster: (-cluster.size, cluster.id))
     for rank, cluster in enumerate(by_size[:_CLUSTERS_SHOWN]):
-        cells = max(1, round(_BAR_CELLS * cluster["size"] / by_size[0]["size"]))
+        cells = max(1, round(_BAR_CELLS * cluster.size / by_size[0].size))
         text = _text("█" * cells, "cyan")
-        text.append(f" {cluster['size']}", "bold")
-        text.append(f"  {_answers(cluster['answers'])}")
+        text.append(f" {cluster.size}", "bold")
+        text.append(f"  {_answers(cluster.answers)}")
         yield ("clusters" if rank == 0 else "", text)
     rest = by_size[_CLUSTERS_SHOWN:]
     if rest:
-        yield "", _text(f"and {len(rest)} more with {sum(c['size'] for c in rest)} traces", "dim")
+        yield "", _text(f"and {len(rest)} more with {sum(c.size for c in rest)} traces", "dim")
 
 
 def _answers(answers: Mapping[str, int]) -> str:
@@ -161,54 +180,52 @@ def _answers(answers: Mapping[str, int]) -> str:
     return ", ".join(shown) + (" …" if len(answers) > len(shown) else "")
 
 
-def _tokens(reasoner: Mapping[str, Any]) -> str:
-    fates = [f"{fate} {n:,}" for fate, n in reasoner["by_fate"].items() if n]
-    text = f"{reasoner['generated_tokens']:,} generated"
+def _tokens(reasoner: ReasonerBill | ReasonerSums) -> str:
+    fates = [f"{fate} {n:,}" for fate, n in msgspec.structs.asdict(reasoner.by_fate).items() if n]
+    text = f"{reasoner.generated_tokens:,} generated"
     if fates:
         text += f" ({' · '.join(fates)})"
-    if reasoner["overshoot_tokens"]:
-        text += f", {reasoner['overshoot_tokens']:,} of them past the checkpoint"
-    text += f"; prompts {reasoner['prompt_tokens']:,}, {reasoner['cached_prompt_tokens']:,} cached"
-    if reasoner.get("source") == "chunks":
+    if reasoner.overshoot_tokens:
+        text += f", {reasoner.overshoot_tokens:,} of them past the checkpoint"
+    text += f"; prompts {reasoner.prompt_tokens:,}, {reasoner.cached_prompt_tokens:,} cached"
+    if isinstance(reasoner, ReasonerBill) and reasoner.source == "chunks":
         text += "; counted by stream chunks, not exact"
     return text
 
 
-def _judge(judge: Mapping[str, Any]) -> str:
-    if not judge["calls"] and not judge["failures"]:
+def _judge(judge: JudgeBill | JudgeSums) -> str:
+    if not judge.calls and not judge.failures:
         return "not asked"
     text = (
-        f"{judge['calls']:,} calls, {judge['pairs']:,} pairs, "
-        f"{judge['prompt_tokens'] + judge['completion_tokens']:,} tokens "
-        f"({judge['cached_prompt_tokens']:,} cached), {judge['seconds']:.1f} s; "
-        f"worth {judge['weighed_tokens']:,.0f} reasoner tokens"
+        f"{judge.calls:,} calls, {judge.pairs:,} pairs, "
+        f"{judge.prompt_tokens + judge.completion_tokens:,} tokens "
+        f"({judge.cached_prompt_tokens:,} cached), {judge.seconds:.1f} s; "
+        f"worth {judge.weighed_tokens:,.0f} reasoner tokens"
     )
-    return text + (f"; {judge['failures']} failed" if judge["failures"] else "")
+    return text + (f"; {judge.failures} failed" if judge.failures else "")
 
 
-def _without(cost: Mapping[str, Any]) -> str:
-    return f"{cost['policy']} ≈ {_range(cost)} ({_METHODS[cost['method']]})"
+def _without(cost: CounterfactualBill) -> str:
+    return f"{cost.policy} ≈ {_range(cost)} ({_METHODS[cost.method]})"
 
 
-def _range(cost: Mapping[str, Any]) -> str:
+def _range(cost: CounterfactualBill | CounterfactualSums) -> str:
     """The counterfactual's tokens with their interval, or the bound that is known."""
-    if cost["generated_tokens"] is None:
-        return "unknown" if cost["low"] is None else f"at least {cost['low']:,} tokens"
-    text = f"{cost['generated_tokens']:,} tokens"
-    if cost["low"] == cost["high"]:
+    if cost.generated_tokens is None:
+        return "unknown" if cost.low is None else f"at least {cost.low:,} tokens"
+    text = f"{cost.generated_tokens:,} tokens"
+    if cost.low == cost.high:
         return text
-    high = "?" if cost["high"] is None else f"{cost['high']:,}"
-    return f"{text}, 95 %: {cost['low']:,} to {high}"
+    high = "?" if cost.high is None else f"{cost.high:,}"
+    return f"{text}, 95 %: {cost.low:,} to {high}"
 
 
-def _saved(result: Mapping[str, Any], ledger: Mapping[str, Any]) -> Text:
-    if result["saved"] is None:
+def _saved(result: Report | Summary) -> Text:
+    if result.saved is None or result.net_saved is None:
         return _text("unknown: no trace finished")
-    text = _text(
-        f"{result['net_saved']:.1%} net", "bold green" if result["net_saved"] > 0 else "bold"
-    )
-    text.append(f" · {result['saved']:.1%} before the judge's bill", "")
-    votes = ledger["equal_cost_votes"]
+    text = _text(f"{result.net_saved:.1%} net", "bold green" if result.net_saved > 0 else "bold")
+    text.append(f" · {result.saved:.1%} before the judge's bill", "")
+    votes = result.ledger.equal_cost_votes
     return (
         text
         if votes is None
@@ -216,10 +233,10 @@ def _saved(result: Mapping[str, Any], ledger: Mapping[str, Any]) -> Text:
     )
 
 
-def _accuracy(summary: Mapping[str, Any]) -> str:
+def _accuracy(summary: Summary) -> str:
     return (
-        f"{summary['accuracy']:.1%} ({summary['correct']} of {summary['graded']}), "
-        f"95 %: {summary['accuracy_low']:.1%} to {summary['accuracy_high']:.1%}"
+        f"{summary.accuracy:.1%} ({summary.correct} of {summary.graded}), "
+        f"95 %: {summary.accuracy_low:.1%} to {summary.accuracy_high:.1%}"
     )
 
 

@@ -9,6 +9,7 @@ from bench.cli.main import main as bench
 from orchestrator.core.events import RunStarted, StopTrace, TokensArrived, TraceFinished
 from orchestrator.journal.journal import read_journal
 from orchestrator.journal.replay import replay
+from orchestrator.report.report import to_json_line
 from tests.support.command import idle_within, orchestrate
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(300)]
@@ -51,7 +52,7 @@ async def test_deepconf_stops_unsure_traces_on_a_real_server(
     monkeypatch.chdir(tmp_path)
     again = replay(Path(report["run_dir"]))
     assert again.difference is None
-    assert json.loads(json.dumps(again.report)) == report
+    assert json.loads(to_json_line(again.report)) == report
 
 
 def test_a_recording_that_keeps_confidences_replays_deepconf(

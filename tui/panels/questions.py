@@ -1,12 +1,13 @@
 """The questions of a run as a table: answer, correctness, traces, tokens, fraction saved, time."""
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from textual import events
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.strip import Strip
 
+from orchestrator.report.report import Report
 from orchestrator.report.view import RunView
 from tui.drawing.cells import Part, line, pad, sanitize_line, spread
 from tui.drawing.theme import Palette
@@ -33,8 +34,8 @@ def draw_progress(frame: Frame, source: Source) -> list[Strip]:
     """The number of questions done and answered correctly, and an estimate of the time left."""
     palette = frame.palette
     done = [entry.report for entry in source.entries if entry.report is not None]
-    right = sum(report["correct"] is True for report in done)
-    graded = sum(report["correct"] is not None for report in done)
+    right = sum(report.correct is True for report in done)
+    graded = sum(report.correct is not None for report in done)
     left: list[Part] = [
         (f" {len(done)} of {source.planned} questions", palette.strong),
         (f"  {right} of {graded} right" if graded else "", palette.good),
@@ -54,11 +55,11 @@ def draw_progress(frame: Frame, source: Source) -> list[Strip]:
     return [spread(frame.width, left, right_side), progress]
 
 
-def _eta(done: list[dict[str, Any]], planned: int) -> float | None:
+def _eta(done: list[Report], planned: int) -> float | None:
     """Seconds for the remaining questions, at the mean of those before."""
     if not done or len(done) >= planned:
         return None
-    return sum(float(report["seconds"]) for report in done) / len(done) * (planned - len(done))
+    return sum(report.seconds for report in done) / len(done) * (planned - len(done))
 
 
 def draw_table(
@@ -89,22 +90,22 @@ def _row(palette: Palette, index: int, entry: Entry) -> list[Part]:
     return [*parts, (sanitize_line(entry.question), palette.dim)]
 
 
-def _reported(palette: Palette, report: dict[str, Any]) -> list[Part]:
+def _reported(palette: Palette, report: Report) -> list[Part]:
     mark = {True: ("✓", palette.good), False: ("✗", palette.bad), None: ("", palette.dim)}
-    answer, saved, traces = report["answer"], report["saved"], report["traces"]
+    answer, saved, traces = report.answer, report.saved, report.traces
     return [
         (
             "no answer" if answer is None else sanitize_line(answer, limit=40),
             palette.strong if answer else palette.warn,
         ),
-        mark[report["correct"]],
-        (f"{traces['finished']} ✓ {traces['pruned']} ×", palette.text),
-        (f"{report['ledger']['reasoner']['generated_tokens']:>10,}", palette.text),
+        mark[report.correct],
+        (f"{traces.finished} ✓ {traces.pruned} ×", palette.text),
+        (f"{report.ledger.reasoner.generated_tokens:>10,}", palette.text),
         (
             "–" if saved is None else f"{saved:>6.0%}",
             palette.good if saved and saved > 0 else palette.warn,
         ),
-        (f"{clock(report['seconds']):>8}", palette.dim),
+        (f"{clock(report.seconds):>8}", palette.dim),
     ]
 
 

@@ -4,9 +4,10 @@ A source is polled (`tick`) and never calls the app. The screens do not know whi
 """
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Protocol
 
 from orchestrator.core.events import UserCommandReceived
+from orchestrator.report.report import Report
 from tui.sources.player import Player
 from tui.state.watch import Watch
 
@@ -19,7 +20,7 @@ class Entry:
 
     name: str
     question: str
-    report: dict[str, Any] | None = None
+    report: Report | None = None
     watch: Watch | None = None
     started: bool = True
 

@@ -93,10 +93,10 @@ def check_whole(folder, view):
         if not isinstance(end, TraceFailed):
             assert len(ids_of(entries, trace)) == end.tokens
     report = build_report(view, run_dir="r")
-    assert report["interrupted"] is False
-    assert report["seconds"] == round(max(times), 3)
-    bill = report["ledger"]["reasoner"]
-    assert sum(bill["by_fate"].values()) == bill["generated_tokens"]
+    assert report.interrupted is False
+    assert report.seconds == round(max(times), 3)
+    bill = report.ledger.reasoner
+    assert sum(msgspec.structs.astuple(bill.by_fate)) == bill.generated_tokens
     return entries, report
 
 
@@ -152,8 +152,8 @@ def check_resumed(folder, view, cut, servers) -> None:
     entries, report = check_whole(folder, view)
     before = entries[:cut]
     assert sum(isinstance(e, RunResumed) for e in entries) == bool(cut)
-    assert report["resumed"] == bool(cut)
-    assert report["answer"] == "26"
+    assert report.resumed == bool(cut)
+    assert report.answer == "26"
     sent = [body["prompt"][PROMPT:] for body in servers.reasoner.bodies("/v1/completions")]
     for trace in {e.trace for e in before if isinstance(e, StartTrace)}:
         known = ids_of(before, trace)
@@ -188,8 +188,8 @@ async def test_a_kill_while_streams_run_pays_no_token_of_the_journal_twice(tmp_p
     open_ones = [t for t in range(4) if not of_trace(before, t, *ENDS)]
     assert sorted(sent) == sorted(ids_of(before, trace) for trace in open_ones)
     lengths = [len(servers.script(trace)) for trace in range(4)]
-    assert report["ledger"]["reasoner"]["generated_tokens"] == sum(lengths)
-    assert report["ledger"]["reasoner"]["server_generated_tokens"] is None
+    assert report.ledger.reasoner.generated_tokens == sum(lengths)
+    assert report.ledger.reasoner.server_generated_tokens is None
 
 
 async def test_a_run_can_be_killed_again_and_again(tmp_path: Path) -> None:
@@ -204,8 +204,8 @@ async def test_a_run_can_be_killed_again_and_again(tmp_path: Path) -> None:
                     await running
             view = await carry(tmp_path, endpoints, settings)
     _, report = check_whole(tmp_path, view)
-    assert report["resumed"] == 4
-    assert report["answer"] == "26"
+    assert report.resumed == 4
+    assert report.answer == "26"
 
 
 async def journal_holds(folder, kind, count) -> None:
@@ -300,8 +300,8 @@ async def test_a_lost_trace_fails_with_its_tokens_on_the_bill(tmp_path: Path, wh
             view = await carry(folder, endpoints, settings)
     _, report = check_whole_but_for_ids(folder, view)
     assert view.traces[0].ending == "failed"
-    assert report["ledger"]["reasoner"]["by_fate"]["failed"] == paid
-    assert report["answer"] == "26"
+    assert report.ledger.reasoner.by_fate.failed == paid
+    assert report.answer == "26"
 
 
 def check_whole_but_for_ids(folder, view):

@@ -1,12 +1,12 @@
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
 
 from orchestrator.errors import JournalError
-from orchestrator.report.report import Report, build_report, to_json_line
+from orchestrator.report.report import build_report, read_report, to_json_line
 from orchestrator.report.view import RunView
 
 ADDED = {"interrupted", "resumed"}
@@ -14,7 +14,9 @@ ADDED_TO_JUDGE = {"requests", "failures", "pruning_off_since", "weighed_tokens"}
 
 
 def report_of(told: Any) -> dict[str, Any]:
-    return build_report(told.view(), run_dir="runs/x")
+    """The report as others read it: as JSON."""
+    report: dict[str, Any] = json.loads(to_json_line(build_report(told.view(), run_dir="runs/x")))
+    return report
 
 
 def test_has_every_key_of_schema_1_whatever_happened(
@@ -67,15 +69,35 @@ def test_has_every_key_of_schema_1_whatever_happened(
         }
 
 
-def test_survives_json_and_the_typed_model(pruned_story: Any) -> None:
-    report = report_of(pruned_story)
-    again = json.loads(to_json_line(report))
-    assert again == report
-    assert msgspec.to_builtins(msgspec.convert(again, Report, strict=True)) == report
+def test_a_written_report_is_read_as_it_was(tmp_path: Path, pruned_story: Any) -> None:
+    report = build_report(pruned_story.view(), run_dir="runs/x")
+    file = tmp_path / "report.json"
+    file.write_text(to_json_line(report))
+    assert read_report(file) == report
+    assert read_report(tmp_path / "none.json") is None
 
 
-def test_the_same_facts_give_the_same_bytes(pruned_story: Any) -> None:
-    assert to_json_line(report_of(pruned_story)) == to_json_line(report_of(pruned_story))
+def test_a_report_of_an_earlier_version_without_a_key_is_read(
+    tmp_path: Path, pruned_story: Any
+) -> None:
+    plain = report_of(pruned_story)
+    del plain["resumed"]
+    (tmp_path / "report.json").write_text(json.dumps({**plain, "of_a_later_version": 1}))
+    assert read_report(tmp_path / "report.json") == build_report(
+        pruned_story.view(), run_dir="runs/x"
+    )
+
+
+@pytest.mark.parametrize("content", [b"{", b"{}", b"\xff", b"[]"])
+def test_a_file_that_is_no_report_is_named(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "report.json").write_bytes(content)
+    with pytest.raises(JournalError, match=r"report\.json cannot be read"):
+        read_report(tmp_path / "report.json")
+
+
+def test_the_same_events_give_the_same_bytes(pruned_story: Any) -> None:
+    lines = [to_json_line(build_report(pruned_story.view(), run_dir="runs/x")) for _ in range(2)]
+    assert lines[0] == lines[1]
 
 
 def test_a_pruned_run_in_full(pruned_story: Any) -> None:
@@ -205,6 +227,7 @@ def test_a_journal_without_a_run_is_an_error() -> None:
 
 def test_the_json_line_shows_nothing_raw(story: Callable[..., Any]) -> None:
     told = story(1).start(0).finish(0, 5, "\x1b[31m\u202e\n").open_cluster(0, 0)
-    line = to_json_line(report_of(told.vote("\x1b[31m\u202e\n")))
+    view = told.vote("\x1b[31m\u202e\n").view()
+    line = to_json_line(build_report(view, run_dir="runs/x"))
     assert line.isascii()
     assert line.isprintable()

@@ -2,15 +2,16 @@ from collections.abc import Callable
 from io import StringIO
 from typing import Any
 
+import msgspec
 import pytest
 from rich.console import Console
 
-from orchestrator.report.report import build_report
+from orchestrator.report.report import Report, VoteLine, build_report
 from orchestrator.report.summary import summarise
 from orchestrator.terminal.render import render_report, render_summary
 
 
-def report_of(told: Any) -> dict[str, Any]:
+def report_of(told: Any) -> Report:
     return build_report(told.view(), run_dir="runs/x")
 
 
@@ -104,7 +105,7 @@ def test_many_clusters_and_answers_are_cut_short(story: Callable[..., Any]) -> N
 
 def test_the_summary_shows_accuracy_and_totals(pruned_story: Any) -> None:
     report = report_of(pruned_story)
-    text = flat(render_summary(summarise([report, {**report, "correct": False}])))
+    text = flat(render_summary(summarise([report, msgspec.structs.replace(report, correct=False)])))
     for part in (
         "2 questions",
         "2 of 2",
@@ -124,9 +125,9 @@ def test_an_ungraded_summary_has_no_accuracy(story: Callable[..., Any]) -> None:
 
 
 def test_ballots_that_weigh_more_than_one_each_show_their_weight(pruned_story: Any) -> None:
-    report = report_of(pruned_story)
-    report["votes"] = [
-        {"answer": "42", "ballots": 9, "weight": 88.25},
-        {"answer": "7", "ballots": 1, "weight": 9.5},
+    votes = [
+        VoteLine(answer="42", ballots=9, weight=88.25),
+        VoteLine(answer="7", ballots=1, weight=9.5),
     ]
+    report = msgspec.structs.replace(report_of(pruned_story), votes=votes)
     assert "42 ×9 (weight 88.2) · 7 ×1 (weight 9.5)" in flat(render_report(report))

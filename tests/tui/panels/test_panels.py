@@ -4,6 +4,7 @@ import msgspec
 import pytest
 
 from orchestrator.core.events import UserCommandReceived
+from orchestrator.report.report import Report, build_report
 from orchestrator.report.view import RunView
 from tests.support.capabilities import JUDGE
 from tests.support.story import Story
@@ -262,16 +263,12 @@ class Set:
         self.entries = list(entries)
 
 
-def report(correct, **more):
-    return {
-        "answer": "42",
-        "correct": correct,
-        "saved": 0.5,
-        "seconds": 10.0,
-        "traces": {"finished": 3, "pruned": 5},
-        "ledger": {"reasoner": {"generated_tokens": 1234}},
-        **more,
-    }
+def report(correct: bool | None, **changes: object) -> Report:
+    """Of a run in which three traces finished after 1,234 tokens, in 10 seconds."""
+    told = Story(4).start(0, 1, 2, 3).finish(0, 600).finish(1, 300).finish(2, 300).stop(3, 34)
+    built = build_report(told.view(), run_dir="r")
+    known = {"answer": "42", "correct": correct, "saved": 0.5, "seconds": 10.0}
+    return msgspec.structs.replace(built, **{**known, **changes})
 
 
 def test_the_set_tells_how_many_are_right_and_how_long_the_rest_takes(frame) -> None:

@@ -27,7 +27,7 @@ def test_following_shows_what_has_been_written_since(tmp_path: Path) -> None:
     write(tmp_path, [LINES[200][20:], *LINES[201:]])
     source.tick(0.1)
     assert watch.view.finished is not None
-    assert source.entries[0].report["answer"] == "26"
+    assert source.entries[0].report.answer == "26"
     assert source.entries[0].name == "1"
     source.tick(0.1)
 
