@@ -1,4 +1,4 @@
-"""Ctrl-C: the first one ends the run in order, a second one ends the program at once."""
+"""Ctrl-C and SIGTERM: the first one ends the run in order, a second one ends the program at once."""
 
 import asyncio
 import contextlib
@@ -11,19 +11,28 @@ __all__ = ["EXIT_INTERRUPTED", "Interrupts"]
 EXIT_INTERRUPTED = 130
 
 
-class Interrupts:
-    """Turns SIGINT and SIGTERM into an orderly end of the work in hand.
+def _do_nothing() -> None:
+    pass
 
-    While a question runs (`graceful`), the first signal sets `requested`: the run stops its streams, votes
-    over what has finished and reports. At any other time it cancels the task that called `listening`.
+
+class Interrupts:
+    """Turns SIGINT and SIGTERM into an orderly end of the current work.
+
+    Inside `graceful`, the first signal asks the work there to end. At any other time it cancels the task that called
+    `listening`.
+
+    Args:
+        announce: receives a sentence for the user.
+        before_exit: called before the program ends at once, for example to give the terminal back.
     """
 
-    def __init__(self, announce: Callable[[str], None]) -> None:
+    def __init__(
+        self, announce: Callable[[str], None], before_exit: Callable[[], None] = _do_nothing
+    ) -> None:
         self.requested = asyncio.Event()
-        self.before_leaving: Callable[[], None] = lambda: None
-        """Called before the program ends at once, e.g. to give the terminal back."""
         self._announce = announce
-        self._graceful = False
+        self._before_exit = before_exit
+        self._stop: Callable[[], None] | None = None
         self._task: asyncio.Task[object] | None = None
 
     @contextlib.contextmanager
@@ -41,23 +50,23 @@ class Interrupts:
                 loop.remove_signal_handler(number)
 
     @contextlib.contextmanager
-    def graceful(self) -> Iterator[None]:
-        """Inside, the first signal asks the run to end instead of cancelling the task."""
-        self._graceful = True
+    def graceful(self, stop: Callable[[], None] = _do_nothing) -> Iterator[None]:
+        """Inside, the first signal calls `stop` instead of cancelling the task."""
+        self._stop = stop
         try:
             yield
         finally:
-            self._graceful = False
+            self._stop = None
 
     def interrupt(self) -> None:
-        """What a signal does; a screen that takes Ctrl-C as a key calls it too."""
+        """What a signal does; a screen that receives Ctrl-C as a key calls it too."""
         if self.requested.is_set():
-            self.before_leaving()
-            os._exit(
-                EXIT_INTERRUPTED
-            )  # the kernel closes the streams; the watchdog stops local servers
+            self._before_exit()
+            # the kernel closes the streams; the watchdog stops local servers
+            os._exit(EXIT_INTERRUPTED)
         self.requested.set()
-        if self._graceful:
+        if self._stop is not None:
             self._announce("Stopping the streams; press Ctrl-C again to leave at once.")
+            self._stop()
         elif self._task is not None:
             self._task.cancel()

@@ -4,7 +4,6 @@ The rule: a folder holds one benchmark, and whatever is finished in it must be w
 """
 
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -18,8 +17,9 @@ from orchestrator.core.events import RunStarted, TraceRewarded
 from orchestrator.core.policies import needs_judge
 from orchestrator.errors import ConfigError, DatasetError
 from orchestrator.journal.journal import REPORT_FILE, read_journal
+from orchestrator.journal.run_dir import question_name
 from orchestrator.questions import Question
-from orchestrator.runtime.endpoints import Keys, refuse_without_rewards
+from orchestrator.runtime.endpoints import Keys, validate_rewards
 from orchestrator.settings import Settings
 
 __all__ = [
@@ -103,7 +103,7 @@ def _check(plan: LivePlan) -> None:
             raise ConfigError(
                 f"{spec.label} needs a judge; name its server with --judge-endpoint URL."
             )
-        refuse_without_rewards(spec.settings, spec.label)
+        validate_rewards(spec.settings, spec.label)
     _claim(plan)
 
 
@@ -144,17 +144,13 @@ def planned_runs(plan: LivePlan) -> list[PlannedRun]:
     """Every question under every policy, question by question."""
     return [
         PlannedRun(
-            question, spec, plan.out / quote(spec.label, safe="@=,") / _name(number, question)
+            question,
+            spec,
+            plan.out / quote(spec.label, safe="@=,") / question_name(number, question),
         )
         for number, question in enumerate(plan.questions, start=plan.first)
         for spec in plan.specs
     ]
-
-
-def _name(number: int, question: Question) -> str:
-    """A folder's name that sorts by number and shows the (untrusted) id as far as is safe."""
-    slug = re.sub(r"[^A-Za-z0-9]+", "-", question.id)[:40].strip("-")
-    return f"{number:04d}-{slug}"
 
 
 def settings_of(spec: PolicySpec, plan: LivePlan) -> Settings:

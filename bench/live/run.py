@@ -6,13 +6,13 @@ because those tokens were spent.
 """
 
 import asyncio
-import contextlib
 import sys
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from bench.live.plan import LivePlan, PlannedRun, outcomes_of, planned_runs, prepare, settings_of
 from bench.results.outcomes import Outcome
+from orchestrator.api import Client
 from orchestrator.core.policies import needs_confidences, needs_judge, needs_rewards
 from orchestrator.errors import DeepPruneError, first_error
 from orchestrator.interrupts import Interrupts
@@ -21,15 +21,8 @@ from orchestrator.journal.journal import (
     REPORT_FILE,
     JournalWriter,
     read_journal,
-    write_run_file,
 )
 from orchestrator.journal.recovery import RecoveredRun
-from orchestrator.report.report import build_report, to_json_line
-from orchestrator.report.view import RunView
-from orchestrator.runtime.endpoints import Endpoints, local_servers, open_endpoints
-from orchestrator.runtime.limiter import StreamLimiter
-from orchestrator.runtime.loop import run_question
-from orchestrator.session.session import refuse_total_failure
 from orchestrator.settings import Settings
 
 __all__ = ["run_live"]
@@ -46,45 +39,52 @@ async def run_live(
     """
     prepare(plan)
     with interrupts.listening(), interrupts.graceful():
-        async with _endpoints(plan) as endpoints:
-            await _work(planned_runs(plan), plan, endpoints, interrupts, advance)
+        async with _client(plan) as client:
+            await _work(planned_runs(plan), plan, client, interrupts, advance)
     return outcomes_of(plan)
 
 
-@contextlib.asynccontextmanager
-async def _endpoints(plan: LivePlan) -> AsyncIterator[Endpoints]:
+def _client(plan: LivePlan) -> Client:
     """The servers, with a judge or a reward model if any policy needs one, and known to give confidences likewise."""
     specs = sorted(plan.specs, key=lambda spec: not needs_judge(spec.settings))
     settings = specs[0].settings
-    if any(needs_confidences(spec.settings) for spec in specs):
-        run = settings.run.model_copy(update={"keep_confidences": True})
-        settings = settings.model_copy(update={"run": run})
+    confidences = any(needs_confidences(spec.settings) for spec in specs)
+    run = settings.run.model_copy(
+        update={
+            "concurrency": plan.streams,
+            "keep_confidences": confidences or settings.run.keep_confidences,
+        }
+    )
+    settings = settings.model_copy(update={"run": run})
     rewarded = [spec.settings for spec in specs if needs_rewards(spec.settings)]
     if rewarded:
         policy = settings.policy.model_copy(update={"vote": rewarded[0].policy.vote})
         settings = settings.model_copy(update={"policy": policy, "reward": rewarded[0].reward})
-    async with contextlib.AsyncExitStack() as stack:
-        if plan.local:
-            settings = await stack.enter_async_context(local_servers(settings, plan.out))
-        yield await stack.enter_async_context(open_endpoints(settings, plan.keys))
+    return Client(
+        settings=settings,
+        local=plan.local,
+        api_key=plan.keys.reasoner,
+        judge_api_key=plan.keys.judge,
+        reward_api_key=plan.keys.reward,
+        logs=plan.out,
+    )
 
 
 async def _work(
     jobs: Sequence[PlannedRun],
     plan: LivePlan,
-    endpoints: Endpoints,
+    client: Client,
     interrupts: Interrupts,
     advance: Callable[[], None],
 ) -> None:
     """Runs what is not done yet, `at_once` jobs side by side."""
     waiting = iter([job for job in jobs if not job.is_finished])
-    limiter = StreamLimiter(plan.streams)
 
     async def worker() -> None:
         for job in waiting:
             if interrupts.requested.is_set():
                 return
-            await _run(job, settings_of(job.spec, plan), endpoints, limiter, interrupts)
+            await _run(job, settings_of(job.spec, plan), client)
             advance()
 
     try:
@@ -106,30 +106,16 @@ async def _cancel_on(interrupted: asyncio.Event, workers: Sequence[asyncio.Task[
         worker.cancel()
 
 
-async def _run(
-    job: PlannedRun,
-    settings: Settings,
-    endpoints: Endpoints,
-    limiter: StreamLimiter,
-    interrupts: Interrupts,
-) -> None:
-    """One question, from its journal if there is one; its report is written last, and only if nothing cut it short."""
+async def _run(job: PlannedRun, settings: Settings, client: Client) -> None:
+    """One question, from its journal if there is one; an interrupt cancels it, so its journal can be continued."""
     _make_way(job, settings)
-    view = RunView()
-    with JournalWriter.open(job.folder) as journal:
-        await run_question(
-            job.question,
-            settings=settings,
-            endpoints=endpoints,
-            journal=journal,
-            view=view,
-            interrupted=asyncio.Event(),  # an interrupt leaves a journal that can be gone on with
-            limiter=limiter,
-            past=read_journal(job.folder),
-        )
-    refuse_total_failure(view)
-    report = build_report(view, run_dir=str(job.folder))
-    write_run_file(job.folder, REPORT_FILE, to_json_line(report) + "\n")
+    run = client.prepare(job.question, folder=job.folder, settings=settings)
+    run.exclusive = False  # the servers are shared, so their counters belong to no question
+    try:
+        await client.run(run)
+    except DeepPruneError:  # a question all of whose traces failed counts as not asked
+        (job.folder / REPORT_FILE).unlink(missing_ok=True)
+        raise
 
 
 def _make_way(job: PlannedRun, settings: Settings) -> None:

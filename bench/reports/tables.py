@@ -9,7 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from orchestrator.errors import DatasetError
-from orchestrator.session.output import SUMMARY_FILE
+from orchestrator.journal.run_dir import SUMMARY_FILE
 
 __all__ = ["policy_table", "run_table"]
 

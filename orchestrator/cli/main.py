@@ -1,25 +1,29 @@
-"""`deepprune-orchestrate`: flags to a job, errors to one sentence and an exit code.
+"""`deepprune-orchestrate`: flags become a session, its end becomes an exit code.
 
-The rule: nothing heavy is imported before the flags are read, so `--help` answers at once.
+Nothing heavy is imported before the flags are read, so `--help` answers at once.
 """
 
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import __version__
 from orchestrator.errors import ConfigError, DeepPruneError
+from orchestrator.interrupts import EXIT_INTERRUPTED
 
 if TYPE_CHECKING:
     from orchestrator.questions import Question
-    from orchestrator.session.session import Job
-    from orchestrator.session.state import Show
+    from orchestrator.session.display import Display, PlainLines
+    from orchestrator.session.session import Session, SessionResult
     from orchestrator.settings import Settings
 
 __all__ = ["main"]
+
+_EXIT_NO_ANSWER = 3
+"""The session ended in order, but at least one question has no answer (too few votes)."""
 
 _EPILOG = """\
 keys:    OPENAI_API_KEY for the reasoner, DEEPPRUNE_JUDGE_API_KEY for the judge, DEEPPRUNE_REWARD_API_KEY for the
@@ -30,51 +34,64 @@ exit:    0 answered, 1 the run failed, 2 wrong input, 3 a question has no answer
 
 _FLAGS = {
     "endpoint": "endpoint.urls",
-    "model": "endpoint.model",
     "judge_endpoint": "judge.url",
-    "judge_model": "judge.model",
     "judge": "judge.spec",
     "reward_endpoint": "reward.url",
     "policy": "policy.name",
-    "traces": "policy.traces",
-    "effort": "policy.effort",
-    "tau": "policy.tau",
-    "min_ballots": "policy.min_ballots",
-    "temperature": "sampling.temperature",
-    "top_p": "sampling.top_p",
-    "max_tokens": "sampling.max_tokens",
-    "concurrency": "run.concurrency",
-    "at_checkpoint": "checkpoint.at",
     "out": "run.out",
-    "seed": "run.seed",
 }
-"""Each flag is a short name for one setting."""
+"""The flags that are settings, beside those with a keyword argument of the same name in the Python API."""
 
 
-def main(argv: Sequence[str] | None = None, *, show: "Show | None" = None) -> int:
-    """Runs the command; returns the exit code and never shows a traceback for a foreseen error.
+def main(
+    argv: Sequence[str] | None = None,
+    *,
+    screen: "Callable[[PlainLines], Display] | None" = None,
+) -> int:
+    """Runs the command and returns the exit code; a foreseen error is one sentence on stderr, never a traceback.
 
-    `show` takes the whole terminal to show the run, where there is one and the user wants it.
+    `screen` makes a display that takes the whole terminal, for a user who has one; it shows the given lines once it
+    has left the terminal.
     """
     arguments = _parser().parse_args(argv)
     try:
-        return _run(arguments, show if _wants_screen(arguments) else None)
+        return _exit_code(_run(arguments, screen if _wants_screen(arguments) else None))
     except DeepPruneError as error:
         print(f"deepprune-orchestrate: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        return 130
+        return EXIT_INTERRUPTED
     except BrokenPipeError:  # the reader of our output has gone
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
 
 
-def _run(arguments: argparse.Namespace, show: "Show | None") -> int:
+def _exit_code(result: "SessionResult") -> int:
+    """The exit code of a session that ended in order."""
+    if result.interrupted:
+        return EXIT_INTERRUPTED
+    return _EXIT_NO_ANSWER if any(report.answer is None for report in result.reports) else 0
+
+
+def _run(
+    arguments: argparse.Namespace, screen: "Callable[[PlainLines], Display] | None"
+) -> "SessionResult":
+    session = _session(arguments)
+
     import asyncio
 
-    from orchestrator.session.session import orchestrate
+    from orchestrator.session.display import PlainLines
+    from orchestrator.session.output import Output
 
-    return asyncio.run(orchestrate(_job(arguments), show))
+    lines = PlainLines(quiet=arguments.quiet)
+    display = lines if screen is None else screen(lines)
+    output = Output(
+        display,
+        json=arguments.json,
+        quiet=arguments.quiet,
+        several=len(session.questions) > 1,
+    )
+    return asyncio.run(session.run(output, display))
 
 
 def _wants_screen(arguments: argparse.Namespace) -> bool:
@@ -86,25 +103,25 @@ def _wants_screen(arguments: argparse.Namespace) -> bool:
     return all(stream.isatty() for stream in (sys.stdin, sys.stdout, sys.stderr))
 
 
-def _job(arguments: argparse.Namespace) -> "Job":
+def _session(arguments: argparse.Namespace) -> "Session":
     from orchestrator.runtime.endpoints import Keys
-    from orchestrator.session.session import Job
+    from orchestrator.session.session import Session
 
-    return Job(
+    return Session(
         settings=_settings(arguments),
         questions=_questions(arguments),
         local=arguments.local,
-        json=arguments.json,
-        quiet=arguments.quiet,
         keys=Keys.of(os.environ),
         resume=arguments.resume,
     )
 
 
 def _settings(arguments: argparse.Namespace) -> "Settings":
+    from orchestrator.config.keywords import KEYWORDS
     from orchestrator.config.load import load_settings
 
-    flags = {path: getattr(arguments, flag) for flag, path in _FLAGS.items()}
+    paths = {flag: path for flag, path in KEYWORDS.items() if flag != "judge_spec"} | _FLAGS
+    flags = {path: getattr(arguments, flag) for flag, path in paths.items()}
     if arguments.resume is not None:
         from orchestrator.journal.recovery import settings_of
 

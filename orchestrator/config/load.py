@@ -67,11 +67,11 @@ def from_set(assignments: Sequence[str], tree: Mapping[str, Leaf]) -> Iterator[A
         yield Assigned(path, _value(text, tree.get(path)), "--set")
 
 
-def from_flags(flags: Mapping[str, Any]) -> Iterator[Assigned]:
+def from_flags(flags: Mapping[str, Any], origin: str = "the command line") -> Iterator[Assigned]:
     """The settings given as flags; None stands for a flag that was not given."""
     for path, value in flags.items():
         if value is not None:
-            yield Assigned(path, value, "the command line")
+            yield Assigned(path, value, origin)
 
 
 def nest(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,6 +134,7 @@ def load_settings(
     environ: Mapping[str, str],
     assignments: Sequence[str],
     flags: Mapping[str, Any],
+    flags_origin: str = "the command line",
 ) -> Settings:
     """The settings of a run: defaults < `file` < `environ` < `assignments` < `flags`.
 
@@ -142,6 +143,7 @@ def load_settings(
         environ: variables; only those such as DEEPPRUNE__POLICY__TAU are settings.
         assignments: the texts of --set, such as "policy.tau=0.6".
         flags: values by dotted path; None stands for a flag that was not given.
+        flags_origin: what messages call the flags.
 
     Raises:
         ConfigError: one sentence on the first unknown key or wrong value.
@@ -151,7 +153,7 @@ def load_settings(
         *(from_file(file) if file else ()),
         *from_environment(environ, tree),
         *from_set(assignments, tree),
-        *from_flags(flags),
+        *from_flags(flags, flags_origin),
     ]
     for assigned in given:
         if assigned.path not in tree:

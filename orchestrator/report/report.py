@@ -150,12 +150,12 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     saved: float | None
     net_saved: float | None
     seconds: float
-    run_dir: str
+    run_dir: str | None
     interrupted: bool
     resumed: int = 0
 
 
-def build_report(view: RunView, *, run_dir: str) -> Report:
+def build_report(view: RunView, *, run_dir: str | None) -> Report:
     """The report of a run, finished or not.
 
     Raises:

@@ -26,7 +26,8 @@ __all__ = [
     "local_servers",
     "nano_models",
     "open_endpoints",
-    "refuse_without_rewards",
+    "validate_endpoints",
+    "validate_rewards",
 ]
 
 _NANO_CONTEXT = 1280  # tokens, prompt included: room for the nano reasoner's longest useful traces
@@ -97,7 +98,32 @@ async def open_endpoints(settings: Settings, keys: Keys) -> AsyncIterator[Endpoi
         )
 
 
-def refuse_without_rewards(settings: Settings, who: str) -> None:
+def validate_endpoints(settings: Settings, *, local: bool) -> None:
+    """Raises ConfigError where the settings lack a server that the run needs; nothing is connected for it.
+
+    `local` starts a reasoner, and a judge if one is needed.
+    """
+    urls, policy = settings.endpoint.urls, f"The policy {settings.policy.name}"
+    if not local and not urls:
+        raise ConfigError(
+            "No reasoner is given; name your server with --endpoint http://HOST:PORT/v1, "
+            "or use --local for the bundled nano models."
+        )
+    if local and urls:
+        raise ConfigError("--local starts its own servers; leave out either --local or --endpoint.")
+    if len(urls) > 1:
+        raise ConfigError(
+            "Several endpoints are not routed yet; give one --endpoint, for example a load balancer's."
+        )
+    if needs_judge(settings) and not local and settings.judge.url is None:
+        raise ConfigError(
+            f"{policy} needs a judge; name its server with --judge-endpoint URL, "
+            "or choose --policy consensus."
+        )
+    validate_rewards(settings, policy)
+
+
+def validate_rewards(settings: Settings, who: str) -> None:
     """Raises ConfigError where the vote of `who` needs rewards and there is no endpoint to give them."""
     if needs_rewards(settings) and settings.reward.url is None:
         raise ConfigError(

@@ -1,8 +1,8 @@
 """The loop of one question: producers put events into a bounded channel, one consumer decides and commands.
 
 The rules: one writer holds the state, so there are no locks; an event is recorded before anything follows
-from it; the consumer never awaits an order's result. However the run ends (done, failed, interrupted),
-every stream is closed before `run_question` returns.
+from it; the consumer never awaits the result of a command. However the run ends (done, failed, interrupted,
+cancelled), every stream is closed before `run_question` returns.
 """
 
 import asyncio
@@ -15,7 +15,8 @@ import msgspec
 
 from orchestrator.answers.equality import AnswerBook
 from orchestrator.capabilities import Capabilities
-from orchestrator.client.server_counters import Meter
+from orchestrator.client.reasoner.client import Prompt
+from orchestrator.client.server_counters import Meter, Metered
 from orchestrator.core.engine import Engine
 from orchestrator.core.events import (
     AskJudge,
@@ -23,12 +24,9 @@ from orchestrator.core.events import (
     Event,
     FinishRun,
     HoldLaunches,
-    JudgeFailed,
-    PairsJudged,
     PauseTrace,
     ReleaseLaunches,
     ResumeTrace,
-    RewardFailed,
     RewardTrace,
     RunFinished,
     RunInterrupted,
@@ -37,67 +35,48 @@ from orchestrator.core.events import (
     StartTrace,
     StopTrace,
     TraceFailed,
-    TraceRewarded,
-    UserCommandReceived,
 )
 from orchestrator.core.policies import needs_confidences, planned_traces
-from orchestrator.errors import EndpointError, JudgeError, first_error
-from orchestrator.journal.journal import JournalWriter
+from orchestrator.errors import first_error
+from orchestrator.journal.journal import JournalWriter, read_journal
 from orchestrator.journal.recovery import RecoveredRun
-from orchestrator.questions import Question
-from orchestrator.report.view import RunView
 from orchestrator.runtime.endpoints import Endpoints
+from orchestrator.runtime.evaluators import Evaluators
 from orchestrator.runtime.limiter import StreamLimiter
+from orchestrator.runtime.question_run import QuestionRun
 from orchestrator.runtime.trace import TraceRunner, TraceSettings
-from orchestrator.settings import Settings
 
-__all__ = ["UserCommands", "run_question"]
+__all__ = ["run_question"]
 
-UserCommands = asyncio.Queue[UserCommandReceived]
 StartTask = Callable[[Coroutine[Any, Any, None]], None]
 
 _CHANNEL_SIZE = 1024  # events; a full channel slows the streams down instead of filling the memory
 
 
-async def run_question(
-    question: Question,
-    *,
-    settings: Settings,
-    endpoints: Endpoints,
-    journal: JournalWriter,
-    view: RunView,
-    interrupted: asyncio.Event,
-    user_commands: UserCommands | None = None,
-    limiter: StreamLimiter | None = None,
-    past: Iterable[Event | Command] = (),
-) -> None:
-    """Carries one question from its first stream to `RunFinished`, recording every event.
+async def run_question(run: QuestionRun, endpoints: Endpoints, limiter: StreamLimiter) -> None:
+    """Runs one question from its first stream to `RunFinished`, recording every event in the view and the journal.
 
-    `view` is empty at the start and holds the whole run at the end; whoever displays the run reads it
-    meanwhile. Setting `interrupted` ends the run early, with a vote over what has finished. What is put
-    into `user_commands` is what the user does to the run meanwhile; its time is set when it is taken. `limiter` is room for
-    streams that this question shares with others that run beside it; without it, it has `run.concurrency` of its own. The
-    servers' counters then tell nothing of this question, so they are not read.
-
-    `past` is what `journal` holds already: the run goes on from there (`orchestrator.journal.recovery`), and one that was over
-    is only folded.
+    A journal in the run's folder is continued (`orchestrator.journal.recovery`); one whose run is over is only
+    read into the view. `limiter` admits the streams of all questions that share the servers.
 
     Raises:
-        ConfigError: the run began with other settings, or with servers of another kind.
+        ConfigError: the journal began with other settings, or with servers of another kind.
         EndpointRejected: the server refuses the requests.
         JournalError: an event could not be recorded, and the streams are closed; or the core decides otherwise than
-            `past` says.
+            the journal says.
     """
-    recovered = RecoveredRun(past, view.apply)
-    if recovered.finished is not None:
-        return
-    recovered.validate_settings(settings)
-    recovered.validate_servers(_capabilities(endpoints))
-    room = limiter if limiter is not None else StreamLimiter(settings.run.concurrency)
-    loop = _QuestionLoop(
-        question, settings, endpoints, journal, view, room, recovered, metered=limiter is None
-    )
-    await loop.run(interrupted, user_commands if user_commands is not None else asyncio.Queue())
+    with contextlib.ExitStack() as stack:
+        journal: JournalWriter | None = None
+        past: Iterable[Event | Command] = ()
+        if run.folder is not None:
+            journal = stack.enter_context(JournalWriter.open(run.folder))
+            past = read_journal(run.folder)
+        recovered = RecoveredRun(past, run.view.apply)
+        if recovered.finished is not None:
+            return
+        recovered.validate_settings(run.settings)
+        recovered.validate_servers(_capabilities(endpoints))
+        await _QuestionLoop(run, endpoints, limiter, journal, recovered).run()
 
 
 class _QuestionLoop:
@@ -105,66 +84,49 @@ class _QuestionLoop:
 
     def __init__(
         self,
-        question: Question,
-        settings: Settings,
+        run: QuestionRun,
         endpoints: Endpoints,
-        journal: JournalWriter,
-        view: RunView,
         limiter: StreamLimiter,
+        journal: JournalWriter | None,
         recovered: RecoveredRun,
-        *,
-        metered: bool,
     ) -> None:
-        self._limiter = limiter
-        self._metered = metered
-        self._recovered = recovered
-        self._question = question
-        self._settings = settings
+        self._run = run
         self._endpoints = endpoints
+        self._limiter = limiter
         self._journal = journal
-        self._view = view
+        self._recovered = recovered
         self._channel: asyncio.Queue[Event] = asyncio.Queue(_CHANNEL_SIZE)
         self._clock = _stopwatch(recovered.at)
         self._book = AnswerBook(
-            endpoints.equality(question.question),
-            compare_all=settings.answers.equality != "llm",
-            options=question.options,
+            endpoints.equality(run.question.question),
+            compare_all=run.settings.answers.equality != "llm",
+            options=run.question.options,
+        )
+        self._evaluators = Evaluators(
+            run.question.question,
+            endpoints,
+            run.view,
+            emit=self._channel.put,
+            clock=self._clock,
         )
         self._runners: dict[int, TraceRunner] = {}
         self._finish = False
 
-    async def run(self, interrupted: asyncio.Event, user_commands: UserCommands) -> None:
-        prompt = await self._endpoints.reasoner.render(self._question.question)
+    async def run(self) -> None:
+        prompt = await self._endpoints.reasoner.render(self._run.question.question)
         self._recovered.validate_prompt(prompt.token_ids)
-        reasoner_meter = Meter(self._endpoints.reasoner if self._metered else None)
-        judge_meter = Meter(self._endpoints.judge if self._metered else None)
-        await reasoner_meter.start()
-        await judge_meter.start()
-        shared = TraceSettings(
-            reasoner=self._endpoints.reasoner,
-            endpoint=self._endpoints.capabilities.endpoint,
-            prompt=prompt,
-            resumable=self._endpoints.capabilities.resumable,
-            limiter=self._limiter,
-            launching=_opened_gate(),
-            max_attempts=self._settings.endpoint.max_attempts,
-            answer_regex=self._settings.answers.regex,
-            book=self._book,
-            emit=self._channel.put,
-            clock=self._clock,
-            top_logprobs=self._settings.policy.top_logprobs
-            if needs_confidences(self._settings)
-            else None,
-        )
+        meters = _Meters(self._run, self._endpoints)
+        await meters.start()
+        shared = self._trace_settings(prompt)
         try:
             async with _cancelled_at_exit() as start:
-                start(self._forward_interrupt(interrupted))
-                start(self._forward_user_commands(user_commands))
+                start(self._forward_interrupt())
+                start(self._forward_user_commands())
                 await self._consume(shared, start)
         except BaseExceptionGroup as group:
             raise first_error(group) from None
         ended_at = self._clock()  # before the servers are waited for
-        reasoner_counted, judge_counted = await reasoner_meter.stop(), await judge_meter.stop()
+        reasoner_counted, judge_counted = await meters.stop()
         self._record(
             RunFinished(
                 at=ended_at,
@@ -172,8 +134,27 @@ class _QuestionLoop:
                 server_generated_tokens=reasoner_counted.generated,
                 cached_prompt_tokens=reasoner_counted.cached_prompt,
                 judge_cached_prompt_tokens=judge_counted.cached_prompt,
-                interrupted=interrupted.is_set(),
+                interrupted=self._run.interrupted.is_set(),
             )
+        )
+
+    def _trace_settings(self, prompt: Prompt) -> TraceSettings:
+        settings, capabilities = self._run.settings, self._endpoints.capabilities
+        launching = asyncio.Event()
+        launching.set()
+        return TraceSettings(
+            reasoner=self._endpoints.reasoner,
+            endpoint=capabilities.endpoint,
+            prompt=prompt,
+            resumable=capabilities.resumable,
+            limiter=self._limiter,
+            launching=launching,
+            max_attempts=settings.endpoint.max_attempts,
+            answer_regex=settings.answers.regex,
+            book=self._book,
+            emit=self._channel.put,
+            clock=self._clock,
+            top_logprobs=settings.policy.top_logprobs if needs_confidences(settings) else None,
         )
 
     async def _consume(self, shared: TraceSettings, start: StartTask) -> None:
@@ -183,24 +164,24 @@ class _QuestionLoop:
             event = started = self._run_started()
             engine = Engine(started)
         else:
-            self._take_up(shared, start)
+            self._continue_recovered(shared, start)
             event = RunResumed(at=self._clock(), capabilities=_capabilities(self._endpoints))
         while True:
             self._record(event)
             outcome = engine.feed(event)
-            for decided in outcome.events:
-                self._record(decided)
+            for derived in outcome.events:
+                self._record(derived)
             for command in outcome.commands:
                 self._record(command)
                 self._perform(command, shared, start)
             if self._finish:
                 return
-            if self._channel.empty():
+            if self._journal is not None and self._channel.empty():
                 self._journal.flush()
             event = await self._channel.get()
 
-    def _take_up(self, shared: TraceSettings, start: StartTask) -> None:
-        """Does what an earlier process had ordered and not seen done; traces that had streams come first."""
+    def _continue_recovered(self, shared: TraceSettings, start: StartTask) -> None:
+        """Performs what an earlier process had commanded and not seen done; traces that had streams come first."""
         recovered = self._recovered
         for entry in recovered.pending:
             self._record(entry)
@@ -217,36 +198,39 @@ class _QuestionLoop:
             elif not trace.ended:
                 start(runner.run())
         for command in recovered.unanswered.values():
-            start(self._ask_judge(command))
+            start(self._evaluators.ask_judge(command))
         for number in recovered.unrewarded:
-            start(self._ask_reward(number))
+            start(self._evaluators.ask_reward(number))
 
     def _lost(self, trace: int, tokens: int) -> TraceFailed:
         return TraceFailed(
             at=self._clock(),
             trace=trace,
             boundary="server",
-            message="the program ended, and this server gives no token ids to go on from",
+            message="the program ended, and this server gives no token ids to continue from",
             tokens=tokens,
         )
 
     def _run_started(self) -> RunStarted:
+        question, settings = self._run.question, self._run.settings
         return RunStarted(
             at=self._clock(),
-            question_id=self._question.id,
-            question=self._question.question,
-            gold=self._question.gold,
-            planned=planned_traces(self._settings),
-            settings=self._settings,
+            question_id=question.id,
+            question=question.question,
+            gold=question.gold,
+            planned=planned_traces(settings),
+            settings=settings,
             capabilities=_capabilities(self._endpoints),
         )
 
     def _record(self, entry: Event | Command) -> None:
-        self._journal.write(entry)
-        self._view.apply(entry)
+        if self._journal is not None:
+            self._journal.write(entry)
+        self._run.view.apply(entry)
+        self._run.listener(entry)
 
     def _perform(self, command: Command, shared: TraceSettings, start: StartTask) -> None:
-        """Starts what the order asks for; its results come back as events."""
+        """Starts what the command asks for; its results come back as events."""
         match command:
             case StartTrace(trace=trace):
                 runner = self._runners[trace] = TraceRunner(trace, shared)
@@ -258,9 +242,9 @@ class _QuestionLoop:
             case StopTrace(trace=trace, reason=reason):
                 self._runners[trace].stop(reason)
             case AskJudge():
-                start(self._ask_judge(command))
+                start(self._evaluators.ask_judge(command))
             case RewardTrace(trace=trace):
-                start(self._ask_reward(trace))
+                start(self._evaluators.ask_reward(trace))
             case HoldLaunches():
                 shared.launching.clear()
             case ReleaseLaunches():
@@ -268,79 +252,40 @@ class _QuestionLoop:
             case FinishRun():
                 self._finish = True
 
-    async def _ask_judge(self, command: AskJudge) -> None:
-        """One judge call; without a verdict the event is `JudgeFailed`, which never prunes."""
-        try:
-            event = await self._verdicts(command)
-        except JudgeError as error:
-            event = JudgeFailed(
-                at=self._clock(), trace=command.trace, members=command.members, message=str(error)
-            )
-        await self._channel.put(event)
-
-    async def _verdicts(self, command: AskJudge) -> Event:
-        if self._endpoints.judge is None:
-            raise JudgeError("there is no judge endpoint")
-        scores = await self._endpoints.judge.score(
-            question=self._question.question,
-            new=self._segment(command.trace),
-            members=[self._segment(member) for member in command.members],
-        )
-        return PairsJudged(
-            at=self._clock(),
-            trace=command.trace,
-            members=command.members,
-            probabilities=scores.probabilities,
-            prompt_tokens=scores.prompt_tokens,
-            cached_prompt_tokens=scores.cached_prompt_tokens,
-            completion_tokens=scores.completion_tokens,
-            seconds=scores.seconds,
-            requests=scores.requests,
-        )
-
-    async def _ask_reward(self, trace: int) -> None:
-        """One reward; a trace that gets none keeps its ballot, so the event is `RewardFailed`."""
-        event: Event
-        try:
-            event = await self._reward(trace)
-        except EndpointError as error:
-            event = RewardFailed(at=self._clock(), trace=trace, message=str(error))
-        await self._channel.put(event)
-
-    async def _reward(self, trace: int) -> Event:
-        if self._endpoints.reward is None:
-            raise EndpointError("there is no reward endpoint")
-        reward = await self._endpoints.reward.score(
-            question=self._question.question, trace=self._view.traces[trace].text
-        )
-        return TraceRewarded(
-            at=self._clock(),
-            trace=trace,
-            reward=reward.value,
-            prompt_tokens=reward.prompt_tokens,
-            seconds=reward.seconds,
-        )
-
-    def _segment(self, trace: int) -> str:
-        """What the judge reads of a trace: its text up to its checkpoint."""
-        seen = self._view.traces[trace]
-        if seen.checkpoint is None:
-            raise JudgeError(f"trace {trace} has not reached its checkpoint")
-        return seen.text[: seen.checkpoint.chars]
-
-    async def _forward_interrupt(self, interrupted: asyncio.Event) -> None:
-        await interrupted.wait()
+    async def _forward_interrupt(self) -> None:
+        await self._run.interrupted.wait()
         await self._channel.put(RunInterrupted(at=self._clock()))
 
-    async def _forward_user_commands(self, user_commands: UserCommands) -> None:
+    async def _forward_user_commands(self) -> None:
         while True:
-            act = await user_commands.get()
-            await self._channel.put(msgspec.structs.replace(act, at=self._clock()))
+            received = await self._run.user_commands.get()
+            await self._channel.put(msgspec.structs.replace(received, at=self._clock()))
 
     async def _correct_answers(self) -> tuple[str, ...]:
-        if self._question.gold is None:
+        if self._run.question.gold is None:
             return ()
-        return await self._book.correct_classes(self._question.gold)
+        return await self._book.correct_classes(self._run.question.gold)
+
+
+class _Meters:
+    """The servers' own counts of a run, unknown where other questions use the servers meanwhile."""
+
+    def __init__(self, run: QuestionRun, endpoints: Endpoints) -> None:
+        self._run = run
+        self._meters = Meter(endpoints.reasoner), Meter(endpoints.judge)
+
+    async def start(self) -> None:
+        if self._run.exclusive:
+            for meter in self._meters:
+                await meter.start()
+
+    async def stop(self) -> tuple[Metered, Metered]:
+        """The counts of the reasoner and of the judge."""
+        if not self._run.exclusive:
+            return Metered(), Metered()
+        reasoner, judge = [await meter.stop() for meter in self._meters]
+        # another question may have begun while the servers were waited for
+        return (reasoner, judge) if self._run.exclusive else (Metered(), Metered())
 
 
 @contextlib.asynccontextmanager
@@ -357,13 +302,7 @@ def _capabilities(endpoints: Endpoints) -> Capabilities:
     return Capabilities(reasoner=endpoints.capabilities, judge=endpoints.judge_capabilities)
 
 
-def _opened_gate() -> asyncio.Event:
-    gate = asyncio.Event()
-    gate.set()
-    return gate
-
-
 def _stopwatch(shown: float) -> Callable[[], float]:
-    """Seconds from `shown` on, to the microsecond, which is what events carry."""
+    """Seconds counted from `shown`, rounded to the microsecond, as events carry them."""
     start = time.monotonic() - shown
     return lambda: round(time.monotonic() - start, 6)

@@ -1,220 +1,168 @@
-"""A whole invocation: servers are found or started, questions run one after the other, results come out.
+"""A session: servers are found or started once, questions run one after the other, results come out.
 
-The rule: everything that can be wrong with the user's input is found before a token is spent. stdout
-carries results only; everything else goes to stderr.
+Everything that can be wrong with the user's input is found before a token is spent.
 """
 
 import asyncio
 import contextlib
-import re
-import secrets
-from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
-import yaml
-
-from orchestrator.core.policies import needs_judge
-from orchestrator.errors import ConfigError, DeepPruneError
-from orchestrator.interrupts import EXIT_INTERRUPTED, Interrupts
-from orchestrator.journal.journal import (
-    QUESTIONS_FILE,
-    REPORT_FILE,
-    SETTINGS_FILE,
-    JournalWriter,
-    new_run_dir,
-    read_journal,
-    write_run_file,
+from orchestrator.api import Client
+from orchestrator.errors import ConfigError
+from orchestrator.interrupts import Interrupts
+from orchestrator.journal.journal import REPORT_FILE, write_run_file
+from orchestrator.journal.run_dir import (
+    SUMMARY_FILE,
+    make_run_dir,
+    question_dirs,
+    write_inputs,
 )
-from orchestrator.questions import Question, to_jsonl
-from orchestrator.report.report import Report, build_report, read_report, to_json_line
-from orchestrator.report.view import RunView
-from orchestrator.runtime.endpoints import (
-    Endpoints,
-    Keys,
-    local_servers,
-    open_endpoints,
-    refuse_without_rewards,
+from orchestrator.questions import Question
+from orchestrator.report.report import Report, read_report, to_json_line
+from orchestrator.report.summary import summarise
+from orchestrator.report.view import RewardTotals
+from orchestrator.runtime.endpoints import Keys, validate_endpoints
+from orchestrator.session.display import Display, displayed
+from orchestrator.session.notes import (
+    comparison_notes,
+    no_rewards_note,
+    reward_notes,
+    server_notes,
 )
-from orchestrator.runtime.loop import run_question
 from orchestrator.session.output import Output
-from orchestrator.session.state import SessionState, Show
+from orchestrator.session.state import SessionState
 from orchestrator.settings import Settings
-from orchestrator.terminal.sanitize import sanitize
 
-__all__ = ["Job", "orchestrate", "refuse_total_failure"]
+__all__ = ["Session", "SessionResult"]
+
+
+@dataclass(slots=True, kw_only=True)
+class SessionResult:
+    """The reports (schema 1) of the questions that were asked, in order; fewer after an interrupt."""
+
+    reports: list[Report]
+    interrupted: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
-    """What one call of the command line asks for; `keys` are never stored.
+class Session:
+    """What is asked, of which servers.
 
-    `resume` is the folder of a run that broke off: its questions that have no report are gone on with.
+    Attributes:
+        settings: those of every question.
+        questions: asked in this order.
+        keys: to the servers; never stored.
+        local: the bundled nano models are started.
+        resume: the folder of a run that broke off; its questions that have no report are continued.
     """
 
     settings: Settings
     questions: list[Question]
-    local: bool
-    json: bool
-    quiet: bool
     keys: Keys
+    local: bool = False
     resume: Path | None = None
 
+    async def run(self, output: Output, display: Display) -> SessionResult:
+        """Asks the questions; Ctrl-C ends the one that runs in order, and the session with it.
 
-async def orchestrate(job: Job, show: Show | None = None) -> int:
-    """Carries the job out, writes results to stdout, and returns the exit code; `show` has the terminal.
-
-    Raises:
-        DeepPruneError: the job cannot start or go on; the message is one sentence with the remedy.
-    """
-    _check(job)
-    session_state = SessionState(job.questions)
-    output = Output(session_state, json=job.json, quiet=job.quiet, show=show)
-    interrupts = Interrupts(output.note)
-    try:
-        with interrupts.listening():
-            async with output.on_screen(interrupts):
-                return await _carry_out(job, session_state, output, interrupts)
-    except asyncio.CancelledError:
-        if interrupts.requested.is_set():
-            return EXIT_INTERRUPTED
-        raise
-
-
-def _check(job: Job) -> None:
-    """Refuses a job that cannot work, before anything is started."""
-    settings = job.settings
-    if not job.questions:
-        raise ConfigError(
-            'There is no question; give one as "text", - for stdin, or --questions FILE.'
-        )
-    if not job.local and not settings.endpoint.urls:
-        raise ConfigError(
-            "No reasoner is given; name your server with --endpoint http://HOST:PORT/v1, "
-            "or use --local for the bundled nano models."
-        )
-    if job.local and settings.endpoint.urls:
-        raise ConfigError("--local starts its own servers; leave out either --local or --endpoint.")
-    if len(settings.endpoint.urls) > 1:
-        raise ConfigError(
-            "Several endpoints are not routed yet; give one --endpoint, for example a load balancer's."
-        )
-    if needs_judge(settings) and not job.local and settings.judge.url is None:
-        raise ConfigError(
-            f"The policy {settings.policy.name} needs a judge; name its server with --judge-endpoint URL, "
-            "or choose --policy consensus."
-        )
-    refuse_without_rewards(settings, f"The policy {settings.policy.name}")
-
-
-async def _carry_out(
-    job: Job, session_state: SessionState, output: Output, interrupts: Interrupts
-) -> int:
-    out = Path(job.settings.run.out)
-    run_dir = job.resume or new_run_dir(out, datetime.now().astimezone(), secrets.token_hex(3))
-    folders = _folders(run_dir, job.questions)
-    reports = []
-    async with contextlib.AsyncExitStack() as stack:
-        settings = job.settings
-        if not all((folder / REPORT_FILE).exists() for folder in folders):
-            if job.local:
-                settings = await stack.enter_async_context(
-                    local_servers(settings, run_dir, output.note)
-                )
-            if job.resume is None:
-                write_run_file(run_dir, SETTINGS_FILE, _as_yaml(settings))
-                write_run_file(run_dir, QUESTIONS_FILE, to_jsonl(job.questions))
-            endpoints = await stack.enter_async_context(open_endpoints(settings, job.keys))
-            stack.callback(output.tell_rewards)
-            stack.callback(output.tell_comparisons, endpoints)
-            output.describe(endpoints, settings)
-        for number, (question, folder) in enumerate(
-            zip(job.questions, folders, strict=True), start=1
-        ):
-            report = _finished_before(question, folder, session_state, output)
-            reports.append(
-                report
-                or await _one_question(
-                    question, number, folder, settings, endpoints, session_state, output, interrupts
-                )
+        Raises:
+            DeepPruneError: the session cannot start or continue; the message is one sentence with the remedy.
+        """
+        if not self.questions:
+            raise ConfigError(
+                'There is no question; give one as "text", - for stdin, or --questions FILE.'
             )
-            if interrupts.requested.is_set():
-                break
-    return output.conclude(reports, run_dir, interrupted=interrupts.requested.is_set())
+        validate_endpoints(self.settings, local=self.local)
+        state = SessionState(self.questions, announce=output.note)
+        interrupts = Interrupts(state.note, before_exit=display.release)
+        state.interrupt = interrupts.interrupt
+        asking = _Asking(self, state, output, interrupts)
+        try:
+            with interrupts.listening():
+                async with displayed(display, state):
+                    await asking.run()
+        except asyncio.CancelledError:
+            if not interrupts.requested.is_set():
+                raise
+        return SessionResult(reports=asking.reports, interrupted=interrupts.requested.is_set())
 
 
-def _finished_before(
-    question: Question, folder: Path, session_state: SessionState, output: Output
-) -> Report | None:
-    """Shows the report of a question that an earlier process has finished; None if there is none."""
-    report = read_report(folder / REPORT_FILE)
-    if report is not None:
-        run = session_state.begin(question, folder, None)
-        run.report = report
-        output.result(report)
-    return report
+class _Asking:
+    """The questions of a session, one after the other; the servers are opened for the first that needs them."""
 
+    def __init__(
+        self, session: Session, state: SessionState, output: Output, interrupts: Interrupts
+    ) -> None:
+        self.reports: list[Report] = []
+        self._session = session
+        self._state = state
+        self._output = output
+        self._interrupts = interrupts
+        self._client: Client | None = None
+        self._rewards = RewardTotals()
 
-async def _one_question(
-    question: Question,
-    number: int,
-    folder: Path,
-    settings: Settings,
-    endpoints: Endpoints,
-    session_state: SessionState,
-    output: Output,
-    interrupts: Interrupts,
-) -> Report:
-    view = RunView()
-    run = session_state.begin(question, folder, view)
-    with JournalWriter.open(folder) as journal, interrupts.graceful():
-        async with output.progress(view, number):
-            await run_question(
-                question,
-                settings=settings,
-                endpoints=endpoints,
-                journal=journal,
-                view=view,
-                interrupted=interrupts.requested,
-                user_commands=run.user_commands,
-                past=read_journal(folder),
+    async def run(self) -> None:
+        questions = self._session.questions
+        run_dir = self._session.resume or self._new_run_dir()
+        async with contextlib.AsyncExitStack() as stack:
+            for question, folder in zip(questions, question_dirs(run_dir, questions), strict=True):
+                report = read_report(folder / REPORT_FILE)
+                if report is not None:
+                    self._state.start(question, folder, report=report)
+                    self._output.result(report)
+                else:
+                    client = self._client or await self._open(stack, run_dir)
+                    report = await self._ask(client, question, folder)
+                self.reports.append(report)
+                if self._interrupts.requested.is_set():
+                    self._state.end("closing")
+                    break
+        if len(questions) > 1:
+            summary = summarise(self.reports)
+            write_run_file(run_dir, SUMMARY_FILE, to_json_line(summary) + "\n")
+            self._output.summary(summary)
+
+    def _new_run_dir(self) -> Path:
+        settings = self._session.settings
+        run_dir = make_run_dir(Path(settings.run.out))
+        write_inputs(run_dir, settings, self._session.questions)
+        return run_dir
+
+    async def _open(self, stack: contextlib.AsyncExitStack, run_dir: Path) -> Client:
+        session = self._session
+        self._client = client = await stack.enter_async_context(
+            Client(
+                settings=session.settings,
+                local=session.local,
+                api_key=session.keys.reasoner,
+                judge_api_key=session.keys.judge,
+                reward_api_key=session.keys.reward,
+                logs=run_dir,
+                announce=self._state.note,
             )
-    report = run.report = build_report(view, run_dir=str(folder))
-    write_run_file(folder, REPORT_FILE, to_json_line(report) + "\n")
-    output.result(report)
-    output.count_rewards(view)
-    refuse_total_failure(view)
-    return report
-
-
-def refuse_total_failure(view: RunView) -> None:
-    """A question all of whose traces failed is a failed run, not a question without an answer.
-
-    Raises:
-        DeepPruneError: there are traces, and every one of them failed.
-    """
-    traces = view.traces.values()
-    if traces and all(trace.ending == "failed" for trace in traces):
-        last = max(traces, key=lambda trace: trace.ended_at or 0.0)
-        raise DeepPruneError(
-            f"All {len(traces)} traces failed, the last one with: {sanitize(last.reason or '')}; "
-            "see the server's log, then run again."
         )
+        stack.callback(self._note_costs, client)
+        for note in server_notes(client.endpoints, client.settings):
+            self._state.note(note)
+        return client
 
+    def _note_costs(self, client: Client) -> None:
+        for note in [*comparison_notes(client.endpoints), *reward_notes(self._rewards)]:
+            self._state.note(note)
 
-def _folders(run_dir: Path, questions: Sequence[Question]) -> list[Path]:
-    """The folder of each question: the run's own if there is only one."""
-    if len(questions) == 1:
-        return [run_dir]
-    return [run_dir / _name(number, question) for number, question in enumerate(questions, start=1)]
-
-
-def _name(number: int, question: Question) -> str:
-    """A name that sorts by number and shows the (untrusted) id as far as is safe."""
-    slug = re.sub(r"[^A-Za-z0-9]+", "-", question.id)[:40].strip("-")
-    return f"{number:04d}-{slug}"
-
-
-def _as_yaml(settings: Settings) -> str:
-    return yaml.safe_dump(settings.model_dump(mode="json"), sort_keys=False, allow_unicode=True)
+    async def _ask(self, client: Client, question: Question, folder: Path) -> Report:
+        """The report; a question all of whose traces failed is shown before its error is raised."""
+        run = client.prepare(question, folder=folder)
+        state = self._state.start(question, folder, run=run)
+        try:
+            with self._interrupts.graceful(run.interrupted.set):
+                result = await client.run(run)
+        finally:
+            if run.report is not None:
+                state.report = run.report
+                self._output.result(run.report)
+        self._rewards.add(run.view.rewards)
+        if (note := no_rewards_note(run.view.rewards)) is not None:
+            self._state.note(note)
+        return result.report

@@ -1,53 +1,89 @@
-"""What an invocation is doing: the questions begun, their views, and the way in for the user's acts.
+"""What a session is doing: the questions started, what was noted, and how a display acts on it.
 
-The rule: the loop writes, displays read. A display never calls the engine; it leaves acts in a queue.
+The session writes, displays read. A display never calls the engine: it puts commands into a queue, or calls
+`interrupt`.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+import contextlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from orchestrator.core.events import UserCommandReceived
-from orchestrator.interrupts import Interrupts
 from orchestrator.questions import Question
 from orchestrator.report.report import Report
-from orchestrator.report.view import RunView
+from orchestrator.runtime.question_run import QuestionRun
 
-__all__ = ["QuestionRun", "SessionState", "Show"]
+__all__ = ["Phase", "QuestionState", "SessionState"]
+
+Phase = Literal["running", "over", "closing"]
+"""`over`: nothing more will happen, a screen may stay while the user looks at it. `closing`: a screen has to leave."""
 
 
 @dataclass(slots=True, kw_only=True)
-class QuestionRun:
-    """One question that was begun; `view` is None for those that are over, whose journal tells the rest."""
+class QuestionState:
+    """A question that was started. `run` is None once the next one has started; its journal holds the rest."""
 
     question: Question
     folder: Path
-    view: RunView | None
-    user_commands: asyncio.Queue[UserCommandReceived] = field(default_factory=asyncio.Queue)
+    run: QuestionRun | None = None
     report: Report | None = None
 
 
+def _do_nothing(text: str = "") -> None:
+    pass
+
+
 class SessionState:
-    """The questions of an invocation, those begun so far, and what was said meanwhile."""
+    """The questions of a session, those started so far, and its notes.
 
-    def __init__(self, questions: Sequence[Question]) -> None:
+    Args:
+        questions: all that are asked, in order.
+        announce: receives each note as well.
+    """
+
+    def __init__(
+        self, questions: Sequence[Question], announce: Callable[[str], None] = _do_nothing
+    ) -> None:
         self.questions = questions
-        self.runs: list[QuestionRun] = []
-        self.notices: list[str] = []
-        self.over = False
-        """Nothing more will happen; a screen may stay as long as the user looks at it."""
-        self.closing = False
-        """A screen has to go."""
+        self.started: list[QuestionState] = []
+        self.notes: list[str] = []
+        self.phase: Phase = "running"
+        self.interrupt: Callable[[], None] = _do_nothing
+        """What Ctrl-C does, for a display that receives it as a key."""
+        self._announce = announce
+        self._over = asyncio.Event()
 
-    def begin(self, question: Question, folder: Path, view: RunView | None) -> QuestionRun:
-        """The run of a further question; the views of earlier ones are let go of, they may be large."""
-        if self.runs:
-            self.runs[-1].view = None
-        run = QuestionRun(question=question, folder=folder, view=view)
-        self.runs.append(run)
-        return run
+    def note(self, text: str) -> None:
+        """Adds a sentence for the user."""
+        self.notes.append(text)
+        self._announce(text)
 
+    def start(
+        self,
+        question: Question,
+        folder: Path,
+        *,
+        run: QuestionRun | None = None,
+        report: Report | None = None,
+    ) -> QuestionState:
+        """Adds a question, with its run or, if it was finished before, its report.
 
-Show = Callable[[SessionState, Interrupts], Awaitable[None]]
-"""Shows a board on the whole terminal until the user leaves or `closing` is set."""
+        The runs of earlier questions are dropped, because their views may be large.
+        """
+        if self.started:
+            self.started[-1].run = None
+        state = QuestionState(question=question, folder=folder, run=run, report=report)
+        self.started.append(state)
+        return state
+
+    def end(self, phase: Literal["over", "closing"]) -> None:
+        """Says that no question runs any more."""
+        self.phase = phase
+        self._over.set()
+
+    async def pause(self, seconds: float) -> None:
+        """Waits for so long, or until no question runs any more."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._over.wait(), seconds)

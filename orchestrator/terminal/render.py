@@ -105,7 +105,8 @@ def _report_rows(report: Report) -> Iterable[Row]:
     yield "without", _text(_without(ledger.counterfactual))
     yield "saved", _saved(report)
     yield "time", _text(f"{report.seconds:.1f} s" + _interrupted(report.interrupted))
-    yield "run", _text(sanitize(report.run_dir))
+    if report.run_dir is not None:
+        yield "run", _text(sanitize(report.run_dir))
 
 
 def _summary_rows(summary: Summary) -> Iterable[Row]:

@@ -1,3 +1,5 @@
+"""Ctrl-C at each moment of a session."""
+
 import asyncio
 
 import pytest
@@ -5,32 +7,34 @@ import pytest
 from orchestrator.interrupts import EXIT_INTERRUPTED, Interrupts
 
 
-async def test_the_first_interrupt_asks_the_run_to_end() -> None:
-    said = []
-    interrupts = Interrupts(said.append)
-    with interrupts.listening(), interrupts.graceful():
+async def test_the_first_interrupt_asks_the_work_to_end() -> None:
+    calls: list[str] = []
+    interrupts = Interrupts(calls.append)
+    with interrupts.listening(), interrupts.graceful(lambda: calls.append("stop")):
         interrupts.interrupt()
         await asyncio.sleep(0)
     assert interrupts.requested.is_set()
-    assert len(said) == 1
+    assert calls == ["Stopping the streams; press Ctrl-C again to leave at once.", "stop"]
 
 
-async def test_where_no_question_runs_the_work_is_cancelled() -> None:
+async def test_outside_graceful_work_the_task_is_cancelled() -> None:
     interrupts = Interrupts(lambda text: None)
     with interrupts.listening():
+        with interrupts.graceful():
+            pass
         interrupts.interrupt()
         with pytest.raises(asyncio.CancelledError):
             await asyncio.sleep(10)
+    assert interrupts.requested.is_set()
 
 
-async def test_the_second_one_gives_the_terminal_back_and_leaves_at_once(
+async def test_the_second_interrupt_gives_the_terminal_back_and_exits_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    left = []
-    monkeypatch.setattr("os._exit", left.append)
-    interrupts = Interrupts(lambda text: None)
-    interrupts.before_leaving = lambda: left.append("terminal")
+    calls: list[object] = []
+    monkeypatch.setattr("os._exit", calls.append)
+    interrupts = Interrupts(lambda text: None, before_exit=lambda: calls.append("terminal"))
     with interrupts.listening(), interrupts.graceful():
         interrupts.interrupt()
         interrupts.interrupt()
-    assert left == ["terminal", EXIT_INTERRUPTED]
+    assert calls == ["terminal", EXIT_INTERRUPTED]

@@ -1,4 +1,4 @@
-"""Runs the command line as a user does, in a process of its own."""
+"""Starts the console scripts as a user does, in processes of their own."""
 
 import asyncio
 import json
@@ -26,11 +26,14 @@ class Ended:
         return [json.loads(line) for line in self.out.splitlines()]
 
 
+def console_script(name: str) -> str:
+    """The path of an installed command, which lies beside this interpreter."""
+    return str(Path(sys.executable).with_name(name))
+
+
 async def start(*arguments: object, cwd: Path, **environment: str) -> asyncio.subprocess.Process:
     return await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "orchestrator.cli.main",
+        console_script("deepprune-orchestrate"),
         *map(str, arguments),
         cwd=cwd,
         stdin=asyncio.subprocess.DEVNULL,

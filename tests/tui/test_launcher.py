@@ -1,104 +1,110 @@
 """The console script with its screen: Ctrl-C, the end of the session, and a process that exits at once."""
 
-from collections.abc import Callable, Coroutine, Sequence
+import asyncio
+import io
 from pathlib import Path
-from typing import Any, cast
+from typing import cast
 
-import pytest
 from textual.driver import Driver
 from textual.pilot import Pilot
 
-from orchestrator.cli import main as cli
-from orchestrator.interrupts import Interrupts
 from orchestrator.questions import Question
-from orchestrator.session.state import SessionState, Show
-from tui import launcher
+from orchestrator.session.display import PlainLines
+from orchestrator.session.state import SessionState
+from tests.support.command import console_script
+from tests.support.paced_servers import PacedServers
+from tests.support.screens import DrivenScreen, text_of
+from tests.support.terminal import on_terminal
 from tui.app import DeepPruneApp
 from tui.export.doc_images import SHOTS
 from tui.export.doc_images import main as take_pictures
 from tui.sources.recording import Recording, demo_run
 
 DOCUMENTS = Path(__file__).parents[2] / "docs"
+ENTER_SCREEN, LEAVE_SCREEN = b"\x1b[?1049h", b"\x1b[?1049l"
 
 
-def test_the_console_script_passes_a_screen_to_the_orchestrator(
-    monkeypatch: pytest.MonkeyPatch,
+async def test_on_a_terminal_the_screen_is_shown_and_the_answer_is_printed_after_it(
+    tmp_path: Path,
 ) -> None:
-    passed: list[tuple[Sequence[str] | None, Show]] = []
-
-    def main(argv: Sequence[str] | None, *, show: Show) -> int:
-        passed.append((argv, show))
-        return 7
-
-    monkeypatch.setattr(cli, "main", main)
-    assert launcher.main(["question"]) == 7
-    assert passed == [(["question"], launcher._show)]
-
-
-class CountedInterrupts:
-    """Interrupts that only count the calls."""
-
-    def __init__(self) -> None:
-        self.count = 0
-        self.before_leaving: Callable[[], None] | None = None
-
-    def interrupt(self) -> None:
-        self.count += 1
+    async with PacedServers(words=60, pause=0.01).serving() as servers:
+        command = (console_script("deepprune-orchestrate"), "How many?")
+        flags = ("--endpoint", servers.reasoner.url, "--policy", "pass1")
+        async with on_terminal(*command, *flags, cwd=tmp_path) as terminal:
+            await terminal.until(b"the run is over")
+            terminal.press(b"q")
+            assert await terminal.end() == 0
+    on_screen, _, after = terminal.drawn.rpartition(LEAVE_SCREEN)
+    assert ENTER_SCREEN in on_screen
+    assert b"\n26\r" in after
 
 
-async def show_headless(
-    monkeypatch: pytest.MonkeyPatch,
-    session_state: SessionState,
-    interrupts: CountedInterrupts,
-    drive: Callable[[DeepPruneApp, Pilot[object]], Coroutine[Any, Any, None]],
+async def test_a_second_ctrl_c_gives_the_terminal_back_and_exits_without_a_report(
+    tmp_path: Path,
 ) -> None:
-    """Shows the session as the console script does, without a terminal and driven by `drive`."""
-    run_async = DeepPruneApp.run_async
-
-    async def run(app: DeepPruneApp) -> None:
-        await run_async(app, headless=True, auto_pilot=lambda pilot: drive(app, pilot))
-
-    monkeypatch.setattr(DeepPruneApp, "run_async", run)
-    await launcher._show(session_state, cast("Interrupts", interrupts))
-
-
-async def test_the_screen_stays_until_the_session_closes_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    session_state = SessionState([Question(id="q", question="?")])
-    interrupts = CountedInterrupts()
-    shown: list[DeepPruneApp] = []
-
-    async def drive(app: DeepPruneApp, pilot: Pilot[object]) -> None:
-        shown.append(app)
-        assert interrupts.before_leaving == app.restore_terminal
-        app.tick()
-        assert not app._exit
-        session_state.closing = True
-        app.tick()
-        assert app._exit
-
-    await show_headless(monkeypatch, session_state, interrupts, drive)
-    (app,) = shown
-    assert interrupts.before_leaving != app.restore_terminal
+    async with PacedServers(words=400, pause=0.05).serving() as servers:
+        command = (console_script("deepprune-orchestrate"), "How many?")
+        flags = ("--endpoint", servers.reasoner.url, "--policy", "pass1")
+        async with on_terminal(*command, *flags, cwd=tmp_path) as terminal:
+            while not (journals := list(tmp_path.glob("runs/*/journal.jsonl"))):  # noqa: ASYNC110  another process makes it
+                await asyncio.sleep(0.02)
+            await servers.reasoner.until_live(1)
+            await terminal.until(b"How many?")
+            terminal.press(b"\x03\x03")
+            assert await terminal.end() == 130
+        await servers.reasoner.until_live(0)
+    assert LEAVE_SCREEN in terminal.drawn
+    assert not journals[0].with_name("report.json").exists()
 
 
-async def test_ctrl_c_ends_the_run_first_and_then_the_screen(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    session_state = SessionState([Question(id="q", question="?")])
-    interrupts = CountedInterrupts()
+def one_question() -> SessionState:
+    return SessionState([Question(id="q", question="?")])
 
-    async def drive(app: DeepPruneApp, pilot: Pilot[object]) -> None:
+
+async def test_the_screen_stays_until_the_session_closes_it() -> None:
+    seen: list[bool] = []
+
+    async def drive(pilot: Pilot[None], state: SessionState) -> None:
+        app = cast("DeepPruneApp", pilot.app)
+        for phase in ("over", "closing"):
+            state.end(phase)
+            app.tick()
+            seen.append(app._exit)
+
+    await DrivenScreen(PlainLines(quiet=True), drive).show(one_question())
+    assert seen == [False, True]
+
+
+async def test_ctrl_c_ends_the_run_first_and_then_the_screen() -> None:
+    state = one_question()
+    calls: list[str] = []
+    state.interrupt = lambda: calls.append("interrupt")
+
+    async def drive(pilot: Pilot[None], state: SessionState) -> None:
         await pilot.press("ctrl+c")
-        assert interrupts.count == 1
-        assert not app._exit
-        session_state.over = True
+        assert (calls, pilot.app._exit) == (["interrupt"], False)
+        state.end("over")
         await pilot.press("ctrl+c")
-        assert app._exit
+        assert (calls, pilot.app._exit) == (["interrupt"], True)
 
-    await show_headless(monkeypatch, session_state, interrupts, drive)
-    assert interrupts.count == 1
+    await DrivenScreen(PlainLines(quiet=True), drive).show(state)
+    assert state.notes == []
+
+
+async def test_lines_wait_until_the_screen_has_left_the_terminal() -> None:
+    state, stream = one_question(), io.StringIO()
+
+    async def drive(pilot: Pilot[None], state: SessionState) -> None:
+        screen.write("second", stream)
+        assert stream.getvalue() == ""
+        assert "?" in text_of(pilot.app)
+
+    screen = DrivenScreen(PlainLines(quiet=True), drive)
+    screen.write("first", stream)
+    state.end("over")
+    await screen.show(state)
+    screen.write("third", stream)
+    assert stream.getvalue().split() == ["first", "second", "third"]
 
 
 class RecordingDriver:

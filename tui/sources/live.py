@@ -3,7 +3,7 @@
 from orchestrator.core.events import UserCommandReceived
 from orchestrator.journal.journal import read_journal
 from orchestrator.report.view import RunView
-from orchestrator.session.state import QuestionRun, SessionState
+from orchestrator.session.state import QuestionState, SessionState
 from tui.sources.base import Entry, Start
 from tui.state.watch import Watch
 
@@ -34,9 +34,9 @@ class Live:
     @property
     def notice(self) -> str:
         """The latest notice; at the end, how to leave."""
-        if self._session_state.over:
+        if self._session_state.phase == "over":
             return "the run is over: q leaves and prints the report"
-        return self._session_state.notices[-1] if self._session_state.notices else ""
+        return self._session_state.notes[-1] if self._session_state.notes else ""
 
     @property
     def start(self) -> Start | None:
@@ -48,55 +48,58 @@ class Live:
     @property
     def closing(self) -> bool:
         """Whether the screen has to close."""
-        return self._session_state.closing
+        return self._session_state.phase == "closing"
 
     @property
     def steerable(self) -> bool:
         """Whether the current entry is the question that is running."""
-        runs = self._session_state.runs
-        return bool(runs) and self.current == len(runs) - 1 and runs[-1].report is None
+        started = self._session_state.started
+        return bool(started) and self.current == len(started) - 1 and started[-1].report is None
 
     def open(self, index: int) -> Watch:
         """Makes a question the current one; an earlier one is read again from its journal."""
         self.current = index
         entry = self.entries[index]
         if entry.watch is None:
-            entry.watch = Watch(_from_journal(self._session_state.runs[index]))
+            entry.watch = Watch(_from_journal(self._session_state.started[index]))
         return entry.watch
 
     def tick(self, seconds: float) -> None:
         """Reads which questions have started and ended, and the notices before the first one."""
         self._seconds += seconds
-        runs = self._session_state.runs
-        if not runs:
-            new = self._session_state.notices[len(self._messages) :]
+        started = self._session_state.started
+        if not started:
+            new = self._session_state.notes[len(self._messages) :]
             self._messages += [(self._seconds, text) for text in new]
-        for run in runs[self._started :]:
-            self._start_entry(run)
-        for entry, run in zip(self.entries, runs, strict=False):  # the rest have not started
-            entry.report = run.report
+        for question in started[self._started :]:
+            self._start_entry(question)
+        for entry, question in zip(
+            self.entries, started, strict=False
+        ):  # the rest have not started
+            entry.report = question.report
 
-    def _start_entry(self, run: QuestionRun) -> None:
+    def _start_entry(self, question: QuestionState) -> None:
         follows = self.current >= self._started - 1
         if follows and self._started:
             self.entries[self._started - 1].watch = None  # `open` reads it from its journal
         entry = self.entries[self._started]
         entry.started = True
-        entry.watch = Watch(run.view) if run.view is not None else None
+        entry.watch = Watch(question.run.view) if question.run is not None else None
         if follows:
             self.current = self._started
         self._started += 1
 
     def steer(self, command: UserCommandReceived) -> None:
         """Puts the command into the queue that the run loop reads."""
-        if self.steerable:
-            self._session_state.runs[-1].user_commands.put_nowait(command)
+        run = self._session_state.started[-1].run if self.steerable else None
+        if run is not None:
+            run.user_commands.put_nowait(command)
 
 
-def _from_journal(run: QuestionRun) -> RunView:
-    if run.view is not None:
-        return run.view
+def _from_journal(question: QuestionState) -> RunView:
+    if question.run is not None:
+        return question.run.view
     view = RunView()
-    for entry in read_journal(run.folder):
+    for entry in read_journal(question.folder):
         view.apply(entry)
     return view

@@ -27,9 +27,10 @@ from orchestrator.journal.recovery import RecoveredRun, changed_setting
 from orchestrator.journal.replay import decisions
 from orchestrator.questions import Question
 from orchestrator.report.report import build_report
-from orchestrator.report.view import RunView
 from orchestrator.runtime.endpoints import Keys, open_endpoints
+from orchestrator.runtime.limiter import StreamLimiter
 from orchestrator.runtime.loop import run_question
+from orchestrator.runtime.question_run import QuestionRun
 from orchestrator.settings import Settings
 from tests.support.capabilities import capabilities
 from tests.support.paced_servers import PacedServers as Servers
@@ -54,18 +55,14 @@ def settings_for(servers, *, policy="deepprune", traces=4, **changes):
 
 async def carry(folder, endpoints, settings, *, interrupted=None):
     """Begins the question, or goes on with it; its view."""
-    view = RunView()
-    with JournalWriter.open(folder) as journal:
-        await run_question(
-            QUESTION,
-            settings=settings,
-            endpoints=endpoints,
-            journal=journal,
-            view=view,
-            interrupted=interrupted or asyncio.Event(),
-            past=read_journal(folder),
-        )
-    return view
+    run = QuestionRun(
+        question=QUESTION,
+        settings=settings,
+        folder=folder,
+        interrupted=interrupted or asyncio.Event(),
+    )
+    await run_question(run, endpoints, StreamLimiter(settings.run.concurrency))
+    return run.view
 
 
 def entries_of(folder):

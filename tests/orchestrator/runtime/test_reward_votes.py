@@ -15,13 +15,14 @@ from orchestrator.journal.recovery import RecoveredRun
 from orchestrator.journal.replay import replay
 from orchestrator.questions import Question
 from orchestrator.runtime.endpoints import Keys
-from orchestrator.session.session import Job, orchestrate
+from orchestrator.session.session import Session
 from orchestrator.settings import Settings
 from tests.support.fake_server import FakeServer, answer_json
 from tests.support.paced_servers import PacedServers
+from tests.support.sessions import run_session
 
 
-def job(endpoints: PacedServers, reward: FakeServer, out: Path, vote: str) -> Job:
+def session(endpoints: PacedServers, reward: FakeServer, out: Path, vote: str) -> Session:
     settings = Settings.model_validate(
         {
             "endpoint": {"urls": [endpoints.reasoner.url]},
@@ -31,7 +32,7 @@ def job(endpoints: PacedServers, reward: FakeServer, out: Path, vote: str) -> Jo
         }
     )
     asked = [Question(id="q", question="How many?", gold="38")]
-    return Job(settings=settings, questions=asked, local=False, json=True, quiet=False, keys=Keys())
+    return Session(settings=settings, questions=asked, keys=Keys())
 
 
 def likes(answer: str) -> FakeServer:
@@ -50,7 +51,7 @@ async def test_a_rare_answer_that_is_rewarded_wins(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], vote, weight
 ) -> None:
     async with PacedServers(words=8).serving() as endpoints, likes("38") as server:
-        assert await orchestrate(job(endpoints, server, tmp_path, vote)) == 0
+        await run_session(session(endpoints, server, tmp_path, vote))
     printed = capsys.readouterr()
     report = json.loads(printed.out)
     assert (report["answer"], report["correct"]) == ("38", True)
@@ -80,7 +81,7 @@ async def test_a_reward_model_that_goes_down_leaves_a_plain_majority(
 
     server.answers["/classify"] = once
     async with PacedServers(words=8).serving() as endpoints, server:
-        assert await orchestrate(job(endpoints, server, tmp_path, "best-of-n")) == 0
+        await run_session(session(endpoints, server, tmp_path, "best-of-n"))
     printed = capsys.readouterr()
     report = json.loads(printed.out)
     assert [(v["answer"], v["weight"]) for v in report["votes"]] == [("26", 3.0), ("38", 1.0)]

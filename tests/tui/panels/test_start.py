@@ -6,7 +6,7 @@ import pytest
 
 from orchestrator.core.events import RunStarted
 from orchestrator.questions import Question
-from orchestrator.report.view import RunView
+from orchestrator.runtime.question_run import QuestionRun
 from orchestrator.session.state import SessionState
 from orchestrator.settings import Settings
 from tests.support.capabilities import capabilities
@@ -32,9 +32,10 @@ def board_of(count):
 
 
 def begin(session_state, index):
-    view = RunView()
-    view.apply(STARTED)
-    return session_state.begin(session_state.questions[index], Path("nowhere"), view)
+    question = session_state.questions[index]
+    run = QuestionRun(question=question, settings=Settings())
+    run.view.apply(STARTED)
+    session_state.start(question, Path("nowhere"), run=run)
 
 
 async def look(pilot):
@@ -49,9 +50,9 @@ async def look(pilot):
 async def test_while_servers_start_the_screen_says_which_and_for_how_long(count) -> None:
     session_state = board_of(count)
     source = Live(session_state)
-    session_state.notices.append(STARTING)
+    session_state.note(STARTING)
     source.tick(12.0)
-    session_state.notices.append("nano-judge is ready.")
+    session_state.note("nano-judge is ready.")
     source.tick(3.0)
     async with DeepPruneApp(source).run_test(size=(100, 30)) as pilot:
         shown = await look(pilot)

@@ -1,6 +1,7 @@
 """Runs that go on, shown and steered in the same event loop, against servers that behave."""
 
 import asyncio
+import dataclasses
 import json
 from pathlib import Path
 from typing import Never
@@ -16,25 +17,22 @@ from orchestrator.core.events import (
     UserCommandReceived,
     VoteCast,
 )
-from orchestrator.interrupts import Interrupts
 from orchestrator.journal.journal import read_journal
 from orchestrator.journal.replay import replay
 from orchestrator.questions import Question
 from orchestrator.runtime.endpoints import Keys
-from orchestrator.session.session import Job, orchestrate
-from orchestrator.session.state import SessionState
+from orchestrator.session.session import Session
 from orchestrator.settings import Settings
 from tests.support.paced_servers import PacedServers
-from tests.support.screens import text_of
-from tui.app import DeepPruneApp
+from tests.support.screens import driven, text_of
+from tests.support.sessions import run_session
 from tui.screens.live import LiveScreen
 from tui.screens.questions import QuestionsScreen
-from tui.sources.live import Live
 
 _ENDS = TraceFinished | TraceStopped | TraceFailed
 
 
-def job(endpoints, out, traces=6, questions=1, words=6, policy="deepprune"):
+def session(endpoints, out, traces=6, questions=1, words=6, policy="deepprune"):
     settings = Settings.model_validate(
         {
             "endpoint": {"urls": [endpoints.reasoner.url]},
@@ -45,19 +43,7 @@ def job(endpoints, out, traces=6, questions=1, words=6, policy="deepprune"):
         }
     )
     asked = [Question(id=f"q{n}", question=f"How many? {n}") for n in range(questions)]
-    return Job(settings=settings, questions=asked, local=False, json=True, quiet=False, keys=Keys())
-
-
-class Pilot:
-    """A display that is driven by a test: runs the app headless and `drive` beside it."""
-
-    def __init__(self, drive) -> None:
-        self.drive = drive
-
-    async def __call__(self, session_state: SessionState, interrupts: Interrupts) -> None:
-        app = DeepPruneApp(Live(session_state), interrupt=interrupts.interrupt)
-        async with app.run_test(size=(120, 40)) as pilot:
-            await self.drive(pilot, session_state)
+    return Session(settings=settings, questions=asked, keys=Keys())
 
 
 async def until(pilot, condition) -> None:
@@ -77,7 +63,7 @@ async def test_the_screen_shows_the_run_and_stays_until_the_user_leaves(
     shown = []
 
     async def look(pilot, session_state) -> None:
-        await until(pilot, lambda: session_state.over)
+        await until(pilot, lambda: session_state.phase == "over")
         pilot.app.tick()
         await pilot.pause()
         shown.append(text_of(pilot.app))
@@ -85,7 +71,7 @@ async def test_the_screen_shows_the_run_and_stays_until_the_user_leaves(
         await pilot.press("q")
 
     async with PacedServers(words=30).serving() as endpoints:
-        assert await orchestrate(job(endpoints, tmp_path), Pilot(look)) == 0
+        await run_session(session(endpoints, tmp_path), driven(look))
     (text,) = shown
     assert "How many? 0" in text
     assert "the run is over: q leaves" in text
@@ -98,13 +84,13 @@ async def test_the_screen_shows_the_run_and_stays_until_the_user_leaves(
 @pytest.mark.parametrize("policy", ["consensus", "deepprune"])
 async def test_the_journal_is_the_same_with_and_without_the_screen(tmp_path: Path, policy) -> None:
     async def stay_to_the_end(pilot, session_state) -> None:
-        await until(pilot, lambda: session_state.over)
+        await until(pilot, lambda: session_state.phase == "over")
 
     told = []
-    for show in (None, Pilot(stay_to_the_end)):
+    for screen in (None, driven(stay_to_the_end)):
         out = tmp_path / str(len(told))
         async with PacedServers(words=30).serving() as endpoints:
-            await orchestrate(job(endpoints, out, policy=policy), show)
+            await run_session(session(endpoints, out, policy=policy), screen)
         folder = run_folder(out)
         assert replay(folder).difference is None
         told.append(essence(list(read_journal(folder)), with_text=policy == "consensus"))
@@ -132,10 +118,10 @@ async def test_acts_of_the_user_reach_the_journal_and_replay_to_the_same_orders(
     async def steer(pilot, session_state) -> None:
         await until(pilot, lambda: "6 running" in text_of(pilot.app))
         await pilot.press("p", "right", "f", "right", "x", "plus", "z", "z")
-        await until(pilot, lambda: session_state.over)
+        await until(pilot, lambda: session_state.phase == "over")
 
     async with PacedServers(words=60, pause=0.05).serving() as endpoints:
-        await orchestrate(job(endpoints, tmp_path, words=40), Pilot(steer))
+        await run_session(session(endpoints, tmp_path, words=40), driven(steer))
         await endpoints.reasoner.until_live(0)
     folder = run_folder(tmp_path)
     entries = list(read_journal(folder))
@@ -161,15 +147,14 @@ async def test_voting_now_ends_the_run_in_order(
     async def vote(pilot, session_state) -> None:
         await until(pilot, lambda: "6 running" in text_of(pilot.app))
         await pilot.press("v", "v")
-        await until(pilot, lambda: session_state.over)
+        await until(pilot, lambda: session_state.phase == "over")
 
     async with PacedServers(words=400, pause=0.05).serving() as endpoints:
-        assert (
-            await orchestrate(job(endpoints, tmp_path, words=400), Pilot(vote)) == 3
-        )  # nothing had finished
+        await run_session(session(endpoints, tmp_path, words=400), driven(vote))
         await endpoints.reasoner.until_live(0)
     report = json.loads(capsys.readouterr().out)
     assert (report["interrupted"], report["traces"]["stopped"]) == (False, 6)
+    assert report["answer"] is None  # nothing had finished
 
 
 async def test_held_launching_starts_no_further_trace_until_it_is_released(tmp_path: Path) -> None:
@@ -178,32 +163,24 @@ async def test_held_launching_starts_no_further_trace_until_it_is_released(tmp_p
     async def hold(pilot, session_state) -> None:
         await until(
             pilot,
-            lambda: session_state.runs and session_state.runs[0].view.counts()["running"] == 2,
+            lambda: (
+                session_state.started and session_state.started[0].run.view.counts()["running"] == 2
+            ),
         )
-        view = session_state.runs[0].view
+        view = session_state.started[0].run.view
         await pilot.press("z")
         await until(pilot, lambda: view.held)
         await until(pilot, lambda: view.counts()["checkpoint"] + view.counts()["paused"] == 2)
         await pilot.pause(0.3)
         seen.append(view.counts()["queued"])
         await pilot.press("z")
-        await until(pilot, lambda: session_state.over)
+        await until(pilot, lambda: session_state.phase == "over")
 
     async with PacedServers(words=40, pause=0.01).serving() as endpoints:
-        held = job(endpoints, tmp_path, traces=4)
+        held = session(endpoints, tmp_path, traces=4)
         run = held.settings.run.model_copy(update={"concurrency": 2})
         settings = held.settings.model_copy(update={"run": run})
-        await orchestrate(
-            Job(
-                settings=settings,
-                questions=held.questions,
-                local=False,
-                json=True,
-                quiet=True,
-                keys=Keys(),
-            ),
-            Pilot(hold),
-        )
+        await run_session(dataclasses.replace(held, settings=settings), driven(hold), quiet=True)
     assert seen == [2]
     assert replay(run_folder(tmp_path)).difference is None
 
@@ -214,15 +191,18 @@ async def test_ctrl_c_stops_the_streams_and_prints_the_partial_report(
     async def interrupt(pilot, session_state) -> None:
         await until(
             pilot,
-            lambda: session_state.runs and session_state.runs[0].view.counts()["running"] == 6,
+            lambda: (
+                session_state.started and session_state.started[0].run.view.counts()["running"] == 6
+            ),
         )
         await pilot.press("ctrl+c")
-        await until(pilot, lambda: session_state.closing)
+        await until(pilot, lambda: session_state.phase == "closing")
 
     async with PacedServers(words=400, pause=0.05).serving() as endpoints:
-        assert await orchestrate(job(endpoints, tmp_path), Pilot(interrupt)) == 130
+        ended = await run_session(session(endpoints, tmp_path), driven(interrupt))
         await endpoints.reasoner.until_live(0)
     printed = capsys.readouterr()
+    assert ended.interrupted
     assert json.loads(printed.out)["interrupted"] is True
     assert "interrupted" in printed.err
 
@@ -232,12 +212,13 @@ async def test_leaving_the_screen_does_not_end_the_run(
 ) -> None:
     async def leave(pilot, session_state) -> None:
         await until(
-            pilot, lambda: session_state.runs and session_state.runs[0].view.counts()["running"]
+            pilot,
+            lambda: session_state.started and session_state.started[0].run.view.counts()["running"],
         )
         await pilot.press("q")
 
     async with PacedServers(words=200, pause=0.02).serving() as endpoints:
-        assert await orchestrate(job(endpoints, tmp_path), Pilot(leave)) == 0
+        await run_session(session(endpoints, tmp_path), driven(leave))
     printed = capsys.readouterr()
     assert json.loads(printed.out)["answer"] == "26"
     assert "running" in printed.err  # progress lines went on
@@ -246,11 +227,11 @@ async def test_leaving_the_screen_does_not_end_the_run(
 async def test_a_screen_that_breaks_does_not_end_the_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def broken(session_state, interrupts) -> Never:
+    async def broken(pilot, session_state) -> Never:
         raise RuntimeError("no such terminal")
 
     async with PacedServers(words=30).serving() as endpoints:
-        assert await orchestrate(job(endpoints, tmp_path), broken) == 0
+        await run_session(session(endpoints, tmp_path), driven(broken))
     printed = capsys.readouterr()
     assert json.loads(printed.out)["answer"] == "26"
     assert "The screen broke (no such terminal)" in printed.err
@@ -262,13 +243,13 @@ async def test_a_run_that_cannot_start_closes_the_screen_and_tells_why(tmp_path:
     closed = []
 
     async def look(pilot, session_state) -> None:
-        await until(pilot, lambda: session_state.closing)
+        await until(pilot, lambda: session_state.phase == "closing")
         closed.append(True)
 
     async with PacedServers().serving() as endpoints:
-        unreachable = job(endpoints, tmp_path)
+        unreachable = session(endpoints, tmp_path)
     with pytest.raises(EndpointUnreachable):
-        await orchestrate(unreachable, Pilot(look))
+        await run_session(unreachable, driven(look))
     assert closed == [True]
 
 
@@ -277,7 +258,7 @@ async def test_several_questions_can_be_watched_as_they_come(
 ) -> None:
     async def watch(pilot, session_state) -> None:
         assert isinstance(pilot.app.screen, QuestionsScreen)
-        await until(pilot, lambda: len(session_state.runs) == 3)
+        await until(pilot, lambda: len(session_state.started) == 3)
         pilot.app.tick()
         await pilot.press("home", "enter")
         assert isinstance(pilot.app.screen, LiveScreen)
@@ -285,9 +266,9 @@ async def test_several_questions_can_be_watched_as_they_come(
         assert "q0" not in text_of(pilot.app)  # ids stay in the table
         assert pilot.app.screen.watched.view.question == "How many? 0"
         assert not pilot.app.screen.source.steerable
-        await until(pilot, lambda: session_state.over)
+        await until(pilot, lambda: session_state.phase == "over")
         await pilot.press("escape")
 
     async with PacedServers(words=30, pause=0.01).serving() as endpoints:
-        assert await orchestrate(job(endpoints, tmp_path, questions=3), Pilot(watch)) == 0
+        await run_session(session(endpoints, tmp_path, questions=3), driven(watch))
     assert len(capsys.readouterr().out.splitlines()) == 4

@@ -1,0 +1,408 @@
+"""The Python API: questions asked on your own servers. `deepprune` exports its names.
+
+The command line, the screen and the benchmark ask their questions through the same `Client`.
+"""
+
+import asyncio
+import contextlib
+import os
+import tempfile
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar, Unpack
+
+from orchestrator.config.keywords import SettingKeywords, settings_from_keywords
+from orchestrator.core.events import Command, Event
+from orchestrator.errors import ConfigError, DeepPruneError
+from orchestrator.journal.journal import REPORT_FILE, write_run_file
+from orchestrator.journal.run_dir import make_run_dir, question_dirs, write_inputs
+from orchestrator.questions import Question
+from orchestrator.report.report import to_json_line
+from orchestrator.report.result import Result
+from orchestrator.report.view import RunView
+from orchestrator.runtime.endpoints import (
+    Endpoints,
+    Keys,
+    local_servers,
+    open_endpoints,
+    validate_endpoints,
+)
+from orchestrator.runtime.limiter import StreamLimiter
+from orchestrator.runtime.loop import run_question
+from orchestrator.runtime.question_run import QuestionRun
+from orchestrator.settings import Settings
+from orchestrator.terminal.sanitize import sanitize
+
+__all__ = ["Client", "EventStream", "ask"]
+
+T = TypeVar("T")
+
+
+def _ignore(text: str) -> None:
+    pass
+
+
+class Client:
+    """Asks questions on servers that stay connected inside an `async with` block.
+
+    All questions of a client share one budget of streams (`concurrency`), and may be asked side by side.
+
+    Args:
+        endpoint: the reasoner's server, such as "http://gpu:8000/v1".
+        judge: the judge's server.
+        reward: the reward model's server, for votes by reward.
+        policy: what decides, by name. By default `deepprune` with a judge, else `auto`.
+        local: starts the bundled nano models on local vLLM servers instead.
+        settings: any setting, as sections or dotted paths, such as {"policy.survivors": 4}; or all of them.
+        config: a YAML file with any of the settings; `settings` and the other arguments come before it.
+        api_key: the key to the reasoner; by default OPENAI_API_KEY. `judge_api_key` and `reward_api_key` are by
+            default DEEPPRUNE_JUDGE_API_KEY and DEEPPRUNE_REWARD_API_KEY.
+        out: the folder that receives one folder per run, which `deepprune-tui` shows and `--resume` continues. By
+            default nothing is written to disk.
+        logs: the folder for the logs of local servers; by default a temporary one.
+        announce: receives a sentence when local servers are started and when they are ready.
+        keywords: settings with the names of the command-line flags, such as `traces=16`.
+
+    Raises:
+        ConfigError: an argument is wrong or a server is missing.
+    """
+
+    def __init__(
+        self,
+        endpoint: str | Sequence[str] | None = None,
+        *,
+        judge: str | None = None,
+        reward: str | None = None,
+        policy: str | None = None,
+        local: bool = False,
+        settings: Settings | Mapping[str, Any] | None = None,
+        config: str | Path | None = None,
+        api_key: str | None = None,
+        judge_api_key: str | None = None,
+        reward_api_key: str | None = None,
+        out: str | Path | None = None,
+        logs: Path | None = None,
+        announce: Callable[[str], None] = _ignore,
+        **keywords: Unpack[SettingKeywords],
+    ) -> None:
+        if not isinstance(settings, Settings):
+            named = {
+                "endpoint.urls": endpoint,
+                "judge.url": judge,
+                "reward.url": reward,
+                "policy.name": policy,
+                "run.out": None if out is None else str(out),
+            }
+            settings = settings_from_keywords(
+                keywords,
+                named=named,
+                settings=settings or {},
+                config=None if config is None else Path(config),
+            )
+        elif keywords or config or endpoint or judge or reward or policy:
+            raise ConfigError("A whole Settings object takes no other settings beside it.")
+        validate_endpoints(settings, local=local)
+        self.settings = settings
+        """The settings of every question; with local servers, their addresses once they are started."""
+        environment = Keys.of(os.environ)
+        self._keys = Keys(
+            reasoner=api_key or environment.reasoner,
+            judge=judge_api_key or environment.judge,
+            reward=reward_api_key or environment.reward,
+        )
+        self._local = local
+        self._out = None if out is None else Path(out)
+        self._logs = logs
+        self._announce = announce
+        self._limiter = StreamLimiter(settings.run.concurrency)
+        self._running: set[QuestionRun] = set()
+        self._tasks: set[asyncio.Task[Result]] = set()
+        self._stack = contextlib.AsyncExitStack()
+        self._endpoints: Endpoints | None = None
+
+    async def __aenter__(self) -> Self:
+        async with contextlib.AsyncExitStack() as stack:
+            if self._local:
+                logs = self._logs or Path(stack.enter_context(tempfile.TemporaryDirectory()))
+                self.settings = await stack.enter_async_context(
+                    local_servers(self.settings, logs, self._announce)
+                )
+            self._endpoints = await stack.enter_async_context(
+                open_endpoints(self.settings, self._keys)
+            )
+            stack.push_async_callback(self._cancel_tasks)
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._endpoints = None
+        await self._stack.aclose()
+
+    @property
+    def endpoints(self) -> Endpoints:
+        """The servers, connected and probed.
+
+        Raises:
+            ConfigError: the client is not open.
+        """
+        if self._endpoints is None:
+            raise ConfigError(
+                "The client is not open; use it in: async with Client(...) as client."
+            )
+        return self._endpoints
+
+    async def ask(self, question: Question | str, gold: str | None = None) -> Result:
+        """The result of one question; `gold` is the right answer, if it is known.
+
+        When the caller is cancelled, the streams are closed on the server.
+
+        Raises:
+            EndpointError: a server refuses the requests.
+            DeepPruneError: every trace failed.
+        """
+        return await self.run(self._prepare_one(question, gold))
+
+    def stream(self, question: Question | str, gold: str | None = None) -> "EventStream":
+        """The events of one question as they happen; the result is at their end."""
+        return EventStream(self, self._prepare_one(question, gold))
+
+    async def ask_many(
+        self, questions: Iterable[Question | str], *, at_once: int = 4
+    ) -> AsyncGenerator[Result]:
+        """The results of many questions, each as soon as it is there; at most `at_once` run side by side.
+
+        Ends with the first error; what runs is stopped then, and when the iterator is closed early.
+
+        Raises:
+            EndpointError: a server refuses the requests.
+            DeepPruneError: every trace of a question failed.
+        """
+        asked = [_as_question(each, str(n)) for n, each in enumerate(questions, start=1)]
+        run_dir = self._make_run_dir(asked)
+        folders = [None] * len(asked) if run_dir is None else question_dirs(run_dir, asked)
+        waiting = [
+            self.prepare(question, folder=folder)
+            for question, folder in zip(asked, folders, strict=True)
+        ]
+        for run in waiting:
+            run.exclusive = at_once == 1
+        waiting.reverse()
+        running: set[asyncio.Task[Result]] = set()
+        try:
+            while waiting or running:
+                while waiting and len(running) < at_once:
+                    running.add(self.start(waiting.pop()))
+                done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                for result in await asyncio.gather(*done):
+                    yield result
+        finally:
+            await _cancel(running)
+
+    # --- for programs that show or steer a question, or keep it in a folder of their own -----------
+
+    def prepare(
+        self,
+        question: Question,
+        *,
+        folder: Path | None = None,
+        settings: Settings | None = None,
+    ) -> QuestionRun:
+        """A question that is ready for `run`.
+
+        Args:
+            question: what is asked.
+            folder: receives the journal and the report; a journal that is there already is continued.
+            settings: those of this question, for the servers of this client; by default the client's.
+        """
+        return QuestionRun(question=question, settings=settings or self.settings, folder=folder)
+
+    async def run(self, run: QuestionRun) -> Result:
+        """Runs a prepared question; `run.view` holds what is known of it meanwhile, `run.report` the report.
+
+        Raises:
+            EndpointError, DeepPruneError: as for `ask`.
+            JournalError: the journal in its folder cannot be written, or does not fit.
+        """
+        endpoints = self.endpoints
+        for other in self._running:
+            other.exclusive = run.exclusive = False
+        self._running.add(run)
+        try:
+            await run_question(run, endpoints, self._limiter)
+        finally:
+            self._running.discard(run)
+        result = Result.of(run.view, run.folder)
+        run.report = result.report
+        if run.folder is not None:
+            write_run_file(run.folder, REPORT_FILE, to_json_line(result.report) + "\n")
+        _raise_if_all_failed(run.view)
+        return result
+
+    def start(self, run: QuestionRun) -> asyncio.Task[Result]:
+        """A task that runs a prepared question; closing the client cancels it."""
+        task = asyncio.create_task(self.run(run), name=f"question {run.question.id}")
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    def _prepare_one(self, question: Question | str, gold: str | None) -> QuestionRun:
+        asked = _as_question(question, "1", gold)
+        return self.prepare(asked, folder=self._make_run_dir([asked]))
+
+    def _make_run_dir(self, questions: Sequence[Question]) -> Path | None:
+        if self._out is None:
+            return None
+        run_dir = make_run_dir(self._out)
+        write_inputs(run_dir, self.settings, questions)
+        return run_dir
+
+    async def _cancel_tasks(self) -> None:
+        await _cancel(self._tasks)
+
+
+class EventStream:
+    """The events of one question, as an async iterator; afterwards its `result`.
+
+    Nothing is asked before the first event is awaited. A slow reader does not slow the question down. Leaving an
+    `async with` block around the stream, or `aclose`, stops the traces on the server.
+    """
+
+    def __init__(self, client: Client, run: QuestionRun) -> None:
+        self.run = run
+        """The question while it runs: `run.view` is what is known, `run.user_commands` takes commands."""
+        self._events = _events_of(client, run)
+
+    @property
+    def result(self) -> Result:
+        """The result.
+
+        Raises:
+            ConfigError: not all events were read, or the question failed.
+        """
+        if self.run.report is None:
+            raise ConfigError("There is no result yet; read the events to their end.")
+        return Result.of(self.run.view, self.run.folder)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event:
+        return await anext(self._events)
+
+    async def aclose(self) -> None:
+        """Stops the question if it is still running; returns when its streams are closed."""
+        await self._events.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+
+def ask(
+    question: Question | str,
+    endpoint: str | Sequence[str] | None = None,
+    *,
+    gold: str | None = None,
+    **client: Any,
+) -> Result:
+    """The result of one question, for programs without asyncio; `client` are further arguments of `Client`.
+
+    Inside a running event loop, such as a notebook's, the question runs in a thread of its own; the call blocks the
+    loop until the result is there. Use `Client` where the loop has other work. Ctrl-C stops the traces on the server.
+
+    Raises:
+        ConfigError: an argument is wrong or a server is missing.
+        EndpointError: a server cannot be reached or refuses the requests.
+        DeepPruneError: every trace failed.
+    """
+
+    async def asked() -> Result:
+        async with Client(endpoint, **client) as opened:
+            return await opened.ask(question, gold)
+
+    try:
+        asyncio.get_running_loop()
+    except RuntimeError:
+        return asyncio.run(asked())
+    return _run_in_thread(asked())
+
+
+def _run_in_thread(work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`, which runs in another thread; an exception here, such as Ctrl-C, cancels it."""
+    with asyncio.Runner() as runner, ThreadPoolExecutor(1, "deepprune-ask") as thread:
+        loop = runner.get_loop()
+        task = loop.create_task(work)
+        future = thread.submit(loop.run_until_complete, task)
+        try:
+            return future.result()
+        except BaseException:
+            if not future.done():
+                loop.call_soon_threadsafe(task.cancel)
+            raise
+
+
+async def _events_of(client: Client, run: QuestionRun) -> AsyncGenerator[Event]:
+    """Runs the question and yields its events; closing the generator cancels it."""
+    queue: asyncio.Queue[Event | None] = asyncio.Queue()
+
+    def listen(entry: Event | Command) -> None:
+        if isinstance(entry, Event):
+            queue.put_nowait(entry)
+
+    run.listener = listen
+    task = client.start(run)
+    task.add_done_callback(lambda _: queue.put_nowait(None))
+    try:
+        while (event := await queue.get()) is not None:
+            yield event
+        if task.cancelled():
+            raise DeepPruneError("The client was closed while the question ran; keep it open.")
+        await task
+    finally:
+        await _cancel([task])
+
+
+async def _cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:
+    """Cancels the tasks and waits for them; their errors are no one's any more."""
+    cancelled = list(tasks)
+    for task in cancelled:
+        task.cancel()
+    await asyncio.gather(*cancelled, return_exceptions=True)
+
+
+def _as_question(question: Question | str, number: str, gold: str | None = None) -> Question:
+    """Raises ConfigError for an empty text."""
+    if isinstance(question, Question):
+        return question
+    if not question.strip():
+        raise ConfigError("There is no question; give a text that is not empty.")
+    return Question(id=number, question=question.strip(), gold=gold)
+
+
+def _raise_if_all_failed(view: RunView) -> None:
+    """A question all of whose traces failed is a failed run, not a question without an answer.
+
+    Raises:
+        DeepPruneError: there are traces, and every one of them failed.
+    """
+    traces = view.traces.values()
+    if traces and all(trace.ending == "failed" for trace in traces):
+        last = max(traces, key=lambda trace: trace.ended_at or 0.0)
+        raise DeepPruneError(
+            f"All {len(traces)} traces failed, the last one with: {sanitize(last.reason or '')}; "
+            "see the server's log, then run again."
+        )

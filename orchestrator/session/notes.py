@@ -1,0 +1,67 @@
+"""Sentences for the user about the servers of a session, and about costs that are on no other bill."""
+
+from orchestrator.core.policies import needs_judge
+from orchestrator.report.view import RewardTotals
+from orchestrator.runtime.endpoints import Endpoints
+from orchestrator.settings import Settings
+from orchestrator.terminal.sanitize import sanitize
+
+__all__ = ["comparison_notes", "no_rewards_note", "reward_notes", "server_notes"]
+
+
+def server_notes(endpoints: Endpoints, settings: Settings) -> list[str]:
+    """Which servers were found, and what they cannot do."""
+    found = endpoints.capabilities
+    notes = [
+        f"Reasoner {sanitize(found.model)} at {found.endpoint} ({sanitize(found.server)}, {found.api} API)"
+    ]
+    if (judge := endpoints.judge_capabilities) is not None:
+        notes.append(f"Judge {sanitize(judge.model)} at {judge.endpoint} ({judge.dialect})")
+    if (reward := endpoints.reward) is not None:
+        dialect = settings.reward.dialect
+        notes.append(f"Reward model {sanitize(reward.model)} at {reward.address} ({dialect})")
+    if needs_judge(settings) and settings.checkpoint.at == "pause" and not found.resumable:
+        notes.append(
+            "This server cannot resume a closed stream exactly, so traces write on while the judge "
+            "decides (as with --at-checkpoint run)."
+        )
+    return notes
+
+
+def comparison_notes(endpoints: Endpoints) -> list[str]:
+    """What the comparison of answers by a chat model has cost, and where it gave no verdict."""
+    asked = endpoints.same_answer
+    if asked is None:
+        return []
+    notes = [
+        f"Answers were compared by {sanitize(asked.model)}: {asked.requests} requests, {asked.tokens:,} tokens, "
+        "which are not in the judge's bill."
+    ]
+    if asked.unknown:
+        notes.append(
+            f"{asked.unknown} pairs of answers got no clear verdict and count as different."
+        )
+    return notes
+
+
+def no_rewards_note(spent: RewardTotals) -> str | None:
+    """Says that the vote of a question had to do without rewards; None if it had some, or wanted none."""
+    if not spent.failures or spent.traces:
+        return None
+    return f"No trace got a reward, so the vote is a plain majority; the last reason: {sanitize(spent.last_failure)}"
+
+
+def reward_notes(spent: RewardTotals) -> list[str]:
+    """What the rewards of all questions have cost, and how many traces have none."""
+    if not spent.traces and not spent.failures:
+        return []
+    notes = [
+        f"Rewards: {spent.traces} traces, {spent.prompt_tokens:,} tokens read in {spent.seconds:.1f} s; "
+        "they are not in the judge's bill and not in what was saved."
+    ]
+    if spent.failures:
+        notes.append(
+            f"{spent.failures} traces got no reward and weigh as much as the others of their question on average; "
+            f"the last reason: {sanitize(spent.last_failure)}"
+        )
+    return notes
