@@ -27,6 +27,9 @@ __all__ = [
 ]
 
 _ENVIRONMENT_PREFIX = "DEEPPRUNE__"
+_MAX_YAML_BYTES = 1 << 20
+_MAX_YAML_VALUES = 20_000
+_OPEN = -1
 
 
 class Assigned(NamedTuple):
@@ -89,7 +92,11 @@ def nest(values: Mapping[str, Any]) -> dict[str, Any]:
 def read_yaml(path: Path) -> Any:
     """What a YAML file holds. Raises ConfigError with the file and, for a syntax error, the line."""
     try:
-        return yaml.safe_load(path.read_text(encoding="utf-8-sig"))
+        with path.open("rb") as file:
+            data = file.read(_MAX_YAML_BYTES + 1)
+        if len(data) > _MAX_YAML_BYTES:
+            raise ConfigError(f"{path} is larger than a megabyte; give a file of settings.")
+        return _parse_yaml(data.decode("utf-8-sig"))
     except OSError as error:
         reason = error.strerror or str(error)
         raise ConfigError(f"Cannot read {path}: {reason}; check the path.") from error
@@ -98,8 +105,33 @@ def read_yaml(path: Path) -> Any:
     except yaml.MarkedYAMLError as error:
         raise ConfigError(_syntax_sentence(path, error)) from error
     except (yaml.YAMLError, ValueError, RecursionError) as error:
-        reason = one_line(error) or "nested too deeply"
+        too_deep = isinstance(error, RecursionError)
+        reason = "it is nested too deeply" if too_deep else one_line(error)
         raise ConfigError(f"{path} is not valid YAML ({reason}).") from error
+
+
+def _parse_yaml(text: str) -> Any:
+    """What a YAML text holds, within limits: aliases may neither recur nor multiply the content.
+
+    Raises yaml.YAMLError, ValueError or RecursionError, as PyYAML does.
+    """
+    content = yaml.safe_load(text)
+    if _size(content, {}) > _MAX_YAML_VALUES:
+        raise ValueError("its aliases stand for too many values; write out what is needed")
+    return content
+
+
+def _size(value: Any, known: dict[int, int]) -> int:
+    """How many values `value` holds with every alias written out. `known` has the sizes by identity."""
+    if not isinstance(value, dict | list | set | tuple):
+        return 1
+    if known.get(id(value)) == _OPEN:
+        raise ValueError("an alias in it stands for a value that holds the alias")
+    if id(value) not in known:
+        known[id(value)] = _OPEN
+        inner = [*value, *value.values()] if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_size(each, known) for each in inner)
+    return known[id(value)]
 
 
 def _flatten(content: Mapping[Any, Any], prefix: str, origin: str) -> Iterator[Assigned]:
@@ -114,7 +146,7 @@ def _flatten(content: Mapping[Any, Any], prefix: str, origin: str) -> Iterator[A
 def _value(text: str, leaf: Leaf | None) -> Any:
     """`text` read as YAML, except that a text setting takes anything YAML would not call text as it is."""
     try:
-        value = yaml.safe_load(text)
+        value = _parse_yaml(text)
     except (yaml.YAMLError, ValueError, RecursionError):
         return text
     if leaf is not None and leaf.is_text and value is not None and not isinstance(value, str):
