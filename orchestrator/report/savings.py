@@ -24,7 +24,6 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import stdtrit
-from scipy.stats import CensoredData, ecdf
 
 from orchestrator.report.view import RunView
 
@@ -128,18 +127,12 @@ class _Curve(NamedTuple):
 
 def _curve(finished: Sequence[int], cut: Sequence[int]) -> _Curve:
     """Kaplan-Meier; a trace cut at the very length where another ended was still alive there."""
-    lengths = CensoredData(uncensored=np.asarray(finished, float), right=np.asarray(cut, float))
-    estimate = ecdf(lengths).sf
-    # scipy steps at censored lengths too, where the curve does not move
-    survival = np.asarray(estimate.probabilities)
-    before = np.concatenate(([1.0], survival[:-1]))
-    moves = survival < before
-    ends, survival, before = estimate.quantiles[moves], survival[moves], before[moves]
+    ends, died = np.unique(np.asarray(finished, float), return_counts=True)
     everyone = np.sort(np.concatenate((finished, cut)))
     at_risk = len(everyone) - np.searchsorted(everyone, ends)
-    stays = survival / before  # 1 - died / at_risk
+    stays = (at_risk - died) / at_risk  # the fraction that does not end here
     greenwood = np.divide(1 - stays, at_risk * stays, out=np.zeros_like(stays), where=stays > 0)
-    return _Curve(ends, survival, greenwood)
+    return _Curve(ends, np.cumprod(stays, dtype=np.float64), greenwood)
 
 
 def _areas(curve: _Curve, horizon: float) -> Vector:
