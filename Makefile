@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-SOURCES := orchestrator judge_server nano bench tui tests
+SOURCES := deepprune orchestrator judge_server nano bench tui tests
 
 .PHONY: help demo demo-replay install check test format clean
 

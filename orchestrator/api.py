@@ -14,14 +14,12 @@ from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
 from orchestrator.config.keywords import SettingKeywords, settings_from_keywords
-from orchestrator.core.events import Command, Event
-from orchestrator.errors import ConfigError, DeepPruneError
+from orchestrator.errors import ConfigError
 from orchestrator.journal.journal import REPORT_FILE, write_run_file
 from orchestrator.journal.run_dir import make_run_dir, question_dirs, write_inputs
 from orchestrator.questions import Question
 from orchestrator.report.report import to_json_line
 from orchestrator.report.result import Result
-from orchestrator.report.view import RunView
 from orchestrator.runtime.endpoints import (
     Endpoints,
     Keys,
@@ -29,19 +27,36 @@ from orchestrator.runtime.endpoints import (
     open_endpoints,
     validate_endpoints,
 )
+from orchestrator.runtime.event_stream import EventStream, cancel_all
 from orchestrator.runtime.limiter import StreamLimiter
 from orchestrator.runtime.loop import run_question
 from orchestrator.runtime.question_run import QuestionRun
 from orchestrator.settings import Settings
-from orchestrator.terminal.sanitize import sanitize
 
-__all__ = ["Client", "EventStream", "ask"]
+__all__ = ["Client", "ask"]
 
 T = TypeVar("T")
 
 
 def _ignore(text: str) -> None:
     pass
+
+
+class ClientArguments(SettingKeywords, total=False):
+    """The keyword arguments of `Client`."""
+
+    judge: str | None
+    reward: str | None
+    policy: str | None
+    local: bool
+    settings: Settings | Mapping[str, Any] | None
+    config: str | Path | None
+    api_key: str | None
+    judge_api_key: str | None
+    reward_api_key: str | None
+    out: str | Path | None
+    logs: Path | None
+    announce: Callable[[str], None]
 
 
 class Client:
@@ -169,9 +184,9 @@ class Client:
         """
         return await self.run(self._prepare_one(question, gold))
 
-    def stream(self, question: Question | str, gold: str | None = None) -> "EventStream":
+    def stream(self, question: Question | str, gold: str | None = None) -> EventStream:
         """The events of one question as they happen; the result is at their end."""
-        return EventStream(self, self._prepare_one(question, gold))
+        return EventStream(self._prepare_one(question, gold), self.start)
 
     async def ask_many(
         self, questions: Iterable[Question | str], *, at_once: int = 4
@@ -203,7 +218,7 @@ class Client:
                 for result in await asyncio.gather(*done):
                     yield result
         finally:
-            await _cancel(running)
+            await cancel_all(running)
 
     # --- for programs that show or steer a question, or keep it in a folder of their own -----------
 
@@ -242,7 +257,7 @@ class Client:
         run.report = result.report
         if run.folder is not None:
             write_run_file(run.folder, REPORT_FILE, to_json_line(result.report) + "\n")
-        _raise_if_all_failed(run.view)
+        run.raise_if_all_failed()
         return result
 
     def start(self, run: QuestionRun) -> asyncio.Task[Result]:
@@ -264,52 +279,7 @@ class Client:
         return run_dir
 
     async def _cancel_tasks(self) -> None:
-        await _cancel(self._tasks)
-
-
-class EventStream:
-    """The events of one question, as an async iterator; afterwards its `result`.
-
-    Nothing is asked before the first event is awaited. A slow reader does not slow the question down. Leaving an
-    `async with` block around the stream, or `aclose`, stops the traces on the server.
-    """
-
-    def __init__(self, client: Client, run: QuestionRun) -> None:
-        self.run = run
-        """The question while it runs: `run.view` is what is known, `run.user_commands` takes commands."""
-        self._events = _events_of(client, run)
-
-    @property
-    def result(self) -> Result:
-        """The result.
-
-        Raises:
-            ConfigError: not all events were read, or the question failed.
-        """
-        if self.run.report is None:
-            raise ConfigError("There is no result yet; read the events to their end.")
-        return Result.of(self.run.view, self.run.folder)
-
-    def __aiter__(self) -> Self:
-        return self
-
-    async def __anext__(self) -> Event:
-        return await anext(self._events)
-
-    async def aclose(self) -> None:
-        """Stops the question if it is still running; returns when its streams are closed."""
-        await self._events.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self.aclose()
+        await cancel_all(self._tasks)
 
 
 def ask(
@@ -317,7 +287,7 @@ def ask(
     endpoint: str | Sequence[str] | None = None,
     *,
     gold: str | None = None,
-    **client: Any,
+    **client: Unpack[ClientArguments],
 ) -> Result:
     """The result of one question, for programs without asyncio; `client` are further arguments of `Client`.
 
@@ -343,45 +313,21 @@ def ask(
 
 def _run_in_thread(work: Coroutine[Any, Any, T]) -> T:
     """The result of `work`, which runs in another thread; an exception here, such as Ctrl-C, cancels it."""
-    with asyncio.Runner() as runner, ThreadPoolExecutor(1, "deepprune-ask") as thread:
-        loop = runner.get_loop()
-        task = loop.create_task(work)
-        future = thread.submit(loop.run_until_complete, task)
+    loop = asyncio.new_event_loop()
+    task = loop.create_task(work)
+
+    def run() -> T:
+        with asyncio.Runner(loop_factory=lambda: loop):  # closes the loop in this thread
+            return loop.run_until_complete(task)
+
+    with ThreadPoolExecutor(1, "deepprune-ask") as thread:
+        future = thread.submit(run)
         try:
             return future.result()
         except BaseException:
-            if not future.done():
+            with contextlib.suppress(RuntimeError):  # the loop has ended by itself
                 loop.call_soon_threadsafe(task.cancel)
             raise
-
-
-async def _events_of(client: Client, run: QuestionRun) -> AsyncGenerator[Event]:
-    """Runs the question and yields its events; closing the generator cancels it."""
-    queue: asyncio.Queue[Event | None] = asyncio.Queue()
-
-    def listen(entry: Event | Command) -> None:
-        if isinstance(entry, Event):
-            queue.put_nowait(entry)
-
-    run.listener = listen
-    task = client.start(run)
-    task.add_done_callback(lambda _: queue.put_nowait(None))
-    try:
-        while (event := await queue.get()) is not None:
-            yield event
-        if task.cancelled():
-            raise DeepPruneError("The client was closed while the question ran; keep it open.")
-        await task
-    finally:
-        await _cancel([task])
-
-
-async def _cancel(tasks: Iterable[asyncio.Task[Any]]) -> None:
-    """Cancels the tasks and waits for them; their errors are no one's any more."""
-    cancelled = list(tasks)
-    for task in cancelled:
-        task.cancel()
-    await asyncio.gather(*cancelled, return_exceptions=True)
 
 
 def _as_question(question: Question | str, number: str, gold: str | None = None) -> Question:
@@ -391,18 +337,3 @@ def _as_question(question: Question | str, number: str, gold: str | None = None)
     if not question.strip():
         raise ConfigError("There is no question; give a text that is not empty.")
     return Question(id=number, question=question.strip(), gold=gold)
-
-
-def _raise_if_all_failed(view: RunView) -> None:
-    """A question all of whose traces failed is a failed run, not a question without an answer.
-
-    Raises:
-        DeepPruneError: there are traces, and every one of them failed.
-    """
-    traces = view.traces.values()
-    if traces and all(trace.ending == "failed" for trace in traces):
-        last = max(traces, key=lambda trace: trace.ended_at or 0.0)
-        raise DeepPruneError(
-            f"All {len(traces)} traces failed, the last one with: {sanitize(last.reason or '')}; "
-            "see the server's log, then run again."
-        )

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator.core.events import Command, Event, UserCommandReceived
+from orchestrator.errors import DeepPruneError
 from orchestrator.questions import Question
 from orchestrator.report.report import Report
 from orchestrator.report.view import RunView
 from orchestrator.settings import Settings
+from orchestrator.terminal.sanitize import sanitize
 
 __all__ = ["QuestionRun"]
 
@@ -39,3 +41,17 @@ class QuestionRun:
     """No other question uses the servers meanwhile, so their counters belong to this one."""
     report: Report | None = None
     """The report (schema 1), once the question is over."""
+
+    def raise_if_all_failed(self) -> None:
+        """A question all of whose traces failed is a failed run, not a question without an answer.
+
+        Raises:
+            DeepPruneError: there are traces, and every one of them failed.
+        """
+        traces = self.view.traces.values()
+        if traces and all(trace.ending == "failed" for trace in traces):
+            last = max(traces, key=lambda trace: trace.ended_at or 0.0)
+            raise DeepPruneError(
+                f"All {len(traces)} traces failed, the last one with: {sanitize(last.reason or '')}; "
+                "see the server's log, then run again."
+            )

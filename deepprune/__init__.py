@@ -1,0 +1,128 @@
+"""Parallel reasoning traces from your own vLLM servers, pruned live, with an exact bill.
+
+import deepprune
+
+async with deepprune.Client("http://gpu:8000/v1", judge="http://judge:8001/v1") as client:
+result = await client.ask("How many primes are there below 100?")
+
+result = deepprune.ask("How many primes are there below 100?", "http://gpu:8000/v1")  # without asyncio
+"""
+
+from orchestrator import __version__
+from orchestrator.api import Client, ask
+from orchestrator.core.events import (
+    AskJudge,
+    CheckpointReached,
+    ClusterOpened,
+    Command,
+    Event,
+    FinishRun,
+    HoldLaunches,
+    JudgeFailed,
+    PairsJudged,
+    PauseTrace,
+    ReleaseLaunches,
+    ResumeTrace,
+    RewardFailed,
+    RewardTrace,
+    RunFinished,
+    RunInterrupted,
+    RunResumed,
+    RunStarted,
+    StartTrace,
+    StopTrace,
+    TokensArrived,
+    TraceFailed,
+    TraceFinished,
+    TraceJoined,
+    TracePaused,
+    TraceResumed,
+    TraceRewarded,
+    TraceStarted,
+    TraceStopped,
+    TraceUnjudged,
+    UserCommandReceived,
+    VoteCast,
+)
+from orchestrator.core.policies import Policy, Step
+from orchestrator.errors import (
+    ConfigError,
+    DatasetError,
+    DeepPruneError,
+    EndpointBusy,
+    EndpointError,
+    EndpointRejected,
+    EndpointUnreachable,
+    JournalError,
+    JudgeError,
+    LocalServerError,
+    StreamBroken,
+)
+from orchestrator.questions import Question, read_questions
+from orchestrator.report.report import Report
+from orchestrator.report.result import Result, TraceResult, Usage
+from orchestrator.report.view import RunView
+from orchestrator.runtime.event_stream import EventStream
+from orchestrator.runtime.question_run import QuestionRun
+from orchestrator.settings import Settings
+
+__all__ = [
+    "AskJudge",
+    "CheckpointReached",
+    "Client",
+    "ClusterOpened",
+    "Command",
+    "ConfigError",
+    "DatasetError",
+    "DeepPruneError",
+    "EndpointBusy",
+    "EndpointError",
+    "EndpointRejected",
+    "EndpointUnreachable",
+    "Event",
+    "EventStream",
+    "FinishRun",
+    "HoldLaunches",
+    "JournalError",
+    "JudgeError",
+    "JudgeFailed",
+    "LocalServerError",
+    "PairsJudged",
+    "PauseTrace",
+    "Policy",
+    "Question",
+    "QuestionRun",
+    "ReleaseLaunches",
+    "Report",
+    "Result",
+    "ResumeTrace",
+    "RewardFailed",
+    "RewardTrace",
+    "RunFinished",
+    "RunInterrupted",
+    "RunResumed",
+    "RunStarted",
+    "RunView",
+    "Settings",
+    "StartTrace",
+    "Step",
+    "StopTrace",
+    "StreamBroken",
+    "TokensArrived",
+    "TraceFailed",
+    "TraceFinished",
+    "TraceJoined",
+    "TracePaused",
+    "TraceResult",
+    "TraceResumed",
+    "TraceRewarded",
+    "TraceStarted",
+    "TraceStopped",
+    "TraceUnjudged",
+    "Usage",
+    "UserCommandReceived",
+    "VoteCast",
+    "__version__",
+    "ask",
+    "read_questions",
+]
