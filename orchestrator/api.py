@@ -5,6 +5,7 @@ The command line, the screen and the benchmark ask their questions through the s
 
 import asyncio
 import contextlib
+import copy
 import os
 import tempfile
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping, Sequence
@@ -14,6 +15,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
 from orchestrator.config.keywords import SettingKeywords, settings_from_keywords
+from orchestrator.core.policies import Policy
 from orchestrator.errors import ConfigError
 from orchestrator.journal.journal import REPORT_FILE, write_run_file
 from orchestrator.journal.run_dir import make_run_dir, question_dirs, write_inputs
@@ -47,7 +49,7 @@ class ClientArguments(SettingKeywords, total=False):
 
     judge: str | None
     reward: str | None
-    policy: str | None
+    policy: str | Policy | None
     local: bool
     settings: Settings | Mapping[str, Any] | None
     config: str | Path | None
@@ -68,7 +70,9 @@ class Client:
         endpoint: the reasoner's server, such as "http://gpu:8000/v1".
         judge: the judge's server.
         reward: the reward model's server, for votes by reward.
-        policy: what decides, by name. By default `deepprune` with a judge, else `auto`.
+        policy: what decides, by name or as an object of your own; each question gets a copy of the object. Such runs
+            have the policy `custom` in their settings, and can be neither resumed nor replayed. By default
+            `deepprune` with a judge, else `auto`.
         local: starts the bundled nano models on local vLLM servers instead.
         settings: any setting, as sections or dotted paths, such as {"policy.survivors": 4}; or all of them.
         config: a YAML file with any of the settings; `settings` and the other arguments come before it.
@@ -90,7 +94,7 @@ class Client:
         *,
         judge: str | None = None,
         reward: str | None = None,
-        policy: str | None = None,
+        policy: str | Policy | None = None,
         local: bool = False,
         settings: Settings | Mapping[str, Any] | None = None,
         config: str | Path | None = None,
@@ -102,23 +106,25 @@ class Client:
         announce: Callable[[str], None] = _ignore,
         **keywords: Unpack[SettingKeywords],
     ) -> None:
+        self._policy = None if isinstance(policy, str) else policy
+        if isinstance(policy, type):
+            raise ConfigError(f"{policy.__name__} is a class; give an object of it as the policy.")
         if not isinstance(settings, Settings):
-            named = {
-                "endpoint.urls": endpoint,
-                "judge.url": judge,
-                "reward.url": reward,
-                "policy.name": policy,
-                "run.out": None if out is None else str(out),
-            }
             settings = settings_from_keywords(
                 keywords,
-                named=named,
+                named={
+                    "endpoint.urls": endpoint,
+                    "judge.url": judge,
+                    "reward.url": reward,
+                    "policy.name": policy if self._policy is None else "custom",
+                    "run.out": None if out is None else str(out),
+                },
                 settings=settings or {},
                 config=None if config is None else Path(config),
             )
         elif keywords or config or endpoint or judge or reward or policy:
             raise ConfigError("A whole Settings object takes no other settings beside it.")
-        validate_endpoints(settings, local=local)
+        validate_endpoints(settings, local=local, policy=self._policy)
         self.settings = settings
         """The settings of every question; with local servers, their addresses once they are started."""
         environment = Keys.of(os.environ)
@@ -236,7 +242,12 @@ class Client:
             folder: receives the journal and the report; a journal that is there already is continued.
             settings: those of this question, for the servers of this client; by default the client's.
         """
-        return QuestionRun(question=question, settings=settings or self.settings, folder=folder)
+        return QuestionRun(
+            question=question,
+            settings=settings or self.settings,
+            policy=copy.deepcopy(self._policy),
+            folder=folder,
+        )
 
     async def run(self, run: QuestionRun) -> Result:
         """Runs a prepared question; `run.view` holds what is known of it meanwhile, `run.report` the report.

@@ -104,6 +104,7 @@ PolicyName = Literal[
     "deepconf-low",
     "deepconf-high",
     "deepconf-offline",
+    "custom",
 ]
 VotingRule = Literal["majority", "confidence", "cluster-size", "reward", "best-of-n"]
 TraceMeasure = Literal["lowest", "bottom", "tail", "mean"]

@@ -34,6 +34,7 @@ from orchestrator.core.events import (
 )
 from orchestrator.core.overrides import UserOverrides
 from orchestrator.core.policies import (
+    Policy,
     Step,
     make_policy,
     needs_confidences,
@@ -54,15 +55,20 @@ class Outcome(NamedTuple):
 
 
 class Engine:
-    """Decides for one question; feed it every outside event, beginning with its `RunStarted`."""
+    """Decides for one question; feed it every outside event, beginning with its `RunStarted`.
 
-    def __init__(self, started: RunStarted) -> None:
+    Args:
+        started: the first event.
+        policy: decides instead of the one that the settings name.
+    """
+
+    def __init__(self, started: RunStarted, policy: Policy | None = None) -> None:
         settings = started.settings
         self._checkpoint = settings.checkpoint
         self._min_ballots = settings.policy.min_ballots
         self._confidences = Confidences(settings.policy)
         self._measures_confidence = needs_confidences(settings)
-        self._policy = make_policy(
+        self._policy = policy or make_policy(
             settings,
             resumable=started.capabilities.reasoner.resumable,
             confidences=self._confidences,

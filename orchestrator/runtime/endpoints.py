@@ -15,7 +15,7 @@ from orchestrator.client.judge.client import JudgeClient
 from orchestrator.client.reasoner.client import ReasonerClient
 from orchestrator.client.reward import RewardClient
 from orchestrator.config.shipped import judge_spec
-from orchestrator.core.policies import needs_confidences, needs_judge, needs_rewards
+from orchestrator.core.policies import Policy, needs_confidences, needs_judge, needs_rewards
 from orchestrator.errors import ConfigError, first_error
 from orchestrator.local_vllm.server import LocalModel, nano_model, serve_vllm
 from orchestrator.settings import Settings
@@ -98,12 +98,16 @@ async def open_endpoints(settings: Settings, keys: Keys) -> AsyncIterator[Endpoi
         )
 
 
-def validate_endpoints(settings: Settings, *, local: bool) -> None:
-    """Raises ConfigError where the settings lack a server that the run needs; nothing is connected for it.
+def validate_endpoints(settings: Settings, *, local: bool, policy: Policy | None = None) -> None:
+    """Raises ConfigError where the settings lack a server or a policy that the run needs; nothing is connected for it.
 
-    `local` starts a reasoner, and a judge if one is needed.
+    `local` starts a reasoner, and a judge if one is needed. `policy` is a user's own.
     """
-    urls, policy = settings.endpoint.urls, f"The policy {settings.policy.name}"
+    urls, name = settings.endpoint.urls, settings.policy.name
+    if name == "custom" and policy is None:
+        raise ConfigError(
+            "The policy custom is a Python object; give it to deepprune.Client, or choose another policy."
+        )
     if not local and not urls:
         raise ConfigError(
             "No reasoner is given; name your server with --endpoint http://HOST:PORT/v1, "
@@ -117,10 +121,10 @@ def validate_endpoints(settings: Settings, *, local: bool) -> None:
         )
     if needs_judge(settings) and not local and settings.judge.url is None:
         raise ConfigError(
-            f"{policy} needs a judge; name its server with --judge-endpoint URL, "
+            f"The policy {name} needs a judge; name its server with --judge-endpoint URL, "
             "or choose --policy consensus."
         )
-    validate_rewards(settings, policy)
+    validate_rewards(settings, f"The policy {name}")
 
 
 def validate_rewards(settings: Settings, who: str) -> None:

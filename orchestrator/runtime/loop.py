@@ -162,7 +162,7 @@ class _QuestionLoop:
         event: Event
         if (engine := self._recovered.engine) is None:
             event = started = self._run_started()
-            engine = Engine(started)
+            engine = Engine(started, self._run.policy)
         else:
             self._continue_recovered(shared, start)
             event = RunResumed(at=self._clock(), capabilities=_capabilities(self._endpoints))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from orchestrator.core.events import Command, Event, UserCommandReceived
+from orchestrator.core.policies import Policy
 from orchestrator.errors import DeepPruneError
 from orchestrator.questions import Question
 from orchestrator.report.report import Report
@@ -29,6 +30,8 @@ class QuestionRun:
 
     question: Question
     settings: Settings
+    policy: Policy | None = None
+    """Decides instead of the policy that the settings name."""
     folder: Path | None = None
     """Receives the journal; a journal that is there already is continued. None: nothing is written."""
     view: RunView = field(default_factory=RunView)

@@ -7,6 +7,7 @@ from orchestrator.core.policies.base import Policy, Step
 from orchestrator.core.policies.baselines import Consensus, EarlyStopping, Race, RandomK, ShortFirst
 from orchestrator.core.policies.deepconf import KEPT_SHARES, DeepConf, DeepConfOffline
 from orchestrator.core.policies.deepprune import DeepPrune
+from orchestrator.errors import ConfigError
 from orchestrator.settings import Settings, VotingRule
 
 __all__ = [
@@ -27,6 +28,9 @@ def make_policy(settings: Settings, *, resumable: bool, confidences: Confidences
     """The policy that `settings.policy.name` asks for, on a server that can resume streams or cannot.
 
     `confidences` are measured by the caller; only policies that watch tokens read them.
+
+    Raises:
+        ConfigError: the policy is a user's own object.
     """
     policy, seed = settings.policy, settings.run.seed
     match policy.name:
@@ -49,6 +53,11 @@ def make_policy(settings: Settings, *, resumable: bool, confidences: Confidences
             return DeepConfOffline(policy, confidences)
         case "random-k":
             return RandomK(policy, seed=seed)
+        case "custom":
+            raise ConfigError(
+                "The policy custom is a Python object that only the program with it has, "
+                "so such a run can be neither resumed nor replayed; start a new one from that program."
+            )
         case _:
             return Consensus(planned_traces(settings))
 
@@ -64,8 +73,9 @@ def needs_confidences(settings: Settings) -> bool:
 
 
 def needs_judge(settings: Settings) -> bool:
-    """Whether the policy cannot work without a judge endpoint."""
-    return settings.policy.name == "deepprune"
+    """Whether the policy cannot work without a judge endpoint; a user's own one may use each that is given."""
+    name, url = settings.policy.name, settings.judge.url
+    return name == "deepprune" or (name == "custom" and url is not None)
 
 
 def needs_rewards(settings: Settings) -> bool:
