@@ -1,11 +1,13 @@
 """Parallel reasoning traces from your own vLLM servers, pruned live, with an exact bill.
 
+```python
 import deepprune
 
 async with deepprune.Client("http://gpu:8000/v1", judge="http://judge:8001/v1") as client:
-result = await client.ask("How many primes are there below 100?")
+    result = await client.ask("How many primes are there below 100?")
 
 result = deepprune.ask("How many primes are there below 100?", "http://gpu:8000/v1")  # without asyncio
+```
 """
 
 from orchestrator import __version__
