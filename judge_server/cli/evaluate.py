@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 from orchestrator.cli.argtypes import fraction, positive
 
 if TYPE_CHECKING:
-    from judge_server.evaluation.evaluate import Options
-    from judge_server.evaluation.pair_source import Cut
+    from judge_server.data.truncation import Truncation
+    from judge_server.evaluation.evaluate import EvaluationRequest
 
 __all__ = ["add_arguments", "run"]
 
@@ -31,12 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="URL|DIR|BASELINE",
         help="may be repeated",
     )
-    _add_material(parser.add_argument_group("pairs"))
+    _add_pair_source(parser.add_argument_group("pairs"))
     _add_judges(parser.add_argument_group("judges"))
     _add_measures(parser.add_argument_group("measures and output"))
 
 
-def _add_material(group: "argparse._ArgumentGroup") -> None:
+def _add_pair_source(group: "argparse._ArgumentGroup") -> None:
     source = group.add_mutually_exclusive_group(required=True)
     source.add_argument(
         "--traces",
@@ -165,36 +165,37 @@ def run(arguments: argparse.Namespace) -> None:
     from judge_server.evaluation.report_files import write_report
     from judge_server.evaluation.scoring import say
 
-    evaluation = evaluate(_options(arguments))
+    evaluation = evaluate(_request(arguments))
     if arguments.out is not None:
         write_report(evaluation, arguments.out)
     if evaluation.new_spec is not None:
         save_spec(*evaluation.new_spec)
         say(f"The calibrated judge is {evaluation.new_spec.file}.")
     if arguments.json:
-        for one in evaluation.measured:
+        for one in evaluation.results:
             print(json.dumps({"judge": one.name, **one.figures.line()}))
     else:
         print(markdown(evaluation), end="")
 
 
-def _options(arguments: argparse.Namespace) -> "Options":
-    from judge_server.evaluation.candidates import Asking
-    from judge_server.evaluation.evaluate import Options
-    from judge_server.evaluation.measure import Manner
-    from judge_server.evaluation.pair_source import Cut, Drawing
+def _request(arguments: argparse.Namespace) -> "EvaluationRequest":
+    from judge_server.data.truncation import Truncation
+    from judge_server.evaluation.candidates import QueryOptions
+    from judge_server.evaluation.evaluate import EvaluationRequest
+    from judge_server.evaluation.measure import EvaluationOptions
+    from judge_server.evaluation.pair_source import SamplingOptions
 
-    cut = Cut(arguments.words) if arguments.words else None
+    cut = Truncation(arguments.words) if arguments.words else None
     if arguments.tokens:
-        cut = Cut(arguments.tokens, "tokens")
-    return Options(
+        cut = Truncation(arguments.tokens, "tokens")
+    return EvaluationRequest(
         judges=arguments.judge,
-        asking=Asking(
+        query=QueryOptions(
             arguments.spec, arguments.embedding_model, arguments.concurrency, arguments.dialect
         ),
         source=arguments.pairs or arguments.traces,
         is_pairs=arguments.pairs is not None,
-        drawing=Drawing(
+        sampling=SamplingOptions(
             pairs_per_question=arguments.pairs_per_question,
             seed=arguments.seed,
             short=arguments.short,
@@ -204,8 +205,8 @@ def _options(arguments: argparse.Namespace) -> "Options":
         ),
         split=arguments.split,
         cut=cut,
-        truncations=_cuts(arguments.truncations),
-        manner=Manner(
+        truncations=_truncations(arguments.truncations),
+        options=EvaluationOptions(
             tau=arguments.tau,
             wrong_merges=arguments.wrong_merges,
             symmetric=arguments.symmetric,
@@ -217,9 +218,9 @@ def _options(arguments: argparse.Namespace) -> "Options":
     )
 
 
-def _cuts(text: str) -> "list[Cut]":
+def _truncations(text: str) -> "list[Truncation]":
     """The cuts in a list such as 15,words:25,tokens:500."""
-    from judge_server.evaluation.pair_source import Cut
+    from judge_server.data.truncation import Truncation
     from orchestrator.errors import ConfigError
 
     cuts = []
@@ -229,5 +230,5 @@ def _cuts(text: str) -> "list[Cut]":
             raise ConfigError(
                 f"--truncations cannot hold {item!r}; write it as 15,25,35,tokens:500."
             )
-        cuts.append(Cut(int(count), "tokens" if unit == "tokens" else "words"))
+        cuts.append(Truncation(int(count), "tokens" if unit == "tokens" else "words"))
     return cuts

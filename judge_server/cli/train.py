@@ -15,8 +15,9 @@ from orchestrator.cli.argtypes import positive
 from orchestrator.errors import ConfigError
 
 if TYPE_CHECKING:
-    from judge_server.training.data import Fold, Source
-    from judge_server.training.job import Job
+    from judge_server.data.splits import Fold
+    from judge_server.training.data import TrainingSource
+    from judge_server.training.job import TrainingJob
     from orchestrator.core.judging import JudgeSpec
 
 __all__ = ["add_arguments", "run"]
@@ -82,12 +83,12 @@ def run(arguments: argparse.Namespace) -> None:
     train(_job(arguments))
 
 
-def _job(arguments: argparse.Namespace) -> "Job":
-    from judge_server.training.job import Job
+def _job(arguments: argparse.Namespace) -> "TrainingJob":
+    from judge_server.training.job import TrainingJob
     from judge_server.training.settings import read_train_settings
 
     spec = _spec(arguments)
-    return Job(
+    return TrainingJob(
         spec=spec,
         settings=read_train_settings(
             arguments.settings or _settings_file(arguments.config), arguments.set
@@ -114,15 +115,15 @@ def _spec(arguments: argparse.Namespace) -> "JudgeSpec":
     return spec
 
 
-def _source(arguments: argparse.Namespace, spec: "JudgeSpec") -> "Source":
-    from judge_server.training.data import Source
+def _source(arguments: argparse.Namespace, spec: "JudgeSpec") -> "TrainingSource":
+    from judge_server.training.data import TrainingSource
 
     if arguments.validation_pairs and (arguments.traces or arguments.folds):
         raise ConfigError("--validation-pairs goes with --pairs, and without --folds.")
     is_cut_by_tokens = arguments.traces is not None and spec.segment_tokens is not None
     if arguments.tokenizer and not is_cut_by_tokens:
         raise ConfigError("--tokenizer is for --traces that are cut by --tokens.")
-    return Source(
+    return TrainingSource(
         traces=arguments.traces,
         pairs=arguments.pairs,
         validation_pairs=arguments.validation_pairs,
@@ -141,7 +142,7 @@ def _settings_file(config: str) -> Path:
 
 
 def _fold(arguments: argparse.Namespace) -> "Fold | None":
-    from judge_server.training.data import Fold
+    from judge_server.data.splits import Fold
 
     number, folds = arguments.fold, arguments.folds
     if number is None and folds is None:

@@ -10,7 +10,6 @@ import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import msgspec
@@ -19,21 +18,12 @@ from judge_server.data.alpaca import dataset_info, record_of, write_json
 from judge_server.data.build_options import DatasetSettings
 from judge_server.data.card import render_card
 from judge_server.data.labels import AnswerEquality
-from judge_server.data.pairs import (
-    Equality,
-    Pair,
-    PairRules,
-    Split,
-    TraceGroup,
-    both_orders,
-    cut_trace,
-    pairs_of_group,
-    split_of,
-    times_shown,
-)
+from judge_server.data.pairs import Equality, Pair, TraceGroup, both_orders, draw_pairs, times_shown
+from judge_server.data.splits import Split, split_of
 from judge_server.data.spool import Spool
-from judge_server.data.stats import Tally
+from judge_server.data.stats import PairStats
 from judge_server.data.traces import read_traces, source_files
+from judge_server.data.truncation import PairRules, cut_trace
 from orchestrator import __version__
 from orchestrator.errors import ConfigError, DatasetError
 from orchestrator.terminal.progress import Progress
@@ -53,7 +43,7 @@ def write_dataset(settings: DatasetSettings) -> dict[str, Any]:
     spec = settings.spec()
     rules = settings.rules(spec)
     files = input_files(settings.traces)
-    tally = Tally()
+    stats = PairStats()
     with (
         new_folder(settings.out) as folder,
         Spool(folder.parent) as spool,
@@ -71,16 +61,16 @@ def write_dataset(settings: DatasetSettings) -> dict[str, Any]:
         with contextlib.ExitStack() as open_files, Progress("pairs written") as progress:
             lines = {
                 split: open_files.enter_context(lines_file(folder, split).open("wb"))
-                for split in tally.splits
+                for split in stats.splits
             }
             encoder = msgspec.json.Encoder()
-            for split, pair in drawn_pairs(spool, rules, settings, equal=equal, tally=tally):
+            for split, pair in pairs_with_splits(spool, rules, settings, equal=equal, stats=stats):
                 lines[split].write(encoder.encode(record_of(pair, spec)) + b"\n")
                 progress.advance()
-        check_classes(tally)
+        check_classes(stats)
 
         # 3. The lines become the files that LLaMA-Factory loads; now it is known which class is the rarer.
-        for split, part in tally.splits.items():
+        for split, part in stats.splits.items():
             counts = part.total()
             times = times_shown(
                 same=counts.same,
@@ -89,7 +79,7 @@ def write_dataset(settings: DatasetSettings) -> dict[str, Any]:
             )
             part.records = write_json(lines_file(folder, split), folder / f"{split}.json", times)
             lines_file(folder, split).unlink()
-        filled = [split for split, part in tally.splits.items() if part.records]
+        filled = [split for split, part in stats.splits.items() if part.records]
         write_object(folder / "dataset_info.json", dataset_info(filled))
 
         # 4. What the pairs are made of, beside them.
@@ -98,40 +88,39 @@ def write_dataset(settings: DatasetSettings) -> dict[str, Any]:
             "settings": settings.as_dict(),
             "word_list": None if rules.tokens else list(rules.word_list),
             "judge": spec.model_dump(mode="json"),
-            "inputs": [described(file) for file in files],
-            "outputs": [described(folder / f"{split}.json", folder) for split in tally.splits],
+            "inputs": [file_record(file) for file in files],
+            "outputs": [file_record(folder / f"{split}.json", folder) for split in stats.splits],
             "questions": spool.questions,
             "repeated_questions": spool.repeated_questions,
-            **tally.as_dict(),
+            **stats.as_dict(),
         }
         write_object(folder / CARD_FILE, card)
         (folder / "README.md").write_text(render_card(card), encoding="utf-8")
     return card
 
 
-def drawn_pairs(
-    spool: Spool, rules: PairRules, settings: DatasetSettings, *, equal: Equality, tally: Tally
+def pairs_with_splits(
+    spool: Spool, rules: PairRules, settings: DatasetSettings, *, equal: Equality, stats: PairStats
 ) -> Iterator[tuple[Split, Pair]]:
-    """Every pair with its split, training pairs in both orders if that is asked for; adds to `tally`.
+    """Every pair with its split, training pairs in both orders if that is asked for; adds to `stats`.
 
     The draws of a question and model depend on the seed and on their traces alone.
     """
     for groups in spool.groups():
-        for group, split in placed(groups, settings):
+        for group, split in with_splits(groups, settings):
             if split is None:
-                tally.left_out_traces += len(group.traces)
+                stats.left_out_traces += len(group.traces)
                 continue
-            part = tally.splits[split]
-            rng = Random(f"{settings.seed}:{group.question_id}:{group.model}")
+            part = stats.splits[split]
             counts = part.counts_of(group.model)
-            for pair in pairs_of_group(group, rules, equal=equal, rng=rng, counts=counts):
+            for pair in draw_pairs(group, rules, equal=equal, seed=settings.seed, counts=counts):
                 part.add(pair)
                 is_turned = settings.both_orders and split == "train"
                 for ordered in both_orders([pair]) if is_turned else [pair]:
                     yield split, ordered
 
 
-def placed(
+def with_splits(
     groups: Sequence[TraceGroup], settings: DatasetSettings
 ) -> Iterator[tuple[TraceGroup, Split | None]]:
     """The split of each model's traces of one question; None for those that may not be used.
@@ -162,9 +151,9 @@ def check_test_models(wanted: Sequence[str], models: set[str]) -> None:
             )
 
 
-def check_classes(tally: Tally) -> None:
+def check_classes(stats: PairStats) -> None:
     """Raises DatasetError unless a judge can learn from, or be measured on, these pairs."""
-    counts = tally.total()
+    counts = stats.total()
     if counts.unanswered == counts.traces:
         raise DatasetError(
             f"None of the {counts.traces:,} traces gives an answer; an answer stands in \\boxed{{}}, "
@@ -176,7 +165,7 @@ def check_classes(tally: Tally) -> None:
             f"{counts.shows_answer:,} show it before the cut; give several traces of a question, "
             "cut earlier, or add --keep-trivial."
         )
-    learned = tally.splits["train"].total()
+    learned = stats.splits["train"].total()
     for name, part in (("", counts), ("training ", learned)):
         if part.pairs and part.same in (0, part.pairs):
             kind = "the same answer" if part.same else "different answers"
@@ -225,7 +214,7 @@ def lines_file(folder: Path, split: Split) -> Path:
     return folder.parent / f"{split}.lines"
 
 
-def described(file: Path, folder: Path | None = None) -> dict[str, Any]:
+def file_record(file: Path, folder: Path | None = None) -> dict[str, Any]:
     """A file's name (within `folder`), length in bytes and SHA-256."""
     with file.open("rb") as content:
         digest = hashlib.file_digest(content, "sha256").hexdigest()

@@ -6,8 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from judge_server.data.pairs import PairRules
-from judge_server.data.truncation import read_word_list, token_ends
+from judge_server.data.truncation import PairRules, read_word_list, token_ends
 from orchestrator.config.shipped import judge_spec
 from orchestrator.core.judging import JudgeSpec
 from orchestrator.errors import ConfigError

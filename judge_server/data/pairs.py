@@ -1,87 +1,32 @@
 """Labelled pairs of unfinished traces: what a judge learns from and is measured on.
 
-The rules: a label is the equality of two final answers; a segment ends where the online client would end
-it; and no question is on both sides of a split (the lesson of arXiv 2510.08483 v2, where the AUROC of v1,
-0.87 with shared questions, fell to 0.7072 without).
+A label is the equality of two final answers. Which pairs are drawn of a question and model depends on its traces, the
+rules and the seed alone, so that making a data set, training and evaluation draw the same ones.
 """
 
-import hashlib
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from random import Random
-from typing import Literal
 
 from judge_server.data.traces import TraceRow
-from orchestrator.core.answer import extract_answer
-from orchestrator.core.segment import Segmenter
-from orchestrator.settings import DEFAULT_REASONING_WORDS
+from judge_server.data.truncation import PairRules, SegmentedTrace, cut_trace
 
 __all__ = [
     "Equality",
     "Pair",
     "PairCounts",
-    "PairRules",
-    "SegmentedTrace",
-    "Split",
-    "TokenEnds",
     "TraceGroup",
     "both_orders",
-    "cut_trace",
+    "draw_pairs",
     "make_pairs",
     "oversample_minority",
-    "pairs_of_group",
     "pairs_of_question",
-    "split_of",
     "times_shown",
 ]
 
-Split = Literal["train", "validation", "test"]
 Equality = Callable[[str, str], bool | None]
 """Whether two answers are equal; None where that cannot be told."""
-TokenEnds = Callable[[str], Sequence[int]]
-"""Where each token of a text ends, in characters from its start."""
-
-
-@dataclass(frozen=True, slots=True)
-class PairRules:
-    """How traces become pairs.
-
-    A trace is cut after `words` reasoning words or, with `tokens` and `token_ends`, after so many tokens; of a
-    longer segment the last `max_segment_chars` are kept, as the judge is shown them. `short` says what to do with
-    traces that ended before the cut. `pairs_per_question` is a cap on the C(n, 2) of one question and model. A
-    pair is trivial if one of its segments already shows an answer.
-    """
-
-    words: int = 25
-    word_list: tuple[str, ...] = DEFAULT_REASONING_WORDS
-    pairs_per_question: int = 300
-    keep_trivial: bool = False
-    tokens: int | None = None
-    token_ends: TokenEnds | None = None
-    max_segment_chars: int | None = None
-    short: Literal["keep", "drop"] = "keep"
-    answer_regex: str | None = None
-    trust_answer_class: bool = False
-
-    def __post_init__(self) -> None:
-        if (self.tokens is None) != (self.token_ends is None):
-            raise ValueError("tokens and token_ends go together")
-
-
-@dataclass(frozen=True, slots=True)
-class SegmentedTrace:
-    """A trace up to its checkpoint, and the answer that it went on to give.
-
-    `ended_before`: the trace was over before the cut. `shows_answer`: an answer can be read in what was written
-    up to the cut, before it was shortened to the judge's length. `answer_class` takes the place of `answer`.
-    """
-
-    segment: str
-    answer: str
-    ended_before: bool
-    shows_answer: bool
-    answer_class: str | int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,46 +91,18 @@ class PairCounts:
             setattr(self, name, getattr(self, name) + count)
 
 
-def cut_trace(row: TraceRow, rules: PairRules) -> SegmentedTrace | None:
-    """The trace up to its checkpoint, or all of it if it ended before; None if it gave no answer."""
-    if row.answer is None:
-        return None
-    segment, ended_before = _cut(row.text, rules)
-    is_whole_with_answer = ended_before and row.answer in segment
-    shows_answer = is_whole_with_answer or bool(extract_answer(segment, regex=rules.answer_regex))
-    return SegmentedTrace(
-        segment=segment if rules.max_segment_chars is None else segment[-rules.max_segment_chars :],
-        answer=row.answer,
-        ended_before=ended_before,
-        shows_answer=shows_answer,
-        answer_class=row.answer_class if rules.trust_answer_class else None,
-    )
-
-
-def _cut(text: str, rules: PairRules) -> tuple[str, bool]:
-    """The segment, and whether the text ended before its cut."""
-    if rules.tokens is not None and rules.token_ends is not None:
-        ends = rules.token_ends(text)
-        is_short = len(ends) < rules.tokens
-        return text if is_short else text[: ends[rules.tokens - 1]], is_short
-    segmenter = Segmenter(words=rules.words, word_list=rules.word_list)
-    segmenter.feed(text, 0)
-    cut = segmenter.finish()
-    return text[: cut.chars], cut.words < rules.words
-
-
 def make_pairs(
     groups: Iterable[Sequence[TraceRow]],
     rules: PairRules,
     *,
     equal: Equality,
-    rng: Random,
+    seed: int,
 ) -> tuple[list[Pair], PairCounts]:
     """Pairs of every group (the traces of one question), and the counts over all of them."""
     counts = PairCounts()
     pairs: list[Pair] = []
     for rows in groups:
-        pairs += pairs_of_question(rows, rules, equal=equal, rng=rng, counts=counts)
+        pairs += pairs_of_question(rows, rules, equal=equal, seed=seed, counts=counts)
     return pairs, counts
 
 
@@ -194,7 +111,7 @@ def pairs_of_question(
     rules: PairRules,
     *,
     equal: Equality,
-    rng: Random,
+    seed: int,
     counts: PairCounts,
 ) -> list[Pair]:
     """The pairs of one question's traces, within each model; adds to `counts`."""
@@ -209,16 +126,16 @@ def pairs_of_question(
     return [
         pair
         for group in groups.values()
-        for pair in pairs_of_group(group, rules, equal=equal, rng=rng, counts=counts)
+        for pair in draw_pairs(group, rules, equal=equal, seed=seed, counts=counts)
     ]
 
 
-def pairs_of_group(
+def draw_pairs(
     group: TraceGroup,
     rules: PairRules,
     *,
     equal: Equality,
-    rng: Random,
+    seed: int,
     counts: PairCounts,
 ) -> Iterator[Pair]:
     """The C(n, 2) pairs of one group or, if they are more, as many as the cap, drawn at random.
@@ -226,6 +143,7 @@ def pairs_of_group(
     Each is in a random order of its two segments. They are made one by one, and `counts` is complete once the
     last has been taken.
     """
+    rng = Random(f"{seed}:{group.question_id}")
     answered = [(number, trace) for number, trace in enumerate(group.traces) if trace is not None]
     long_enough = [each for each in answered if rules.short == "keep" or not each[1].ended_before]
     usable = [each for each in long_enough if rules.keep_trivial or not each[1].shows_answer]
@@ -277,18 +195,6 @@ def _same_answer(one: SegmentedTrace, two: SegmentedTrace, equal: Equality) -> b
     if one.answer_class is not None and two.answer_class is not None:
         return one.answer_class == two.answer_class
     return equal(one.answer, two.answer)
-
-
-def split_of(question_id: str, *, validation: float, test: float, seed: int) -> Split:
-    """Where a question belongs; it depends on the question alone, so no other data can move it.
-
-    `validation` and `test` are shares of all questions, in 0..1.
-    """
-    digest = hashlib.sha256(f"{seed}:{question_id}".encode()).digest()
-    place = int.from_bytes(digest[:8], "big") / 2**64
-    if place < test:
-        return "test"
-    return "validation" if place < test + validation else "train"
 
 
 def both_orders(pairs: Iterable[Pair]) -> list[Pair]:

@@ -13,8 +13,9 @@ from typing import Self
 
 import msgspec
 
-from judge_server.data.pairs import SegmentedTrace, TraceGroup
+from judge_server.data.pairs import TraceGroup
 from judge_server.data.traces import QuestionBook, TraceRow
+from judge_server.data.truncation import SegmentedTrace
 
 __all__ = ["Spool"]
 

@@ -11,9 +11,10 @@ from typing import Any, get_args
 
 import numpy as np
 
-from judge_server.data.pairs import Pair, PairCounts, Split
+from judge_server.data.pairs import Pair, PairCounts
+from judge_server.data.splits import Split
 
-__all__ = ["SplitTally", "Tally"]
+__all__ = ["PairStats", "SplitStats"]
 
 _QUANTILES = {"min": 0.0, "p10": 0.1, "median": 0.5, "p90": 0.9, "max": 1.0}
 
@@ -25,7 +26,7 @@ class _QuestionCounts:
 
 
 @dataclass
-class SplitTally:
+class SplitStats:
     """One split; `records` are the entries of its file, with every repetition of a pair."""
 
     records: int = 0
@@ -77,11 +78,11 @@ class SplitTally:
 
 
 @dataclass
-class Tally:
+class PairStats:
     """All splits; `left_out_traces` are those of test models on questions of training and validation."""
 
-    splits: dict[Split, SplitTally] = field(
-        default_factory=lambda: {split: SplitTally() for split in get_args(Split)}
+    splits: dict[Split, SplitStats] = field(
+        default_factory=lambda: {split: SplitStats() for split in get_args(Split)}
     )
     left_out_traces: int = 0
 

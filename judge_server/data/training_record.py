@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from judge_server.data.pairs import Split, split_of
+from judge_server.data.splits import Split, split_of
 from judge_server.data.traces import fingerprint
 from orchestrator.errors import ConfigError
 

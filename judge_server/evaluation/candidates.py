@@ -32,7 +32,7 @@ from orchestrator.core.judging import JudgeSpec
 from orchestrator.errors import ConfigError
 from orchestrator.settings import JudgeDialect, JudgeSettings
 
-__all__ = ["BASELINES", "Asking", "Contender", "EndpointJudge", "find_contenders"]
+__all__ = ["BASELINES", "Candidate", "EndpointJudge", "QueryOptions", "find_candidates"]
 
 
 BASELINES = ("overlap", "words", "tfidf", "embedding")
@@ -42,7 +42,7 @@ DEFAULT_SPEC = "nano"
 
 
 @dataclass(frozen=True)
-class Asking:
+class QueryOptions:
     """What the flags say about how judges are asked; `specs` is none, one for all, or one for each model.
 
     `concurrency` and `dialect` are for addresses.
@@ -55,7 +55,7 @@ class Asking:
 
 
 @dataclass(frozen=True)
-class Contender:
+class Candidate:
     """One that is measured. Scores are raw: `spec.calibrated` is still to be applied.
 
     `open` makes it ready, which may take memory, so it is called when its turn has come. `spec` is None for a
@@ -69,7 +69,7 @@ class Contender:
     record: TrainingRecord | None = None
 
 
-def find_contenders(names: Sequence[str], asking: Asking) -> list[Contender]:
+def find_candidates(names: Sequence[str], query: QueryOptions) -> list[Candidate]:
     """The contenders in order.
 
     Raises:
@@ -79,9 +79,9 @@ def find_contenders(names: Sequence[str], asking: Asking) -> list[Contender]:
     if len(set(names)) < len(names):
         raise ConfigError("A --judge is named twice; name each once.")
     models = [name for name in names if name not in BASELINES]
-    spec_of = dict(zip(models, _one_for_each(models, asking.specs), strict=True))
+    spec_of = dict(zip(models, _one_for_each(models, query.specs), strict=True))
     return [
-        _baseline(name, asking) if name in BASELINES else _model(name, spec_of[name], asking)
+        _baseline(name, query) if name in BASELINES else _model(name, spec_of[name], query)
         for name in names
     ]
 
@@ -98,23 +98,23 @@ def _one_for_each(models: Sequence[str], specs: Sequence[str]) -> Sequence[str |
     return specs
 
 
-def _baseline(name: str, asking: Asking) -> Contender:
+def _baseline(name: str, query: QueryOptions) -> Candidate:
     if name == "embedding":
         from judge_server.evaluation.embedding import cosines, find_encoder
 
-        score: Score = partial(cosines, find_encoder(asking.embedding_model))
+        score: Score = partial(cosines, find_encoder(query.embedding_model))
     else:
         score = {
             "overlap": baselines.overlap,
             "words": baselines.words,
             "tfidf": baselines.tfidf,
         }[name]
-    return Contender(name, lambda: score)
+    return Candidate(name, lambda: score)
 
 
-def _model(name: str, spec: str | None, asking: Asking) -> Contender:
+def _model(name: str, spec: str | None, query: QueryOptions) -> Candidate:
     if name.startswith(("http://", "https://")):
-        return _endpoint(name, judge_spec(spec or DEFAULT_SPEC), asking)
+        return _endpoint(name, judge_spec(spec or DEFAULT_SPEC), query)
     folder = Path(name)
     if not folder.is_dir():
         raise ConfigError(
@@ -124,15 +124,15 @@ def _model(name: str, spec: str | None, asking: Asking) -> Contender:
     return _folder(name, folder, spec)
 
 
-def _endpoint(url: str, spec: JudgeSpec, asking: Asking) -> Contender:
+def _endpoint(url: str, spec: JudgeSpec, query: QueryOptions) -> Candidate:
     parse_address(url)
-    judge = EndpointJudge(url, spec, os.environ.get(API_KEY), asking.concurrency, asking.dialect)
+    judge = EndpointJudge(url, spec, os.environ.get(API_KEY), query.concurrency, query.dialect)
     found = judge.check()
     say(f"{url}: {found.model}, asked by {found.dialect} as judge {spec.name}")
-    return Contender(url, lambda: judge.scores, spec)
+    return Candidate(url, lambda: judge.scores, spec)
 
 
-def _folder(name: str, folder: Path, given_spec: str | None) -> Contender:
+def _folder(name: str, folder: Path, given_spec: str | None) -> Candidate:
     if not (folder / "config.json").is_file():
         raise ConfigError(f"{folder} holds no model (config.json is missing); name a model folder.")
     record = read_record(folder)
@@ -144,7 +144,7 @@ def _folder(name: str, folder: Path, given_spec: str | None) -> Contender:
         judge = load_judge(folder, spec.model_copy(update={"calibration": None}))
         return partial(_in_chunks, judge.scores)
 
-    return Contender(name, score, spec, folder, record)
+    return Candidate(name, score, spec, folder, record)
 
 
 def _spec_of(folder: Path, given: str | None, record: TrainingRecord | None) -> JudgeSpec:

@@ -11,20 +11,26 @@ from pathlib import Path
 from typing import NamedTuple
 
 from judge_server.data.pairs import Pair, PairCounts
-from judge_server.evaluation.candidates import SPEC_FILE, Asking, Contender, find_contenders
-from judge_server.evaluation.measure import Manner, Measured, TestPairs, measure
-from judge_server.evaluation.pair_source import Cut, Drawing, Material, PairMaterial, TraceMaterial
+from judge_server.data.truncation import Truncation
+from judge_server.evaluation.candidates import SPEC_FILE, Candidate, QueryOptions, find_candidates
+from judge_server.evaluation.measure import EvaluationOptions, JudgeResult, TestPairs, measure
+from judge_server.evaluation.pair_source import (
+    FilePairSource,
+    PairSource,
+    SamplingOptions,
+    TracePairSource,
+)
 from judge_server.evaluation.scoring import say
 from orchestrator.core.judging import JudgeSpec
 from orchestrator.errors import ConfigError, DatasetError
 
-__all__ = ["Evaluation", "Options", "evaluate"]
+__all__ = ["Evaluation", "EvaluationRequest", "evaluate"]
 
 PAPER_WORDS = 25
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class EvaluationRequest:
     """The command line; `judge_server.cli.evaluate` says what each flag means.
 
     Raises:
@@ -32,14 +38,14 @@ class Options:
     """
 
     judges: Sequence[str]
-    asking: Asking
+    query: QueryOptions
     source: Path
     is_pairs: bool
-    drawing: Drawing
+    sampling: SamplingOptions
     split: str
-    cut: Cut | None
-    truncations: Sequence[Cut]
-    manner: Manner
+    cut: Truncation | None
+    truncations: Sequence[Truncation]
+    options: EvaluationOptions
     out: Path | None
 
     def __post_init__(self) -> None:
@@ -60,15 +66,15 @@ class NewSpec(NamedTuple):
 class Evaluation:
     """All judges on the same pairs, and where these come from."""
 
-    options: Options
-    cut: Cut
+    request: EvaluationRequest
+    cut: Truncation
     pairs: list[Pair]
     counts: PairCounts
-    measured: list[Measured]
+    results: list[JudgeResult]
     new_spec: NewSpec | None
 
 
-def evaluate(options: Options) -> Evaluation:
+def evaluate(request: EvaluationRequest) -> Evaluation:
     """Measures every judge.
 
     Raises:
@@ -76,15 +82,15 @@ def evaluate(options: Options) -> Evaluation:
         DatasetError: a file that cannot be used, or pairs of one class only.
         EndpointError, JudgeError: a server that fails.
     """
-    if options.out is not None:
-        _check_writable(options.out)
-    contenders = find_contenders(options.judges, options.asking)
-    to_calibrate = _to_calibrate(contenders, options.out) if options.manner.calibrate else None
-    cut = options.cut or _own_cut(contenders)
-    material = _read(options, contenders)
-    questions = _held_out(material, contenders, options.split)
-    pairs, counts = material.pairs(questions, cut)
-    _check_both_classes(options.source, counts)
+    if request.out is not None:
+        _check_writable(request.out)
+    candidates = find_candidates(request.judges, request.query)
+    to_calibrate = _to_calibrate(candidates, request.out) if request.options.calibrate else None
+    cut = request.cut or _own_cut(candidates)
+    source = _read(request, candidates)
+    questions = _held_out(source, candidates, request.split)
+    pairs, counts = source.pairs(questions, cut)
+    _check_both_classes(request.source, counts)
     say(
         f"{counts.pairs:,} pairs of {len({pair.question_id for pair in pairs})} questions, "
         f"{counts.same / counts.pairs:.1%} with the same answer."
@@ -92,21 +98,21 @@ def evaluate(options: Options) -> Evaluation:
     test = TestPairs(
         pairs=pairs,
         truncated={
-            str(other): pairs if other == cut else material.pairs(questions, other)[0]
-            for other in options.truncations
+            str(other): pairs if other == cut else source.pairs(questions, other)[0]
+            for other in request.truncations
         },
-        validation=_validation_pairs(material, to_calibrate, questions, cut)
+        validation=_validation_pairs(source, to_calibrate, questions, cut)
         if to_calibrate is not None
         else (),
     )
-    measured = [measure(contender, test, options.manner) for contender in contenders]
+    results = [measure(candidate, test, request.options) for candidate in candidates]
     return Evaluation(
-        options=options,
+        request=request,
         cut=cut,
         pairs=pairs,
         counts=counts,
-        measured=measured,
-        new_spec=_new_spec(to_calibrate, measured, options.out),
+        results=results,
+        new_spec=_new_spec(to_calibrate, results, request.out),
     )
 
 
@@ -117,9 +123,9 @@ def _check_writable(out: Path) -> None:
         raise ConfigError(f"{out} cannot be written; name another folder with --out.")
 
 
-def _to_calibrate(contenders: Sequence[Contender], out: Path | None) -> Contender:
+def _to_calibrate(candidates: Sequence[Candidate], out: Path | None) -> Candidate:
     """The one judge among the contenders. Raises ConfigError if its calibration could not be saved."""
-    judges = [contender for contender in contenders if contender.spec is not None]
+    judges = [candidate for candidate in candidates if candidate.spec is not None]
     if len(judges) != 1:
         raise ConfigError(
             "--calibrate is for one judge: name one folder or address; baselines may stand beside it."
@@ -131,45 +137,49 @@ def _to_calibrate(contenders: Sequence[Contender], out: Path | None) -> Contende
     return judges[0]
 
 
-def _own_cut(contenders: Sequence[Contender]) -> Cut:
+def _own_cut(candidates: Sequence[Candidate]) -> Truncation:
     """The cut of the first judge that has one; without such a judge, that of arXiv 2510.08483."""
-    spec = next((contender.spec for contender in contenders if contender.spec is not None), None)
+    spec = next((candidate.spec for candidate in candidates if candidate.spec is not None), None)
     if spec is None:
-        return Cut(PAPER_WORDS)
-    return Cut(spec.segment_tokens, "tokens") if spec.segment_tokens else Cut(spec.segment_words)
+        return Truncation(PAPER_WORDS)
+    return (
+        Truncation(spec.segment_tokens, "tokens")
+        if spec.segment_tokens
+        else Truncation(spec.segment_words)
+    )
 
 
-def _read(options: Options, contenders: Sequence[Contender]) -> Material:
-    if options.is_pairs:
-        return PairMaterial(options.source, options.drawing)
-    folders = [contender.folder for contender in contenders if contender.folder is not None]
-    drawing = options.drawing
-    if drawing.tokenizer is None and folders:
-        drawing = replace(drawing, tokenizer=folders[0])
-    return TraceMaterial(options.source, drawing)
+def _read(request: EvaluationRequest, candidates: Sequence[Candidate]) -> PairSource:
+    if request.is_pairs:
+        return FilePairSource(request.source, request.sampling)
+    folders = [candidate.folder for candidate in candidates if candidate.folder is not None]
+    sampling = request.sampling
+    if sampling.tokenizer is None and folders:
+        sampling = replace(sampling, tokenizer=folders[0])
+    return TracePairSource(request.source, sampling)
 
 
-def _held_out(material: Material, contenders: Sequence[Contender], split: str) -> list[str]:
+def _held_out(source: PairSource, candidates: Sequence[Candidate], split: str) -> list[str]:
     """The questions on the wanted side of every training.
 
     Raises DatasetError if there is none.
     """
-    total = len(material.questions)
-    records = {one.name: one.record for one in contenders if one.record is not None}
+    total = len(source.questions)
+    records = {one.name: one.record for one in candidates if one.record is not None}
     names = " and ".join(records)
     seen = {
         question
-        for question in material.questions
-        if any(one.has_seen(question, material.text(question)) for one in records.values())
+        for question in source.questions
+        if any(one.has_seen(question, source.text(question)) for one in records.values())
     }
     if split == "all" or not records:
         say(f"All {total} questions are used.")
         if seen:
             say(f"{len(seen)} of them were in the training of {names}, which flatters it.")
-        return list(material.questions)
+        return list(source.questions)
     questions = [
         question
-        for question in material.questions
+        for question in source.questions
         if all(one.side(question) == split for one in records.values())
     ]
     if split == "test" and seen.intersection(questions):
@@ -198,24 +208,24 @@ def _check_both_classes(source: Path, counts: PairCounts) -> None:
 
 
 def _validation_pairs(
-    material: Material, judge: Contender, tested: Sequence[str], cut: Cut
+    source: PairSource, judge: Candidate, tested: Sequence[str], cut: Truncation
 ) -> list[Pair]:
     """Pairs of the questions that chose the judge's best epoch, if they are of both classes; else none."""
     record = judge.record
     if record is None:
         return []
-    others = set(material.questions) - set(tested)
+    others = set(source.questions) - set(tested)
     questions = [
-        name for name in material.questions if name in others and record.side(name) == "validation"
+        name for name in source.questions if name in others and record.side(name) == "validation"
     ]
-    pairs, counts = material.pairs(questions, cut)
+    pairs, counts = source.pairs(questions, cut)
     return pairs if 0 < counts.same < counts.pairs else []
 
 
 def _new_spec(
-    judge: Contender | None, measured: Sequence[Measured], out: Path | None
+    judge: Candidate | None, results: Sequence[JudgeResult], out: Path | None
 ) -> NewSpec | None:
-    for one in measured:
+    for one in results:
         folder = judge and (judge.folder or out)
         if judge and judge.spec and folder and one.calibrated:
             spec = judge.spec.model_copy(update={"calibration": one.calibrated.calibration})

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from judge_server.evaluation.evaluate import Evaluation
 from judge_server.evaluation.figures import Figures
-from judge_server.evaluation.measure import Measured
+from judge_server.evaluation.measure import JudgeResult
 
 __all__ = ["markdown"]
 
@@ -22,34 +22,34 @@ FIGURE_HEADS = (
 
 def markdown(evaluation: Evaluation, plots: Sequence[str] = ()) -> str:
     """All tables and findings; `plots` are the file names of pictures to show at the end."""
-    measured, tau = evaluation.measured, evaluation.options.manner.tau
+    results, tau = evaluation.results, evaluation.request.options.tau
     parts = [
-        f"Pairs of `{evaluation.options.source.name}`, {_origin(evaluation)}.",
-        _figures_table("judge", ((one.name, one.figures) for one in measured)),
+        f"Pairs of `{evaluation.request.source.name}`, {_origin(evaluation)}.",
+        _figures_table("judge", ((one.name, one.figures) for one in results)),
         f"At tau {tau:g} (a pair is merged above it):",
-        _tau_table(measured),
-        f"A threshold for at most {evaluation.options.manner.wrong_merges:.1%} wrong merges:",
-        _advice_table(measured),
+        _tau_table(results),
+        f"A threshold for at most {evaluation.request.options.wrong_merges:.1%} wrong merges:",
+        _advice_table(results),
     ]
-    if any(one.swapping for one in measured):
-        parts += ["The same pairs the other way round:", _swapping_table(measured)]
-    if any(len(one.models) > 1 for one in measured):
-        parts += ["By the model that wrote the traces:", _breakdown(measured, "model", "models")]
-    if any(one.truncations for one in measured):
-        parts += ["By where the traces are cut:", _breakdown(measured, "cut", "truncations")]
-    parts += [_findings(measured)]
+    if any(one.swapping for one in results):
+        parts += ["The same pairs the other way round:", _swapping_table(results)]
+    if any(len(one.models) > 1 for one in results):
+        parts += ["By the model that wrote the traces:", _breakdown(results, "model", "models")]
+    if any(one.truncations for one in results):
+        parts += ["By where the traces are cut:", _breakdown(results, "cut", "truncations")]
+    parts += [_findings(results)]
     parts += [f"![{name}]({name})" for name in plots]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def _origin(evaluation: Evaluation) -> str:
-    if evaluation.options.is_pairs:
+    if evaluation.request.is_pairs:
         return "cut when it was made"
-    counts, short = evaluation.counts, evaluation.options.drawing.short
+    counts, short = evaluation.counts, evaluation.request.sampling.short
     return (
         f"cut after {evaluation.cut}: of {counts.traces:,} traces {counts.unanswered:,} gave no answer and "
         f"{counts.ended_before_checkpoint:,} ended before the cut (--short {short}); at most "
-        f"{evaluation.options.drawing.pairs_per_question:,} pairs a question, seed {evaluation.options.drawing.seed}"
+        f"{evaluation.request.sampling.pairs_per_question:,} pairs a question, seed {evaluation.request.sampling.seed}"
     )
 
 
@@ -70,7 +70,7 @@ def _cells(figures: Figures) -> list[str]:
     ]
 
 
-def _tau_table(measured: Sequence[Measured]) -> str:
+def _tau_table(results: Sequence[JudgeResult]) -> str:
     heads = ("judge", "TPR", "TNR", "precision", "merged", "pairs/s")
     return _table(
         heads,
@@ -83,15 +83,15 @@ def _tau_table(measured: Sequence[Measured]) -> str:
                 _share(one.at_tau.merged),
                 f"{one.pairs_per_second:,.0f}",
             )
-            for one in measured
+            for one in results
         ),
     )
 
 
-def _advice_table(measured: Sequence[Measured]) -> str:
+def _advice_table(results: Sequence[JudgeResult]) -> str:
     heads = ("judge", "tau", "wrong merges", "on unseen questions", "FPR", "merged")
     rows = []
-    for one in measured:
+    for one in results:
         advice = one.advice
         if advice is None:
             rows.append((one.name, "none does it", "", "", "", ""))
@@ -109,7 +109,7 @@ def _advice_table(measured: Sequence[Measured]) -> str:
     return _table(heads, rows)
 
 
-def _swapping_table(measured: Sequence[Measured]) -> str:
+def _swapping_table(results: Sequence[JudgeResult]) -> str:
     heads = (
         "judge",
         "mean difference",
@@ -129,28 +129,28 @@ def _swapping_table(measured: Sequence[Measured]) -> str:
                 _number(swapped.auroc),
                 _number(swapped.auroc_swapped),
             )
-            for one in measured
+            for one in results
             if (swapped := one.swapping) is not None
         ),
     )
 
 
-def _breakdown(measured: Sequence[Measured], head: str, field: str) -> str:
-    def parts(one: Measured) -> Mapping[str, Figures]:
+def _breakdown(results: Sequence[JudgeResult], head: str, field: str) -> str:
+    def parts(one: JudgeResult) -> Mapping[str, Figures]:
         found: Mapping[str, Figures] = getattr(one, field)
         return found
 
     rows = (
         (one.name, part, *_cells(figures))
-        for one in measured
+        for one in results
         for part, figures in parts(one).items()
     )
     return _table(("judge", head, *FIGURE_HEADS), rows)
 
 
-def _findings(measured: Sequence[Measured]) -> str:
-    lines = [f"- {one.name}: {finding}" for one in measured for finding in one.findings]
-    for one in measured:
+def _findings(results: Sequence[JudgeResult]) -> str:
+    lines = [f"- {one.name}: {finding}" for one in results for finding in one.findings]
+    for one in results:
         if (new := one.calibrated) is not None:
             lines.append(
                 f"- {one.name}: calibration by {new.calibration.method}, fitted to {new.fitted_to}, takes the ECE of the raw "

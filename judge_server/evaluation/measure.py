@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from judge_server.data.pairs import Pair
 from judge_server.evaluation.advice import Advice, advise, findings
 from judge_server.evaluation.calibration import Calibrated, Method, calibrate
-from judge_server.evaluation.candidates import Contender
+from judge_server.evaluation.candidates import Candidate
 from judge_server.evaluation.figures import Figures, figures_of
 from judge_server.metrics import (
     AtTau,
@@ -29,7 +29,7 @@ from judge_server.metrics import (
 )
 from orchestrator.terminal.progress import Progress
 
-__all__ = ["Manner", "Measured", "TestPairs", "measure"]
+__all__ = ["EvaluationOptions", "JudgeResult", "TestPairs", "measure"]
 
 
 Scores = NDArray[np.float64]
@@ -47,7 +47,7 @@ class TestPairs:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Manner:
+class EvaluationOptions:
     """How judges are measured. `symmetric` takes the mean of both orders; `both_orders` also asks in both."""
 
     tau: float = 0.5
@@ -59,7 +59,7 @@ class Manner:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
+class JudgeResult:
     """One judge's figures; `swapped` are the scores in the other order, None where it was not asked."""
 
     name: str
@@ -77,102 +77,108 @@ class Measured:
     calibrated: Calibrated | None
 
 
-def measure(contender: Contender, test: TestPairs, manner: Manner) -> Measured:
+def measure(candidate: Candidate, test: TestPairs, options: EvaluationOptions) -> JudgeResult:
     """The figures of one judge. Raises what its scoring raises."""
-    ask = _asker(contender)
+    ask = _asker(candidate)
     began = time.monotonic()
-    orders = _asked(ask, test.pairs, manner)
+    orders = _asked(ask, test.pairs, options)
     seconds = time.monotonic() - began
-    scored = _final(contender, test.pairs, orders, manner)
-    figures = figures_of(scored, seed=manner.seed)
-    at = at_tau(scored, manner.tau)
-    swapped = _swapping(contender, test.pairs, orders, manner.tau)
-    return Measured(
-        name=contender.name,
+    scored = _final(candidate, test.pairs, orders, options)
+    figures = figures_of(scored, seed=options.seed)
+    at = at_tau(scored, options.tau)
+    swapped = _swapping(candidate, test.pairs, orders, options.tau)
+    return JudgeResult(
+        name=candidate.name,
         scored=scored,
-        swapped=_calibrated(contender, orders[1]) if len(orders) == 2 else None,
+        swapped=_calibrated(candidate, orders[1]) if len(orders) == 2 else None,
         figures=figures,
         at_tau=at,
         reliability=reliability(scored),
         swapping=swapped,
-        advice=advise(scored, manner.wrong_merges, seed=manner.seed),
-        findings=findings(figures, at, swapped, manner.wrong_merges),
+        advice=advise(scored, options.wrong_merges, seed=options.seed),
+        findings=findings(figures, at, swapped, options.wrong_merges),
         pairs_per_second=len(orders) * len(test.pairs) / max(seconds, 1e-9),
-        models=_by_model(scored, test.pairs, figures, manner),
+        models=_by_model(scored, test.pairs, figures, options),
         truncations={
             cut: figures
             if pairs is test.pairs
             else figures_of(
-                _final(contender, pairs, _asked(ask, pairs, manner), manner), seed=manner.seed
+                _final(candidate, pairs, _asked(ask, pairs, options), options), seed=options.seed
             )
             for cut, pairs in test.truncated.items()
         },
         calibrated=None
-        if contender.spec is None
-        else _new_calibration(ask, test, orders[0], manner),
+        if candidate.spec is None
+        else _new_calibration(ask, test, orders[0], options),
     )
 
 
-def _asker(contender: Contender) -> Callable[[Sequence[Pair]], Scores]:
+def _asker(candidate: Candidate) -> Callable[[Sequence[Pair]], Scores]:
     """Raw scores (pairs,) of any pairs; progress is shown on stderr."""
-    score = contender.open()
+    score = candidate.open()
 
     def ask(pairs: Sequence[Pair]) -> Scores:
-        with Progress("pairs", len(pairs), title=contender.name) as progress:
+        with Progress("pairs", len(pairs), title=candidate.name) as progress:
             return np.array(score(pairs, lambda done: progress.update(done * len(pairs))))
 
     return ask
 
 
 def _asked(
-    ask: Callable[[Sequence[Pair]], Scores], pairs: Sequence[Pair], manner: Manner
+    ask: Callable[[Sequence[Pair]], Scores], pairs: Sequence[Pair], options: EvaluationOptions
 ) -> list[Scores]:
     """Raw scores in the order of the pairs and, if wanted, in the other: one or two of (pairs,)."""
-    if not (manner.symmetric or manner.both_orders):
+    if not (options.symmetric or options.both_orders):
         return [ask(pairs)]
     turned = [pair.swapped() for pair in pairs]
     return np.split(ask([*pairs, *turned]), 2)
 
 
 def _final(
-    contender: Contender, pairs: Sequence[Pair], orders: Sequence[Scores], manner: Manner
+    candidate: Candidate,
+    pairs: Sequence[Pair],
+    orders: Sequence[Scores],
+    options: EvaluationOptions,
 ) -> ScoredPairs:
     """The pairs with the scores that are measured."""
-    used = orders if manner.symmetric else orders[:1]
-    return _scored(pairs, np.mean([_calibrated(contender, scores) for scores in used], axis=0))
+    used = orders if options.symmetric else orders[:1]
+    return _scored(pairs, np.mean([_calibrated(candidate, scores) for scores in used], axis=0))
 
 
 def _swapping(
-    contender: Contender, pairs: Sequence[Pair], orders: Sequence[Scores], tau: float
+    candidate: Candidate, pairs: Sequence[Pair], orders: Sequence[Scores], tau: float
 ) -> Swapping | None:
     if len(orders) < 2:
         return None
-    asked, turned = (_calibrated(contender, scores) for scores in orders)
+    asked, turned = (_calibrated(candidate, scores) for scores in orders)
     return swapping(_scored(pairs, asked), turned, tau)
 
 
 def _by_model(
-    scored: ScoredPairs, pairs: Sequence[Pair], of_all: Figures, manner: Manner
+    scored: ScoredPairs, pairs: Sequence[Pair], of_all: Figures, options: EvaluationOptions
 ) -> dict[str, Figures]:
     """The figures for the traces of each model."""
     models = np.array([pair.model for pair in pairs])
     names = [str(name) for name in np.unique(models)]
     if len(names) == 1:
         return {names[0]: of_all}
-    return {name: figures_of(scored.where(models == name), seed=manner.seed) for name in names}
+    return {name: figures_of(scored.where(models == name), seed=options.seed) for name in names}
 
 
 def _new_calibration(
-    ask: Callable[[Sequence[Pair]], Scores], test: TestPairs, raw: Scores, manner: Manner
+    ask: Callable[[Sequence[Pair]], Scores],
+    test: TestPairs,
+    raw: Scores,
+    options: EvaluationOptions,
 ) -> Calibrated | None:
-    if manner.calibrate is None:
+    if options.calibrate is None:
         return None
     validation = _scored(test.validation, ask(test.validation)) if test.validation else None
-    return calibrate(manner.calibrate, _scored(test.pairs, raw), validation)
+    return calibrate(options.calibrate, _scored(test.pairs, raw), validation)
 
 
-def _calibrated(contender: Contender, raw: Scores) -> Scores:
-    spec = contender.spec
+def _calibrated(candidate: Candidate, raw: Scores) -> Scores:
+    spec = candidate.spec
     return raw if spec is None else np.array([spec.calibrated(float(p)) for p in raw])
 
 

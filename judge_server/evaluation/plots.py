@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from sklearn.metrics import roc_curve
 
-from judge_server.evaluation.measure import Measured
+from judge_server.evaluation.measure import JudgeResult
 
 __all__ = ["PLOTS", "write_plots"]
 
@@ -20,29 +20,27 @@ PLOTS = ("roc", "reliability", "scores")
 FORMATS = ("png", "svg")
 
 
-def write_plots(folder: Path, measured: Sequence[Measured]) -> None:
+def write_plots(folder: Path, results: Sequence[JudgeResult]) -> None:
     """`roc.png` and so on; the same figures give the same files."""
-    draw: dict[str, Callable[[Axes, Measured], None]] = {
+    draw: dict[str, Callable[[Axes, JudgeResult], None]] = {
         "roc": _roc,
         "reliability": _reliability,
         "scores": _scores,
     }
     for name in PLOTS:
-        _save(_drawn(measured, draw[name]), folder / name)
+        _save(_drawn(results, draw[name]), folder / name)
 
 
-def _drawn(measured: Sequence[Measured], draw: Callable[[Axes, Measured], None]) -> Figure:
+def _drawn(results: Sequence[JudgeResult], draw: Callable[[Axes, JudgeResult], None]) -> Figure:
     """One small picture for each judge, side by side."""
-    figure = Figure(figsize=(4.0 * len(measured), 4.0), layout="constrained")
-    for axes, one in zip(
-        figure.subplots(1, len(measured), squeeze=False)[0], measured, strict=True
-    ):
+    figure = Figure(figsize=(4.0 * len(results), 4.0), layout="constrained")
+    for axes, one in zip(figure.subplots(1, len(results), squeeze=False)[0], results, strict=True):
         axes.set_title(one.name, fontsize="small", parse_math=False, wrap=True)
         draw(axes, one)
     return figure
 
 
-def _roc(axes: Axes, one: Measured) -> None:
+def _roc(axes: Axes, one: JudgeResult) -> None:
     fpr, tpr, _ = roc_curve(one.scored.same, one.scored.scores)
     intervals = one.figures.intervals
     axes.fill_between(intervals.fpr, *intervals.roc, alpha=0.25, linewidth=0.0)
@@ -55,7 +53,7 @@ def _roc(axes: Axes, one: Measured) -> None:
     axes.legend(loc="lower right", fontsize="small")
 
 
-def _reliability(axes: Axes, one: Measured) -> None:
+def _reliability(axes: Axes, one: JudgeResult) -> None:
     scores = [part.mean_score for part in one.reliability]
     shares = [part.same_share for part in one.reliability]
     sizes = [4.0 + 200.0 * part.pairs / one.figures.pairs for part in one.reliability]
@@ -68,7 +66,7 @@ def _reliability(axes: Axes, one: Measured) -> None:
     axes.legend(loc="lower right", fontsize="small", markerscale=0.4)
 
 
-def _scores(axes: Axes, one: Measured) -> None:
+def _scores(axes: Axes, one: JudgeResult) -> None:
     edges = np.linspace(0.0, 1.0, 31).tolist()
     for same, label in ((True, "same answer"), (False, "different answers")):
         scores = one.scored.scores[one.scored.same == same]

@@ -14,7 +14,7 @@ from judge_server.data.traces import source_files
 from judge_server.evaluation.evaluate import Evaluation
 from judge_server.evaluation.figures import Figures, rounded
 from judge_server.evaluation.markdown import markdown
-from judge_server.evaluation.measure import Measured
+from judge_server.evaluation.measure import JudgeResult
 from judge_server.evaluation.plots import PLOTS, write_plots
 
 __all__ = ["write_report"]
@@ -25,7 +25,7 @@ def write_report(evaluation: Evaluation, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=out, prefix=".report-") as name:
         folder = Path(name)
-        write_plots(folder, evaluation.measured)
+        write_plots(folder, evaluation.results)
         pictures = [f"{plot}.svg" for plot in PLOTS]
         (folder / "report.md").write_text(
             f"# Judges\n\n{markdown(evaluation, pictures)}", encoding="utf-8"
@@ -39,17 +39,17 @@ def write_report(evaluation: Evaluation, out: Path) -> None:
 
 
 def _report(evaluation: Evaluation) -> dict[str, Any]:
-    options = evaluation.options
+    options = evaluation.request
     return {
         "schema": 1,
         "source": options.source.name,
         "sha256": _digest(options.source),
         "cut": str(evaluation.cut),
         "split": options.split,
-        "seed": options.drawing.seed,
-        "symmetric": options.manner.symmetric,
+        "seed": options.sampling.seed,
+        "symmetric": options.options.symmetric,
         "counts": evaluation.counts.as_dict(),
-        "judges": [_judge(one) for one in evaluation.measured],
+        "judges": [_judge(one) for one in evaluation.results],
     }
 
 
@@ -61,7 +61,7 @@ def _digest(source: Path) -> str:
     return digest.hexdigest()
 
 
-def _judge(one: Measured) -> dict[str, Any]:
+def _judge(one: JudgeResult) -> dict[str, Any]:
     advice, new = one.advice, one.calibrated
     return {
         "judge": one.name,
@@ -105,7 +105,7 @@ def _score_lines(evaluation: Evaluation) -> Iterator[str]:
                 "score": round(float(one.scored.scores[number]), 6),
                 "swapped": None if one.swapped is None else round(float(one.swapped[number]), 6),
             }
-            for one in evaluation.measured
+            for one in evaluation.results
         }
         line = {
             "question_id": pair.question_id,

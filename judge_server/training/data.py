@@ -3,44 +3,26 @@
 The rule: a question belongs to one side only, and which one depends on its id, the seed and the fold alone.
 """
 
-import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from random import Random
 from typing import Any
 
 from judge_server.data.alpaca import read_pairs
 from judge_server.data.labels import AnswerEquality
-from judge_server.data.pairs import (
-    Pair,
-    PairCounts,
-    PairRules,
-    Split,
-    both_orders,
-    make_pairs,
-    oversample_minority,
-    split_of,
-)
+from judge_server.data.pairs import Pair, PairCounts, both_orders, make_pairs, oversample_minority
+from judge_server.data.splits import Fold, Split, assign_splits
 from judge_server.data.traces import fingerprint, group_by_question, read_traces, source_files
-from judge_server.data.truncation import token_ends
+from judge_server.data.truncation import PairRules, token_ends
 from judge_server.training.settings import TrainSettings
 from orchestrator.core.judging import JudgeSpec
 from orchestrator.errors import ConfigError, DatasetError
 
-__all__ = ["Fold", "Source", "TrainingData", "read_training_data", "sides"]
+__all__ = ["TrainingData", "TrainingSource", "read_training_data"]
 
 
 @dataclass(frozen=True, slots=True)
-class Fold:
-    """The `number`-th (from 0) of `of` folds, whose questions are for testing."""
-
-    number: int
-    of: int
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
+class TrainingSource:
     """Where the pairs come from: finished traces, or a file of pairs with perhaps one more for validation.
 
     `tokenizer` is the folder of the one that counts tokens where traces are cut by tokens.
@@ -96,7 +78,7 @@ class TrainingData:
 
 
 def read_training_data(
-    source: Source, spec: JudgeSpec, settings: TrainSettings, fold: Fold | None
+    source: TrainingSource, spec: JudgeSpec, settings: TrainSettings, fold: Fold | None
 ) -> TrainingData:
     """The pairs of every side.
 
@@ -114,26 +96,16 @@ def read_training_data(
     return data
 
 
-def sides(questions: Iterable[str], settings: TrainSettings, fold: Fold | None) -> dict[str, Split]:
-    """Which side each question is on.
-
-    Without a fold the shares of the settings decide. With one, the questions are dealt to the folds in the
-    order of their hashes, so that the folds are of equal size; the rest is split by the validation share.
-    """
-    questions = list(dict.fromkeys(questions))
-    shuffled = sorted(questions, key=lambda name: _digest(f"{settings.seed}:fold:{name}"))
-    test = set(shuffled[fold.number :: fold.of]) if fold else set()
-    return {
-        name: "test"
-        if name in test
-        else split_of(
-            name,
-            validation=settings.validation_share,
-            test=0.0 if fold else settings.test_share,
-            seed=settings.seed,
-        )
-        for name in questions
-    }
+def _splits(
+    questions: Iterable[str], settings: TrainSettings, fold: Fold | None
+) -> dict[str, Split]:
+    return assign_splits(
+        questions,
+        validation=settings.validation_share,
+        test=settings.test_share,
+        seed=settings.seed,
+        fold=fold,
+    )
 
 
 def _from_traces(
@@ -150,12 +122,12 @@ def _from_traces(
         trust_answer_class=True,
     )
     groups = group_by_question(read_traces(file))
-    side = sides(groups, settings, fold)
+    side = _splits(groups, settings, fold)
 
     def of_side(wanted: Split) -> tuple[list[Pair], PairCounts]:
         rows = [rows for name, rows in groups.items() if side[name] == wanted]
         with AnswerEquality() as equal:
-            return make_pairs(rows, rules, equal=equal, rng=Random(settings.seed))
+            return make_pairs(rows, rules, equal=equal, seed=settings.seed)
 
     learned, counts = of_side("train")
     validation, others = of_side("validation")
@@ -169,7 +141,7 @@ def _from_pairs(
 ) -> TrainingData:
     """Pairs as they stand in the file; with a file for validation, all of the first one is learned."""
     pairs = list(read_pairs(file))
-    side = sides((pair.question_id for pair in pairs), settings, fold)
+    side = _splits((pair.question_id for pair in pairs), settings, fold)
     test = [name for name, of in side.items() if of == "test"]
     if validation_file is None:
         learned = [pair for pair in pairs if side[pair.question_id] == "train"]
@@ -201,7 +173,3 @@ def _check_both_classes(split: str, pairs: Sequence[Pair]) -> None:
             f"The {split} pairs ({len(pairs)}) are not of both classes; give traces of more questions, "
             "several of each, with answers."
         )
-
-
-def _digest(text: str) -> bytes:
-    return hashlib.sha256(text.encode()).digest()

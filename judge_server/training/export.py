@@ -19,7 +19,7 @@ from judge_server.training.lora import add_adapters
 from judge_server.training.settings import TrainSettings
 from orchestrator.core.judging import JudgeSpec
 
-__all__ = ["publish", "write_weights"]
+__all__ = ["export", "write_weights"]
 
 TOKENIZER_FILES = (
     "tokenizer*",
@@ -58,7 +58,7 @@ def write_weights(
     (folder / "judge.yaml").write_text(text, encoding="utf-8")
 
 
-def publish(written: Path, out: Path) -> None:
+def export(written: Path, out: Path) -> None:
     """Moves a complete judge from one folder to another, over what an earlier training left there."""
     out.mkdir(parents=True, exist_ok=True)
     (out / "config.json").unlink(missing_ok=True)

@@ -5,16 +5,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from judge_server.data.splits import Fold
 from judge_server.models.load import hub_commit
-from judge_server.training.data import Fold, Source
+from judge_server.training.data import TrainingSource
 from judge_server.training.settings import TrainSettings
 from orchestrator.core.judging import JudgeSpec
 
-__all__ = ["Job"]
+__all__ = ["TrainingJob"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Job:
+class TrainingJob:
     """A training: of which judge, by which settings, from what, and where to.
 
     `init` is a model folder or a model's name on the hub. `checkpoint_steps` None keeps the state at the end of
@@ -23,7 +24,7 @@ class Job:
 
     spec: JudgeSpec
     settings: TrainSettings
-    source: Source
+    source: TrainingSource
     fold: Fold | None = None
     init: str
     out: Path

@@ -21,7 +21,7 @@ from torch import Tensor
 
 from orchestrator.errors import ConfigError
 
-__all__ = ["Checkpoints", "EpochResult", "TrainState"]
+__all__ = ["EpochResult", "TrainingState", "TrainingStates"]
 
 SMOOTHING = 0.98
 """The weight of the earlier steps in the smoothed loss."""
@@ -37,7 +37,7 @@ class EpochResult:
 
 
 @dataclass
-class TrainState:
+class TrainingState:
     """How far a training has come: `steps` in all, the smoothed loss, seconds spent, and epochs finished."""
 
     steps: int = 0
@@ -68,7 +68,7 @@ class TrainState:
         self.epochs = [EpochResult(**result) for result in values["epochs"]]
 
 
-class Checkpoints:
+class TrainingStates:
     """The checkpoint folder of one training; `run` is all that decides its weights, as JSON."""
 
     def __init__(self, out: Path, run: Mapping[str, Any]) -> None:

@@ -27,12 +27,12 @@ from judge_server.metrics import ScoredPairs, auroc, auroc_within
 from judge_server.models.base import LocalJudge
 from judge_server.models.load import load_judge
 from judge_server.training.data import TrainingData, read_training_data
-from judge_server.training.export import publish, write_weights
-from judge_server.training.job import Job
+from judge_server.training.export import export, write_weights
+from judge_server.training.job import TrainingJob
 from judge_server.training.learner import Learner
 from judge_server.training.lora import add_adapters
 from judge_server.training.model_card import model_card
-from judge_server.training.state import Checkpoints, EpochResult, TrainState
+from judge_server.training.state import EpochResult, TrainingState, TrainingStates
 from orchestrator.errors import ConfigError
 from orchestrator.terminal.progress import Progress
 
@@ -41,7 +41,7 @@ __all__ = ["train"]
 logging.getLogger("accelerate.utils.other").setLevel(logging.ERROR)  # tied weights are kept once
 
 
-def train(job: Job) -> None:
+def train(job: TrainingJob) -> None:
     """The stages in order; every process of a training goes through them.
 
     Raises:
@@ -55,7 +55,7 @@ def train(job: Job) -> None:
     # 1. Pairs: one set to learn from, one that chooses the best epoch.
     data = read_training_data(job.source, job.spec, job.settings, job.fold)
     shown = data.shown(job.settings)
-    checkpoints = Checkpoints(job.out, job.identity())
+    checkpoints = TrainingStates(job.out, job.identity())
     checkpoints.check(resume=job.resume)
 
     # 2. The judge and how it learns. Nothing has been written when all that can be wrong has been found.
@@ -66,7 +66,7 @@ def train(job: Job) -> None:
     plan = learner.plan
 
     # 3. The beginning, or where the training was stopped.
-    state = TrainState()
+    state = TrainingState()
     accelerator.register_for_checkpointing(learner.schedule, state)
     start_or_resume(accelerator, checkpoints, state)
 
@@ -101,12 +101,12 @@ def train(job: Job) -> None:
         finish(job, data, checkpoints, state)
 
 
-def is_finished(job: Job) -> bool:
+def is_finished(job: TrainingJob) -> bool:
     """Whether a training has ended in this folder."""
     return (job.out / "training.json").is_file() and not (job.out / "checkpoint").is_dir()
 
 
-def make_accelerator(job: Job) -> Accelerator:
+def make_accelerator(job: TrainingJob) -> Accelerator:
     """Device, processes and precision, as `accelerate launch` or this machine has them."""
     if job.settings.bf16 and not is_bf16_available():
         raise ConfigError("This device has no bfloat16; add --set bf16=false.")
@@ -117,7 +117,7 @@ def make_accelerator(job: Job) -> Accelerator:
     )
 
 
-def load_first_weights(job: Job) -> LocalJudge:
+def load_first_weights(job: TrainingJob) -> LocalJudge:
     """The judge to begin with, on the CPU: all of it learns, or its adapters do and the rest is read only."""
     settings = job.settings
     torch.manual_seed(settings.seed)
@@ -134,7 +134,9 @@ def load_first_weights(job: Job) -> LocalJudge:
     return judge
 
 
-def start_or_resume(accelerator: Accelerator, checkpoints: Checkpoints, state: TrainState) -> None:
+def start_or_resume(
+    accelerator: Accelerator, checkpoints: TrainingStates, state: TrainingState
+) -> None:
     """Makes the folder or brings back the state in it, and opens the logs where that state stands."""
     accelerator.wait_for_everyone()  # all have seen that the folder is free
     if accelerator.is_main_process:
@@ -144,7 +146,7 @@ def start_or_resume(accelerator: Accelerator, checkpoints: Checkpoints, state: T
     accelerator.init_trackers("logs", init_kwargs={"tensorboard": {"purge_step": state.steps + 1}})
 
 
-def make_progress(accelerator: Accelerator, steps: int, state: TrainState) -> Progress:
+def make_progress(accelerator: Accelerator, steps: int, state: TrainingState) -> Progress:
     """Shown by the first process only."""
     is_quiet = not accelerator.is_main_process
     return Progress("steps", steps, done=state.steps, title="training", quiet=is_quiet)
@@ -163,7 +165,7 @@ def judge_epoch(learner: Learner, pairs: Sequence[Pair], loss: float) -> EpochRe
     return EpochResult(loss, auroc(scored), None if math.isnan(within) else within)
 
 
-def report_epoch(accelerator: Accelerator, progress: Progress, state: TrainState) -> None:
+def report_epoch(accelerator: Accelerator, progress: Progress, state: TrainingState) -> None:
     """The last epoch's result, on stderr and in the logs."""
     result = state.epochs[-1]
     aurocs = {"auroc": result.auroc, "auroc_within": result.auroc_within}
@@ -174,7 +176,9 @@ def report_epoch(accelerator: Accelerator, progress: Progress, state: TrainState
     accelerator.log({f"validation/{name}": v for name, v in known.items()}, step=state.steps)
 
 
-def finish(job: Job, data: TrainingData, checkpoints: Checkpoints, state: TrainState) -> None:
+def finish(
+    job: TrainingJob, data: TrainingData, checkpoints: TrainingStates, state: TrainingState
+) -> None:
     """Writes the judge with its record and its card, and takes the checkpoint away."""
     spec = job.spec.model_copy(update={"model": job.out.as_posix()})
     record = job.identity() | {
@@ -196,5 +200,5 @@ def finish(job: Job, data: TrainingData, checkpoints: Checkpoints, state: TrainS
     write_weights(folder, job.init, spec, job.settings, checkpoints.load_best())
     (folder / "training.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     (folder / "README.md").write_text(model_card(record), encoding="utf-8")
-    publish(folder, job.out)
+    export(folder, job.out)
     checkpoints.remove()

@@ -14,7 +14,8 @@ from judge_server.cli.main import main
 from judge_server.data.alpaca import read_pairs
 from judge_server.data.build import write_dataset
 from judge_server.data.build_options import DatasetSettings
-from judge_server.data.pairs import Pair, split_of
+from judge_server.data.pairs import Pair
+from judge_server.data.splits import split_of
 
 SPLITS = ("train", "validation", "test")
 MANY_SPLITS = {"validation-share": 0.3, "test-share": 0.3}

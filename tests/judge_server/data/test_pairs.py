@@ -2,7 +2,6 @@
 
 import re
 from operator import eq
-from random import Random
 
 import msgspec
 import pytest
@@ -12,15 +11,14 @@ from hypothesis import strategies as st
 from judge_server.data.pairs import (
     Pair,
     PairCounts,
-    PairRules,
     both_orders,
-    cut_trace,
     make_pairs,
     oversample_minority,
     pairs_of_question,
-    split_of,
 )
+from judge_server.data.splits import split_of
 from judge_server.data.traces import TraceRow, traces_of_events
+from judge_server.data.truncation import PairRules, cut_trace
 from orchestrator.core.events import Command, Event, RunStarted, TokensArrived, TraceFinished
 from orchestrator.core.segment import Segmenter
 from orchestrator.settings import Settings
@@ -42,7 +40,7 @@ def of_question(
 ) -> tuple[list[Pair], PairCounts]:
     counts = PairCounts()
     rules = rules or PairRules()
-    return pairs_of_question(rows, rules, equal=eq, rng=Random(0), counts=counts), counts
+    return pairs_of_question(rows, rules, equal=eq, seed=0, counts=counts), counts
 
 
 def test_a_trace_is_cut_after_its_25th_reasoning_word() -> None:
@@ -95,7 +93,7 @@ def test_all_pairs_are_made_and_labelled_by_answer() -> None:
 def test_the_cap_holds_per_question() -> None:
     rows = [row(answer=str(n % 2), question=name) for name in ("a", "b") for n in range(8)]
     pairs, counts = make_pairs(
-        [rows[:8], rows[8:]], PairRules(pairs_per_question=5), equal=eq, rng=Random(0)
+        [rows[:8], rows[8:]], PairRules(pairs_per_question=5), equal=eq, seed=0
     )
     assert [p.question_id for p in pairs] == ["a"] * 5 + ["b"] * 5
     assert counts.pairs == 10
@@ -265,7 +263,7 @@ def test_a_pair_whose_answers_cannot_be_compared_has_no_label_and_is_counted() -
 
     rows = [row("so " * 30, answer=answer) for answer in ("7", "7", "8", "9^{9^9}")]
     counts = PairCounts()
-    pairs = pairs_of_question(rows, PairRules(), equal=undecided, rng=Random(0), counts=counts)
+    pairs = pairs_of_question(rows, PairRules(), equal=undecided, seed=0, counts=counts)
     assert sorted(pair.same for pair in pairs) == [False, False, True]
     assert (counts.pairs, counts.same, counts.undecided) == (3, 1, 3)
 
@@ -289,7 +287,7 @@ def test_no_question_is_in_two_splits() -> None:
             for name, g in groups.items()
             if split_of(name, validation=0.2, test=0.2, seed=0) == split
         ]
-        pairs, _ = make_pairs(rows, PairRules(), equal=eq, rng=Random(0))
+        pairs, _ = make_pairs(rows, PairRules(), equal=eq, seed=0)
         seen[split] = {pair.question_id for pair in pairs}
         assert seen[split]
     assert not seen["train"] & seen["validation"]

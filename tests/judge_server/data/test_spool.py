@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from judge_server.data.pairs import PairRules, SegmentedTrace, TraceGroup, cut_trace
+from judge_server.data.pairs import TraceGroup
 from judge_server.data.spool import Spool
 from judge_server.data.traces import TraceRow
+from judge_server.data.truncation import PairRules, SegmentedTrace, cut_trace
 from orchestrator.errors import DatasetError
 
 

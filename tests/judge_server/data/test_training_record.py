@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from judge_server.data.pairs import split_of
+from judge_server.data.splits import split_of
 from judge_server.data.training_record import read_record
 from orchestrator.errors import ConfigError
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from judge_server.data.pairs import Pair
-from judge_server.evaluation.candidates import Asking, Contender, find_contenders
+from judge_server.evaluation.candidates import Candidate, QueryOptions, find_candidates
 from orchestrator.config.shipped import configs_folder
 from orchestrator.core.judging import JudgeSpec
 from orchestrator.errors import ConfigError, EndpointUnreachable
@@ -18,12 +18,12 @@ PAIRS = [
 ]
 
 
-def asking(*specs: str, embedding_model: Path | None = None) -> Asking:
-    return Asking(specs, embedding_model, concurrency=4)
+def query(*specs: str, embedding_model: Path | None = None) -> QueryOptions:
+    return QueryOptions(specs, embedding_model, concurrency=4)
 
 
-def one(name: object, *specs: str) -> Contender:
-    (found,) = find_contenders([str(name)], asking(*specs))
+def one(name: object, *specs: str) -> Candidate:
+    (found,) = find_candidates([str(name)], query(*specs))
     return found
 
 
@@ -53,12 +53,12 @@ def test_a_folder_without_a_model_is_refused_before_anything_is_loaded(tmp_path:
 
 def test_a_judge_named_twice_is_refused() -> None:
     with pytest.raises(ConfigError, match="named twice"):
-        find_contenders(["overlap", "overlap"], asking())
+        find_candidates(["overlap", "overlap"], query())
 
 
 def test_a_missing_encoder_is_found_at_once(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="holds no model"):
-        find_contenders(["embedding"], asking(embedding_model=tmp_path))
+        find_candidates(["embedding"], query(embedding_model=tmp_path))
 
 
 def test_an_address_that_is_none_is_refused() -> None:
@@ -106,12 +106,12 @@ def test_a_spec_that_is_given_goes_before_the_one_in_the_folder(copied: Path, na
 
 def test_specs_are_one_for_all_or_one_for_each(folder: Path, copied: Path, named: Path) -> None:
     names = [str(folder), "overlap", str(copied)]
-    each = find_contenders(names, asking("nano", str(named)))
+    each = find_candidates(names, query("nano", str(named)))
     assert [found.spec and found.spec.name for found in each] == ["nano", None, "mine"]
-    for_all = find_contenders(names, asking(str(named)))
+    for_all = find_candidates(names, query(str(named)))
     assert [found.spec and found.spec.name for found in for_all] == ["mine", None, "mine"]
     with pytest.raises(ConfigError, match="3 --spec for 2 judges"):
-        find_contenders(names, asking("nano", "nano", "nano"))
+        find_candidates(names, query("nano", "nano", "nano"))
 
 
 def test_a_local_judge_scores_in_chunks_what_it_scores_at_once(

@@ -13,7 +13,8 @@ from sklearn.metrics import roc_auc_score
 
 from judge_server.cli.main import main
 from judge_server.data.alpaca import record_of
-from judge_server.data.pairs import Pair, split_of
+from judge_server.data.pairs import Pair
+from judge_server.data.splits import split_of
 from judge_server.data.traces import fingerprint
 from orchestrator.config.shipped import judge_spec
 from orchestrator.core.judging import JudgeSpec

@@ -9,13 +9,14 @@ import pytest
 from judge_server.data.alpaca import record_of
 from judge_server.data.labels import AnswerEquality
 from judge_server.data.pairs import Pair
-from judge_server.evaluation.pair_source import Cut, Drawing, PairMaterial, TraceMaterial
+from judge_server.data.truncation import Truncation
+from judge_server.evaluation.pair_source import FilePairSource, SamplingOptions, TracePairSource
 from orchestrator.core.judging import JudgeSpec
 from orchestrator.errors import ConfigError, DatasetError
 
 import msgspec  # isort: skip
 
-CUT = Cut(3)
+CUT = Truncation(3)
 
 
 def trace(question: str, number: int, **more: object) -> dict[str, object]:
@@ -39,9 +40,9 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_the_pairs_of_a_question_do_not_depend_on_the_other_questions(file: Path) -> None:
-    material = TraceMaterial(file, Drawing(pairs_per_question=5, seed=3))
-    all_of_them, counts = material.pairs(material.questions, CUT)
-    some, _ = material.pairs(["q3", "q1"], CUT)
+    source = TracePairSource(file, SamplingOptions(pairs_per_question=5, seed=3))
+    all_of_them, counts = source.pairs(source.questions, CUT)
+    some, _ = source.pairs(["q3", "q1"], CUT)
     assert (counts.pairs, counts.capped) == (25, 50)
     assert some == [
         pair for name in ("q3", "q1") for pair in all_of_them if pair.question_id == name
@@ -50,7 +51,7 @@ def test_the_pairs_of_a_question_do_not_depend_on_the_other_questions(file: Path
 
 def test_another_seed_draws_other_pairs(file: Path) -> None:
     one, two = (
-        TraceMaterial(file, Drawing(pairs_per_question=5, seed=seed)).pairs(["q0"], CUT)
+        TracePairSource(file, SamplingOptions(pairs_per_question=5, seed=seed)).pairs(["q0"], CUT)
         for seed in (0, 1)
     )
     assert one != two
@@ -62,10 +63,12 @@ def test_equal_answers_are_those_of_a_class_or_of_equal_value(tmp_path: Path) ->
         trace("q", 1, answer=r"\frac{1}{2}"),
         trace("q", 2, answer="2"),
     ]
-    by_value, _ = TraceMaterial(write(tmp_path / "v", rows), Drawing()).pairs(["q"], CUT)
+    by_value, _ = TracePairSource(write(tmp_path / "v", rows), SamplingOptions()).pairs(["q"], CUT)
     assert sum(pair.same for pair in by_value) == 1
     classed = [row | {"answer_class": number // 2} for number, row in enumerate(reversed(rows))]
-    by_class, _ = TraceMaterial(write(tmp_path / "c", classed), Drawing()).pairs(["q"], CUT)
+    by_class, _ = TracePairSource(write(tmp_path / "c", classed), SamplingOptions()).pairs(
+        ["q"], CUT
+    )
     assert [pair.same for pair in by_class].count(True) == 1
     assert all("so 2" in pair.new + pair.member for pair in by_class if pair.same)
 
@@ -76,7 +79,9 @@ def test_pairs_whose_answers_no_check_could_compare_are_left_out_aloud(
     hasty = partial(AnswerEquality, timeout_seconds=0.001)
     monkeypatch.setattr("judge_server.evaluation.pair_source.AnswerEquality", hasty)
     rows = [trace("q", 0, answer=r"\sqrt{2} + 1"), trace("q", 1, answer=r"1 + \sqrt{2}")]
-    pairs, counts = TraceMaterial(write(tmp_path / "t", rows), Drawing()).pairs(["q"], CUT)
+    pairs, counts = TracePairSource(write(tmp_path / "t", rows), SamplingOptions()).pairs(
+        ["q"], CUT
+    )
     assert pairs == []
     assert (counts.pairs, counts.undecided) == (0, 1)
     assert "1 pairs left out: no check could tell in time" in capsys.readouterr().err
@@ -85,16 +90,18 @@ def test_pairs_whose_answers_no_check_could_compare_are_left_out_aloud(
 def test_short_traces_are_kept_or_dropped(tmp_path: Path) -> None:
     rows = [trace("q", n) for n in range(4)] + [trace("q", 9, text="so what?")]
     file = write(tmp_path / "t.jsonl", rows)
-    kept, _ = TraceMaterial(file, Drawing(short="keep")).pairs(["q"], CUT)
-    dropped, counts = TraceMaterial(file, Drawing(short="drop")).pairs(["q"], CUT)
+    kept, _ = TracePairSource(file, SamplingOptions(short="keep")).pairs(["q"], CUT)
+    dropped, counts = TracePairSource(file, SamplingOptions(short="drop")).pairs(["q"], CUT)
     assert (len(kept), len(dropped)) == (10, 6)
     assert counts.short_dropped == 1
 
 
 def test_a_cut_by_tokens_needs_a_tokenizer(file: Path, folder: Path) -> None:
     with pytest.raises(ConfigError, match="--tokenizer"):
-        TraceMaterial(file, Drawing()).pairs(["q0"], Cut(4, "tokens"))
-    found, _ = TraceMaterial(file, Drawing(tokenizer=folder)).pairs(["q0"], Cut(4, "tokens"))
+        TracePairSource(file, SamplingOptions()).pairs(["q0"], Truncation(4, "tokens"))
+    found, _ = TracePairSource(file, SamplingOptions(tokenizer=folder)).pairs(
+        ["q0"], Truncation(4, "tokens")
+    )
     assert {len(pair.new) for pair in found} == {4}  # the tokenizer knows letters only
 
 
@@ -104,10 +111,12 @@ def test_pairs_of_a_file_are_taken_as_they_are_up_to_the_cap(
     pairs = [Pair(f"q{n // 4}", "?", f"so {n}", "so", n % 3 > 0, "m") for n in range(12)]
     file = tmp_path / "pairs.jsonl"
     file.write_bytes(b"\n".join(msgspec.json.encode(record_of(pair, spec)) for pair in pairs))
-    found, counts = PairMaterial(file, Drawing()).pairs(["q0", "q2"], CUT)
+    found, counts = FilePairSource(file, SamplingOptions()).pairs(["q0", "q2"], CUT)
     assert found == pairs[:4] + pairs[8:]
     assert (counts.pairs, counts.same) == (8, sum(pair.same for pair in found))
-    capped, counts = PairMaterial(file, Drawing(pairs_per_question=3)).pairs(["q0", "q2"], CUT)
+    capped, counts = FilePairSource(file, SamplingOptions(pairs_per_question=3)).pairs(
+        ["q0", "q2"], CUT
+    )
     assert (len(capped), counts.capped) == (6, 2)
     assert {pair.new for pair in capped} <= {pair.new for pair in found}
 
@@ -115,4 +124,4 @@ def test_pairs_of_a_file_are_taken_as_they_are_up_to_the_cap(
 def test_a_file_without_pairs_is_refused(tmp_path: Path) -> None:
     (tmp_path / "none.json").write_text("[\n]\n")
     with pytest.raises(DatasetError, match="holds no pairs"):
-        PairMaterial(tmp_path / "none.json", Drawing())
+        FilePairSource(tmp_path / "none.json", SamplingOptions())

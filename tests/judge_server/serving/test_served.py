@@ -16,8 +16,9 @@ import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
 from judge_server.cli.main import main
-from judge_server.data.pairs import Pair, PairRules, cut_trace
+from judge_server.data.pairs import Pair
 from judge_server.data.traces import TraceRow
+from judge_server.data.truncation import PairRules, cut_trace
 from judge_server.models.load import load_judge
 from nano.task import make_problem
 from nano.teacher import write_trace

@@ -50,7 +50,7 @@ def traces(tmp_path: Path) -> Path:
     return file
 
 
-async def measured(server: FakeServer, traces: Path, *words: str) -> int:
+async def results(server: FakeServer, traces: Path, *words: str) -> int:
     arguments = ["--judge-endpoint", server.url, "--traces", str(traces), *words]
     return await asyncio.to_thread(main, arguments)
 
@@ -67,7 +67,7 @@ async def test_each_way_is_a_row_with_its_requests(
     capsys: pytest.CaptureFixture[str], traces: Path
 ) -> None:
     async with judge_server() as server:
-        assert await measured(server, traces, *SMALL) == 0
+        assert await results(server, traces, *SMALL) == 0
         scored = server.bodies("/generative_scoring")
     head, rule, *rows = capsys.readouterr().out.splitlines()
     assert rule.count("|") == head.count("|")
@@ -83,7 +83,7 @@ async def test_each_way_is_a_row_with_its_requests(
 
 async def test_no_new_trace_is_shown_to_the_judge_twice(traces: Path) -> None:
     async with judge_server() as server:
-        await measured(server, traces, *SMALL)
+        await results(server, traces, *SMALL)
         batched = [body["query"] for body in server.bodies("/generative_scoring")]
     shown = [query for query in batched if "1 + 1" not in "".join(map(chr, query))]
     # per pair: 3 requests for each of 5 new traces; batched: 2 requests for each of 5 others
@@ -93,8 +93,8 @@ async def test_no_new_trace_is_shown_to_the_judge_twice(traces: Path) -> None:
 
 async def test_too_few_traces_are_refused(capsys: pytest.CaptureFixture[str], traces: Path) -> None:
     async with judge_server() as server:
-        assert await measured(server, traces, *SMALL, "--members", "4") == 0
-        assert await measured(server, traces, *SMALL, "--repeats", "3") == 2
+        assert await results(server, traces, *SMALL, "--members", "4") == 0
+        assert await results(server, traces, *SMALL, "--repeats", "3") == 2
     error = capsys.readouterr().err
     assert "21 traces are needed" in error
     assert "there are 15" in error
@@ -112,7 +112,7 @@ async def test_a_judge_that_fails_is_one_sentence(
 
     async with judge_server() as server:
         server.answers["/generative_scoring"] = fails_later
-        assert await measured(server, traces, *SMALL) == 1
+        assert await results(server, traces, *SMALL) == 1
     assert capsys.readouterr().err.startswith("throughput: ")
 
 

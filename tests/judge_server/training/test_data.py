@@ -1,15 +1,17 @@
 """What a judge learns from: which question is on which side, and from which files."""
 
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from judge_server.data.alpaca import record_of
 from judge_server.data.pairs import Pair
+from judge_server.data.splits import Fold, Split, assign_splits
 from judge_server.data.traces import fingerprint
 from judge_server.data.truncation import token_ends
-from judge_server.training.data import Fold, Source, read_training_data, sides
+from judge_server.training.data import TrainingSource, read_training_data
 from judge_server.training.settings import TrainSettings
 from orchestrator.core.judging import JudgeSpec
 from orchestrator.errors import ConfigError, DatasetError
@@ -18,10 +20,14 @@ QUESTIONS = [f"q{n}" for n in range(74)]
 SETTINGS = TrainSettings(validation_share=0.2, test_share=0.3)
 
 
+def splits(questions: Iterable[str], *, number: int, seed: int = 0) -> dict[str, Split]:
+    return assign_splits(questions, validation=0.2, test=0.3, seed=seed, fold=Fold(number, 5))
+
+
 def test_every_question_is_tested_in_one_fold_and_folds_are_of_like_size() -> None:
     tested = []
     for number in range(5):
-        side = sides(QUESTIONS, SETTINGS, Fold(number, 5))
+        side = splits(QUESTIONS, number=number)
         tested.append([name for name in QUESTIONS if side[name] == "test"])
         assert {"train", "validation"} <= set(side.values())
     assert sorted(len(names) for names in tested) == [14, 15, 15, 15, 15]
@@ -29,13 +35,12 @@ def test_every_question_is_tested_in_one_fold_and_folds_are_of_like_size() -> No
 
 
 def test_folds_do_not_depend_on_the_order_of_the_file() -> None:
-    side = sides(QUESTIONS, SETTINGS, Fold(1, 5))
-    assert sides(reversed(QUESTIONS), SETTINGS, Fold(1, 5)) == side
+    side = splits(QUESTIONS, number=1)
+    assert splits(reversed(QUESTIONS), number=1) == side
 
 
 def test_another_seed_deals_other_folds() -> None:
-    other = SETTINGS.model_copy(update={"seed": 1})
-    assert sides(QUESTIONS, other, Fold(1, 5)) != sides(QUESTIONS, SETTINGS, Fold(1, 5))
+    assert splits(QUESTIONS, number=1, seed=1) != splits(QUESTIONS, number=1)
 
 
 def questions_of(pairs: list[Pair]) -> set[str]:
@@ -44,7 +49,7 @@ def questions_of(pairs: list[Pair]) -> set[str]:
 
 def test_no_question_is_on_two_sides(traces: Path, spec: JudgeSpec) -> None:
     for fold in (None, Fold(0, 4)):
-        data = read_training_data(Source(traces=traces), spec, SETTINGS, fold)
+        data = read_training_data(TrainingSource(traces=traces), spec, SETTINGS, fold)
         learned, validation = questions_of(data.learned), questions_of(data.validation)
         assert learned
         assert validation
@@ -61,7 +66,7 @@ def test_segments_end_after_the_tokens_that_the_judge_asks_for(
     traces: Path, spec: JudgeSpec, folder: Path
 ) -> None:
     cut = spec.model_copy(update={"segment_tokens": 9, "max_segment_chars": 10_000})
-    source = Source(traces=traces, tokenizer=folder)
+    source = TrainingSource(traces=traces, tokenizer=folder)
     ends = token_ends(folder)
     pairs = read_training_data(source, cut, SETTINGS, None).learned
     assert {len(ends(pair.new)) for pair in pairs} == {9}
@@ -86,7 +91,7 @@ def write_pairs(path: Path, pairs: list[Pair], spec: JudgeSpec) -> Path:
 
 
 def test_a_file_of_pairs_is_split_by_question(tmp_path: Path, pairs, spec: JudgeSpec) -> None:
-    source = Source(pairs=write_pairs(tmp_path / "pairs.json", pairs, spec))
+    source = TrainingSource(pairs=write_pairs(tmp_path / "pairs.json", pairs, spec))
     data = read_training_data(source, spec, SETTINGS, None)
     tested = set(data.test_questions)
     assert sorted(data.learned + data.validation, key=str) == sorted(
@@ -101,7 +106,7 @@ def test_a_file_of_pairs_is_split_by_question(tmp_path: Path, pairs, spec: Judge
 def test_with_pairs_for_validation_all_of_the_first_file_is_learned(
     tmp_path: Path, pairs, spec: JudgeSpec
 ) -> None:
-    source = Source(
+    source = TrainingSource(
         pairs=write_pairs(tmp_path / "train.json", pairs[:80], spec),
         validation_pairs=write_pairs(tmp_path / "validation.json", pairs[80:], spec),
     )
@@ -113,7 +118,7 @@ def test_with_pairs_for_validation_all_of_the_first_file_is_learned(
 
 def test_a_question_in_both_files_is_named(tmp_path: Path, pairs, spec: JudgeSpec) -> None:
     file = write_pairs(tmp_path / "train.json", pairs, spec)
-    source = Source(pairs=file, validation_pairs=file)
+    source = TrainingSource(pairs=file, validation_pairs=file)
     with pytest.raises(ConfigError, match=r"Question q0 is in --pairs and in --validation-pairs"):
         read_training_data(source, spec, TrainSettings(test_share=0.0), None)
 
@@ -122,19 +127,19 @@ def test_pairs_that_were_split_otherwise_than_the_training_says_are_refused(
     tmp_path: Path, pairs, spec: JudgeSpec
 ) -> None:
     file = write_pairs(tmp_path / "train.json", pairs, spec)
-    source = Source(pairs=file, validation_pairs=file)
+    source = TrainingSource(pairs=file, validation_pairs=file)
     with pytest.raises(ConfigError, match=r"is a test question by the training's test_share"):
         read_training_data(source, spec, SETTINGS, None)
 
 
 def test_without_validation_questions_none_are_asked_for(traces: Path, spec: JudgeSpec) -> None:
     settings = TrainSettings(validation_share=0.0)
-    assert read_training_data(Source(traces=traces), spec, settings, None).validation == []
+    assert read_training_data(TrainingSource(traces=traces), spec, settings, None).validation == []
 
 
 def test_pairs_of_one_class_are_refused(tmp_path: Path, pairs, spec: JudgeSpec) -> None:
     same = [pair for pair in pairs if pair.same]
-    source = Source(pairs=write_pairs(tmp_path / "pairs.json", same, spec))
+    source = TrainingSource(pairs=write_pairs(tmp_path / "pairs.json", same, spec))
     with pytest.raises(DatasetError, match=r"The training pairs .* are not of both classes"):
         read_training_data(source, spec, SETTINGS, None)
 
@@ -162,5 +167,5 @@ def test_labels_are_by_mathematics_unless_the_traces_name_classes(
 ) -> None:
     file = answered_traces(tmp_path / "traces.jsonl", answers)
     settings = TrainSettings(validation_share=0.0, test_share=0.0)
-    learned = read_training_data(Source(traces=file), spec, settings, None).learned
+    learned = read_training_data(TrainingSource(traces=file), spec, settings, None).learned
     assert sum(pair.same for pair in learned) == same

@@ -7,7 +7,7 @@ import pytest
 
 import judge_server.training.train
 from judge_server.cli.main import main
-from judge_server.training.state import Checkpoints, TrainState
+from judge_server.training.state import TrainingState, TrainingStates
 from orchestrator.config.shipped import configs_folder
 
 SETTINGS = "epochs: 3\nlearning_rate: 0.01\nbf16: false\nbatch_tokens: 800\nvalidation_share: 0.2\n"
@@ -28,14 +28,14 @@ def flags(tmp_path: Path, traces: Path, folder: Path) -> list[str]:
 
 
 def kill_at_step(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    count = TrainState.count
+    count = TrainingState.count
 
-    def counted(self: TrainState, loss: float, seconds: float) -> None:
+    def counted(self: TrainingState, loss: float, seconds: float) -> None:
         count(self, loss, seconds)
         if self.steps == number:
             raise Killed
 
-    monkeypatch.setattr(TrainState, "count", counted)
+    monkeypatch.setattr(TrainingState, "count", counted)
 
 
 def kill_in(monkeypatch: pytest.MonkeyPatch, owner: object, name: str, *, after: bool) -> None:
@@ -85,11 +85,11 @@ def test_killed_after_a_step_and_resumed_gives_the_same_weights(
 @pytest.mark.parametrize(
     ("owner", "name", "after"),
     [
-        (Checkpoints, "save_best", True),
-        (Checkpoints, "save", False),
-        (Checkpoints, "load_best", False),
-        (Checkpoints, "remove", False),
-        (judge_server.training.train, "publish", False),
+        (TrainingStates, "save_best", True),
+        (TrainingStates, "save", False),
+        (TrainingStates, "load_best", False),
+        (TrainingStates, "remove", False),
+        (judge_server.training.train, "export", False),
     ],
     ids=lambda value: getattr(value, "__name__", str(value)),
 )

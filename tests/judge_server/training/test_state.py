@@ -4,11 +4,11 @@ import math
 
 import pytest
 
-from judge_server.training.state import TrainState
+from judge_server.training.state import TrainingState
 
 
 def test_the_loss_is_smoothed_and_begins_with_the_first() -> None:
-    state = TrainState()
+    state = TrainingState()
     assert math.isnan(state.loss)
     state.count(1.0, seconds=2.0)
     assert state.loss == 1.0
