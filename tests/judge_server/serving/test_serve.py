@@ -51,7 +51,7 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(port)), Handler).serve_forever
 """
 COMMAND = """
 import sys
-from judge_server.cli import main
+from judge_server.cli.main import main
 from orchestrator.local_vllm import server as local
 
 stand_in, pid_file, folder = sys.argv[1:]
