@@ -1,4 +1,4 @@
-"""How many streams may be open at once: as many as asked for, fewer while the server asks for patience."""
+"""How many streams may be open at once: as many as asked for, fewer while the server is overloaded."""
 
 import asyncio
 import contextlib
@@ -9,7 +9,11 @@ __all__ = ["StreamLimiter"]
 
 
 class StreamLimiter:
-    """Room for streams. A busy server (429, 503) halves it; each stream that went well adds one again."""
+    """Admits streams up to a limit. A busy server (429, 503) halves the limit; each stream that succeeds raises it by one.
+
+    Args:
+        most: the limit at the start, and the highest one later.
+    """
 
     def __init__(self, most: int) -> None:
         self.limit = most
@@ -19,7 +23,7 @@ class StreamLimiter:
 
     @contextlib.asynccontextmanager
     async def one(self) -> AsyncIterator[None]:
-        """Waits for room, first come first served, and keeps it while the block runs."""
+        """Waits to be admitted, first come first served, and counts as open while the block runs."""
         await self._enter()
         try:
             yield
@@ -28,15 +32,15 @@ class StreamLimiter:
             self._admit()
 
     def shrink(self) -> None:
-        """The server had too much: half as many from now on, but at least one.
+        """The server refused a stream: half as many as are open from now on, but at least one.
 
-        Refusals that come in a bunch count once: nothing changes while more are open than there is room.
+        Refusals at the same moment count once: nothing changes while more are open than the limit.
         """
         if self._taken <= self.limit:
             self.limit = max(1, self._taken // 2)
 
     def grow(self) -> None:
-        """A stream went well: one more, up to what was asked for."""
+        """A stream succeeded: one more, up to what was asked for."""
         self.limit = min(self._most, self.limit + 1)
         self._admit()
 
@@ -50,7 +54,7 @@ class StreamLimiter:
             await turn
         except asyncio.CancelledError:
             if turn.cancelled():
-                with contextlib.suppress(ValueError):  # passed over meanwhile
+                with contextlib.suppress(ValueError):  # `_admit` has dropped it meanwhile
                     self._queue.remove(turn)
             else:  # admitted and cancelled at the same moment
                 self._taken -= 1

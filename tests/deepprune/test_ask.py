@@ -1,12 +1,9 @@
 """The call without asyncio, in a program and inside a running event loop."""
 
-import asyncio
-import contextlib
 import inspect
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,34 +13,13 @@ import pytest
 import deepprune
 from orchestrator.api import ClientArguments
 from orchestrator.config.keywords import KEYWORDS, SettingKeywords
+from tests.support.background import in_background
 from tests.support.paced_servers import PacedServers
-
-
-@contextlib.contextmanager
-def in_thread(paced: PacedServers) -> Iterator[PacedServers]:
-    """Serves in an event loop of its own, because `ask` blocks the caller's."""
-    started, loop = threading.Event(), asyncio.new_event_loop()
-    ended = asyncio.Event()
-
-    async def serve() -> None:
-        async with paced.serving():
-            started.set()
-            await ended.wait()
-
-    thread = threading.Thread(target=loop.run_until_complete, args=(serve(),))
-    thread.start()
-    started.wait()
-    try:
-        yield paced
-    finally:
-        loop.call_soon_threadsafe(ended.set)
-        thread.join()
-        loop.close()
 
 
 @pytest.fixture
 def servers() -> Iterator[PacedServers]:
-    with in_thread(PacedServers(words=8)) as paced:
+    with in_background(PacedServers(words=8)) as paced:
         yield paced
 
 
@@ -83,7 +59,7 @@ asked() if sys.argv[2] == "program" else asyncio.new_event_loop().run_until_comp
 
 @pytest.mark.parametrize("kind", ["program", "notebook"])
 def test_ctrl_c_stops_the_traces_on_the_server(kind: str, tmp_path: Path) -> None:
-    with in_thread(PacedServers(words=1000, pause=0.05)) as slow:
+    with in_background(PacedServers(words=1000, pause=0.05)) as slow:
         command = [sys.executable, "-c", SCRIPT, slow.reasoner.url, kind]
         with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
             try:

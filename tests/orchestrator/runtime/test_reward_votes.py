@@ -48,7 +48,7 @@ def likes(answer: str) -> FakeServer:
 
 @pytest.mark.parametrize(("vote", "weight"), [("best-of-n", 0.125), ("reward", 0.375)])
 async def test_a_rare_answer_that_is_rewarded_wins(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], vote, weight
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], vote: str, weight: float
 ) -> None:
     async with PacedServers(words=8).serving() as endpoints, likes("38") as server:
         await run_session(session(endpoints, server, tmp_path, vote))

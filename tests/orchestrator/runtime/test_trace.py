@@ -1,14 +1,19 @@
-"""Failure paths of one trace, with a reasoner that misbehaves on order."""
+"""Failure paths of one trace, with a reasoner that misbehaves on demand."""
 
 import asyncio
 import contextlib
 import itertools
+from collections.abc import AsyncIterator, Sequence
+from typing import TypeVar, cast
 
+import aiohttp
 import pytest
 
 from orchestrator.answers.equality import AnswerBook, AnswerChecker
-from orchestrator.client.reasoner.client import Chunk, Prompt
+from orchestrator.client.reasoner.client import Chunk, Prompt, ReasonerClient
+from orchestrator.client.reasoner.stream_handle import StreamHandle
 from orchestrator.core.events import (
+    Event,
     TokensArrived,
     TraceFailed,
     TraceFinished,
@@ -26,20 +31,24 @@ from orchestrator.errors import (
 from orchestrator.runtime.limiter import StreamLimiter
 from orchestrator.runtime.trace import TraceRunner, TraceSettings
 
+E = TypeVar("E", bound=Event)
 
-def chunk(text, ids, generated, finish_reason=None):
+
+def chunk(
+    text: str, ids: tuple[int, ...], generated: int, finish_reason: str | None = None
+) -> Chunk:
     return Chunk(text, ids, generated, 5, 0, finish_reason)
 
 
 END = chunk("\\boxed{4}", (9,), 1, "stop")
 
 
-class HangUp:
-    """Holds a stream until its trace hangs up; then the server sends what it still held."""
+class HalfClosed:
+    """Holds a stream until its trace half-closes it; then the server sends what it still had."""
 
     connection = None  # as of a response that has been read to its end
 
-    def __init__(self, *last_chunks) -> None:
+    def __init__(self, *last_chunks: Chunk) -> None:
         self.last_chunks = last_chunks
         self.came = asyncio.Event()
 
@@ -47,15 +56,26 @@ class HangUp:
         self.came.set()
 
 
-class Reasoner:
-    """Plays one list per stream: chunks, errors, events to wait for, and `HangUp`s."""
+Item = Chunk | Exception | asyncio.Event | HalfClosed
 
-    def __init__(self, *streams) -> None:
+
+class Reasoner:
+    """Plays one list per stream: chunks, errors, events to wait for, and `HalfClosed`s."""
+
+    def __init__(self, *streams: Sequence[Item]) -> None:
         self.streams = list(streams)
-        self.asked = []
+        self.asked: list[tuple[tuple[int, ...], int]] = []
         self.closed = 0
 
-    async def stream(self, prompt, generated_ids=(), *, generated_tokens, line, top_logprobs):
+    async def stream(
+        self,
+        prompt: Prompt,
+        generated_ids: Sequence[int] = (),
+        *,
+        generated_tokens: int,
+        line: StreamHandle,
+        top_logprobs: int | None,
+    ) -> AsyncIterator[Chunk]:
         self.asked.append((tuple(generated_ids), generated_tokens))
         script = self.streams.pop(0)
         try:
@@ -64,8 +84,8 @@ class Reasoner:
                     raise item
                 if isinstance(item, asyncio.Event):
                     await item.wait()
-                elif isinstance(item, HangUp):
-                    line.attach(item)
+                elif isinstance(item, HalfClosed):
+                    line.attach(cast("aiohttp.ClientResponse", item))
                     await item.came.wait()
                     for last in item.last_chunks:
                         yield last
@@ -76,9 +96,18 @@ class Reasoner:
 
 
 class Harness:
-    def __init__(self, reasoner, *, resumable=True, channel=100, max_attempts=2) -> None:
-        self.events = []
-        self.channel = asyncio.Queue(channel)
+    """A trace and what it emits."""
+
+    def __init__(
+        self,
+        reasoner: Reasoner,
+        *,
+        resumable: bool = True,
+        channel: int = 100,
+        max_attempts: int = 2,
+    ) -> None:
+        self.events: list[Event] = []
+        self.channel: asyncio.Queue[Event] = asyncio.Queue(channel)
         self.limiter = StreamLimiter(4)
         self.launching = asyncio.Event()
         self.launching.set()
@@ -86,7 +115,7 @@ class Harness:
         self.runner = TraceRunner(
             0,
             TraceSettings(
-                reasoner=reasoner,
+                reasoner=cast("ReasonerClient", reasoner),
                 endpoint="e",
                 prompt=Prompt((1, 2, 3, 4, 5), ()),
                 resumable=resumable,
@@ -100,21 +129,35 @@ class Harness:
             ),
         )
 
-    async def until(self, kind):
+    async def until(self, kind: type[E]) -> E:
         """Takes events from the channel up to the first of a kind."""
         while True:
-            self.events.append(await self.channel.get())
-            if isinstance(self.events[-1], kind):
-                return self.events[-1]
+            event = await self.channel.get()
+            self.events.append(event)
+            if isinstance(event, kind):
+                return event
 
-    async def run(self):
+    async def run(self) -> list[Event]:
+        """All events of the trace."""
         await self.runner.run()
         while not self.channel.empty():
             self.events.append(self.channel.get_nowait())
         return self.events
 
-    def kinds(self):
+    async def end(self, kind: type[E]) -> E:
+        """The terminal event of the trace, which is of this kind."""
+        last = (await self.run())[-1]
+        assert isinstance(last, kind)
+        return last
+
+    def kinds(self) -> list[type[Event]]:
         return [type(event) for event in self.events]
+
+
+async def settle() -> None:
+    """Lets every task run until it waits for something that only the test can do."""
+    for _ in range(20):
+        await asyncio.sleep(0)
 
 
 @pytest.fixture(autouse=True)
@@ -122,7 +165,7 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("orchestrator.runtime.trace._backoff", lambda state: 0.0)
 
 
-async def test_a_broken_stream_goes_on_from_the_ids_received() -> None:
+async def test_a_broken_stream_continues_from_the_ids_received() -> None:
     reasoner = Reasoner(
         [chunk("so ", (7,), 1), chunk("on ", (8,), 2), StreamBroken("reset")], [END]
     )
@@ -136,54 +179,52 @@ async def test_a_broken_stream_goes_on_from_the_ids_received() -> None:
         TokensArrived,
         TraceFinished,
     ]
-    assert events[3].attempt == 1
-    assert (events[-1].answer, events[-1].tokens) == ("4", 3)
+    resumed, finished = events[3], events[-1]
+    assert isinstance(resumed, TraceResumed)
+    assert isinstance(finished, TraceFinished)
+    assert resumed.attempt == 1
+    assert (finished.answer, finished.tokens) == ("4", 3)
 
 
-async def test_a_trace_is_given_up_after_the_last_fruitless_try() -> None:
+async def test_a_trace_fails_after_as_many_attempts_without_progress() -> None:
     reasoner = Reasoner(*([EndpointUnreachable("nobody answers")] for _ in range(2)))
     (failed,) = await Harness(reasoner, max_attempts=2).run()
     assert isinstance(failed, TraceFailed)
     assert (failed.boundary, failed.message) == ("server", "nobody answers")
 
 
-async def test_progress_gives_new_tries() -> None:
-    streams = [[chunk("a", (n,), 1), StreamBroken("reset")] for n in range(5)]
-    events = await Harness(Reasoner(*streams, [END]), max_attempts=2).run()
-    assert isinstance(events[-1], TraceFinished)
-    assert events[-1].tokens == 6
+async def test_progress_gives_new_attempts() -> None:
+    streams: list[list[Item]] = [[chunk("a", (n,), 1), StreamBroken("reset")] for n in range(5)]
+    finished = await Harness(Reasoner(*streams, [END]), max_attempts=2).end(TraceFinished)
+    assert finished.tokens == 6
 
 
 async def test_nonsense_from_the_server_is_a_failure_to_decode() -> None:
     streams = [[StreamBroken("not JSON", "decode")] for _ in range(2)]
-    (failed,) = await Harness(Reasoner(*streams)).run()
+    failed = await Harness(Reasoner(*streams)).end(TraceFailed)
     assert failed.boundary == "decode"
 
 
 async def test_a_stream_that_cannot_be_resumed_is_not_started_over() -> None:
     reasoner = Reasoner([chunk("so ", (), 1), StreamBroken("reset")], [END])
-    events = await Harness(reasoner, resumable=False).run()
-    assert isinstance(events[-1], TraceFailed)
+    await Harness(reasoner, resumable=False).end(TraceFailed)
     assert len(reasoner.asked) == 1
 
 
 async def test_a_stream_that_broke_before_its_first_token_is_started_over_anywhere() -> None:
     reasoner = Reasoner([StreamBroken("reset")], [END])
-    events = await Harness(reasoner, resumable=False).run()
-    assert isinstance(events[-1], TraceFinished)
+    await Harness(reasoner, resumable=False).end(TraceFinished)
 
 
 async def test_a_stream_without_a_finish_reason_is_broken() -> None:
     reasoner = Reasoner([chunk("so ", (7,), 1)], [END])
-    events = await Harness(reasoner).run()
-    assert isinstance(events[-1], TraceFinished)
+    await Harness(reasoner).end(TraceFinished)
     assert len(reasoner.asked) == 2
 
 
 async def test_a_busy_server_gets_fewer_streams() -> None:
     harness = Harness(Reasoner([EndpointBusy("full", retry_after=0.0)], [END]))
-    events = await harness.run()
-    assert isinstance(events[-1], TraceFinished)
+    await harness.end(TraceFinished)
     assert harness.limiter.limit == 2  # halved from one taken, then grown by one
 
 
@@ -195,11 +236,10 @@ async def test_a_refused_first_request_ends_the_run() -> None:
 async def test_a_refused_resume_fails_only_the_trace() -> None:
     rejected = EndpointRejected("too long", 400)
     reasoner = Reasoner([chunk("so ", (7,), 1), StreamBroken("reset")], [rejected])
-    events = await Harness(reasoner).run()
-    assert isinstance(events[-1], TraceFailed)
+    await Harness(reasoner).end(TraceFailed)
 
 
-async def test_a_pause_closes_the_stream_and_a_resume_goes_on_exactly() -> None:
+async def test_a_pause_closes_the_stream_and_a_resume_continues_exactly() -> None:
     reasoner = Reasoner([chunk("so ", (7,), 1), asyncio.Event()], [END])
     harness = Harness(reasoner)
     async with asyncio.TaskGroup() as tasks:
@@ -213,8 +253,8 @@ async def test_a_pause_closes_the_stream_and_a_resume_goes_on_exactly() -> None:
     assert reasoner.asked == [((), 0), ((7,), 1)]
 
 
-async def test_what_arrives_after_hanging_up_belongs_to_the_trace() -> None:
-    reasoner = Reasoner([chunk("so ", (7,), 1), HangUp(chunk("on ", (8,), 2))], [END])
+async def test_what_arrives_after_the_half_close_belongs_to_the_trace() -> None:
+    reasoner = Reasoner([chunk("so ", (7,), 1), HalfClosed(chunk("on ", (8,), 2))], [END])
     harness = Harness(reasoner)
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(harness.runner.run())
@@ -226,11 +266,22 @@ async def test_what_arrives_after_hanging_up_belongs_to_the_trace() -> None:
     assert reasoner.asked == [((), 0), ((7, 8), 2)]
 
 
-async def test_a_trace_that_ended_while_it_was_hung_up_has_finished() -> None:
-    harness = Harness(Reasoner([chunk("so ", (7,), 1), HangUp(END)]))
+async def test_a_trace_that_ended_while_it_was_half_closed_has_finished() -> None:
+    harness = Harness(Reasoner([chunk("so ", (7,), 1), HalfClosed(END)]))
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(harness.runner.run())
         await harness.until(TokensArrived)
+        harness.runner.stop("pruned")
+        assert (await harness.until(TraceFinished)).answer == "4"
+
+
+async def test_a_trace_whose_last_chunk_waits_to_be_emitted_has_finished_when_it_is_stopped() -> (
+    None
+):
+    harness = Harness(Reasoner([END]), channel=1)  # full after TraceStarted
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(harness.runner.run())
+        await settle()
         harness.runner.stop("pruned")
         assert (await harness.until(TraceFinished)).answer == "4"
 
@@ -255,8 +306,7 @@ async def test_a_chunk_that_no_one_has_taken_yet_survives_the_pause() -> None:
     harness = Harness(reasoner, channel=1)  # full after TraceStarted: the first chunk must wait
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(harness.runner.run())
-        for _ in range(10):
-            await asyncio.sleep(0)
+        await settle()
         harness.runner.pause()
         await harness.until(TracePaused)
         harness.runner.resume()
@@ -268,7 +318,7 @@ async def test_a_chunk_that_no_one_has_taken_yet_survives_the_pause() -> None:
     assert tokens == sorted(set(tokens))
 
 
-async def test_a_pause_taken_back_at_once_goes_on_without_being_paused() -> None:
+async def test_a_pause_taken_back_at_once_continues_without_being_paused() -> None:
     reasoner = Reasoner([chunk("so ", (7,), 1), asyncio.Event()], [END])
     harness = Harness(reasoner)
     async with asyncio.TaskGroup() as tasks:
@@ -281,7 +331,7 @@ async def test_a_pause_taken_back_at_once_goes_on_without_being_paused() -> None
 
 
 @pytest.mark.parametrize("first_pause", [False, True])
-async def test_a_stopped_trace_ends_once_whatever_it_was_doing(first_pause) -> None:
+async def test_a_stopped_trace_ends_once_whatever_it_was_doing(first_pause: bool) -> None:
     reasoner = Reasoner([chunk("so ", (7,), 1), asyncio.Event()])
     harness = Harness(reasoner)
     async with asyncio.TaskGroup() as tasks:
@@ -300,7 +350,8 @@ async def test_a_trace_stopped_before_it_had_room_never_asks() -> None:
     reasoner = Reasoner()
     harness = Harness(reasoner)
     harness.runner.stop("interrupted")
-    (stopped,) = await harness.run()
+    stopped = await harness.end(TraceStopped)
+    assert harness.events == [stopped]
     assert (stopped.reason, stopped.tokens, reasoner.asked) == ("interrupted", 0, [])
 
 
@@ -315,40 +366,40 @@ async def test_cancelling_the_runner_closes_its_stream() -> None:
     assert reasoner.closed == 1
 
 
-async def test_a_trace_cut_by_its_limit_has_no_ballot() -> None:
-    events = await Harness(Reasoner([chunk("<think> so \\boxed{4}", (7,), 1, "length")])).run()
-    assert (events[-1].answer, events[-1].finish_reason) == (None, "length")
+async def test_a_trace_cut_by_its_limit_has_no_vote() -> None:
+    reasoner = Reasoner([chunk("<think> so \\boxed{4}", (7,), 1, "length")])
+    finished = await Harness(reasoner).end(TraceFinished)
+    assert (finished.answer, finished.finish_reason) == (None, "length")
 
 
 async def test_a_trace_that_has_not_started_waits_while_launching_is_held() -> None:
     reasoner = Reasoner([END])
     harness = Harness(reasoner)
     harness.launching.clear()
-    run = asyncio.create_task(harness.run())
-    await asyncio.sleep(0.05)
+    run = asyncio.create_task(harness.end(TraceFinished))
+    await settle()
     assert reasoner.asked == []
     harness.launching.set()
-    assert isinstance((await run)[-1], TraceFinished)
+    await run
 
 
 async def test_a_trace_in_the_queue_gives_its_turn_away_while_launching_is_held() -> None:
     reasoner = Reasoner([END])
     harness = Harness(reasoner)
-    harness.limiter = harness.runner._shared.limiter
     async with contextlib.AsyncExitStack() as taken:
         for _ in range(4):
             await taken.enter_async_context(harness.limiter.one())
-        run = asyncio.create_task(harness.run())
-        await asyncio.sleep(0.01)
+        run = asyncio.create_task(harness.end(TraceFinished))
+        await settle()
         harness.launching.clear()
-    await asyncio.sleep(0.05)
+    await settle()
     assert reasoner.asked == []
     async with harness.limiter.one():  # its turn was given away
         harness.launching.set()
-        assert isinstance((await run)[-1], TraceFinished)
+        await run
 
 
-async def test_a_resumed_trace_goes_on_while_launching_is_held() -> None:
+async def test_a_resumed_trace_continues_while_launching_is_held() -> None:
     hold = asyncio.Event()
     reasoner = Reasoner([chunk("so ", (7,), 1), hold], [END])
     harness = Harness(reasoner)
