@@ -10,14 +10,15 @@ from tests.support.command import metric, orchestrate
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(300)]
 
 
-def unused_port():
+def unused_port() -> int:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
+        port: int = listener.getsockname()[1]
+        return port
 
 
 @pytest.fixture
-def files(tmp_path: Path):
+def files(tmp_path: Path) -> Path:
     (tmp_path / "empty.jsonl").write_text("")
     (tmp_path / "broken.jsonl").write_text('{"id": 1, "question": "1+1?"}\n{"id": 2, "question":\n')
     (tmp_path / "typo.yaml").write_text("policy:\n  tua: 0.4\n")
@@ -60,7 +61,7 @@ MISTAKES = {
 
 @pytest.mark.parametrize("mistake", MISTAKES)
 async def test_a_mistake_is_one_sentence_and_costs_nothing(
-    mistake, files, reasoner_url: str
+    mistake: str, files: Path, reasoner_url: str
 ) -> None:
     arguments, mentioned = MISTAKES[mistake]
     names = {"reasoner": reasoner_url, "nobody": f"http://127.0.0.1:{unused_port()}/v1"}

@@ -19,7 +19,7 @@ TRACES = 24
 SETTINGS = ("--set", "policy.confidence_window=16", "--set", "policy.warm_up=6")
 
 
-def question():
+def question() -> str:
     """One on which the nano reasoner's traces fall apart, so that no consensus ends the run early."""
     return QUESTIONS.read_text().splitlines()[8]
 

@@ -3,14 +3,16 @@
 import asyncio
 import contextlib
 import json
+from collections.abc import AsyncIterator, Iterable, Iterator
 from pathlib import Path
 
 import pytest
 
-from orchestrator.core.events import StopTrace, TokensArrived, TraceFinished
+from orchestrator.core.events import Command, Event, StopTrace, TokensArrived, TraceFinished
 from orchestrator.errors import JournalError
 from orchestrator.journal.journal import read_journal
 from orchestrator.journal.replay import replay
+from orchestrator.report.report import to_json_line
 from tests.support.command import end, idle_within, metric, orchestrate, start
 from tests.support.paced_servers import PacedServers
 
@@ -20,25 +22,25 @@ WORDS = 150
 
 
 @pytest.fixture
-async def servers():
+async def servers() -> AsyncIterator[PacedServers]:
     async with PacedServers(words=WORDS, pause=0.02).serving() as running:
         yield running
 
 
-def flags(servers):
+def flags(servers: PacedServers) -> tuple[str, ...]:
     return ("--endpoint", servers.reasoner.url, "--judge-endpoint", servers.judge.url)
 
 
-def generated(entries):
+def generated(entries: Iterable[Event | Command]) -> dict[int, list[int]]:
     """Journalled tokens of each trace, as ids."""
-    ids = {}
+    ids: dict[int, list[int]] = {}
     for entry in entries:
         if isinstance(entry, TokensArrived):
             ids.setdefault(entry.trace, []).extend(entry.token_ids)
     return ids
 
 
-async def killed(cwd, *arguments, tokens):
+async def killed(cwd: Path, *arguments: object, tokens: int) -> Path:
     """Runs the command and kills it once the newest journal below `cwd` holds so many pieces of text."""
     process = await start(*arguments, cwd=cwd)
     while True:
@@ -54,11 +56,13 @@ async def killed(cwd, *arguments, tokens):
     return run_dir
 
 
-def arrivals(journal):
+def arrivals(journal: Path) -> Iterator[TokensArrived]:
     return (entry for entry in read_journal(journal) if isinstance(entry, TokensArrived))
 
 
-async def test_a_killed_question_goes_on_from_its_tokens(tmp_path: Path, servers) -> None:
+async def test_a_killed_question_goes_on_from_its_tokens(
+    tmp_path: Path, servers: PacedServers
+) -> None:
     asked = ("How many?", *flags(servers), "--json", "--traces", 4, "--policy", "consensus")
     run_dir = await killed(tmp_path, *asked, tokens=60)
     await servers.reasoner.until_live(0)
@@ -76,12 +80,15 @@ async def test_a_killed_question_goes_on_from_its_tokens(tmp_path: Path, servers
     assert report["resumed"] == 1
     again = replay(run_dir)
     assert again.difference is None
-    assert json.loads(json.dumps(again.report))["ledger"] == report["ledger"]
+    assert json.loads(to_json_line(again.report))["ledger"] == report["ledger"]
 
 
-async def test_of_several_questions_only_the_open_ones_are_asked(tmp_path: Path, servers) -> None:
+async def test_of_several_questions_only_the_open_ones_are_asked(
+    tmp_path: Path, servers: PacedServers
+) -> None:
     file = tmp_path / "three.jsonl"
     file.write_text("".join(json.dumps({"id": f"q{n}", "question": f"{n}?"}) + "\n" for n in "123"))
+    servers.pause = 0.005
     asked = ("--questions", file, *flags(servers), "--json", "--policy", "pass1")
     process = await start(*asked, cwd=tmp_path)
     while not list(tmp_path.glob("runs/*/0002-q2/journal.jsonl")):  # noqa: ASYNC110  another process makes it
@@ -105,7 +112,7 @@ async def test_of_several_questions_only_the_open_ones_are_asked(tmp_path: Path,
     assert servers.reasoner.seen == []  # all was finished: no server is asked for anything
 
 
-async def test_what_would_change_the_run_is_refused(tmp_path: Path, servers) -> None:
+async def test_what_would_change_the_run_is_refused(tmp_path: Path, servers: PacedServers) -> None:
     asked = ("How many?", *flags(servers), "--policy", "pass1", "--quiet")
     run_dir = await killed(tmp_path, *asked, tokens=3)
     journal = (run_dir / "journal.jsonl").read_bytes()
