@@ -12,7 +12,7 @@ help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
 demo: $(READY)  ## a question answered by 64 parallel traces on two real vLLM servers, on this machine
-	@$(BIN)/deepprune-orchestrate --local --no-tui --policy deepprune --traces 64 "$$(cat nano/demo-question.txt)"
+	@$(BIN)/deepprune-orchestrate --local --no-tui --policy deepprune --traces 64 "$$(cat nano/data/demo-question.txt)"
 
 demo-replay: $(VENV)/.core  ## the same from a recorded run: no vLLM, no waiting
 	@$(BIN)/deepprune-replay --summary nano/demo-run

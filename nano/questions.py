@@ -16,7 +16,7 @@ __all__ = [
     "read_questions",
 ]
 
-FIXED_QUESTIONS = Path(__file__).parent / "questions.jsonl"
+FIXED_QUESTIONS = Path(__file__).parent / "data" / "questions.jsonl"
 FIXED_COUNT = 200
 FIXED_SEED = 20_251
 

@@ -14,7 +14,7 @@ from tests.support.command import idle_within, orchestrate
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(300)]
 
-QUESTIONS = Path(__file__).parents[2] / "nano" / "questions.jsonl"
+QUESTIONS = Path(__file__).parents[2] / "nano" / "data" / "questions.jsonl"
 TRACES = 24
 SETTINGS = ("--set", "policy.confidence_window=16", "--set", "policy.warm_up=6")
 

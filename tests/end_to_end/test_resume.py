@@ -16,7 +16,7 @@ from orchestrator.report.report import to_json_line
 from tests.support.command import end, idle_within, metric, orchestrate, start
 from tests.support.paced_servers import PacedServers
 
-QUESTIONS = Path(__file__).parents[2] / "nano" / "questions.jsonl"
+QUESTIONS = Path(__file__).parents[2] / "nano" / "data" / "questions.jsonl"
 PROMPT = 3  # tokens, of the server in this process
 WORDS = 150
 

@@ -34,7 +34,7 @@ from tests.support.proxy import Proxy
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(300)]
 
-QUESTIONS = Path(__file__).parents[2] / "nano" / "questions.jsonl"
+QUESTIONS = Path(__file__).parents[2] / "nano" / "data" / "questions.jsonl"
 TRACES = 24
 
 
