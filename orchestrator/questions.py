@@ -46,14 +46,16 @@ class _Record(NamedTuple):
     columns: Mapping[str, Any]
 
 
-def read_questions(path: Path) -> list[Question]:
+def read_questions(path: Path | str) -> list[Question]:
     """The questions in `path`, in the order of the file; numbers become text.
 
     Without an id column, the id is the line in a JSONL file, and the number of the entry, counted from 1,
     in a JSON list or a CSV file.
 
-    Raises DatasetError for a file that is missing, empty, malformed, or that gives one id twice.
+    Raises:
+        DatasetError: the file is missing, empty or malformed, or gives one id twice.
     """
+    path = Path(path)
     if path.suffix.lower() == ".parquet":
         records = _parquet(path)
     else:
