@@ -124,7 +124,7 @@ class Story:
     def open_cluster(self, trace: int, cluster: int) -> "Story":
         return self._add(ClusterOpened, trace=trace, cluster=cluster, similarity=None)
 
-    def join(self, trace: int, cluster: int, similarity: float = 0.9) -> "Story":
+    def join(self, trace: int, cluster: int, similarity: float | None = 0.9) -> "Story":
         return self._add(TraceJoined, trace=trace, cluster=cluster, similarity=similarity)
 
     def unjudged(self, trace: int) -> "Story":

@@ -18,6 +18,7 @@ class Terminal:
 
     def __init__(self, master: int, process: asyncio.subprocess.Process) -> None:
         self.drawn = b""
+        self.closed = False
         self.process = process
         self._master = master
         self._changed = asyncio.Event()
@@ -29,6 +30,7 @@ class Terminal:
         except OSError:  # the command has closed its side
             data = b""
         if not data:
+            self.closed = True
             asyncio.get_running_loop().remove_reader(self._master)
         self.drawn += data
         self._changed.set()
@@ -36,6 +38,7 @@ class Terminal:
     async def until(self, drawn: bytes) -> None:
         """Waits until so much has been drawn."""
         while drawn not in self.drawn:
+            assert not self.closed, self.drawn.decode(errors="replace")
             self._changed.clear()
             await self._changed.wait()
 

@@ -1,29 +1,28 @@
-"""The recorded run that ships with the package, and made-up runs, for tests of what is shown."""
+"""Recorded runs for the tests of the TUI."""
 
 from pathlib import Path
 
 import pytest
 
+from orchestrator.core.events import Command, Event
 from orchestrator.journal.journal import read_journal
-from tui.drawing.theme import DARK
-from tui.panels.base import Frame
-from tui.state.watch import Watch
-
-DEMO = Path(__file__).parents[2] / "nano" / "demo-run"
+from tui.sources.recording import Recording, demo_run
 
 
 @pytest.fixture(scope="session")
-def demo_entries():
-    return list(read_journal(DEMO))
+def demo_entries() -> list[Event | Command]:
+    """The journal of the recorded run that is part of the package."""
+    return list(read_journal(demo_run()))
 
 
 @pytest.fixture
-def frame():
-    """`frame(view, width, height)` is a frame in the dark palette."""
-
-    def make(view, width=60, height=20):
-        watch = Watch(view)
-        watch.update()
-        return Frame(watch, DARK, width, height)
-
-    return make
+def questions(tmp_path: Path) -> Recording:
+    """A recorded run of three questions."""
+    for number in range(3):
+        folder = tmp_path / f"000{number}-q"
+        folder.mkdir()
+        for name in ("journal.jsonl", "report.json"):
+            (folder / name).write_bytes((demo_run() / name).read_bytes())
+    recording = Recording(tmp_path, playing=False)
+    recording.open(0)
+    return recording

@@ -39,8 +39,8 @@ def test_a_picture_shows_the_moment_the_trace_and_the_theme_asked_for(tmp_path: 
     ],
 )
 def test_wrong_input_is_one_sentence_and_exit_2(
-    arguments,
-    said,
+    arguments: list[str],
+    said: str,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -54,7 +54,7 @@ def test_wrong_input_is_one_sentence_and_exit_2(
 
 
 @pytest.mark.parametrize("size", ["120", "axb", "5x5", "99999x40"])
-def test_a_size_that_is_none_is_refused(size, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_size_that_is_none_is_refused(size: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as left:
         main(["--demo", "--svg", "a.svg", "--size", size])
     assert left.value.code == 2
@@ -83,7 +83,7 @@ def test_a_wheel_without_the_recorded_run_is_told(
 
 
 def test_an_interrupt_before_the_screen_is_up_exits_130(monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(arguments) -> Never:
+    def interrupted(arguments: object) -> Never:
         raise KeyboardInterrupt
 
     monkeypatch.setattr("tui.cli._run", interrupted)
@@ -91,7 +91,7 @@ def test_an_interrupt_before_the_screen_is_up_exits_130(monkeypatch: pytest.Monk
 
 
 def test_on_a_terminal_the_app_runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = []
+    shown: list[str] = []
     monkeypatch.setattr("sys.stdin.isatty", lambda: True, raising=False)
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     monkeypatch.setattr("tui.app.DeepPruneApp.run", lambda app: shown.append(app.theme))

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import cast
 
 from textual.driver import Driver
-from textual.pilot import Pilot
 
 from orchestrator.questions import Question
 from orchestrator.session.display import PlainLines
 from orchestrator.session.state import SessionState
 from tests.support.command import console_script
 from tests.support.paced_servers import PacedServers
-from tests.support.screens import DrivenScreen, text_of
+from tests.support.screens import DrivenApp, DrivenScreen
 from tests.support.terminal import on_terminal
 from tui.app import DeepPruneApp
 from tui.export.doc_images import SHOTS
@@ -64,12 +63,11 @@ def one_question() -> SessionState:
 async def test_the_screen_stays_until_the_session_closes_it() -> None:
     seen: list[bool] = []
 
-    async def drive(pilot: Pilot[None], state: SessionState) -> None:
-        app = cast("DeepPruneApp", pilot.app)
+    async def drive(screen: DrivenApp, state: SessionState) -> None:
         for phase in ("over", "closing"):
             state.end(phase)
-            app.tick()
-            seen.append(app._exit)
+            screen.app.tick()
+            seen.append(screen.app._exit)
 
     await DrivenScreen(PlainLines(quiet=True), drive).show(one_question())
     assert seen == [False, True]
@@ -80,12 +78,12 @@ async def test_ctrl_c_ends_the_run_first_and_then_the_screen() -> None:
     calls: list[str] = []
     state.interrupt = lambda: calls.append("interrupt")
 
-    async def drive(pilot: Pilot[None], state: SessionState) -> None:
-        await pilot.press("ctrl+c")
-        assert (calls, pilot.app._exit) == (["interrupt"], False)
+    async def drive(screen: DrivenApp, state: SessionState) -> None:
+        await screen.press("ctrl+c")
+        assert (calls, screen.app._exit) == (["interrupt"], False)
         state.end("over")
-        await pilot.press("ctrl+c")
-        assert (calls, pilot.app._exit) == (["interrupt"], True)
+        await screen.press("ctrl+c")
+        assert (calls, screen.app._exit) == (["interrupt"], True)
 
     await DrivenScreen(PlainLines(quiet=True), drive).show(state)
     assert state.notes == []
@@ -94,10 +92,10 @@ async def test_ctrl_c_ends_the_run_first_and_then_the_screen() -> None:
 async def test_lines_wait_until_the_screen_has_left_the_terminal() -> None:
     state, stream = one_question(), io.StringIO()
 
-    async def drive(pilot: Pilot[None], state: SessionState) -> None:
+    async def drive(driven: DrivenApp, state: SessionState) -> None:
         screen.write("second", stream)
         assert stream.getvalue() == ""
-        assert "?" in text_of(pilot.app)
+        assert "?" in await driven.look()
 
     screen = DrivenScreen(PlainLines(quiet=True), drive)
     screen.write("first", stream)

@@ -1,5 +1,6 @@
 """The questions of a run as a table: answer, correctness, traces, tokens, fraction saved, time."""
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 from textual import events
@@ -30,20 +31,20 @@ _COLUMNS = (
 )
 
 
-def draw_progress(frame: Frame, source: Source) -> list[Strip]:
+def draw_progress(frame: Frame, entries: Sequence[Entry], planned: int) -> list[Strip]:
     """The number of questions done and answered correctly, and an estimate of the time left."""
     palette = frame.palette
-    done = [entry.report for entry in source.entries if entry.report is not None]
+    done = [entry.report for entry in entries if entry.report is not None]
     right = sum(report.correct is True for report in done)
     graded = sum(report.correct is not None for report in done)
     left: list[Part] = [
-        (f" {len(done)} of {source.planned} questions", palette.strong),
+        (f" {len(done)} of {planned} questions", palette.strong),
         (f"  {right} of {graded} right" if graded else "", palette.good),
     ]
-    eta = _eta(done, source.planned)
+    eta = _eta(done, planned)
     right_side: list[Part] = [(f"about {clock(eta)} left " if eta else "", palette.dim)]
     width = max(1, frame.width - 2)
-    filled = round(width * len(done) / source.planned) if source.planned else 0
+    filled = round(width * len(done) / planned) if planned else 0
     progress = line(
         frame.width,
         [

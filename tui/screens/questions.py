@@ -4,9 +4,10 @@ from typing import ClassVar
 
 from textual.app import ComposeResult
 from textual.binding import BindingType
+from textual.strip import Strip
 from textual.widgets import Footer
 
-from tui.panels.base import Panel
+from tui.panels.base import Frame, Panel
 from tui.panels.questions import QuestionTable, draw_progress
 from tui.panels.start import draw_start
 from tui.screens.base import RunScreen
@@ -28,10 +29,13 @@ class QuestionsScreen(RunScreen):
 
     def compose(self) -> ComposeResult:
         """The progress bar, the table, and the start panel."""
-        yield Panel(lambda frame: draw_progress(frame, self.source), id="progress")
+        yield Panel(self._draw_progress, id="progress")
         yield self._table
         yield self._start
         yield Footer(compact=True, show_command_palette=False)
+
+    def _draw_progress(self, frame: Frame) -> list[Strip]:
+        return draw_progress(frame, self.source.entries, self.source.planned)
 
     def redraw(self) -> None:
         """Shows the start panel until the first question starts."""

@@ -73,9 +73,8 @@ class Live:
             self._messages += [(self._seconds, text) for text in new]
         for question in started[self._started :]:
             self._start_entry(question)
-        for entry, question in zip(
-            self.entries, started, strict=False
-        ):  # the rest have not started
+        # the entries behind those have not started
+        for entry, question in zip(self.entries, started, strict=False):
             entry.report = question.report
 
     def _start_entry(self, question: QuestionState) -> None:

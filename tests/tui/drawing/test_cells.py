@@ -19,20 +19,20 @@ FOREIGN = st.text(
 
 
 @given(FOREIGN, st.integers(0, 60))
-def test_foreign_text_fills_exactly_the_cells_it_is_given(text, width) -> None:
+def test_foreign_text_fills_exactly_the_cells_it_is_given(text: str, width: int) -> None:
     assert line(width, [(sanitize_line(text), PLAIN)]).cell_length == width
     assert cell_len(clip(sanitize_line(text), width)) <= width
     assert cell_len(pad(sanitize_line(text), width)) == width
 
 
 @given(FOREIGN)
-def test_foreign_text_holds_nothing_that_a_terminal_obeys(text) -> None:
+def test_foreign_text_holds_nothing_that_a_terminal_interprets(text: str) -> None:
     shown = sanitize_line(text)
     assert not any(unicodedata.category(c) in ("Cc", "Cf", "Cs") for c in shown)
 
 
 @given(FOREIGN, FOREIGN, st.integers(1, 60))
-def test_left_and_right_share_a_line_without_overflow(left, right, width) -> None:
+def test_left_and_right_share_a_line_without_overflow(left: str, right: str, width: int) -> None:
     strip = spread(width, [(sanitize_line(left), PLAIN)], [(sanitize_line(right), PLAIN)])
     assert strip.cell_length == width
 
@@ -47,7 +47,7 @@ def test_a_cut_text_says_so() -> None:
     ("fraction", "shown"),
     [(0.0, "    "), (0.001, "╸   "), (0.5, "━━  "), (1.0, "━━━━"), (7.0, "━━━━")],
 )
-def test_a_bar_is_as_long_as_its_share(fraction, shown) -> None:
+def test_a_bar_is_as_long_as_its_share(fraction: float, shown: str) -> None:
     assert bar(fraction, 4) == shown
 
 

@@ -13,14 +13,14 @@ FOREIGN = st.text(
 
 
 @given(FOREIGN, st.integers(1, 40))
-def test_no_line_is_wider_than_asked(text, width) -> None:
+def test_no_line_is_wider_than_asked(text: str, width: int) -> None:
     flow = TextFlow(width)
     flow.feed(text)
     assert all(cell_len(row.text) <= max(width, 2) for row in flow.rows)
 
 
 @given(FOREIGN, st.lists(st.integers(0, 300)), st.integers(1, 300))
-def test_feeding_in_pieces_loses_nothing(text, cuts, checkpoint) -> None:
+def test_feeding_in_pieces_loses_nothing(text: str, cuts: list[int], checkpoint: int) -> None:
     whole = TextFlow(30, checkpoint)
     whole.feed(text + "|")
     pieces = TextFlow(30, checkpoint)
@@ -30,14 +30,16 @@ def test_feeding_in_pieces_loses_nothing(text, cuts, checkpoint) -> None:
     assert squeeze(pieces) == squeeze(whole)
 
 
-def squeeze(flow):
+def squeeze(flow: TextFlow) -> str:
     """The text without white space, which wrapping may eat, and without marks that may split."""
     text = "".join("¶" if row.mark else row.text for row in flow.rows)
     return "".join(c for c in text if not c.isspace() and c not in "\u0301\u0338")
 
 
 @given(st.text("ab c\n", max_size=200), st.lists(st.integers(0, 200)), st.integers(2, 30))
-def test_plain_text_fed_in_pieces_wraps_as_when_fed_at_once(text, cuts, width) -> None:
+def test_plain_text_fed_in_pieces_wraps_as_when_fed_at_once(
+    text: str, cuts: list[int], width: int
+) -> None:
     whole, pieces = TextFlow(width), TextFlow(width)
     whole.feed(text)
     for cut in sorted(cuts):

@@ -1,4 +1,4 @@
-"""What is on the screen before the first question has begun."""
+"""What is on the screen before the first question has started."""
 
 from pathlib import Path
 
@@ -10,8 +10,7 @@ from orchestrator.runtime.question_run import QuestionRun
 from orchestrator.session.state import SessionState
 from orchestrator.settings import Settings
 from tests.support.capabilities import capabilities
-from tests.support.screens import text_of
-from tui.app import DeepPruneApp
+from tests.support.screens import opened
 from tui.screens.live import LiveScreen
 from tui.sources.live import Live
 
@@ -27,35 +26,27 @@ STARTED = RunStarted(
 )
 
 
-def board_of(count):
+def session_of(count: int) -> SessionState:
     return SessionState([Question(id=f"q{n}", question=f"How many? {n}") for n in range(count)])
 
 
-def begin(session_state, index):
-    question = session_state.questions[index]
+def start(state: SessionState, index: int) -> None:
+    question = state.questions[index]
     run = QuestionRun(question=question, settings=Settings())
     run.view.apply(STARTED)
-    session_state.start(question, Path("nowhere"), run=run)
-
-
-async def look(pilot):
-    pilot.app.tick()
-    await pilot.pause()
-    pilot.app.tick()
-    await pilot.pause()
-    return text_of(pilot.app)
+    state.start(question, Path("nowhere"), run=run)
 
 
 @pytest.mark.parametrize("count", [1, 3])
-async def test_while_servers_start_the_screen_says_which_and_for_how_long(count) -> None:
-    session_state = board_of(count)
-    source = Live(session_state)
-    session_state.note(STARTING)
+async def test_while_servers_start_the_screen_says_which_and_for_how_long(count: int) -> None:
+    state = session_of(count)
+    source = Live(state)
+    state.note(STARTING)
     source.tick(12.0)
-    session_state.note("nano-judge is ready.")
+    state.note("nano-judge is ready.")
     source.tick(3.0)
-    async with DeepPruneApp(source).run_test(size=(100, 30)) as pilot:
-        shown = await look(pilot)
+    async with opened(source, size=(100, 30)) as screen:
+        shown = await screen.look()
     assert "How many? 0" in shown
     assert "for 15." in shown
     assert f"12.0 • {STARTING}" in shown
@@ -64,39 +55,35 @@ async def test_while_servers_start_the_screen_says_which_and_for_how_long(count)
 
 
 async def test_the_first_question_takes_the_place_of_the_start() -> None:
-    session_state = board_of(1)
-    async with DeepPruneApp(Live(session_state)).run_test(size=(100, 30)) as pilot:
-        assert "starting" in await look(pilot)
-        begin(session_state, 0)
-        shown = await look(pilot)
-        await pilot.press("right", "enter")
-        await pilot.pause()
-        assert "trace 1" in text_of(pilot.app)
-    assert "starting" not in shown
-    assert "traces 3" in shown
+    state = session_of(1)
+    async with opened(Live(state), size=(100, 30)) as screen:
+        assert "starting" in await screen.look()
+        start(state, 0)
+        shown = await screen.text()
+        assert "starting" not in shown
+        assert "traces 3" in shown
+        assert "trace 1" in await screen.pressed("right", "enter")
 
 
-async def test_questions_that_have_not_begun_are_listed_and_cannot_be_opened() -> None:
-    session_state = board_of(3)
-    async with DeepPruneApp(Live(session_state)).run_test(size=(100, 30)) as pilot:
-        begin(session_state, 0)
-        shown = await look(pilot)
-        assert shown.count("waiting") == 2
-        await pilot.press("down", "enter")
-        await pilot.pause()
-        assert not isinstance(pilot.app.screen, LiveScreen)
-        (notice,) = pilot.app._notifications
-        assert "has not begun yet" in notice.message
+async def test_questions_that_have_not_started_are_listed_and_cannot_be_opened() -> None:
+    state = session_of(3)
+    async with opened(Live(state), size=(100, 30)) as screen:
+        start(state, 0)
+        assert (await screen.text()).count("waiting") == 2
+        await screen.press("down", "enter")
+        assert not isinstance(screen.uppermost, LiveScreen)
+        (notice,) = screen.notices
+        assert "has not begun yet" in notice
 
 
-async def test_the_cursor_follows_the_question_that_goes_on_until_it_is_moved() -> None:
-    session_state = board_of(3)
-    async with DeepPruneApp(Live(session_state)).run_test(size=(100, 30)) as pilot:
-        marked = []
+async def test_the_cursor_follows_the_running_question_until_it_is_moved() -> None:
+    state = session_of(3)
+    marked: list[str] = []
+    async with opened(Live(state), size=(100, 30)) as screen:
         for index in range(3):
-            begin(session_state, index)
-            rows = (await look(pilot)).splitlines()
+            start(state, index)
+            rows = (await screen.text()).splitlines()
             marked += [row.split()[1] for row in rows if row.startswith("▸")]
             if index == 1:
-                await pilot.press("up")
+                await screen.press("up")
     assert marked == ["1", "2", "1"]

@@ -1,17 +1,18 @@
+from orchestrator.core.events import Command, Event
 from orchestrator.report.view import RunView
 from tui.sources.player import SPEEDS, Player
 
 
-def folded(entries, moment):
+def folded(entries: list[Event | Command], moment: float) -> RunView:
     view = RunView()
     for entry in entries:
-        if getattr(entry, "at", None) is not None and entry.at > moment:
+        if getattr(entry, "at", 0.0) > moment:
             break
         view.apply(entry)
     return view
 
 
-def same(one, other) -> None:
+def same(one: RunView, other: RunView) -> None:
     assert (one.changes, one.generated_tokens, one.elapsed) == (
         other.changes,
         other.generated_tokens,
@@ -23,14 +24,16 @@ def same(one, other) -> None:
     }
 
 
-def test_every_moment_is_the_fold_of_what_came_before(demo_entries) -> None:
+def test_every_moment_is_the_fold_of_what_came_before(demo_entries: list[Event | Command]) -> None:
     player = Player(demo_entries)
     for moment in (2.0, 4.5, 1.0, 5.8, 0.0, 100.0):
         player.seek(moment)
         same(player.watch.view, folded(demo_entries, moment))
 
 
-def test_time_passes_at_the_speed_chosen_and_stops_at_the_end(demo_entries) -> None:
+def test_time_passes_at_the_speed_chosen_and_stops_at_the_end(
+    demo_entries: list[Event | Command],
+) -> None:
     player = Player(demo_entries)
     player.change_speed(1)
     player.advance(0.5)
@@ -43,7 +46,7 @@ def test_time_passes_at_the_speed_chosen_and_stops_at_the_end(demo_entries) -> N
     assert (player.now, player.playing, player.fraction) == (player.length, False, 1.0)
 
 
-def test_playing_again_at_the_end_starts_over(demo_entries) -> None:
+def test_playing_again_at_the_end_starts_over(demo_entries: list[Event | Command]) -> None:
     player = Player(demo_entries)
     player.seek(1e9)
     player.playing = False
@@ -51,7 +54,7 @@ def test_playing_again_at_the_end_starts_over(demo_entries) -> None:
     assert (player.now, player.playing) == (0.0, True)
 
 
-def test_speeds_have_ends(demo_entries) -> None:
+def test_speeds_have_ends(demo_entries: list[Event | Command]) -> None:
     player = Player(demo_entries)
     for _ in range(20):
         player.change_speed(1)
@@ -61,7 +64,7 @@ def test_speeds_have_ends(demo_entries) -> None:
     assert player.speed == SPEEDS[0]
 
 
-def test_steps_go_from_event_to_event(demo_entries) -> None:
+def test_steps_go_from_event_to_event(demo_entries: list[Event | Command]) -> None:
     player = Player(demo_entries)
     player.seek(1.0)
     player.step(1)

@@ -10,7 +10,7 @@ from tui.sources.recording import Recording, demo_run, run_folders
 LINES = (demo_run() / "journal.jsonl").read_bytes().splitlines(keepends=True)
 
 
-def write(folder, lines) -> None:
+def write(folder: Path, lines: list[bytes]) -> None:
     folder.mkdir(exist_ok=True, parents=True)
     with (folder / "journal.jsonl").open("ab") as file:
         file.writelines(lines)
@@ -27,7 +27,9 @@ def test_following_shows_what_has_been_written_since(tmp_path: Path) -> None:
     write(tmp_path, [LINES[200][20:], *LINES[201:]])
     source.tick(0.1)
     assert watch.view.finished is not None
-    assert source.entries[0].report.answer == "26"
+    report = source.entries[0].report
+    assert report is not None
+    assert report.answer == "26"
     assert source.entries[0].name == "1"
     source.tick(0.1)
 

@@ -1,15 +1,16 @@
 import pytest
 
-from orchestrator.core.events import RunInterrupted, UserCommandReceived
+from orchestrator.core.events import RunInterrupted, TraceStopped, UserCommand, UserCommandReceived
+from orchestrator.report.view import RunView
 from tests.support.story import Story
 from tui.state.event_text import describe_event, describe_trace, event_state, is_logged
 
 
-def lines(view):
+def lines(view: RunView) -> list[str]:
     return [describe_event(event) for event in view.events if is_logged(event)]
 
 
-def test_a_run_tells_itself_in_sentences(pruned_story) -> None:
+def test_a_run_is_a_list_of_sentences(pruned_story: Story) -> None:
     told = lines(pruned_story.view())
     assert told[0] == "4 traces planned"
     assert "trace 0 opened cluster 0" in told
@@ -22,7 +23,7 @@ def test_a_run_tells_itself_in_sentences(pruned_story) -> None:
     assert told[-2:] == ["the vote: 42, margin 100%", "the run is over"]
 
 
-def test_what_a_model_wrote_is_inert_in_a_sentence(story: type[Story]) -> None:
+def test_what_a_model_wrote_is_sanitized_in_a_sentence(story: type[Story]) -> None:
     view = story(1).start(0).finish(0, 9, answer="\x1b[31m[red]4\u202e2").view()
     (said,) = (describe_event(event) for event in view.events[-1:])
     assert "\x1b" not in said
@@ -56,7 +57,7 @@ def test_clusters_say_what_decided(story: type[Story]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("act", "said"),
+    ("command", "said"),
     [
         ("tau", "you set tau to 0.55"),
         ("pin", "you pinned trace 3: it will not be pruned"),
@@ -68,18 +69,18 @@ def test_clusters_say_what_decided(story: type[Story]) -> None:
         ("release", "you let traces start again"),
     ],
 )
-def test_every_act_of_the_user_is_told(act, said) -> None:
-    event = UserCommandReceived(at=1.0, command=act, trace=3, tau=0.55)
+def test_every_command_of_the_user_has_a_sentence(command: UserCommand, said: str) -> None:
+    event = UserCommandReceived(at=1.0, command=command, trace=3, tau=0.55)
     assert is_logged(event)
     assert describe_event(event) == said
 
 
-def test_stopped_and_pruned_have_glyphs_of_their_own(pruned_story) -> None:
-    stops = [f for f in pruned_story.events if type(f).__name__ == "TraceStopped"]
+def test_stopped_and_pruned_have_glyphs_of_their_own(pruned_story: Story) -> None:
+    stops = [event for event in pruned_story.events if isinstance(event, TraceStopped)]
     assert [event_state(stop) for stop in stops] == ["pruned", "stopped"]
 
 
-def test_each_trace_says_why_it_is_where_it_is(pruned_story) -> None:
+def test_each_trace_has_its_state_explained(pruned_story: Story) -> None:
     view = pruned_story.view()
     assert [describe_trace(view, view.traces[n]) for n in range(4)] == [
         "Finished with the answer 42.",
