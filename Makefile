@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SOURCES := deepprune orchestrator judge_server nano bench tui tests docs
 
-.PHONY: help demo demo-replay install check test docs format clean
+.PHONY: help demo demo-replay install check test test-fast docs format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -31,9 +31,12 @@ check: $(READY)  ## format, lint, strict types, import contracts
 	$(BIN)/lint-imports
 
 test: $(READY)  ## every test, against real vLLM servers too
-	$(BIN)/pytest --cov --cov-report=
+	$(BIN)/pytest -n auto --dist loadgroup --cov --cov-report=
 	$(BIN)/coverage report --include='orchestrator/core/*' --fail-under=100
 	$(BIN)/coverage report --skip-covered
+
+test-fast: $(READY)  ## every test that needs neither vLLM nor a training: a minute
+	$(BIN)/pytest -n auto -m "not vllm and not slow"
 
 docs: $(VENV)/.docs  ## the documentation site, into build/site
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

@@ -15,8 +15,19 @@ from orchestrator.runtime.endpoints import nano_models
 from tests.support.story import Story
 
 hide_unfit_torch_companions()  # before a test imports transformers
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+"""Read when torch is first imported. Its models here are tiny: more threads would only wait for each other."""
+
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("default")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Gives all tests on vLLM to one process, which shares its two servers, and begins with them: they take longest."""
+    for item in items:
+        if item.get_closest_marker("vllm"):
+            item.add_marker(pytest.mark.xdist_group("vllm"))
+    items.sort(key=lambda item: item.get_closest_marker("vllm") is None)
 
 
 @pytest.fixture(autouse=True)

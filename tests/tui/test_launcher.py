@@ -4,6 +4,7 @@ import io
 from pathlib import Path
 from typing import cast
 
+import pytest
 from textual.driver import Driver
 
 from orchestrator.questions import Question
@@ -17,6 +18,8 @@ from tui.app import DeepPruneApp
 from tui.export.doc_images import SHOTS
 from tui.export.doc_images import main as take_pictures
 from tui.sources.recording import Recording, demo_run
+
+pytestmark = pytest.mark.slow
 
 DOCUMENTS = Path(__file__).parents[2] / "docs"
 ENTER_SCREEN, LEAVE_SCREEN = b"\x1b[?1049h", b"\x1b[?1049l"

@@ -23,6 +23,8 @@ from orchestrator.errors import ConfigError
 from orchestrator.runtime.endpoints import Keys
 from tests.support.recordings import probe_matrix
 
+pytestmark = pytest.mark.slow
+
 FAST = ServerModel(first_token_seconds=0.0, step_seconds=1e-4, step_seconds_per_stream=0.0)
 
 POLICIES = ("--policy", "auto", "--policy", "deepprune@6", "--policy", "cons@3")

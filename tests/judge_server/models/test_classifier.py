@@ -15,6 +15,8 @@ from orchestrator.config.shipped import judge_spec
 from orchestrator.core.judging import JudgeSpec
 from orchestrator.errors import ConfigError
 
+pytestmark = pytest.mark.slow
+
 PAIRS = [
     Pair("q", "?", "so 4+1=5", "maybe 5", True),
     Pair("q", "?", "so", "maybe 3, so 3 at last", False),

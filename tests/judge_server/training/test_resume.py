@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -9,6 +10,8 @@ import judge_server.training.train
 from judge_server.cli.main import main
 from judge_server.training.state import TrainingState, TrainingStates
 from orchestrator.config.shipped import configs_folder
+
+pytestmark = pytest.mark.slow
 
 SETTINGS = "epochs: 3\nlearning_rate: 0.01\nbf16: false\nbatch_tokens: 800\nvalidation_share: 0.2\n"
 
@@ -59,16 +62,41 @@ def straight(flags: list[str], out: Path) -> bytes:
     return (out / "model.safetensors").read_bytes()
 
 
-def record_of(out: Path) -> dict:
-    return json.loads((out / "training.json").read_text())
+class Uninterrupted(NamedTuple):
+    """What a training gives that nobody stopped."""
+
+    weights: bytes
+    record: dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def known() -> list[Uninterrupted]:
+    """The uninterrupted training, once a test has run it; all tests have the same flags but for their folders."""
+    return []
+
+
+@pytest.fixture
+def uninterrupted(known: list[Uninterrupted], flags: list[str], tmp_path: Path) -> Uninterrupted:
+    if not known:
+        weights = straight(flags, tmp_path / "straight")
+        known.append(Uninterrupted(weights, record_of(tmp_path / "straight")))
+    return known[0]
+
+
+def record_of(out: Path) -> dict[str, Any]:
+    record: dict[str, Any] = json.loads((out / "training.json").read_text())
+    return record
 
 
 @pytest.mark.parametrize("where", ["first", "middle", "last"])
 def test_killed_after_a_step_and_resumed_gives_the_same_weights(
-    monkeypatch: pytest.MonkeyPatch, flags: list[str], tmp_path: Path, where
+    monkeypatch: pytest.MonkeyPatch,
+    flags: list[str],
+    tmp_path: Path,
+    uninterrupted: Uninterrupted,
+    where: str,
 ) -> None:
-    expected = straight(flags, tmp_path / "straight")
-    steps = record_of(tmp_path / "straight")["steps"]
+    steps = uninterrupted.record["steps"]
     assert steps > 9
     number = {"first": 1, "middle": steps // 2, "last": steps}[where]
     out = tmp_path / "judge"
@@ -77,8 +105,8 @@ def test_killed_after_a_step_and_resumed_gives_the_same_weights(
         train_until_killed(flags, out)
     assert not (out / "config.json").exists()
     assert main([*flags, "--out", str(out), "--resume"]) == 0
-    assert (out / "model.safetensors").read_bytes() == expected
-    assert record_of(out)["epochs"] == record_of(tmp_path / "straight")["epochs"]
+    assert (out / "model.safetensors").read_bytes() == uninterrupted.weights
+    assert record_of(out)["epochs"] == uninterrupted.record["epochs"]
     assert not (out / "checkpoint").exists()
 
 
@@ -94,15 +122,20 @@ def test_killed_after_a_step_and_resumed_gives_the_same_weights(
     ids=lambda value: getattr(value, "__name__", str(value)),
 )
 def test_killed_while_writing_and_resumed_gives_the_same_weights(
-    monkeypatch: pytest.MonkeyPatch, flags: list[str], tmp_path: Path, owner, name, after
+    monkeypatch: pytest.MonkeyPatch,
+    flags: list[str],
+    tmp_path: Path,
+    uninterrupted: Uninterrupted,
+    owner: object,
+    name: str,
+    after: bool,
 ) -> None:
-    expected = straight(flags, tmp_path / "straight")
     out = tmp_path / "judge"
     with monkeypatch.context() as patch:
         kill_in(patch, owner, name, after=after)
         train_until_killed(flags, out)
     assert main([*flags, "--out", str(out), "--resume"]) == 0
-    assert (out / "model.safetensors").read_bytes() == expected
+    assert (out / "model.safetensors").read_bytes() == uninterrupted.weights
 
 
 def test_a_folder_half_moved_holds_no_model_until_it_is_whole(

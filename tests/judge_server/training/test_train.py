@@ -20,6 +20,8 @@ from orchestrator.config.shipped import configs_folder, judge_spec
 from orchestrator.core.judging import JudgeSpec
 from orchestrator.errors import ConfigError
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:

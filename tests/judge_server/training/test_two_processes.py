@@ -12,6 +12,8 @@ from safetensors.torch import load_file
 from judge_server.cli.main import main
 from orchestrator.config.shipped import configs_folder
 
+pytestmark = pytest.mark.slow
+
 LAUNCH = (
     *(sys.executable, "-m", "accelerate.commands.launch", "--multi_gpu", "--num_processes", "2"),
     *("--num_machines", "1", "--main_process_port", "0"),
