@@ -1,4 +1,4 @@
-"""Serve recorded traces on loopback as vLLM would stream them, for load tests; with faults on demand.
+"""Serve recorded traces as vLLM would stream them, for load tests without a GPU; with faults on demand.
 
 deepprune-bench serve aime24.json --port 8000 --speed 20
 """
@@ -13,19 +13,19 @@ __all__ = ["add_arguments", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of this command."""
-    faults = {"reset": "breaks", "stall": "falls silent", "busy": "is refused with 503"}
-    parser.add_argument("recording", type=Path, help="what run --replay takes")
-    parser.add_argument("--host", default="127.0.0.1")
+    faults = {"reset": "is reset", "stall": "stalls", "busy": "is refused with 503"}
+    parser.add_argument("recording", type=Path, help="recorded traces, as for run --replay")
+    parser.add_argument("--host", default="127.0.0.1", help="default: loopback")
     parser.add_argument("--port", type=port, default=0, help="default: a free one")
     parser.add_argument(
         "--speed",
         type=positive_number,
         default=1.0,
         metavar="X",
-        help="times as fast as a large GPU",
+        help="times the speed of an 8 B model on a large GPU",
     )
     parser.add_argument(
-        "--seed", type=int, default=0, help="for the order of traces and the faults"
+        "--seed", type=int, default=0, help="of the order of traces and of the faults"
     )
     for fault, what in faults.items():
         parser.add_argument(
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
             type=fraction,
             default=0.0,
             metavar="P",
-            help=f"chance that a request {what}",
+            help=f"probability that a request {what}",
         )
 
 

@@ -1,8 +1,8 @@
-"""Questions spread over Ray tasks, one question each, with the outcomes that one process would give.
+"""Benchmarks in Ray tasks, one question per task, with the same outcomes as in one process.
 
-The rule: tasks share nothing but the servers. A task gets its question, its policies and the plan, and every draw in it
-depends on these alone; so neither the order in which tasks end nor the machine they ran on can be seen in the result.
-Live, each fills the folders of its question, so a spread benchmark goes on after a kill like any other.
+The rule: tasks share nothing but the servers. A task gets its question, its policies and the plan, and all random numbers
+in it depend on these alone; so the result depends neither on the order in which tasks end nor on the machines. A task of
+a live benchmark fills the folders of its question, so the benchmark can be continued after a kill.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ class RayCluster(NamedTuple):
         file: str,
         advance: Callable[[], None] = lambda: None,
     ) -> Iterator[Outcome]:
-        """What `replay_policy` yields, in the same order; `advance` is called when an outcome arrives."""
+        """The outcomes of `replay_policy`, in the same order; `advance` is called after each."""
         task = self.ray.remote(_replay_question)
         shared = self.ray.put((spec, plan))
         pending = deque(task.remote(shared, question, file) for question in questions)
@@ -54,11 +54,11 @@ class RayCluster(NamedTuple):
         finally:
             self._cancel(pending, force=False)
 
-    def play(self, plan: LivePlan, *, advance: Callable[[], None] = lambda: None) -> list[Outcome]:
-        """What `run_live` returns. A task runs a question under all policies, one after the other.
+    def run(self, plan: LivePlan, *, advance: Callable[[], None] = lambda: None) -> list[Outcome]:
+        """The outcomes of `run_live`. A task runs one question under all policies, one after the other.
 
-        As many tasks as the cluster has processors, but at most `at_once`, share the `streams` evenly. `out` must lie on
-        storage that all machines share.
+        The number of tasks at a time is the cluster's number of processors, at most `at_once`; they share the `streams`
+        evenly. `out` must be on storage that all machines share.
 
         Raises:
             ConfigError, DatasetError: as for `prepare`, or a machine does not see `out`.
@@ -73,7 +73,7 @@ class RayCluster(NamedTuple):
             for number, question in enumerate(plan.questions, start=plan.first)
         ]
         waiting = iter([part for part in parts if count_finished(part) < len(plan.specs)])
-        task = self.ray.remote(_play_question)
+        task = self.ray.remote(_run_question)
         pending = [task.remote(part) for part in itertools.islice(waiting, tasks)]
         try:
             while pending:
@@ -94,7 +94,7 @@ class RayCluster(NamedTuple):
             self.ray.cancel(task, force=force)
 
     def _result(self, task: Any) -> Any:
-        """What the task returned; an error of its own is raised as it was there."""
+        """The task's return value; an error of the task is raised as it was raised there."""
         try:
             return self.ray.get(task)
         except self.ray.exceptions.RayTaskError as error:
@@ -104,13 +104,13 @@ class RayCluster(NamedTuple):
 def _replay_question(
     shared: tuple[PolicySpec, ReplayPlan], question: RecordedQuestion, file: str
 ) -> list[Outcome]:
-    """One task."""
+    """A Ray task: the outcomes of one question."""
     spec, plan = shared
     return list(replay_policy(spec, [question], plan, file=file))
 
 
-def _play_question(plan: LivePlan) -> int:
-    """One task; its outcomes are what it leaves in `plan.out`. Returns how many of them are new."""
+def _run_question(plan: LivePlan) -> int:
+    """A Ray task: runs one question, whose reports it leaves in `plan.out`; returns how many of them are new."""
     if not (plan.out / PLAN_FILE).exists():
         raise ConfigError(
             f"{socket.gethostname()} does not see {plan.out}; with --ray, --out must be on storage that all machines share."
@@ -122,11 +122,11 @@ def _play_question(plan: LivePlan) -> int:
 
 @contextlib.contextmanager
 def connect_ray(address: str) -> Iterator[RayCluster]:
-    """The cluster at `address`: HOST:PORT, `auto` for the one this machine belongs to, `local` for one of its own.
+    """The cluster at `address`: HOST:PORT, `auto` for the one of this machine, `local` for a new one on this machine.
 
     Raises:
-        ConfigError: Ray is not installed, or the address is none.
-        EndpointUnreachable: nothing answers at the address.
+        ConfigError: Ray is not installed, or the address is malformed.
+        EndpointUnreachable: no cluster answers at the address.
     """
     try:
         import ray
@@ -135,7 +135,7 @@ def connect_ray(address: str) -> Iterator[RayCluster]:
             "Ray is not installed; install it with: pip install 'deepprune[ray]'."
         ) from error
     if ":" in address and "://" not in address:
-        _knock(address)
+        _check_reachable(address)
     try:
         ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
     except (ConnectionError, RuntimeError, ValueError) as error:
@@ -146,11 +146,11 @@ def connect_ray(address: str) -> Iterator[RayCluster]:
         ray.shutdown()
 
 
-def _knock(address: str) -> None:
-    """Finds in seconds that nobody listens, which Ray itself finds in minutes."""
+def _check_reachable(address: str) -> None:
+    """Finds in seconds that nothing listens at the address, which takes Ray minutes."""
     host, _, port = address.rpartition(":")
     if not port.isdecimal() or int(port) > 65535:
-        raise ConfigError(f"{address} is no address of a Ray cluster; write HOST:PORT.")
+        raise ConfigError(f"{address} is not the address of a Ray cluster; write HOST:PORT.")
     try:
         socket.create_connection((host, int(port)), timeout=5).close()
     except OSError as error:

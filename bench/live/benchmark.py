@@ -64,7 +64,7 @@ def run_live_benchmark(
             from bench.distributed.ray_tasks import connect_ray
 
             with connect_ray(options.ray) as cluster:
-                return cluster.play(plan, advance=progress.advance)
+                return cluster.run(plan, advance=progress.advance)
         outcomes = asyncio.run(run_live(plan, interrupts, progress.advance))
     if interrupts.requested.is_set():
         raise KeyboardInterrupt

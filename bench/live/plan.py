@@ -1,6 +1,7 @@
-"""What a live benchmark is to run, where each question of it lies, and what came of it.
+"""The plan of a live benchmark: its runs, their folders, and the outcomes of those that are finished.
 
-The rule: a folder holds one benchmark, and whatever is finished in it must be what would be run now.
+The rule: a folder holds one benchmark. A finished run in it must have the question and settings that it would be run
+with now.
 """
 
 import json
@@ -37,10 +38,10 @@ PLAN_FILE = "plan.json"
 
 
 class LivePlan(NamedTuple):
-    """What is to be run: each question under each policy. `keys` are never stored.
+    """Every question under every policy. `keys` are never stored.
 
-    `traces` is N for policies that do not name their own, `streams` the budget that all questions share. `first` is
-    the number of the first question, which the folders are named by.
+    `traces` is N for policies without their own, `streams` the number of open streams that all questions share. `first`
+    is the number of the first question, from which the names of the folders count.
     """
 
     questions: Sequence[Question]
@@ -63,32 +64,34 @@ class PlannedRun(NamedTuple):
 
     @property
     def is_finished(self) -> bool:
-        """Whether its report is written, which is the last thing that is."""
+        """Whether its report exists, which is written last."""
         return (self.folder / REPORT_FILE).exists()
 
 
 def prepare(plan: LivePlan) -> None:
-    """Makes `out` this benchmark's own, and refuses what cannot be run.
+    """Checks that the plan can be run, and claims `out` for it.
 
     Raises:
-        ConfigError: `out` belongs to another benchmark, or has a question that was run in another way, or a policy needs a judge or rewards and there are none.
+        ConfigError: `out` belongs to another benchmark, or has a run with another question or settings, or a policy needs
+            a judge or rewards and there are none.
         DatasetError: a question has no gold answer.
     """
-    _check(plan)
-    _check_kept(planned_runs(plan), plan)
+    _validate(plan)
+    _claim(plan)
+    _validate_finished(planned_runs(plan), plan)
 
 
 def count_finished(plan: LivePlan) -> int:
-    """How many of the jobs have their report."""
-    return sum(job.is_finished for job in planned_runs(plan))
+    """The number of runs that have their report."""
+    return sum(run.is_finished for run in planned_runs(plan))
 
 
 def outcomes_of(plan: LivePlan) -> list[Outcome]:
-    """The outcomes of all jobs that are finished, in the order of the jobs."""
-    return [_outcome(job) for job in planned_runs(plan) if job.is_finished]
+    """The outcomes of the finished runs, in the order of the runs."""
+    return [_outcome(run) for run in planned_runs(plan) if run.is_finished]
 
 
-def _check(plan: LivePlan) -> None:
+def _validate(plan: LivePlan) -> None:
     for question in plan.questions:
         if question.gold is None:
             raise DatasetError(f"Question '{question.id}' has no answer; a benchmark needs one.")
@@ -97,18 +100,16 @@ def _check(plan: LivePlan) -> None:
             raise ConfigError(f"{spec.label} needs probes, which only a replay has; leave it out.")
         if spec.scoring == "any" and spec.traces != 1:
             raise ConfigError(
-                f"{spec.label} is measured in replay alone; record traces, then replay them."
+                f"{spec.label} can only be measured in a replay; record traces, then replay them."
             )
         if needs_judge(spec.settings) and not plan.local and spec.settings.judge.url is None:
             raise ConfigError(
                 f"{spec.label} needs a judge; name its server with --judge-endpoint URL."
             )
         validate_rewards(spec.settings, spec.label)
-    _claim(plan)
 
 
 def _claim(plan: LivePlan) -> None:
-    """Makes the folder this benchmark's own, or finds that it is."""
     settings = plan.specs[0].settings.model_dump(
         mode="json", exclude={"policy", "endpoint", "judge", "reward"}
     )
@@ -116,20 +117,20 @@ def _claim(plan: LivePlan) -> None:
     claim_folder(plan.out, PLAN_FILE, identity)
 
 
-def _check_kept(jobs: Sequence[PlannedRun], plan: LivePlan) -> None:
-    """Whatever is finished must be what would be run now; its journal says what it was."""
-    for job in jobs:
-        if not job.is_finished:
+def _validate_finished(runs: Sequence[PlannedRun], plan: LivePlan) -> None:
+    """Compares the finished runs with the plan, by their journals."""
+    for run in runs:
+        if not run.is_finished:
             continue
-        started = next(iter(read_journal(job.folder)), None)
-        settings = settings_of(job.spec, plan)
+        started = next(iter(read_journal(run.folder)), None)
+        settings = settings_of(run.spec, plan)
         if (
             not isinstance(started, RunStarted)
-            or (started.question, started.gold) != (job.question.question, job.question.gold)
+            or (started.question, started.gold) != (run.question.question, run.question.gold)
             or _placeless(started.settings) != _placeless(settings)
         ):
             raise ConfigError(
-                f"{job.folder} was run with another question, prompt, model or settings; give another --out."
+                f"{run.folder} was run with another question, prompt, model or settings; give another --out."
             )
 
 
@@ -154,24 +155,24 @@ def planned_runs(plan: LivePlan) -> list[PlannedRun]:
 
 
 def settings_of(spec: PolicySpec, plan: LivePlan) -> Settings:
-    """The policy's settings with the N that it has in this plan."""
+    """The policy's settings with its number of traces in this plan."""
     policy = spec.settings.policy.model_copy(update={"traces": spec.traces or plan.traces})
     return spec.settings.model_copy(update={"policy": policy})
 
 
-def _outcome(job: PlannedRun) -> Outcome:
-    report: dict[str, Any] = json.loads((job.folder / REPORT_FILE).read_text(encoding="utf-8"))
+def _outcome(run: PlannedRun) -> Outcome:
+    report: dict[str, Any] = json.loads((run.folder / REPORT_FILE).read_text(encoding="utf-8"))
     reasoner, judge = report["ledger"]["reasoner"], report["ledger"]["judge"]
     lengths, path, reward_tokens = TraceLengths(), CriticalPath(), 0
-    for entry in read_journal(job.folder):
+    for entry in read_journal(run.folder):
         lengths.add(entry)
         path.add(entry)
         if isinstance(entry, TraceRewarded):
             reward_tokens += entry.prompt_tokens
     return Outcome(
         file="live",
-        policy=job.spec.label,
-        question_id=job.question.id,
+        policy=run.spec.label,
+        question_id=run.question.id,
         resample=0,
         answer=report["answer"],
         correct=bool(report["correct"]),

@@ -1,8 +1,7 @@
-"""Questions x policies on live servers, many at once within one budget of streams; goes on after a kill.
+"""Every question under every policy on live servers, several side by side; continues after a kill.
 
-The rule: a question that has its report is never asked again, and one that was under way when the program ended goes
-on from its journal. Only one that cannot go on exactly is asked anew; its journal is kept beside (`.cut-1`, ...),
-because those tokens were spent.
+The rule: a run that has its report is not repeated, and one that was interrupted continues from its journal. A run that
+cannot continue exactly starts again; its journal is kept beside it (`.cut-1`, ...), because those tokens were spent.
 """
 
 import asyncio
@@ -31,21 +30,21 @@ __all__ = ["run_live"]
 async def run_live(
     plan: LivePlan, interrupts: Interrupts, advance: Callable[[], None]
 ) -> list[Outcome]:
-    """The outcomes of all jobs, in their order; fewer after an interrupt. `advance` is called after each that is run now.
+    """The outcomes of all runs, in their order; fewer after an interrupt. `advance` is called after each run.
 
     Raises:
         ConfigError, DatasetError: as for `prepare`.
-        DeepPruneError: all traces of a question failed; it counts as not asked.
+        DeepPruneError: all traces of a question failed; the run counts as not started.
     """
     prepare(plan)
     with interrupts.listening(), interrupts.graceful():
-        async with _client(plan) as client:
-            await _work(planned_runs(plan), plan, client, interrupts, advance)
+        async with _open_client(plan) as client:
+            await _run_all(planned_runs(plan), plan, client, interrupts, advance)
     return outcomes_of(plan)
 
 
-def _client(plan: LivePlan) -> Client:
-    """The servers, with a judge or a reward model if any policy needs one, and known to give confidences likewise."""
+def _open_client(plan: LivePlan) -> Client:
+    """A client for all policies: with a judge, rewards or confidences if any policy needs them."""
     specs = sorted(plan.specs, key=lambda spec: not needs_judge(spec.settings))
     settings = specs[0].settings
     confidences = any(needs_confidences(spec.settings) for spec in specs)
@@ -70,27 +69,27 @@ def _client(plan: LivePlan) -> Client:
     )
 
 
-async def _work(
-    jobs: Sequence[PlannedRun],
+async def _run_all(
+    runs: Sequence[PlannedRun],
     plan: LivePlan,
     client: Client,
     interrupts: Interrupts,
     advance: Callable[[], None],
 ) -> None:
-    """Runs what is not done yet, `at_once` jobs side by side."""
-    waiting = iter([job for job in jobs if not job.is_finished])
+    """Runs what is not finished, `at_once` runs side by side."""
+    waiting = iter([run for run in runs if not run.is_finished])
 
     async def worker() -> None:
-        for job in waiting:
+        for run in waiting:
             if interrupts.requested.is_set():
                 return
-            await _run(job, settings_of(job.spec, plan), client)
+            await _run_one(run, settings_of(run.spec, plan), client)
             advance()
 
     try:
         async with asyncio.TaskGroup() as group:
             workers = [group.create_task(worker()) for _ in range(plan.at_once)]
-            watch = asyncio.create_task(_cancel_on(interrupts.requested, workers))
+            watch = asyncio.create_task(_cancel_when_set(interrupts.requested, workers))
             try:
                 await asyncio.wait(workers)
             finally:
@@ -99,62 +98,64 @@ async def _work(
         raise first_error(errors) from None
 
 
-async def _cancel_on(interrupted: asyncio.Event, workers: Sequence[asyncio.Task[None]]) -> None:
-    """Ends the workers where they are once `interrupted` is set; their streams are closed."""
+async def _cancel_when_set(
+    interrupted: asyncio.Event, workers: Sequence[asyncio.Task[None]]
+) -> None:
+    """Cancels the workers once `interrupted` is set, which closes their streams."""
     await interrupted.wait()
     for worker in workers:
         worker.cancel()
 
 
-async def _run(job: PlannedRun, settings: Settings, client: Client) -> None:
-    """One question, from its journal if there is one; an interrupt cancels it, so its journal can be continued."""
-    _make_way(job, settings)
-    run = client.prepare(job.question, folder=job.folder, settings=settings)
-    run.exclusive = False  # the servers are shared, so their counters belong to no question
+async def _run_one(planned: PlannedRun, settings: Settings, client: Client) -> None:
+    """One run, continued from its journal if there is one; cancelling it keeps a journal that can be continued."""
+    _set_aside_unless_resumable(planned, settings)
+    run = client.prepare(planned.question, folder=planned.folder, settings=settings)
+    run.exclusive = False  # the server's counters include other runs
     try:
         await client.run(run)
-    except DeepPruneError:  # a question all of whose traces failed counts as not asked
-        (job.folder / REPORT_FILE).unlink(missing_ok=True)
+    except DeepPruneError:  # a run whose traces all failed counts as not started
+        (planned.folder / REPORT_FILE).unlink(missing_ok=True)
         raise
 
 
-def _make_way(job: PlannedRun, settings: Settings) -> None:
-    """Puts aside what cannot be gone on with, and says why."""
-    if not (job.folder / JOURNAL_FILE).exists():
+def _set_aside_unless_resumable(planned: PlannedRun, settings: Settings) -> None:
+    """Moves a journal away that cannot be continued, and says why on stderr."""
+    if not (planned.folder / JOURNAL_FILE).exists():
         return
-    JournalWriter.open(job.folder).close()  # what a kill has torn off goes
-    why = _obstacle(job, settings)
-    if why is not None:
-        aside = _put_aside(job.folder)
+    JournalWriter.open(planned.folder).close()  # removes a torn last line
+    reason = _why_not_resumable(planned, settings)
+    if reason is not None:
+        aside = _move_aside(planned.folder)
         print(
-            f"{job.folder} is asked anew, and what it had is now {aside.name}: {why}",
+            f"{planned.folder} starts again, and its old journal is in {aside.name}: {reason}",
             file=sys.stderr,
         )
 
 
-def _obstacle(job: PlannedRun, settings: Settings) -> str | None:
-    """Why the question cannot go on exactly from its journal; None if it can."""
+def _why_not_resumable(planned: PlannedRun, settings: Settings) -> str | None:
+    """Why the run cannot continue exactly from its journal; None if it can."""
     try:
-        recovered = RecoveredRun(read_journal(job.folder))
+        recovered = RecoveredRun(read_journal(planned.folder))
         recovered.validate_settings(settings)
     except DeepPruneError as error:
         return str(error)
     started, finished = recovered.started, recovered.finished
     if started is not None and (started.question, started.gold) != (
-        job.question.question,
-        job.question.gold,
+        planned.question.question,
+        planned.question.gold,
     ):
-        return "The question or its answer is another one now."
+        return "The question or its answer has changed."
     if recovered.lost:
-        return f"{len(recovered.lost)} traces have no token ids to go on from."
+        return f"{len(recovered.lost)} traces have no token ids to continue from."
     traces = recovered.traces.values()
     if finished is not None and (finished.interrupted or all(trace.failed for trace in traces)):
         return "It ended without a result."
     return None
 
 
-def _put_aside(folder: Path) -> Path:
-    """Moves the folder out of the way; where it lies now."""
+def _move_aside(folder: Path) -> Path:
+    """Renames the folder to a hidden one; returns where it is now."""
     number = 1
     while (aside := folder.with_name(f".{folder.name}.cut-{number}")).exists():
         number += 1

@@ -1,9 +1,8 @@
-"""Recorded traces as a real server on loopback, OpenAI-compatible as vLLM is: for load tests without a GPU.
+"""An OpenAI-compatible server that streams recorded traces as vLLM would, for load tests without a GPU.
 
-It tokenises chats, streams completions with token ids and continuous usage, goes on from ids that it is sent,
-counts what it generates, and fails on demand. Every stream of a question plays another of its traces.
-
-The rule: it is a server, not a mock. A client learns nothing from it that vLLM would not tell.
+It tokenises chats, streams completions with token ids and continuous usage, continues from token ids, counts the tokens
+it generates, and fails on demand. Every stream of a question sends another of its traces. A client sees nothing that
+vLLM would not send.
 """
 
 import asyncio
@@ -28,7 +27,7 @@ _CONTEXT = 1 << 20
 
 
 class Faults(msgspec.Struct, frozen=True, kw_only=True):
-    """What goes wrong, each with its chance per request: a reset or a silence in mid-stream, a 503."""
+    """The probability per request of each fault: a reset or a stall in mid-stream, or an answer 503."""
 
     reset: float = 0.0
     stall: float = 0.0
@@ -36,7 +35,7 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReplayServer:
-    """The routes; `live` counts the streams being answered."""
+    """The server's routes and counters; `live` is the number of open streams."""
 
     def __init__(
         self,
@@ -57,10 +56,10 @@ class ReplayServer:
         self._faults = faults or Faults()
         self._rng = np.random.default_rng(seed)
         self._orders = [self._rng.permutation(len(question.traces)) for question in questions]
-        self._drawn: Counter[int] = Counter()
+        self._streamed: Counter[int] = Counter()
 
     def app(self) -> web.Application:
-        """The server as an application."""
+        """The application to serve."""
         app = web.Application(client_max_size=1 << 28)
         app.router.add_get("/v1/models", self._models)
         app.router.add_get("/version", self._version)
@@ -93,8 +92,8 @@ class ReplayServer:
 
     async def _completions(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
-        greeting = body.get("prompt") == prompt_ids(len(self._questions))
-        faults = Faults() if greeting else self._faults  # a probe meets a healthy server
+        probe = body.get("prompt") == prompt_ids(len(self._questions))
+        faults = Faults() if probe else self._faults  # capabilities are found without faults
         if self._rng.random() < faults.busy:
             return web.json_response({"error": "busy"}, status=503, headers={"Retry-After": "0"})
         try:
@@ -112,16 +111,16 @@ class ReplayServer:
         return response
 
     def _start(self, ids: list[int]) -> TokenPosition:
-        """The first token to write: behind the ids, or the start of a trace not played lately."""
-        place = position_of(ids)
-        if isinstance(place, TokenPosition):
-            return place._replace(token=place.token + 1)
-        if place >= len(self._questions):  # a greeting: any trace will do, and none is used up
+        """The first token to send: the one after the ids, or the first of the question's next trace."""
+        position = position_of(ids)
+        if isinstance(position, TokenPosition):
+            return position._replace(token=position.token + 1)
+        if position >= len(self._questions):  # a probe of the capabilities: it uses up no trace
             return TokenPosition(0, 0, 0)
-        order = self._orders[place]
-        trace = order[self._drawn[place] % len(order)]
-        self._drawn[place] += 1
-        return TokenPosition(place, int(trace), 0)
+        order = self._orders[position]
+        trace = order[self._streamed[position] % len(order)]
+        self._streamed[position] += 1
+        return TokenPosition(position, int(trace), 0)
 
     async def _stream(
         self,
@@ -133,7 +132,7 @@ class ReplayServer:
     ) -> None:
         recorded = self._questions[start.question].traces[start.trace]
         end = min(recorded.tokens, start.token + (body.get("max_tokens") or recorded.tokens))
-        failing, how = self._accident(start.token, end, faults)
+        failing, how = self._draw_fault(start.token, end, faults)
         await self._wait(self._model.first_token_seconds)
         for token in range(start.token, end):
             if token == failing:
@@ -151,10 +150,10 @@ class ReplayServer:
         await _write(response, _event("", [], reason))
         await response.write(b"data: [DONE]\n\n")
 
-    def _accident(
+    def _draw_fault(
         self, start: int, end: int, faults: Faults
     ) -> tuple[int, Literal["reset", "stall"]]:
-        """Before which token the stream fails, and how; -1 for one that does not."""
+        """The token before which the stream fails (-1 if it does not), and how."""
         chance = self._rng.random()
         if end <= start or chance >= faults.reset + faults.stall:
             return -1, "reset"
@@ -185,7 +184,7 @@ async def _break(request: web.Request, how: Literal["reset", "stall"]) -> None:
 async def serve_recording(
     server: ReplayServer, *, host: str = "127.0.0.1", port: int = 0
 ) -> AsyncIterator[str]:
-    """The server's base address with /v1; it closes when the block is left. Port 0 takes a free one."""
+    """The server's address with /v1, as long as the block lasts. Port 0 takes a free one."""
     runner = web.AppRunner(server.app(), handler_cancellation=True, shutdown_timeout=0.1)
     await runner.setup()
     try:

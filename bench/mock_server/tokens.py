@@ -1,7 +1,7 @@
-"""Recorded traces as a tokenizer would cut them: token ids that say which trace they belong to, and where.
+"""Token ids of recorded traces, which encode the question, the trace and the position.
 
-The rule: an id alone is enough to go on. A client that resumes a trace sends back the ids it has; the last one
-names the trace and the place, so the replayed server keeps nothing about its clients.
+A client that resumes a trace sends back the ids it has. The last one is enough to continue, so the server keeps no state
+about its clients.
 """
 
 from typing import NamedTuple
@@ -13,7 +13,7 @@ __all__ = ["TokenPosition", "position_of", "prompt_ids", "token_id", "token_text
 _FIRST_PROMPT_ID = 1
 _TRACES = 1 << 12
 _TOKENS = 1 << 20
-_FIRST_TOKEN_ID = _TOKENS  # ids below are prompts
+_FIRST_TOKEN_ID = _TOKENS  # smaller ids are prompts
 
 
 class TokenPosition(NamedTuple):
@@ -35,10 +35,10 @@ def token_id(place: TokenPosition) -> int:
 
 
 def position_of(ids: list[int]) -> TokenPosition | int:
-    """Where a prompt ends: behind a token, or, for a prompt without any, at the start of a question's number.
+    """The position of the last token; for a question's prompt without any, the number of the question.
 
     Raises:
-        ValueError: these are no ids of ours.
+        ValueError: the ids are not those of a recording.
     """
     if not ids or ids[-1] < _FIRST_PROMPT_ID:
         raise ValueError("the prompt holds no token of a recording")
@@ -49,9 +49,9 @@ def position_of(ids: list[int]) -> TokenPosition | int:
 
 
 def token_text(trace: RecordedTrace, token: int) -> str:
-    """The text of one token: an equal share of the trace's text.
+    """The text of one token: an equal part of the trace's text.
 
-    A trace that was recorded without text writes dots, and its answer in a box at the end.
+    A trace that was recorded without text consists of dots, and of its boxed answer at the end.
     """
     if trace.text is None:
         if token < trace.tokens - 1 or trace.answer is None:

@@ -1,7 +1,7 @@
-"""Judges for a replay: one of a given AUROC, or scores that were recorded.
+"""Judges for a replay: simulated with a given AUROC, or verdicts that were recorded.
 
-The rule: a verdict is a property of the pair. However often and in whatever order a policy asks, the same two
-traces get the same answer.
+The rule: a verdict depends on the pair alone. The same two traces get the same verdict however often, and in whatever
+order, a policy asks.
 """
 
 import json
@@ -23,18 +23,18 @@ Scores = Mapping[frozenset[int], float]
 
 
 class Judge(Protocol):
-    """Gives verdicts on the traces of one replayed run."""
+    """Verdicts on the traces of one replayed run, by their numbers in that run."""
 
     def p_identical(self, trace: int, member: int) -> float | None:
         """p(identical), 0..1; None where there is no verdict."""
 
 
 class SimulatedJudge:
-    """A judge whose scores rank same-answer pairs above others with probability `auroc`.
+    """A judge whose scores rank pairs with equal answers above others with probability `auroc`.
 
-    Binormal: a score is drawn from N(+d/2, 1) for a pair that ends alike and from N(-d/2, 1) for any other,
-    with d = sqrt(2) * inverse normal(auroc). p(identical) is the posterior at even odds, so 0.5 is where both
-    errors are equally frequent. Traces without an answer end like no other.
+    The binormal model: a score is drawn from N(+d/2, 1) for a pair with equal answers and from N(-d/2, 1) for any other,
+    with d = sqrt(2) * inverse normal(auroc). p(identical) is the posterior at even odds, so at 0.5 both errors are
+    equally frequent. A trace without an answer equals no other trace.
     """
 
     def __init__(
@@ -59,22 +59,25 @@ class SimulatedJudge:
 
 
 class RecordedJudge:
-    """Verdicts from a file; a pair that is not in it has none, and that never prunes."""
+    """Verdicts from a file; a pair that is not in it has none, which never prunes a trace.
 
-    def __init__(self, scores: Scores, drawn: Sequence[int]) -> None:
+    `sample` has the recorded trace of each number in the run.
+    """
+
+    def __init__(self, scores: Scores, sample: Sequence[int]) -> None:
         self._scores = scores
-        self._drawn = drawn
+        self._sample = sample
 
     def p_identical(self, trace: int, member: int) -> float | None:
-        """The recorded verdict on the traces that were drawn for these numbers."""
-        return self._scores.get(frozenset((self._drawn[trace], self._drawn[member])))
+        """The recorded verdict on the two traces."""
+        return self._scores.get(frozenset((self._sample[trace], self._sample[member])))
 
 
 def read_scores(path: Path) -> Mapping[str, Scores]:
     """Verdicts by question from JSON lines `{"question_id", "traces": [i, j], "p": 0.9}`.
 
     Traces are numbered from 0 in the order of the replayed file. The `scores.jsonl` that `deepprune-judge evaluate
-    --out` writes for one judge is read as well; it has `"judges": {"name": {"score": 0.9}}` in place of `"p"`.
+    --out` writes for one judge is accepted as well; it has `"judges": {"name": {"score": 0.9}}` instead of `"p"`.
 
     Raises:
         DatasetError: the file or one of its lines cannot be read, or holds the scores of several judges.
@@ -92,7 +95,7 @@ def read_scores(path: Path) -> Mapping[str, Scores]:
             scores.setdefault(str(row["question_id"]), {})[pair] = _score(row)
         except (ValueError, KeyError, TypeError) as error:
             raise DatasetError(
-                f'{path} line {number} is not {{"question_id", "traces": [i, j], "p"}} of one judge; mend it.'
+                f'{path} line {number} is not {{"question_id", "traces": [i, j], "p"}} of one judge; correct it.'
             ) from error
     return scores
 

@@ -1,10 +1,10 @@
 """`parallel-probe`: all traces are probed for their answer every few hundred tokens, and stop on a stable majority.
 
-After the public code of Parallel-Probe (zhengkid/Parallel-Probe, `ParallelWithWarmupBurstAndPrune`), with its
-defaults. At every probe the majority over the newest answers of all traces that are not pruned is taken. Past the
-warm-up, while that majority is at least one half, a running trace that has disagreed with it at three probes in a
-row is pruned, but never below three traces; and the run ends when the majority has been the same for 18 probes in a
-row. As in the paper's own count, the probes' tokens (some twenty each) are free.
+Reimplements the public code of Parallel-Probe (zhengkid/Parallel-Probe, `ParallelWithWarmupBurstAndPrune`) with its
+defaults. Every probe takes the majority over the newest answers of all traces that are not pruned. After the warm-up,
+while that majority has at least one half, a running trace that has disagreed with it at three probes in a row is pruned,
+as long as three traces are left; and the run ends when the majority has been the same for 18 probes in a row. As in the
+paper's own count, the probes' tokens (about twenty each) are free.
 """
 
 from collections import Counter
@@ -21,18 +21,18 @@ __all__ = ["play_parallel_probe"]
 _STABLE_PROBES = 18
 _WARM_UP_PROBES = 10
 _DISAGREEING_PROBES = 3
-_SURE_SHARE = 0.5
-_FEWEST = 3
-_UNREADABLE = "ERR"
-"""An answer like any other, as in the public code."""
+_MAJORITY_FRACTION = 0.5
+_MIN_TRACES = 3
+_NO_ANSWER = "ERR"
+"""Counts like any other answer, as in the public code."""
 
 
 @dataclass(slots=True)
 class _Branch:
-    """One trace; `answer` is its newest, `disagreed` counts the probes in a row against the majority."""
+    """One trace; `answer` is its newest, `disagreed` the number of probes in a row against the majority."""
 
     recorded: RecordedTrace
-    answer: str = _UNREADABLE
+    answer: str = _NO_ANSWER
     tokens: int = 0
     disagreed: int = 0
     pruned: bool = False
@@ -45,11 +45,11 @@ class _Branch:
     def running(self) -> bool:
         return not (self.pruned or self.finished)
 
-    def go_on(self, probe: int, every: int) -> None:
-        """Writes up to probe number `probe` (from 1) and answers it; at the trace's end with its own answer."""
+    def advance(self, probe: int, every: int) -> None:
+        """Generates up to probe number `probe` (from 1) and answers it; at the trace's end with its own answer."""
         self.tokens = min(probe * every, self.recorded.tokens)
         if self.finished or probe > len(self.recorded.probes):
-            self.answer = self.recorded.answer or _UNREADABLE
+            self.answer = self.recorded.answer or _NO_ANSWER
         else:
             self.answer = self.recorded.probes[probe - 1]
 
@@ -74,11 +74,11 @@ def play_parallel_probe(
         running = [branch for branch in branches if branch.running]
         seconds += every * server.step(len(running))
         for branch in running:
-            branch.go_on(probe, every)
-        leader, share = _majority(branches)
+            branch.advance(probe, every)
+        leader, fraction = _majority(branches)
         stable = stable + 1 if leader == majority else 1
         majority = leader
-        if probe > _WARM_UP_PROBES and share >= _SURE_SHARE:
+        if probe > _WARM_UP_PROBES and fraction >= _MAJORITY_FRACTION:
             _prune(branches, majority)
         if probe > _WARM_UP_PROBES and stable >= _STABLE_PROBES:
             break
@@ -97,7 +97,7 @@ def play_parallel_probe(
 
 
 def _lengths(branches: Sequence[_Branch]) -> dict[str, tuple[int, ...]]:
-    """Tokens of every trace by its fate; one that still ran when the majority was settled was stopped."""
+    """Tokens of every trace by its fate; traces that still ran at the end were stopped."""
     lengths: dict[str, tuple[int, ...]] = {}
     for branch in branches:
         fate = "pruned" if branch.pruned else "finished" if branch.finished else "stopped"
@@ -106,21 +106,21 @@ def _lengths(branches: Sequence[_Branch]) -> dict[str, tuple[int, ...]]:
 
 
 def _majority(branches: Sequence[_Branch]) -> tuple[str, float]:
-    """The most frequent newest answer among the traces that are not pruned, and its share of them."""
+    """The most frequent newest answer of the traces that are not pruned, and the fraction of them that gave it."""
     answers = Counter(branch.answer for branch in branches if not branch.pruned)
     answer, votes = answers.most_common(1)[0]
     return answer, votes / answers.total()
 
 
 def _prune(branches: Sequence[_Branch], majority: str) -> None:
-    """Prunes the running traces that keep disagreeing, as far as enough are left."""
+    """Prunes the running traces that keep disagreeing, as long as enough traces are left."""
     left = sum(not branch.pruned for branch in branches)
-    if left <= _FEWEST:
+    if left <= _MIN_TRACES:
         return
     for branch in branches:
         if branch.running:
             branch.disagreed = branch.disagreed + 1 if branch.answer != majority else 0
     for branch in branches:
-        if left > _FEWEST and branch.running and branch.disagreed >= _DISAGREEING_PROBES:
+        if left > _MIN_TRACES and branch.running and branch.disagreed >= _DISAGREEING_PROBES:
             branch.pruned = True
             left -= 1

@@ -25,11 +25,11 @@ __all__ = ["DEFAULT_CHECKPOINT_TOKENS", "ReplayPlan", "replay_policy", "validate
 
 
 class ReplayPlan(msgspec.Struct, frozen=True, kw_only=True):
-    """What holds for every policy of a benchmark.
+    """The conditions that are the same for every policy of a benchmark.
 
-    `checkpoint_tokens` puts the checkpoint there instead of at reasoning words; questions without text always
-    have it at so many tokens, `DEFAULT_CHECKPOINT_TOKENS` if it is None. `scores` are recorded verdicts by question;
-    without them the judge is simulated.
+    `checkpoint_tokens` puts the checkpoint at a number of tokens instead of reasoning words; if it is None, questions
+    without text use `DEFAULT_CHECKPOINT_TOKENS`. `scores` are recorded verdicts by question; if it is None, the judge is
+    simulated.
     """
 
     max_traces: int = 128
@@ -43,7 +43,8 @@ class ReplayPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 DEFAULT_CHECKPOINT_TOKENS = 1500
 
-_REPORTS_PER_GROUP = 8  # a trace is stopped at most this part of a group later than live
+_REPORTS_PER_WINDOW = 8
+"""Confidences are reported this often per confidence window, so a stop is at most that fraction of one late."""
 
 
 def replay_policy(
@@ -63,64 +64,64 @@ def replay_policy(
     for question in questions:
         run = _QuestionReplay(spec, question, plan)
         for resample in range(plan.resamples):
-            played = run.play(resample)
+            result = run.play(resample)
             yield Outcome(
                 file=file,
                 policy=spec.label,
                 question_id=question.id,
                 resample=resample,
-                answer=played.answer,
-                correct=_correct(spec, question, played),
-                tokens=played.tokens,
-                cut_tokens=played.tokens - played.finished_tokens,
-                sequential_tokens=round(played.sequential_tokens, 3),
-                judge_tokens=played.judge_tokens,
-                seconds=round(played.seconds, 3),
-                traces=played.started,
-                clusters=played.clusters,
-                lengths=dict(played.lengths),
-                reward_tokens=played.reward_tokens,
+                answer=result.answer,
+                correct=_correct(spec, question, result),
+                tokens=result.tokens,
+                cut_tokens=result.tokens - result.finished_tokens,
+                sequential_tokens=round(result.sequential_tokens, 3),
+                judge_tokens=result.judge_tokens,
+                seconds=round(result.seconds, 3),
+                traces=result.started,
+                clusters=result.clusters,
+                lengths=dict(result.lengths),
+                reward_tokens=result.reward_tokens,
             )
             advance()
 
 
 def validate_recordings(spec: PolicySpec, questions: Sequence[RecordedQuestion], file: str) -> None:
-    """Refuses a policy that needs what these recordings lack.
+    """Checks that the recordings have everything the policy needs.
 
     Raises:
-        DatasetError: there are no probes, confidences or rewards, and the policy goes by them.
+        DatasetError: probes, confidences or rewards are missing, and the policy needs them.
     """
     if spec.player == "parallel-probe":
-        unprobed = [question.id for question in questions if question.probe_tokens is None]
-        if unprobed:
+        missing = [question.id for question in questions if question.probe_tokens is None]
+        if missing:
             raise DatasetError(
-                f"{file} has no probes (question '{unprobed[0]}'); leave out the policy {spec.label}."
+                f"{file} has no probes (question '{missing[0]}'); leave out the policy {spec.label}."
             )
     if needs_confidences(spec.settings):
-        silent = [question.id for question in questions if not question.has_confidences]
-        if silent:
+        missing = [question.id for question in questions if not question.has_confidences]
+        if missing:
             raise DatasetError(
-                f"{file} has no confidences (question '{silent[0]}'), which {spec.label} judges by: leave that "
-                "policy out, or record with --set run.keep_confidences=true."
+                f"{file} has no confidences (question '{missing[0]}'), which {spec.label} needs; leave that policy "
+                "out, or record with --set run.keep_confidences=true."
             )
     if needs_rewards(spec.settings):
-        unrewarded = [question.id for question in questions if not question.has_rewards]
-        if unrewarded:
+        missing = [question.id for question in questions if not question.has_rewards]
+        if missing:
             raise DatasetError(
-                f"{file} has no rewards (question '{unrewarded[0]}'), which {spec.label} votes by: leave that "
-                "policy out, or record with --set policy.vote=reward --reward-endpoint URL."
+                f"{file} has no rewards (question '{missing[0]}'), which {spec.label} needs; leave that policy out, "
+                "or record with --set policy.vote=reward --reward-endpoint URL."
             )
 
 
 class _QuestionReplay:
-    """A policy and a question, ready to be played on any draw of its traces."""
+    """A policy and a question, ready to be replayed on any sample of the question's traces."""
 
     def __init__(self, spec: PolicySpec, question: RecordedQuestion, plan: ReplayPlan) -> None:
         self._spec = spec
         self._question = question
         self._plan = plan
         self._traces = min(spec.traces or plan.max_traces, len(question.traces))
-        settings = _settled(spec.settings, question, plan, self._traces)
+        settings = _settings_for(spec.settings, question, plan, self._traces)
         self._settings = settings
         policy = make_policy(settings, resumable=True, confidences=Confidences(settings.policy))
         self._report_every = _report_every(settings, policy)
@@ -131,15 +132,15 @@ class _QuestionReplay:
 
     def play(self, resample: int) -> ReplayResult:
         seed = self._plan.seed
-        drawn = sample_traces(self._question, self._traces, seed=seed, resample=resample)
-        traces = [self._question.traces[number] for number in drawn]
+        sample = sample_traces(self._question, self._traces, seed=seed, resample=resample)
+        traces = [self._question.traces[number] for number in sample]
         if self._spec.player == "parallel-probe":
             return play_parallel_probe(self._question, traces, self._plan.server)
         inputs = ReplayInputs(
             question=self._question,
             traces=traces,
-            checkpoints=[self._prefixes[number] for number in drawn],
-            judge=self._judge(drawn, resample),
+            checkpoints=[self._prefixes[number] for number in sample],
+            judge=self._judge(sample, resample),
             report_every=self._report_every,
         )
         return play(inputs, self._seeded(seed + resample), self._plan.server)
@@ -148,22 +149,22 @@ class _QuestionReplay:
         run = self._settings.run.model_copy(update={"seed": seed})
         return self._settings.model_copy(update={"run": run})
 
-    def _judge(self, drawn: Sequence[int], resample: int) -> Judge:
+    def _judge(self, sample: Sequence[int], resample: int) -> Judge:
         plan = self._plan
         if plan.scores is not None:
-            return RecordedJudge(plan.scores.get(self._question.id, {}), drawn)
-        traces = [self._question.traces[number] for number in drawn]
+            return RecordedJudge(plan.scores.get(self._question.id, {}), sample)
+        traces = [self._question.traces[number] for number in sample]
         return SimulatedJudge(
             self._spec.judge_auroc or plan.judge_auroc,
             traces,
-            np.random.default_rng([plan.seed, resample, len(drawn)]),
+            np.random.default_rng([plan.seed, resample, len(sample)]),
         )
 
 
-def _settled(
+def _settings_for(
     settings: Settings, question: RecordedQuestion, plan: ReplayPlan, traces: int
 ) -> Settings:
-    """The settings with the question's own number of traces, and a checkpoint that it can reach."""
+    """The settings with the question's number of traces, and a checkpoint that can be found in what was recorded."""
     changes: dict[str, Any] = {
         "policy": settings.policy.model_copy(update={"traces": traces}),
     }
@@ -176,15 +177,15 @@ def _settled(
 
 
 def _report_every(settings: Settings, policy: Policy) -> int | None:
-    """Tokens between two reports of confidences: a part of a group if they are watched, else only at the end."""
+    """Tokens between two reports of confidences: a fraction of a window, or all at the end if no trace is stopped by them."""
     if not needs_confidences(settings):
         return None
     if not policy.watches_tokens:
         return sys.maxsize
-    return max(1, settings.policy.confidence_window // _REPORTS_PER_GROUP)
+    return max(1, settings.policy.confidence_window // _REPORTS_PER_WINDOW)
 
 
-def _correct(spec: PolicySpec, question: RecordedQuestion, played: ReplayResult) -> bool:
+def _correct(spec: PolicySpec, question: RecordedQuestion, result: ReplayResult) -> bool:
     if spec.scoring == "any":
-        return not question.correct.isdisjoint(played.finished)
-    return played.answer in question.correct
+        return not question.correct.isdisjoint(result.finished)
+    return result.answer in question.correct

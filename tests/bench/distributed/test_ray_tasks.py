@@ -161,7 +161,7 @@ def test_a_machine_that_does_not_see_the_folder_says_so(tmp_path: Path) -> None:
         keys=Keys(),
     )
     with pytest.raises(ConfigError, match="storage that all machines share"):
-        rays._play_question(plan)
+        rays._run_question(plan)
 
 
 @pytest.mark.parametrize(

@@ -204,7 +204,7 @@ async def test_a_question_that_cannot_go_on_is_asked_anew_and_says_why(
         probe = 1
         assert server.generated_tokens - before == again.tokens + probe
     assert (tmp_path / "cons@2" / ".0002-q1.cut-1" / "journal.jsonl").exists()
-    assert "no token ids to go on from" in capsys.readouterr().err
+    assert "no token ids to continue from" in capsys.readouterr().err
 
 
 def cut(folder):
@@ -346,7 +346,7 @@ async def test_what_cannot_run_live_is_refused_before_any_token(tmp_path: Path) 
     for policy, sentence in (
         ("parallel-probe", "needs probes"),
         ("deepprune", "--judge-endpoint"),
-        ("pass@4", "in replay alone"),
+        ("pass@4", "only be measured in a replay"),
     ):
         with pytest.raises(ConfigError, match=sentence):
             await played(plan("http://gpu:1/v1", tmp_path, policy))

@@ -147,7 +147,7 @@ def test_without_a_recorded_verdict_nothing_is_pruned() -> None:
 def test_recorded_verdicts_belong_to_the_traces_that_were_drawn(tmp_path: Path) -> None:
     path = tmp_path / "scores.jsonl"
     path.write_text('{"question_id": "q", "traces": [7, 3], "p": 0.9}\n')
-    judge = RecordedJudge(read_scores(path)["q"], drawn=[3, 5, 7])
+    judge = RecordedJudge(read_scores(path)["q"], sample=[3, 5, 7])
     assert judge.p_identical(0, 2) == judge.p_identical(2, 0) == 0.9
     assert judge.p_identical(0, 1) is None
 
@@ -270,7 +270,7 @@ def test_a_policy_that_waits_for_nothing_is_found_out() -> None:
     from bench.replay.server import SimulatedServer
 
     server = SimulatedServer(INSTANT, recorded((1, "1")).traces, [None])
-    with pytest.raises(RuntimeError, match="hangs"):
+    with pytest.raises(RuntimeError, match="stuck"):
         server.advance()
 
 
