@@ -127,7 +127,7 @@ def _settings(arguments: argparse.Namespace) -> "Settings":
 
         if arguments.config is not None or arguments.out is not None:
             raise ConfigError(
-                "--resume goes on with the run's own settings; leave out --config and --out."
+                "--resume continues a run with its own settings; leave out --config and --out."
             )
         return settings_of(
             arguments.resume,
@@ -149,7 +149,7 @@ def _questions(arguments: argparse.Namespace) -> "list[Question]":
         from orchestrator.journal.recovery import questions_of
 
         if arguments.question is not None or arguments.questions is not None:
-            raise ConfigError("--resume goes on with the run's own questions; leave out others.")
+            raise ConfigError("--resume asks the run's own questions; leave out others.")
         return questions_of(arguments.resume)
     if arguments.questions is not None:
         if arguments.question is not None:
@@ -186,7 +186,7 @@ def _add_input(group: Any) -> None:
         "--resume",
         type=Path,
         metavar="RUN",
-        help="go on with a run that was killed, from the tokens already paid for; takes the run's own questions and "
+        help="continue a run that was killed, from the tokens already paid for; takes the run's own questions and "
         "settings, only --endpoint, --judge-endpoint, --local and keys may be given anew",
     )
 

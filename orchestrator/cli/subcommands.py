@@ -1,6 +1,6 @@
-"""Programs that are a set of subcommands: one way to list them, and one way to end.
+"""Programs with subcommands: how the commands are listed, and which exit code each end has.
 
-The rule: a foreseen error is one sentence on stderr and an exit code, never a traceback.
+A foreseen error is one sentence on stderr and an exit code, never a traceback.
 """
 
 import argparse

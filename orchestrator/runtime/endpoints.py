@@ -1,4 +1,4 @@
-"""The servers of a run: bundled ones are started, all are connected and probed before anything is asked."""
+"""The servers of a run: bundled ones are started, all are connected and probed before a question is asked."""
 
 import asyncio
 import contextlib
@@ -30,7 +30,7 @@ __all__ = [
     "validate_rewards",
 ]
 
-_NANO_CONTEXT = 1280  # tokens, prompt included: room for the nano reasoner's longest useful traces
+_NANO_CONTEXT = 1280  # tokens with the prompt: enough for the longest useful traces
 
 
 class Keys(NamedTuple):
@@ -187,7 +187,7 @@ async def local_servers(
 ) -> AsyncIterator[Settings]:
     """The settings with the addresses of freshly started nano servers in them.
 
-    `announce` is told, in sentences, which servers are started and which are ready.
+    `announce` receives a sentence for each server that is started, and when it is ready.
     """
     models = nano_models(with_judge=needs_judge(settings))
     names = " and ".join(model.name for model in models.values())

@@ -4,8 +4,10 @@ import asyncio
 import dataclasses
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+from aiohttp import web
 
 from orchestrator.errors import ConfigError, DeepPruneError
 from orchestrator.questions import Question
@@ -92,6 +94,31 @@ async def test_an_interrupt_ends_the_question_in_order_and_asks_no_further_one(
     (report,) = ended.reports
     assert report.interrupted
     assert report.traces.stopped == 2
+
+
+async def test_an_interrupt_while_servers_are_opened_ends_the_session_without_a_report(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    states: list[SessionState] = []
+    async with PacedServers().serving() as servers:
+        asked = asyncio.Event()
+
+        async def hang(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+            asked.set()
+            await asyncio.sleep(3600)
+            raise AssertionError
+
+        async def interrupt() -> None:
+            await asked.wait()
+            states[0].interrupt()
+
+        servers.reasoner.answers["/v1/models"] = hang
+        pressed = asyncio.create_task(interrupt())
+        ended = await run_session(session(servers, tmp_path), seen=states)
+        await pressed
+    assert ended.interrupted
+    assert ended.reports == []
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize(
