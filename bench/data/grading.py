@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from orchestrator.answers.equality import AnswerBook, AnswerChecker, QuestionEquality
+from orchestrator.answers.answer_book import AnswerBook
+from orchestrator.answers.equality import AnswerChecker, QuestionEquality
 
 __all__ = ["Graded", "Spellings", "grade"]
 

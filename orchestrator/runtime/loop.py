@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from orchestrator.answers.equality import AnswerBook
+from orchestrator.answers.answer_book import AnswerBook
 from orchestrator.capabilities import Capabilities
 from orchestrator.client.reasoner.client import Prompt
 from orchestrator.client.server_counters import Meter, Metered

@@ -13,7 +13,7 @@ from typing import Literal
 
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
-from orchestrator.answers.equality import AnswerBook
+from orchestrator.answers.answer_book import AnswerBook
 from orchestrator.client.reasoner.client import Chunk, Prompt, ReasonerClient
 from orchestrator.client.reasoner.stream_handle import StreamHandle
 from orchestrator.client.retry import RETRYABLE, backoff

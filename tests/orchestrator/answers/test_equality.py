@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
-from orchestrator.answers.equality import AnswerBook, AnswerChecker, QuestionEquality, SameText
+from orchestrator.answers.answer_book import AnswerBook
+from orchestrator.answers.equality import AnswerChecker, QuestionEquality, SameText
 
 CASES: list[dict[str, Any]] = [
     json.loads(line)

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from orchestrator.answers.equality import AnswerBook
+from orchestrator.answers.answer_book import AnswerBook
 from orchestrator.client.answer_judge import AnswersOf, SameAnswerClient
 from orchestrator.errors import ConfigError, EndpointRejected
 from orchestrator.runtime.endpoints import Keys, open_endpoints

@@ -9,7 +9,8 @@ from typing import TypeVar, cast
 import aiohttp
 import pytest
 
-from orchestrator.answers.equality import AnswerBook, AnswerChecker
+from orchestrator.answers.answer_book import AnswerBook
+from orchestrator.answers.equality import AnswerChecker
 from orchestrator.client.reasoner.client import Chunk, Prompt, ReasonerClient
 from orchestrator.client.reasoner.stream_handle import StreamHandle
 from orchestrator.core.events import (
