@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from orchestrator.core.events import ClusterOpened, PairsJudged, RunStarted, TraceJoined
 from orchestrator.journal.journal import read_journal
+from orchestrator.settings import DeepPruneSettings, Settings
 
 __all__ = ["PairCount", "count_pairs"]
 
@@ -28,8 +29,8 @@ def count_pairs(journal: Path) -> PairCount:
     sizes: list[int] = []
     for entry in read_journal(journal):
         match entry:
-            case RunStarted(settings=settings):
-                sample_members = settings.policy.sample_members
+            case RunStarted(settings=Settings(policy=DeepPruneSettings() as policy)):
+                sample_members = policy.sample_members
             case PairsJudged(members=members):
                 asked += len(members)
             case ClusterOpened():

@@ -117,9 +117,9 @@ def run(arguments: argparse.Namespace) -> None:
 def _replay(arguments: argparse.Namespace) -> "list[Outcome]":
     from bench.replay.benchmark import read_files, run_replay
     from bench.results.outcomes import write_outcomes
-    from bench.specs.policy_spec import parse_policy
+    from bench.specs.policy_spec import parse_policies
 
-    specs = [parse_policy(text, _effort(arguments)) for text in arguments.policy]
+    specs = parse_policies(arguments.policy, _effort(arguments))
     plan = _replay_plan(arguments)
     files = read_files(arguments.replay, arguments.half)
     outcomes = run_replay(specs, files, plan, ray=arguments.ray)

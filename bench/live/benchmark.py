@@ -11,7 +11,7 @@ from bench.data.prompts import apply_prompt, read_prompt
 from bench.live.plan import LivePlan, count_finished
 from bench.live.run import run_live
 from bench.results.outcomes import Outcome
-from bench.specs.policy_spec import parse_policy
+from bench.specs.policy_spec import parse_policies
 from orchestrator.errors import ConfigError
 from orchestrator.interrupts import Interrupts
 from orchestrator.runtime.endpoints import Keys
@@ -91,16 +91,13 @@ def _make_plan(
         )
     known = HUB.get(options.questions.lower())
     prompt = read_prompt(options.prompt or (known.prompt if known else "plain"))
-    specs = [
-        parse_policy(
-            text,
-            [*prompt.assignments, *options.assignments],
-            file=options.config,
-            environ=environ,
-            flags=options.flags,
-        )
-        for text in policies
-    ]
+    specs = parse_policies(
+        policies,
+        [*prompt.assignments, *options.assignments],
+        file=options.config,
+        environ=environ,
+        flags=options.flags,
+    )
     questions = [apply_prompt(question, prompt) for question in read_named(options.questions)]
     return LivePlan(
         questions=questions,

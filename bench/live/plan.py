@@ -14,6 +14,7 @@ from bench.results.folder import claim_folder
 from bench.results.outcomes import Outcome
 from bench.results.trace_stats import CriticalPath, TraceLengths
 from bench.specs.policy_spec import PolicySpec
+from orchestrator.capabilities import Capabilities
 from orchestrator.core.events import RunStarted, TraceRewarded
 from orchestrator.core.policies import needs_judge
 from orchestrator.errors import ConfigError, DatasetError
@@ -21,7 +22,7 @@ from orchestrator.journal.journal import REPORT_FILE, read_journal
 from orchestrator.journal.run_dir import question_name
 from orchestrator.questions import Question
 from orchestrator.runtime.endpoints import Keys, validate_rewards
-from orchestrator.settings import Settings
+from orchestrator.settings import Settings, changed_setting, without_locations
 
 __all__ = [
     "PLAN_FILE",
@@ -110,9 +111,11 @@ def _validate(plan: LivePlan) -> None:
 
 
 def _claim(plan: LivePlan) -> None:
-    settings = plan.specs[0].settings.model_dump(
-        mode="json", exclude={"policy", "endpoint", "judge", "reward"}
-    )
+    settings = {
+        path: value
+        for path, value in without_locations(plan.specs[0].settings).items()
+        if not path.startswith(("policy.", "endpoint.", "judge.", "reward."))
+    }
     identity = json.dumps({"traces": plan.traces, "settings": settings}, sort_keys=True)
     claim_folder(plan.out, PLAN_FILE, identity)
 
@@ -127,17 +130,20 @@ def _validate_finished(runs: Sequence[PlannedRun], plan: LivePlan) -> None:
         if (
             not isinstance(started, RunStarted)
             or (started.question, started.gold) != (run.question.question, run.question.gold)
-            or _placeless(started.settings) != _placeless(settings)
+            or changed_setting(started.settings, settings) is not None
+            or not _serves_named_models(settings, started.capabilities)
         ):
             raise ConfigError(
                 f"{run.folder} was run with another question, prompt, model or settings; give another --out."
             )
 
 
-def _placeless(settings: Settings) -> dict[str, Any]:
-    """The settings without the servers' addresses: a server may move between two runs."""
-    return settings.model_dump(
-        exclude={"endpoint": {"urls"}, "judge": {"url"}, "reward": {"url"}},
+def _serves_named_models(settings: Settings, found: Capabilities) -> bool:
+    """Whether the models that are named now, if any are, are those that a run found."""
+    judge = None if found.judge is None else found.judge.model
+    return settings.endpoint.model in (None, found.reasoner.model) and settings.judge.model in (
+        None,
+        judge,
     )
 
 

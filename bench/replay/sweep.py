@@ -15,7 +15,7 @@ from bench.replay.replay import ReplayPlan
 from bench.results.folder import claim_folder
 from bench.results.outcomes import policy_line, read_outcomes, write_outcomes
 from bench.specs.grid import Grid, expand_grid
-from bench.specs.policy_spec import PolicySpec, parse_policy
+from bench.specs.policy_spec import PolicySpec, parse_policies
 from orchestrator.terminal.progress import Progress
 
 __all__ = ["run_sweep"]
@@ -45,7 +45,7 @@ def run_sweep(
         ConfigError: `out` belongs to a sweep with other files, seeds or judges, or a policy is none.
         DatasetError: a recording cannot be read, or lacks what a policy needs.
     """
-    specs = [parse_policy(text) for text in expand_grid(grid)]
+    specs = parse_policies(expand_grid(grid))
     plan = ReplayPlan(
         max_traces=grid.max_traces,
         resamples=grid.resamples,

@@ -10,11 +10,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from orchestrator.config.load import load_settings
+from orchestrator.config.explain import foreign_setting, leaves
+from orchestrator.config.load import (
+    Assigned,
+    from_environment,
+    from_file,
+    from_flags,
+    from_set,
+    resolve,
+)
 from orchestrator.errors import ConfigError
-from orchestrator.settings import Settings
+from orchestrator.settings import Settings, policies_with
 
-__all__ = ["PARALLEL_PROBE", "Auroc", "PolicySpec", "parse_auroc", "parse_policy"]
+__all__ = ["PARALLEL_PROBE", "Auroc", "PolicySpec", "parse_auroc", "parse_policies"]
 
 Auroc = float | Literal["perfect"]
 
@@ -57,19 +65,34 @@ def parse_auroc(text: str) -> Auroc:
     return auroc
 
 
-def parse_policy(
-    text: str,
+def parse_policies(
+    texts: Sequence[str],
     assignments: Sequence[str] = (),
     *,
     file: Path | None = None,
     environ: Mapping[str, str] | None = None,
     flags: Mapping[str, Any] | None = None,
-) -> PolicySpec:
-    """The policy that `text` names; the other sources of settings hold unless it says otherwise.
+) -> list[PolicySpec]:
+    """The policies that `texts` name; the other sources of settings hold unless a text says otherwise.
+
+    A setting from the other sources applies to the policies that have it. See `load_settings` for the sources.
 
     Raises:
-        ConfigError: there is no such policy or setting, or N is no positive number.
+        ConfigError: there is no such policy or setting, none of the policies has a setting, or N is no positive number.
     """
+    tree = leaves(Settings)
+    shared = [
+        *(from_file(file) if file else ()),
+        *from_environment(environ or {}, tree),
+        *from_set(assignments, tree),
+    ]
+    flagged = list(from_flags(flags or {}))
+    specs = [_parse(text, shared, flagged) for text in texts]
+    _validate_shared([*shared, *flagged], specs)
+    return specs
+
+
+def _parse(text: str, shared: Sequence[Assigned], flagged: Sequence[Assigned]) -> PolicySpec:
     head, _, options = text.partition(":")
     name, at, number = head.partition("@")
     traces = _number(text, number) if at else None
@@ -77,11 +100,15 @@ def parse_policy(
         raise ConfigError("pass needs a number of traces; write pass@1.")
     own = dict(_option(option) for option in options.split(",")) if options else {}
     auroc = own.pop("judge_auroc", None)
-    settings = load_settings(
-        file=file,
-        environ=environ or {},
-        assignments=[*assignments, *(f"{_path(key)}={value}" for key, value in own.items())],
-        flags={**(flags or {}), "policy.name": _ALIASES.get(name, name)},
+    policy = _ALIASES.get(name, name)
+    assignments = [f"{_path(key)}={value}" for key, value in own.items()]
+    settings = resolve(
+        [
+            *(each for each in shared if _applies(each, policy)),
+            *from_set(assignments, leaves(Settings), text),
+            *(each for each in flagged if _applies(each, policy)),
+            Assigned("policy.name", policy, text),
+        ]
     )
     return PolicySpec(
         label=text,
@@ -91,6 +118,26 @@ def parse_policy(
         scoring="any" if name == "pass" else "vote",
         judge_auroc=None if auroc is None else parse_auroc(auroc),
     )
+
+
+def _applies(assigned: Assigned, policy: str) -> bool:
+    """Whether a shared setting is for this policy: it has it, or nobody has it, which is an error to report."""
+    owners = _owners(assigned)
+    return not owners or policy in owners
+
+
+def _owners(assigned: Assigned) -> tuple[str, ...]:
+    """The policies that have a setting of the policy section; empty for any other path."""
+    section, _, key = assigned.path.partition(".")
+    return policies_with(key) if section == "policy" else ()
+
+
+def _validate_shared(shared: Sequence[Assigned], specs: Sequence[PolicySpec]) -> None:
+    names = list(dict.fromkeys(spec.settings.policy.name for spec in specs))
+    for each in shared:
+        owners = _owners(each)
+        if owners and not set(owners) & set(names):
+            raise ConfigError(foreign_setting(each.path, each.origin, " or ".join(names), owners))
 
 
 def _number(text: str, number: str) -> int:

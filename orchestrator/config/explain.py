@@ -6,49 +6,68 @@ The rule: the words are derived from the models, so a new setting needs no new m
 import difflib
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
 
-__all__ = ["Leaf", "explain", "leaves", "one_line", "unknown_key"]
+__all__ = ["Leaf", "explain", "foreign_setting", "leaves", "one_line", "unknown_key"]
 
 _SHOWN_CHARS = 80
 
 
 class Leaf(NamedTuple):
-    """A setting: the model that holds it, and its name in there."""
+    """A setting: the models that hold it (several where a section is one of several models), and its name."""
 
-    owner: type[BaseModel]
+    owners: tuple[type[BaseModel], ...]
     name: str
 
     @property
     def alternatives(self) -> list[dict[str, Any]]:
         """The JSON schemas of the values it may have."""
-        schema: dict[str, Any] = self.owner.model_json_schema()["properties"][self.name]
-        alternatives: list[dict[str, Any]] = schema.get("anyOf", [schema])
-        return alternatives
+        found: list[dict[str, Any]] = []
+        for owner in self.owners:
+            schema = owner.model_json_schema()["properties"][self.name]
+            found += [each for each in schema.get("anyOf", [schema]) if each not in found]
+        return found
 
     @property
     def is_text(self) -> bool:
         """Whether its value is free text."""
-        return any(o.get("type") == "string" and "enum" not in o for o in self.alternatives)
+        return any(o.get("type") == "string" and not _choices(o) for o in self.alternatives)
 
     @property
     def allowed(self) -> str:
         """What its value may be, in words."""
-        return " or ".join(_kind(option) for option in self.alternatives)
+        choices = [choice for option in self.alternatives for choice in _choices(option)]
+        others = [_kind(option) for option in self.alternatives if not _choices(option)]
+        listed = ["one of " + ", ".join(choices)] if choices else []
+        return " or ".join(dict.fromkeys(listed + others))
+
+    def tags(self, discriminator: str) -> list[str]:
+        """The values of the key `discriminator` that choose a model with this setting."""
+        return [tag for owner in self.owners for tag in _tags(owner, discriminator)]
 
 
 def leaves(model: type[BaseModel], prefix: str = "") -> dict[str, Leaf]:
     """Every setting of a tree of models, by dotted path."""
     found: dict[str, Leaf] = {}
     for name, field in model.model_fields.items():
-        path = prefix + name
-        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
-            found |= leaves(field.annotation, path + ".")
-        else:
-            found[path] = Leaf(model, name)
+        sections = _sections(field)
+        if not sections:
+            found[prefix + name] = Leaf((model,), name)
+        for section in sections:
+            for path, leaf in leaves(section, f"{prefix}{name}.").items():
+                owners = found[path].owners if path in found else ()
+                found[path] = Leaf((*owners, *leaf.owners), leaf.name)
     return found
+
+
+def _sections(field: FieldInfo) -> tuple[type[BaseModel], ...]:
+    """The models that a field's value can be; empty for a field that is a setting."""
+    kinds = get_args(field.annotation) if field.discriminator else (field.annotation,)
+    return tuple(kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel))
 
 
 def unknown_key(path: str, origin: str, known: Iterable[str]) -> str:
@@ -66,6 +85,16 @@ def unknown_key(path: str, origin: str, known: Iterable[str]) -> str:
     return sentence + "."
 
 
+def foreign_setting(path: str, origin: str, chosen: str, owners: Sequence[str]) -> str:
+    """One sentence about a setting that `owners` have and the `chosen` one has not."""
+    listed = ", ".join(owners[:-1]) + " and " + owners[-1] if len(owners) > 1 else owners[0]
+    knows, remedy = ("knows", "that policy") if len(owners) == 1 else ("know", "one of those")
+    return (
+        f"{path} (from {origin}) is not a setting of {chosen}; {listed} {knows} it. "
+        f"Choose {remedy} or leave {path.rpartition('.')[2]} out."
+    )
+
+
 def explain(
     error: ValidationError, model: type[BaseModel], origins: Mapping[str, str], elsewhere: str
 ) -> str:
@@ -75,11 +104,8 @@ def explain(
     """
     problem = error.errors(include_url=False)[0]
     tree = leaves(model)
-    loc = [str(part) for part in problem["loc"]]
-    path = next(
-        (known for end in range(len(loc), 0, -1) if (known := ".".join(loc[:end])) in tree),
-        ".".join(loc),
-    )
+    place = _locate(problem, model)
+    path = place.path
     origin = origins.get(path, elsewhere)
     reason = one_line(problem.get("ctx", {}).get("error", ""))
     if not path:
@@ -88,8 +114,50 @@ def explain(
         return f"'{path}' is missing in {origin}; add it."
     if path not in tree:
         return unknown_key(path, origin, tree)
-    demand = reason or f"must be {tree[path].allowed}"
-    return f"{path} is {_shown(problem['input'])} (from {origin}), but {demand}."
+    if problem["type"] == "extra_forbidden":
+        return foreign_setting(path, origin, place.tag, tree[path].tags(place.discriminator))
+    leaf = tree[path] if place.owner is None else Leaf((place.owner,), tree[path].name)
+    demand = reason or f"must be {leaf.allowed}"
+    return f"{path} is {_shown(place.value)} (from {origin}), but {demand}."
+
+
+class _Place(NamedTuple):
+    """Where a problem is.
+
+    `path` is dotted, `value` what stands there, and `owner` the model that holds it (None where the problem is that no
+    model could be chosen). Inside one of several models, `tag` is the value of the key `discriminator` that chose it.
+    """
+
+    path: str
+    value: Any
+    owner: type[BaseModel] | None
+    discriminator: str = ""
+    tag: str = ""
+
+
+def _locate(problem: ErrorDetails, model: type[BaseModel]) -> _Place:
+    """Follows a problem's location through the models; the tags in it are no part of the path."""
+    path: list[str] = []
+    owner, discriminator, tag = model, "", ""
+    location = iter([str(part) for part in problem["loc"]])
+    for name in location:
+        path.append(name)
+        field = owner.model_fields.get(name)
+        sections = () if field is None else _sections(field)
+        if field is None or not sections:
+            break
+        if isinstance(field.discriminator, str):
+            discriminator, tag = field.discriminator, next(location, "")
+            if not tag and isinstance(problem["input"], Mapping):
+                value = problem["input"].get(discriminator)
+                return _Place(".".join([*path, discriminator]), value, None)
+            sections = tuple(each for each in sections if tag in _tags(each, discriminator))
+        owner = sections[0] if sections else owner
+    return _Place(".".join(path), problem["input"], owner, discriminator, tag)
+
+
+def _tags(model: type[BaseModel], discriminator: str) -> tuple[str, ...]:
+    return get_args(model.model_fields[discriminator].annotation)
 
 
 def one_line(error: object) -> str:
@@ -97,9 +165,13 @@ def one_line(error: object) -> str:
     return " ".join(str(error).split()).rstrip(".")
 
 
+def _choices(option: Mapping[str, Any]) -> list[str]:
+    """The values that a schema lists; empty for one that does not."""
+    listed = option.get("enum", [option["const"]] if "const" in option else [])
+    return [str(value) for value in listed]
+
+
 def _kind(option: Mapping[str, Any]) -> str:
-    if "enum" in option:
-        return "one of " + ", ".join(str(value) for value in option["enum"])
     kind = option.get("type", "")
     if kind == "integer":
         return "a whole number" + _range(option)

@@ -4,7 +4,7 @@ The rule: every assignment remembers its origin, so that whatever is wrong with 
 sentence. This module knows no setting by name; the tree is handed to it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -24,6 +24,7 @@ __all__ = [
     "load_settings",
     "nest",
     "read_yaml",
+    "resolve",
 ]
 
 _ENVIRONMENT_PREFIX = "DEEPPRUNE__"
@@ -60,14 +61,16 @@ def from_environment(environ: Mapping[str, str], tree: Mapping[str, Leaf]) -> It
             yield Assigned(path, _value(environ[variable], tree.get(path)), variable)
 
 
-def from_set(assignments: Sequence[str], tree: Mapping[str, Leaf]) -> Iterator[Assigned]:
+def from_set(
+    assignments: Sequence[str], tree: Mapping[str, Leaf], origin: str = "--set"
+) -> Iterator[Assigned]:
     """The settings in `a.b=value` texts, in the order given."""
     for assignment in assignments:
         path, equals, text = assignment.partition("=")
         path = path.strip()
         if not equals or not path:
             raise ConfigError(f"--set {assignment} needs the form section.key=value.")
-        yield Assigned(path, _value(text, tree.get(path)), "--set")
+        yield Assigned(path, _value(text, tree.get(path)), origin)
 
 
 def from_flags(flags: Mapping[str, Any], origin: str = "the command line") -> Iterator[Assigned]:
@@ -181,20 +184,28 @@ def load_settings(
         ConfigError: one sentence on the first unknown key or wrong value.
     """
     tree = leaves(Settings)
-    given = [
-        *(from_file(file) if file else ()),
-        *from_environment(environ, tree),
-        *from_set(assignments, tree),
-        *from_flags(flags, flags_origin),
-    ]
+    return resolve(
+        [
+            *(from_file(file) if file else ()),
+            *from_environment(environ, tree),
+            *from_set(assignments, tree),
+            *from_flags(flags, flags_origin),
+        ]
+    )
+
+
+def resolve(given: Iterable[Assigned]) -> Settings:
+    """The settings that `given` say, the later ones before the earlier ones; defaults for the rest.
+
+    Raises:
+        ConfigError: one sentence on the first unknown key or wrong value.
+    """
+    given, tree = list(given), leaves(Settings)
     for assigned in given:
         if assigned.path not in tree:
             raise ConfigError(unknown_key(assigned.path, assigned.origin, tree))
-    values = {item.path: item.value for item in given}
-    if values.get("judge.url"):  # who names a judge wants it asked
-        values.setdefault("policy.name", "deepprune")
     try:
-        return Settings.model_validate(nest(values))
+        return Settings.model_validate(nest({item.path: item.value for item in given}))
     except ValidationError as error:
         origins = {item.path: item.origin for item in given}
         raise ConfigError(explain(error, Settings, origins, "the settings")) from error

@@ -48,19 +48,14 @@ from orchestrator.core.events import (
 from orchestrator.errors import ConfigError, JournalError
 from orchestrator.journal.journal import QUESTIONS_FILE, SETTINGS_FILE
 from orchestrator.questions import Question, read_questions
-from orchestrator.settings import Settings
+from orchestrator.settings import Settings, changed_setting
 
 __all__ = [
     "RecoveredRun",
     "TraceProgress",
-    "changed_setting",
     "questions_of",
     "settings_of",
 ]
-
-
-_WHEREABOUTS = {"endpoint": {"urls", "model"}, "judge": {"url", "model"}, "run": {"out"}}
-"""Settings that say where servers and folders are; the models are compared by what the servers tell."""
 
 
 _OfTrace = (
@@ -259,16 +254,6 @@ class RecoveredRun:
         trace.token_ids.clear()
         if isinstance(event, TraceFinished) and event.raw_answer is not None:
             self.answers[event.raw_answer] = event.answer or event.raw_answer
-
-
-def changed_setting(then: Settings, now: Settings) -> str | None:
-    """The first setting that differs, as `section.name`; None if only addresses and folders do."""
-    before, after = (tree.model_dump(exclude=_WHEREABOUTS) for tree in (then, now))
-    for section, values in before.items():
-        for name, value in values.items():
-            if after[section][name] != value:
-                return f"{section}.{name}"
-    return None
 
 
 def _same_model(

@@ -40,6 +40,7 @@ from orchestrator.core.events import (
     VoteCast,
     VoteCount,
 )
+from orchestrator.settings import DeepPruneSettings
 
 __all__ = [
     "TICK_SECONDS",
@@ -322,8 +323,9 @@ class RunView:
 
     def _run_started(self, event: RunStarted) -> None:
         self.run = event
-        if event.capabilities.judge is not None:
-            self.tau = event.settings.policy.tau
+        policy = event.settings.policy
+        if event.capabilities.judge is not None and isinstance(policy, DeepPruneSettings):
+            self.tau = policy.tau
         for number in range(event.planned):
             self._trace(number)
 

@@ -6,11 +6,20 @@ from typing import Any
 import pytest
 import yaml
 
-from orchestrator.config.load import load_settings
+from orchestrator.config.load import load_settings, nest
 from orchestrator.config.shipped import configs_folder, judge_spec
 from orchestrator.core.judging import JudgeSpec
 from orchestrator.errors import ConfigError
-from orchestrator.settings import Settings
+from orchestrator.settings import (
+    POLICY_NAMES,
+    AutoSettings,
+    DeepPruneSettings,
+    JudgeSettings,
+    PolicySettings,
+    Settings,
+    changed_setting,
+    without_locations,
+)
 
 JUDGE = """
 name: small
@@ -56,6 +65,23 @@ def test_the_default_file_shows_the_whole_tree_with_its_defaults() -> None:
     assert content == Settings().model_dump(mode="json")
 
 
+def test_the_default_file_shows_every_policy_with_its_own_settings() -> None:
+    text = (configs_folder() / "default.yaml").read_text(encoding="utf-8")
+    lines = [line.removeprefix("# ") for line in text.splitlines() if line.startswith("# ")]
+    blocks = "\n".join(lines[lines.index("policy:") :]).split("policy:")[1:]
+    shown = {policy["name"]: policy for policy in map(yaml.safe_load, blocks)}
+    assert {*shown, "auto", "deepconf-high", "custom"} == set(POLICY_NAMES)
+    for name, policy in shown.items():
+        resolved = Settings.model_validate({"policy": {"name": name}}).policy.model_dump(
+            mode="json"
+        )
+        assert policy == {
+            key: value
+            for key, value in resolved.items()
+            if key == "name" or key not in PolicySettings.model_fields
+        }
+
+
 def test_the_default_file_loads_to_the_defaults() -> None:
     assert loaded(file=configs_folder() / "default.yaml") == Settings()
 
@@ -73,6 +99,13 @@ def test_auto_decides_unless_a_policy_or_a_judge_is_named(
     flags: dict[str, Any], policy: str
 ) -> None:
     assert loaded(flags=flags).policy.name == policy
+    assert Settings.model_validate(nest(flags)).policy.name == policy
+
+
+def test_a_judges_url_selects_deepprune_in_python_too() -> None:
+    judged = JudgeSettings(url="http://judge:8001/v1")
+    assert Settings(judge=judged).policy == DeepPruneSettings()
+    assert Settings(judge=judged, policy=AutoSettings(traces=3)).policy == AutoSettings(traces=3)
 
 
 def test_every_shipped_judge_is_a_judge_spec() -> None:
@@ -82,7 +115,7 @@ def test_every_shipped_judge_is_a_judge_spec() -> None:
 
 
 def test_resolved_settings_can_be_written_and_loaded_again(tmp_path: Path) -> None:
-    settings = loaded("policy.tau=0.7", "endpoint.urls=http://gpu:8000/v1")
+    settings = loaded("policy.name=deepprune", "policy.tau=0.7", "endpoint.urls=http://gpu:8000/v1")
     saved = written(tmp_path, yaml.safe_dump(settings.model_dump(mode="json")))
     assert loaded(file=saved) == settings
 
@@ -98,23 +131,23 @@ def test_importing_the_settings_stays_light() -> None:
 
 
 def test_each_source_overrides_the_ones_before_it(tmp_path: Path) -> None:
-    sources: dict[str, Any] = {"file": written(tmp_path, "policy: {tau: 0.1}")}
-    assert loaded(**sources).policy.tau == 0.1
-    sources["environ"] = {"DEEPPRUNE__POLICY__TAU": "0.2"}
-    assert loaded(**sources).policy.tau == 0.2
-    assert loaded("policy.tau=0.3", **sources).policy.tau == 0.3
-    sources["flags"] = {"policy.tau": 0.4}
-    assert loaded("policy.tau=0.3", **sources).policy.tau == 0.4
+    sources: dict[str, Any] = {"file": written(tmp_path, "policy: {traces: 1}")}
+    assert loaded(**sources).policy.traces == 1
+    sources["environ"] = {"DEEPPRUNE__POLICY__TRACES": "2"}
+    assert loaded(**sources).policy.traces == 2
+    assert loaded("policy.traces=3", **sources).policy.traces == 3
+    sources["flags"] = {"policy.traces": 4}
+    assert loaded("policy.traces=3", **sources).policy.traces == 4
 
 
 def test_the_last_set_wins() -> None:
-    assert loaded("policy.tau=0.3", "policy.tau=0.6").policy.tau == 0.6
+    assert loaded("policy.traces=3", "policy.traces=6").policy.traces == 6
 
 
 def test_a_file_may_set_part_of_the_tree(tmp_path: Path) -> None:
     settings = loaded(file=written(tmp_path, "policy:\n  traces: 8\n"))
     assert settings.policy.traces == 8
-    assert settings.policy.tau == Settings().policy.tau
+    assert settings.policy.min_ballots == Settings().policy.min_ballots
 
 
 @pytest.mark.parametrize("text", ["", "# nothing\n", "policy:\n"])
@@ -123,7 +156,7 @@ def test_a_file_may_set_nothing(tmp_path: Path, text: str) -> None:
 
 
 def test_flags_that_were_not_given_set_nothing() -> None:
-    assert loaded(flags={"policy.tau": None, "endpoint.urls": None}) == Settings()
+    assert loaded(flags={"policy.traces": None, "endpoint.urls": None}) == Settings()
 
 
 def test_keys_in_the_environment_are_no_settings() -> None:
@@ -136,13 +169,13 @@ def test_keys_in_the_environment_are_no_settings() -> None:
 
 def test_texts_are_read_as_yaml() -> None:
     settings = loaded(
-        "policy.bounds=off",
+        "run.keep_confidences=on",
         "sampling.temperature=null",
         "prices.judge_token=1e-3",
         "endpoint.urls=[http://a/v1, http://b/v1]",
         environ={"DEEPPRUNE__POLICY__MIN_BALLOTS": "3", "DEEPPRUNE__CHECKPOINT__WORD_LIST": "so"},
     )
-    assert settings.policy.bounds is False
+    assert settings.run.keep_confidences is True
     assert settings.sampling.temperature is None
     assert settings.prices.judge_token == 0.001
     assert settings.endpoint.urls == ("http://a/v1", "http://b/v1")
@@ -199,9 +232,18 @@ def test_a_section_given_as_a_value_lists_its_keys(tmp_path: Path, text: str) ->
 @pytest.mark.parametrize(
     ("assignment", "sentence"),
     [
-        ("policy.tau=1.5", "policy.tau is 1.5 (from --set), but must be a number from 0 to 1."),
-        ("policy.tau=.nan", "policy.tau is nan (from --set), but must be a number from 0 to 1."),
-        ("policy.tau=", "policy.tau is null (from --set), but must be a number from 0 to 1."),
+        (
+            "sampling.min_p=1.5",
+            "sampling.min_p is 1.5 (from --set), but must be a number from 0 to 1 or null.",
+        ),
+        (
+            "sampling.min_p=.nan",
+            "sampling.min_p is nan (from --set), but must be a number from 0 to 1 or null.",
+        ),
+        (
+            "answers.workers=",
+            "answers.workers is null (from --set), but must be a whole number of at least 1.",
+        ),
         (
             "policy.traces=yes",
             "policy.traces is true (from --set), but must be a whole number from 1 to 4096.",
@@ -217,8 +259,8 @@ def test_a_section_given_as_a_value_lists_its_keys(tmp_path: Path, text: str) ->
             "deepconf-offline, custom.",
         ),
         (
-            "policy.bounds=perhaps",
-            "policy.bounds is 'perhaps' (from --set), but must be true or false.",
+            "run.keep_confidences=perhaps",
+            "run.keep_confidences is 'perhaps' (from --set), but must be true or false.",
         ),
         (
             "sampling.top_p=0",
@@ -244,13 +286,15 @@ def test_a_wrong_value_is_one_sentence_with_what_is_allowed(assignment: str, sen
 
 
 def test_a_wrong_value_in_a_file_names_the_file(tmp_path: Path) -> None:
-    file = written(tmp_path, "policy: {tau: 1.5}")
-    assert f"policy.tau is 1.5 (from {file})" in refusal(file=file)
+    file = written(tmp_path, "policy: {name: deepprune, tau: 1.5}")
+    assert f"policy.tau is 1.5 (from {file}), but must be a number from 0 to 1." in refusal(
+        file=file
+    )
 
 
 def test_a_wrong_value_that_is_overridden_does_no_harm(tmp_path: Path) -> None:
-    file = written(tmp_path, "policy: {tau: 1.5}")
-    assert loaded("policy.tau=0.5", file=file).policy.tau == 0.5
+    file = written(tmp_path, "policy: {traces: 0}")
+    assert loaded("policy.traces=5", file=file).policy.traces == 5
 
 
 def test_a_pattern_that_does_not_compile_is_refused() -> None:
@@ -269,12 +313,85 @@ def test_a_password_in_an_address_is_refused_and_not_repeated() -> None:
 
 
 def test_a_very_long_value_is_cut_in_the_message() -> None:
-    assert len(refusal("policy.tau=" + "x" * 10_000)) < 200
+    assert len(refusal("policy.traces=" + "x" * 10_000)) < 200
 
 
 @pytest.mark.parametrize("assignment", ["policy.tau", "=1", ""])
 def test_a_set_without_key_and_value_is_refused(assignment: str) -> None:
     assert "needs the form section.key=value" in refusal(assignment)
+
+
+# --- settings of another policy -------------------------------------------------------------------
+
+
+def test_a_setting_of_another_policy_is_refused_whatever_its_source(tmp_path: Path) -> None:
+    file = written(tmp_path, "policy: {tau: 0.6}")
+    auto: dict[str, Any] = {"policy.name": "auto"}
+    for message, origin in (
+        (refusal("policy.tau=0.6", flags=auto), "--set"),
+        (refusal(file=file, flags=auto), str(file)),
+        (refusal(environ={"DEEPPRUNE__POLICY__TAU": "1"}, flags=auto), "DEEPPRUNE__POLICY__TAU"),
+        (refusal(flags={**auto, "policy.tau": 0.6}), "the command line"),
+    ):
+        assert message == (
+            f"policy.tau (from {origin}) is not a setting of auto; deepprune knows it. "
+            "Choose that policy or leave tau out."
+        )
+
+
+def test_a_setting_that_several_policies_have_names_all_of_them() -> None:
+    assert refusal("policy.name=short", "policy.window=3") == (
+        "policy.window (from --set) is not a setting of short; esc and race know it. "
+        "Choose one of those or leave window out."
+    )
+    assert "deepconf-low and deepconf-high know it" in refusal("policy.warm_up=3")
+
+
+def test_a_setting_of_the_chosen_policy_is_checked_by_its_own_range() -> None:
+    assert refusal("policy.name=deepconf-high", "policy.consensus_share=2") == (
+        "policy.consensus_share is 2 (from --set), but must be a number from 0 to 1."
+    )
+
+
+def test_a_policy_that_is_null_is_refused_with_the_names(tmp_path: Path) -> None:
+    message = refusal(file=written(tmp_path, "policy: {name: null}"))
+    assert "policy.name is null" in message
+    assert "must be one of pass1, consensus" in message
+
+
+# --- the same run in another place ----------------------------------------------------------------
+
+
+def test_servers_and_folders_may_move() -> None:
+    then = Settings()
+    moved = {
+        "endpoint": {"urls": "http://a/v1", "model": "m"},
+        "judge": {"url": "http://j/v1", "model": "m"},
+        "reward": {"url": "http://r/v1", "model": "m"},
+        "answers": {"llm_url": "http://l/v1", "llm_model": "m"},
+        "policy": {"name": "auto"},
+        "run": {"out": "elsewhere"},
+    }
+    now = Settings.model_validate(moved)
+    assert changed_setting(then, now) is None
+    assert changed_setting(now, then) is None
+    kept = without_locations(then)
+    assert not [path for path in kept if "url" in path or path.endswith("model")]
+    assert "run.out" not in kept
+
+
+@pytest.mark.parametrize(
+    ("assignment", "changed"),
+    [
+        ("policy.name=esc", "policy.name"),
+        ("policy.traces=3", "policy.traces"),
+        ("policy.effort=low", "policy.effort"),
+        ("judge.spec=deepprune-4b", "judge.spec"),
+        ("checkpoint.words=3", "checkpoint.words"),
+    ],
+)
+def test_another_setting_that_decides_is_named(assignment: str, changed: str) -> None:
+    assert changed_setting(Settings(), loaded(assignment)) == changed
 
 
 # --- files that are no settings -------------------------------------------------------------------

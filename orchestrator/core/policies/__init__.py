@@ -1,14 +1,31 @@
 """Policies: pure state machines over events that decide which traces start, pause, resume and stop."""
 
+from typing import assert_never
+
 from orchestrator.core.confidence import Confidences
 from orchestrator.core.policies.adaptive_consistency import AdaptiveConsistency
 from orchestrator.core.policies.auto import Auto
 from orchestrator.core.policies.base import Policy, Step
 from orchestrator.core.policies.baselines import Consensus, EarlyStopping, Race, RandomK, ShortFirst
-from orchestrator.core.policies.deepconf import KEPT_SHARES, DeepConf, DeepConfOffline
+from orchestrator.core.policies.deepconf import DeepConf, DeepConfOffline
 from orchestrator.core.policies.deepprune import DeepPrune
 from orchestrator.errors import ConfigError
-from orchestrator.settings import Settings, VotingRule
+from orchestrator.settings import (
+    AdaptiveConsistencySettings,
+    AutoSettings,
+    ConsensusSettings,
+    CustomSettings,
+    DeepConfOfflineSettings,
+    DeepConfSettings,
+    DeepPruneSettings,
+    EarlyStoppingSettings,
+    Pass1Settings,
+    RaceSettings,
+    RandomKSettings,
+    Settings,
+    ShortSettings,
+    VotingRule,
+)
 
 __all__ = [
     "Policy",
@@ -21,7 +38,7 @@ __all__ = [
     "voting_rule",
 ]
 
-_DEEPCONF = (*KEPT_SHARES, "deepconf-offline")
+_DEEPCONF = (DeepConfSettings, DeepConfOfflineSettings)
 
 
 def make_policy(settings: Settings, *, resumable: bool, confidences: Confidences) -> Policy:
@@ -33,38 +50,40 @@ def make_policy(settings: Settings, *, resumable: bool, confidences: Confidences
         ConfigError: the policy is a user's own object.
     """
     policy, seed = settings.policy, settings.run.seed
-    match policy.name:
-        case "deepprune":
+    match policy:
+        case DeepPruneSettings():
             pause = resumable and settings.checkpoint.at == "pause"
             return DeepPrune(policy, resumable=resumable, pause=pause, seed=seed)
-        case "auto":
+        case AutoSettings():
             return Auto(policy)
-        case "adaptive-consistency":
+        case AdaptiveConsistencySettings():
             return AdaptiveConsistency(policy)
-        case "esc":
+        case EarlyStoppingSettings():
             return EarlyStopping(policy)
-        case "race":
+        case RaceSettings():
             return Race(policy)
-        case "short":
+        case ShortSettings():
             return ShortFirst(policy)
-        case "deepconf-low" | "deepconf-high":
-            return DeepConf(policy, confidences, kept=KEPT_SHARES[policy.name])
-        case "deepconf-offline":
+        case DeepConfSettings():
+            return DeepConf(policy, confidences)
+        case DeepConfOfflineSettings():
             return DeepConfOffline(policy, confidences)
-        case "random-k":
+        case RandomKSettings():
             return RandomK(policy, seed=seed)
-        case "custom":
+        case CustomSettings():
             raise ConfigError(
                 "The policy custom is a Python object that only the program with it has, "
                 "so such a run can be neither resumed nor replayed; start a new one from that program."
             )
-        case _:
+        case ConsensusSettings() | Pass1Settings():
             return Consensus(planned_traces(settings))
+        case _:
+            assert_never(policy)
 
 
 def planned_traces(settings: Settings) -> int:
     """N of a question: `policy.traces`, but 1 for `pass1`."""
-    return 1 if settings.policy.name == "pass1" else settings.policy.traces
+    return 1 if isinstance(settings.policy, Pass1Settings) else settings.policy.traces
 
 
 def needs_confidences(settings: Settings) -> bool:
@@ -74,8 +93,10 @@ def needs_confidences(settings: Settings) -> bool:
 
 def needs_judge(settings: Settings) -> bool:
     """Whether the policy cannot work without a judge endpoint; a user's own one may use each that is given."""
-    name, url = settings.policy.name, settings.judge.url
-    return name == "deepprune" or (name == "custom" and url is not None)
+    policy, url = settings.policy, settings.judge.url
+    return isinstance(policy, DeepPruneSettings) or (
+        isinstance(policy, CustomSettings) and url is not None
+    )
 
 
 def needs_rewards(settings: Settings) -> bool:
@@ -85,9 +106,9 @@ def needs_rewards(settings: Settings) -> bool:
 
 def voting_rule(settings: Settings) -> VotingRule:
     """How ballots are weighed: `policy.vote`, or what the policy's paper does."""
-    own: VotingRule = "confidence" if settings.policy.name in _DEEPCONF else "majority"
+    own: VotingRule = "confidence" if isinstance(settings.policy, _DEEPCONF) else "majority"
     return settings.policy.vote or own
 
 
 def _votes_by_confidence(settings: Settings) -> bool:
-    return settings.policy.name in _DEEPCONF or settings.policy.vote == "confidence"
+    return isinstance(settings.policy, _DEEPCONF) or settings.policy.vote == "confidence"

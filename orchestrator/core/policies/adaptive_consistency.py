@@ -13,7 +13,7 @@ from scipy.special import gammainc, gammaincinv
 from orchestrator.core.events import Event
 from orchestrator.core.policies.base import Step, Tally
 from orchestrator.core.voting import leader_posterior
-from orchestrator.settings import PolicySettings
+from orchestrator.settings import AdaptiveConsistencySettings
 
 __all__ = ["AdaptiveConsistency", "dirichlet_posterior"]
 
@@ -27,7 +27,7 @@ class AdaptiveConsistency:
     watches_tokens = False
     at_rest = True
 
-    def __init__(self, settings: PolicySettings) -> None:
+    def __init__(self, settings: AdaptiveConsistencySettings) -> None:
         self._settings = settings
         self._tally = Tally(settings.traces)
 

@@ -36,7 +36,7 @@ from typing import Literal, NamedTuple
 
 from orchestrator.core.events import Event
 from orchestrator.core.policies.base import Step, Tally
-from orchestrator.settings import PolicySettings
+from orchestrator.settings import AutoSettings
 
 __all__ = [
     "EFFORT_PRICES",
@@ -139,7 +139,7 @@ class Auto:
     watches_tokens = False
     at_rest = True
 
-    def __init__(self, settings: PolicySettings) -> None:
+    def __init__(self, settings: AutoSettings) -> None:
         price = settings.trace_price
         self._price = EFFORT_PRICES[settings.effort] if price is None else price
         self._min_ballots = settings.min_ballots

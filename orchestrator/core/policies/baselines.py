@@ -24,7 +24,12 @@ import numpy as np
 from orchestrator.core.events import CheckpointReached, Event, StartTrace, StopTrace
 from orchestrator.core.policies.base import Step, Tally
 from orchestrator.core.voting import leader_posterior
-from orchestrator.settings import PolicySettings
+from orchestrator.settings import (
+    EarlyStoppingSettings,
+    RaceSettings,
+    RandomKSettings,
+    ShortSettings,
+)
 
 __all__ = [
     "Consensus",
@@ -65,7 +70,7 @@ class ShortFirst:
     watches_tokens = False
     at_rest = True
 
-    def __init__(self, settings: PolicySettings) -> None:
+    def __init__(self, settings: ShortSettings) -> None:
         self._enough = settings.enough
         self._tally = Tally(settings.traces)
         self._settled = False
@@ -93,7 +98,7 @@ class EarlyStopping:
     watches_tokens = False
     at_rest = True
 
-    def __init__(self, settings: PolicySettings) -> None:
+    def __init__(self, settings: EarlyStoppingSettings) -> None:
         self._window = settings.window
         self._tally = Tally(settings.traces)
 
@@ -123,7 +128,7 @@ class Race:
     watches_tokens = False
     at_rest = True
 
-    def __init__(self, settings: PolicySettings) -> None:
+    def __init__(self, settings: RaceSettings) -> None:
         self._settings = settings
         self._tally = Tally(settings.traces)
         self._settled = False
@@ -159,7 +164,7 @@ class RandomK:
     watches_tokens = False
     at_rest = True
 
-    def __init__(self, settings: PolicySettings, *, seed: int) -> None:
+    def __init__(self, settings: RandomKSettings, *, seed: int) -> None:
         self._planned = settings.traces
         drawn = np.random.default_rng([seed, settings.traces]).permutation(settings.traces)
         self._survivors = set(drawn[: settings.survivors].tolist())

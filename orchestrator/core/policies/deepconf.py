@@ -18,7 +18,7 @@ import numpy as np
 from orchestrator.core.confidence import Confidences
 from orchestrator.core.events import Event, StopTrace, TokensArrived, TraceFinished
 from orchestrator.core.policies.base import Step, Tally
-from orchestrator.settings import PolicySettings
+from orchestrator.settings import DeepConfOfflineSettings, DeepConfSettings
 
 __all__ = ["KEPT_SHARES", "DeepConf", "DeepConfOffline", "bar_of"]
 
@@ -42,12 +42,12 @@ class DeepConf:
     watches_tokens = True
     at_rest = True
 
-    def __init__(self, settings: PolicySettings, confidences: Confidences, *, kept: float) -> None:
+    def __init__(self, settings: DeepConfSettings, confidences: Confidences) -> None:
         self._warm_up = settings.warm_up
         self._consensus_share = settings.consensus_share
         self._min_ballots = settings.min_ballots
         self._confidences = confidences
-        self._kept = kept
+        self._kept = KEPT_SHARES[settings.name]
         self._tally = Tally(settings.traces)
         self._answers: dict[int, str | None] = {}  # of the traces that ended by themselves
         self._stopping: set[int] = set()
@@ -120,7 +120,7 @@ class DeepConfOffline:
     watches_tokens = True
     at_rest = True
 
-    def __init__(self, settings: PolicySettings, confidences: Confidences) -> None:
+    def __init__(self, settings: DeepConfOfflineSettings, confidences: Confidences) -> None:
         self._kept = settings.kept_share
         self._confidences = confidences
         self._tally = Tally(settings.traces)

@@ -37,7 +37,7 @@ from orchestrator.core.events import (
     UserCommandReceived,
 )
 from orchestrator.core.policies.base import Step
-from orchestrator.settings import PolicySettings
+from orchestrator.settings import DeepPruneSettings
 
 __all__ = ["DeepPrune"]
 
@@ -49,7 +49,7 @@ class DeepPrune:
     watches_tokens = False
 
     def __init__(
-        self, settings: PolicySettings, *, resumable: bool, pause: bool, seed: int
+        self, settings: DeepPruneSettings, *, resumable: bool, pause: bool, seed: int
     ) -> None:
         self._settings = settings
         self._resumable = resumable

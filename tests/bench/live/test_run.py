@@ -16,7 +16,7 @@ from bench.mock_server.server import Faults, ReplayServer, serve_recording
 from bench.mock_server.tokens import TokenPosition, position_of, prompt_ids, token_id, token_text
 from bench.replay.server import ServerModel
 from bench.results.outcomes import read_outcomes
-from bench.specs.policy_spec import parse_policy
+from bench.specs.policy_spec import parse_policies
 from orchestrator.client.reasoner.client import ReasonerClient
 from orchestrator.errors import ConfigError, DatasetError, DeepPruneError, EndpointRejected
 from orchestrator.interrupts import Interrupts
@@ -50,7 +50,7 @@ QUESTIONS = [Question(id=f"q{n}", question=f"Question {n}?", gold="1") for n in 
 
 
 def plan(url, out, *policies, **changes):
-    specs = [parse_policy(text, flags={"endpoint.urls": (url,)}) for text in policies]
+    specs = [parse_policies([text], flags={"endpoint.urls": (url,)})[0] for text in policies]
     values = {
         "questions": QUESTIONS,
         "specs": specs,
@@ -255,7 +255,7 @@ async def test_a_question_whose_traces_all_failed_counts_as_not_asked(tmp_path: 
     server = ReplayServer(recording(), model=FAST, faults=Faults(stall=1.0))
     flags = {"endpoint.stall_seconds": 0.3, "endpoint.max_attempts": 1}
     async with serve_recording(server) as url:
-        spec = parse_policy("cons@1", flags={"endpoint.urls": (url,), **flags})
+        spec = parse_policies(["cons@1"], flags={"endpoint.urls": (url,), **flags})[0]
         with pytest.raises(DeepPruneError, match="All 1 traces failed"):
             await played(plan(url, tmp_path, questions=QUESTIONS[:1], specs=[spec]))
     assert not list(tmp_path.glob("cons@1/*/report.json"))
@@ -286,7 +286,9 @@ async def test_a_finished_question_is_not_taken_for_another(tmp_path: Path) -> N
         other = [Question(id="q0", question="Question 1?", gold="1")]
         with pytest.raises(ConfigError, match="was run with another question"):
             await played(plan(url, tmp_path, "cons@1", questions=other))
-        spec = parse_policy("cons@1", ["policy.min_ballots=2"], flags={"endpoint.urls": (url,)})
+        spec = parse_policies(
+            ["cons@1"], ["policy.min_ballots=2"], flags={"endpoint.urls": (url,)}
+        )[0]
         with pytest.raises(ConfigError, match="was run with another question"):
             await played(plan(url, tmp_path, questions=QUESTIONS[:1], specs=[spec]))
     moved = ReplayServer(recording(), model=FAST)

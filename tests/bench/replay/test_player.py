@@ -21,7 +21,7 @@ from orchestrator.core.events import (
 )
 from orchestrator.errors import DatasetError
 from orchestrator.report.view import RunView
-from orchestrator.settings import CheckpointSettings
+from orchestrator.settings import CheckpointSettings, policies_with
 from tests.support.recordings import INSTANT, played, recorded
 
 # --- the server -----------------------------------------------------------------------------------
@@ -257,7 +257,8 @@ def test_the_player_counts_what_the_view_of_a_live_run_counts(
         if isinstance(event, TraceFinished | TraceStopped | TraceFailed):
             ends.append(event.trace)
 
-    end = played(question, server=server, checkpoints=prefixes, sink=watch, name=name, survivors=2)
+    own = {"survivors": 2} if name in policies_with("survivors") else {}
+    end = played(question, server=server, checkpoints=prefixes, sink=watch, name=name, **own)
     assert end.tokens == view.generated_tokens
     assert end.answer == view.answer
     assert end.seconds == view.elapsed

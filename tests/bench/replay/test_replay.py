@@ -9,7 +9,7 @@ from bench.replay.replay import ReplayPlan, replay_policy
 from bench.results.intervals import interval_of_mean
 from bench.results.outcomes import Outcome, per_question, policy_line, read_outcomes, write_outcomes
 from bench.specs.grid import Grid, expand_grid, read_grid
-from bench.specs.policy_spec import parse_policy
+from bench.specs.policy_spec import parse_policies
 from orchestrator.errors import ConfigError, DatasetError
 from tests.support.recordings import probe_matrix, recorded
 
@@ -18,7 +18,9 @@ QUESTION = recorded(*[(10 + i, "1" if i % 3 else "2") for i in range(12)])
 
 def replayed(policy, *questions, **plan):
     return list(
-        replay_policy(parse_policy(policy), questions or [QUESTION], ReplayPlan(**plan), file="f")
+        replay_policy(
+            parse_policies([policy])[0], questions or [QUESTION], ReplayPlan(**plan), file="f"
+        )
     )
 
 
@@ -77,24 +79,24 @@ def test_offline_deepconf_costs_all_and_votes_by_the_surest() -> None:
 
 
 def test_a_policy_is_named_with_its_traces_and_settings() -> None:
-    spec = parse_policy("deepprune@32:tau=0.25,survivors=5,checkpoint.words=35")
+    spec = parse_policies(["deepprune@32:tau=0.25,survivors=5,checkpoint.words=35"])[0]
     assert (spec.traces, spec.scoring, spec.settings.policy.tau) == (32, "vote", 0.25)
     assert spec.settings.policy.survivors == 5
     assert spec.settings.checkpoint.words == 35
 
 
 def test_a_policy_may_bring_its_own_judge() -> None:
-    assert parse_policy("deepprune:judge_auroc=0.8,tau=0.3").judge_auroc == 0.8
-    assert parse_policy("deepprune:judge_auroc=perfect").judge_auroc == "perfect"
-    assert parse_policy("deepprune").judge_auroc is None
+    assert parse_policies(["deepprune:judge_auroc=0.8,tau=0.3"])[0].judge_auroc == 0.8
+    assert parse_policies(["deepprune:judge_auroc=perfect"])[0].judge_auroc == "perfect"
+    assert parse_policies(["deepprune"])[0].judge_auroc is None
     with pytest.raises(ConfigError, match="AUROC is 2"):
-        parse_policy("deepprune:judge_auroc=2")
+        parse_policies(["deepprune:judge_auroc=2"])[0]
 
 
 def test_general_settings_give_way_to_those_of_the_policy() -> None:
-    spec = parse_policy("auto:effort=high", ["policy.effort=low"])
+    spec = parse_policies(["auto:effort=high"], ["policy.effort=low"])[0]
     assert spec.settings.policy.effort == "high"
-    assert parse_policy("auto", ["policy.effort=low"]).settings.policy.effort == "low"
+    assert parse_policies(["auto"], ["policy.effort=low"])[0].settings.policy.effort == "low"
 
 
 @pytest.mark.parametrize(
@@ -110,7 +112,7 @@ def test_general_settings_give_way_to_those_of_the_policy() -> None:
 )
 def test_a_policy_that_is_none_is_refused(text, sentence) -> None:
     with pytest.raises(ConfigError, match=sentence):
-        parse_policy(text)
+        parse_policies([text])[0]
 
 
 # --- outcomes -------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ import pytest
 from bench.cli.main import main
 from bench.data.readers import read_recorded
 from bench.replay.replay import ReplayPlan, replay_policy
-from bench.specs.policy_spec import parse_policy
+from bench.specs.policy_spec import parse_policies
 from orchestrator.core.events import RewardFailed, TraceRewarded
 from orchestrator.errors import DatasetError
 from orchestrator.journal.journal import JournalWriter
@@ -30,7 +30,9 @@ QUESTION = rewarded((10, "2", 0.25), (20, "1", 0.75), (30, "2", 0.375), (40, Non
 
 
 def outcome(policy, question=QUESTION):
-    (found,) = replay_policy(parse_policy(policy), [question], ReplayPlan(resamples=1), file="f")
+    (found,) = replay_policy(
+        parse_policies([policy])[0], [question], ReplayPlan(resamples=1), file="f"
+    )
     return found
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from orchestrator.core.confidence import Confidences, TraceConfidence
 from orchestrator.core.events import TokensArrived
-from orchestrator.settings import PolicySettings
+from orchestrator.settings import ConsensusSettings
 
 TOKENS = (4.0, 2.0, 6.0, 8.0, 1.0, 5.0)
 CHUNKS = st.lists(st.lists(st.floats(0, 30).map(lambda value: round(value, 3)), max_size=7))
@@ -85,7 +85,7 @@ def test_measures_are_those_of_the_paper(chunks, window) -> None:
     [("lowest", 4.0), ("bottom", 4.0), ("tail", 14 / 3), ("mean", 26 / 6)],
 )
 def test_the_setting_says_what_counts_as_a_traces_confidence(measure, confidence) -> None:
-    settings = PolicySettings(confidence_window=3, trace_confidence=measure)
+    settings = ConsensusSettings(confidence_window=3, trace_confidence=measure)
     book = Confidences(settings)
     for at, chunk in enumerate((TOKENS[:2], TOKENS[2:])):
         book.take(TokensArrived(at=at, trace=7, text="", tokens=at, confidences=chunk))

@@ -36,7 +36,11 @@ def same_parity(trace, member) -> float:
 def play(*user_commands, count=6, policy="deepprune", choose=lambda n: 0, **more):
     settings = Settings.model_validate(
         {
-            "policy": {"name": policy, "traces": count, "survivors": 2},
+            "policy": {
+                "name": policy,
+                "traces": count,
+                **({"survivors": 2} if policy == "deepprune" else {}),
+            },
             "checkpoint": {"words": 2},
         }
     )

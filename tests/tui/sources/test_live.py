@@ -49,12 +49,13 @@ def session(
     concurrency: int | None = None,
     **policy: object,
 ) -> Session:
+    own = {} if "name" in policy else {"name": "deepprune", "survivors": 2}
     run = {"out": str(out)} | ({"concurrency": concurrency} if concurrency else {})
     settings = Settings.model_validate(
         {
             "endpoint": {"urls": [servers.reasoner.url]},
             "judge": {"url": servers.judge.url},
-            "policy": {"name": "deepprune", "traces": 6, "survivors": 2, **policy},
+            "policy": {"traces": 6, **own, **policy},
             "checkpoint": {"words": words},
             "run": run,
         }

@@ -46,7 +46,11 @@ def test_the_rarer_events_have_sentences(story: type[Story]) -> None:
 
 
 def test_clusters_say_what_decided(story: type[Story]) -> None:
-    told = story(3, settings={"policy": {"max_clusters": 1}}).start(0, 1, 2).open_cluster(0, 0)
+    told = (
+        story(3, settings={"policy": {"name": "deepprune", "max_clusters": 1}})
+        .start(0, 1, 2)
+        .open_cluster(0, 0)
+    )
     told._add(type(told.events[-1]), trace=1, cluster=1, similarity=0.25)
     told.join(2, 0, similarity=None)
     assert lines(told.view())[1:] == [

@@ -26,7 +26,8 @@ class Lane:
     """An engine under one policy, fed by hand; stopped traces end at once."""
 
     def __init__(self, name="deepconf-high", **policy) -> None:
-        given = {"traces": 9, "confidence_window": 2, "warm_up": 3, "name": name, **policy}
+        online = {"warm_up": 3} if name in ("deepconf-low", "deepconf-high") else {}
+        given = {"traces": 9, "confidence_window": 2, "name": name, **online, **policy}
         started = run_started(Settings.model_validate({"policy": given}))
         self._engine = Engine(started)
         self.started, self.stopped, self.vote = [], [], None

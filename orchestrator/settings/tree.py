@@ -1,0 +1,260 @@
+"""The settings tree: one section for each part of a run. Reading files and flags is `orchestrator.config`'s part.
+
+Keys to servers never enter the tree: they are read from the environment where the request is made.
+"""
+
+from collections.abc import Iterator
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from orchestrator.settings.policies import AnyPolicySettings, AutoSettings
+from orchestrator.settings.section import (
+    LOCATION,
+    Number,
+    OptionalNumber,
+    OptionalWhole,
+    Pattern,
+    Section,
+    Template,
+    Url,
+    Urls,
+    Whole,
+    Words,
+    is_location,
+)
+
+__all__ = [
+    "DEFAULT_REASONING_WORDS",
+    "AnswerSettings",
+    "CheckpointSettings",
+    "EndpointSettings",
+    "JudgeDialect",
+    "JudgeSettings",
+    "PriceSettings",
+    "RewardSettings",
+    "RunSettings",
+    "SamplingSettings",
+    "Settings",
+    "changed_setting",
+    "without_locations",
+]
+
+DEFAULT_REASONING_WORDS = (
+    "wait",
+    "hmm",
+    "but",
+    "however",
+    "actually",
+    "alternatively",
+    "maybe",
+    "perhaps",
+    "so",
+    "thus",
+    "hence",
+    "therefore",
+    "since",
+    "because",
+    "check",
+)
+
+
+JudgeDialect = Literal["auto", "generative_scoring", "completions", "chat", "classify"]
+
+
+class EndpointSettings(Section):
+    """The reasoner's servers (OpenAI-compatible, base URL with /v1)."""
+
+    urls: Annotated[Urls, LOCATION] = ()
+    model: Annotated[str | None, LOCATION] = Field(
+        default=None, description="found from /v1/models when there is only one"
+    )
+    api: Literal["auto", "completions", "chat"] = Field(
+        default="auto",
+        description="auto takes completions where prompts can be rendered to token ids",
+    )
+    stall_seconds: Number = Field(
+        default=300.0, gt=0, description="a stream silent for this long is broken"
+    )
+    connect_seconds: Number = Field(default=10.0, gt=0)
+    max_attempts: Whole = Field(
+        default=4, ge=1, description="streams opened for one trace in a row without progress"
+    )
+
+
+class SamplingSettings(Section):
+    """Sent with every trace; what is null is left to the server (the model's generation_config)."""
+
+    temperature: OptionalNumber = Field(default=None, ge=0.0)
+    top_p: OptionalNumber = Field(default=None, gt=0.0, le=1.0)
+    top_k: OptionalWhole = Field(default=None, ge=-1)
+    min_p: OptionalNumber = Field(default=None, ge=0.0, le=1.0)
+    max_tokens: OptionalWhole = Field(
+        default=None, ge=1, description="per trace; null fills the model's context"
+    )
+
+
+class CheckpointSettings(Section):
+    """Where a trace waits for the judge (arXiv 2510.08483: 25 reasoning words, or 500 tokens)."""
+
+    unit: Literal["words", "tokens"] = "words"
+    words: Whole = Field(default=25, ge=1)
+    tokens: Whole = Field(default=500, ge=1)
+    word_list: Words = Field(default=DEFAULT_REASONING_WORDS, min_length=1)
+    at: Literal["pause", "run"] = Field(
+        default="pause", description="pause closes the stream, run writes on"
+    )
+
+
+class JudgeSettings(Section):
+    """The judge's server and how it is asked."""
+
+    url: Annotated[Url | None, LOCATION] = None
+    model: Annotated[str | None, LOCATION] = Field(
+        default=None, description="found from /v1/models when there is only one"
+    )
+    spec: str = Field(default="nano", description="a name in configs/judges, or a YAML file")
+    dialect: JudgeDialect = "auto"
+    concurrency: Whole = Field(default=8, ge=1, description="requests to the judge at once")
+    batch: Whole = Field(
+        default=64, ge=1, description="members in one generative_scoring or classify request"
+    )
+    timeout_seconds: Number = Field(default=60.0, gt=0)
+    max_attempts: Whole = Field(default=3, ge=1)
+    breaker_failures: Whole = Field(
+        default=3, ge=1, description="failed calls in a row that open the breaker"
+    )
+    breaker_seconds: Number = Field(
+        default=30.0, gt=0, description="how long an open breaker asks nothing"
+    )
+
+
+class RewardSettings(Section):
+    """The reward model's server, and how its reward of a finished trace is asked for and read."""
+
+    url: Annotated[Url | None, LOCATION] = None
+    model: Annotated[str | None, LOCATION] = Field(
+        default=None, description="found from /v1/models when there is only one"
+    )
+    dialect: Literal["classify", "pooling"] = Field(
+        default="classify",
+        description="vLLM's /classify, or the last row of what /pooling gives (reward models by token or step)",
+    )
+    label: Whole = Field(
+        default=-1, description="whose value is the reward: 0 is the first label, -1 the last one"
+    )
+    scale: Literal["probability", "logit"] = Field(
+        default="probability", description="what the server gives; a logit becomes a probability"
+    )
+    template: Template | None = Field(
+        default=None,
+        description="text with {question} and {trace}; null: a chat of both, in the server's own template",
+    )
+    max_chars: OptionalWhole = Field(
+        default=None, ge=1, description="a longer trace keeps its last characters; null cuts none"
+    )
+    concurrency: Whole = Field(default=8, ge=1, description="requests to the reward model at once")
+    timeout_seconds: Number = Field(
+        default=60.0, gt=0, description="for one reward, its retries included"
+    )
+    max_attempts: Whole = Field(default=3, ge=1)
+
+
+class AnswerSettings(Section):
+    """How answers are read from text and compared."""
+
+    regex: Pattern | None = Field(
+        default=None,
+        description="its first group (or all it matches) is the answer; tried before the others",
+    )
+    timeout_seconds: Number = Field(default=5.0, gt=0, description="for one equivalence check")
+    workers: Whole = Field(default=1, ge=1, description="processes that check equivalence")
+    equality: Literal["math", "text", "llm"] = Field(
+        default="math",
+        description="answers are equal by mathematics, by spelling, or if a chat model says so in both orders",
+    )
+    llm_url: Annotated[Url | None, LOCATION] = Field(
+        default=None, description="the chat model's address with /v1; null: the judge's server"
+    )
+    llm_model: Annotated[str | None, LOCATION] = Field(
+        default=None, description="found from /v1/models when there is only one"
+    )
+    llm_timeout_seconds: Number = Field(default=60.0, gt=0)
+
+
+class PriceSettings(Section):
+    """Costs in units of one generated reasoner token; they weigh the judge in `net_saved`."""
+
+    judge_token: Number = Field(
+        default=1.0,
+        ge=0.0,
+        description="one judge token that was computed: judge parameters / reasoner parameters",
+    )
+    judge_cached_token: Number = Field(
+        default=0.0, ge=0.0, description="one judge prompt token from the cache"
+    )
+    million_tokens: OptionalNumber = Field(
+        default=None, ge=0.0, description="money for a million generated reasoner tokens"
+    )
+
+
+class RunSettings(Section):
+    """How a run is carried out and where it is kept."""
+
+    concurrency: Whole = Field(default=64, ge=1, description="reasoner streams open at once")
+    seed: Whole = Field(
+        default=0, ge=0, description="for the policy's own draws; servers are never sent a seed"
+    )
+    keep_confidences: bool = Field(
+        default=False,
+        description="record the confidence of every token, so that a replay can judge by it",
+    )
+    out: Annotated[str, LOCATION] = Field(
+        default="runs", description="folder that receives one folder per run"
+    )
+
+
+class Settings(Section):
+    """The whole tree; `configs/default.yaml` shows the same with the same defaults."""
+
+    endpoint: EndpointSettings = EndpointSettings()
+    sampling: SamplingSettings = SamplingSettings()
+    checkpoint: CheckpointSettings = CheckpointSettings()
+    judge: JudgeSettings = JudgeSettings()
+    reward: RewardSettings = RewardSettings()
+    policy: AnyPolicySettings = AutoSettings()
+    answers: AnswerSettings = AnswerSettings()
+    prices: PriceSettings = PriceSettings()
+    run: RunSettings = RunSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_policy_name(cls, given: Any) -> Any:
+        """Names the policy if the user did not: deepprune where a judge's server is given, else auto."""
+        if not isinstance(given, dict):
+            return given
+        policy = given.get("policy", {})
+        if not isinstance(policy, dict) or "name" in policy:
+            return given
+        judge = given.get("judge")
+        url = judge.get("url") if isinstance(judge, dict) else getattr(judge, "url", None)
+        return {**given, "policy": {"name": "deepprune" if url else "auto", **policy}}
+
+
+def without_locations(settings: Settings) -> dict[str, Any]:
+    """Every setting by its dotted path, except those that only say where servers and folders are."""
+    return dict(_settings_that_decide(settings))
+
+
+def changed_setting(then: Settings, now: Settings) -> str | None:
+    """The path of the first setting that differs, locations aside; None if these are settings of the same run."""
+    before, after = without_locations(then), without_locations(now)
+    return next((path for path in before if path not in after or before[path] != after[path]), None)
+
+
+def _settings_that_decide(settings: Settings) -> Iterator[tuple[str, Any]]:
+    for name in Settings.model_fields:
+        section = getattr(settings, name)
+        for key, field in type(section).model_fields.items():
+            if not is_location(field):
+                yield f"{name}.{key}", getattr(section, key)

@@ -1,0 +1,73 @@
+from pathlib import Path
+
+import pytest
+
+from bench.specs.grid import expand_grid, read_grid
+from bench.specs.policy_spec import parse_policies
+from orchestrator.config.shipped import configs_folder
+from orchestrator.errors import ConfigError
+from orchestrator.settings import AutoSettings, DeepPruneSettings
+
+BOTH = ["auto", "deepprune"]
+
+
+def refusal(*policies: str, assignments: tuple[str, ...] = ()) -> str:
+    with pytest.raises(ConfigError) as caught:
+        parse_policies(policies, assignments)
+    return str(caught.value)
+
+
+def test_a_shared_setting_applies_to_the_policies_that_have_it() -> None:
+    auto, deepprune = parse_policies(BOTH, ["policy.tau=0.6", "policy.effort=low", "run.seed=3"])
+    assert auto.settings.policy == AutoSettings(effort="low")
+    assert deepprune.settings.policy == DeepPruneSettings(tau=0.6)
+    assert auto.settings.run.seed == deepprune.settings.run.seed == 3
+
+
+def test_a_shared_file_and_the_environment_apply_in_the_same_way(tmp_path: Path) -> None:
+    file = tmp_path / "shared.yaml"
+    file.write_text("policy: {tau: 0.1, effort: low, survivors: 3}")
+    auto, deepprune = parse_policies(
+        BOTH, file=file, environ={"DEEPPRUNE__POLICY__TAU": "0.2"}, flags={"policy.traces": 9}
+    )
+    assert auto.settings.policy == AutoSettings(effort="low", traces=9)
+    assert deepprune.settings.policy == DeepPruneSettings(tau=0.2, survivors=3, traces=9)
+
+
+def test_a_shared_setting_that_no_listed_policy_has_is_refused() -> None:
+    assert refusal("auto", "cons@4", "cons@8", assignments=("policy.tau=0.6",)) == (
+        "policy.tau (from --set) is not a setting of auto or consensus; deepprune knows it. "
+        "Choose that policy or leave tau out."
+    )
+
+
+def test_a_shared_setting_that_no_policy_has_is_unknown() -> None:
+    assert "Unknown setting 'policy.tua' (from --set)" in refusal(
+        *BOTH, assignments=("policy.tua=0.6",)
+    )
+
+
+def test_a_policys_own_option_that_it_does_not_have_is_refused() -> None:
+    assert refusal("auto:tau=0.6", "deepprune") == (
+        "policy.tau (from auto:tau=0.6) is not a setting of auto; deepprune knows it. "
+        "Choose that policy or leave tau out."
+    )
+
+
+def test_a_policys_own_option_goes_before_a_shared_one() -> None:
+    low, high = parse_policies(["auto", "auto:effort=high"], ["policy.effort=low"])
+    assert low.settings.policy == AutoSettings(effort="low")
+    assert high.settings.policy == AutoSettings(effort="high")
+
+
+def test_a_judges_address_chooses_no_policy_where_policies_are_listed() -> None:
+    (spec,) = parse_policies(["auto"], flags={"judge.url": "http://judge:8001/v1"})
+    assert spec.settings.policy == AutoSettings()
+
+
+@pytest.mark.parametrize(
+    "path", sorted((configs_folder() / "sweeps").glob("*.yaml")), ids=lambda path: path.stem
+)
+def test_every_shipped_sweep_names_policies_and_their_settings(path: Path) -> None:
+    names = expand_grid(read_grid(path))
+    assert [spec.label for spec in parse_policies(names)] == names
