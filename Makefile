@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SOURCES := deepprune orchestrator judge_server nano bench tui tests docs
 
-.PHONY: help demo demo-replay install check test test-fast docs format clean
+.PHONY: help demo demo-replay install check test test-fast docs images bench-tui format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -41,6 +41,12 @@ test-fast: $(READY)  ## every test that needs neither vLLM nor a training: a min
 docs: $(VENV)/.docs  ## the documentation site, into build/site
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "Open build/site/index.html"
+
+images: $(VENV)/.core  ## take the pictures of the documentation again, from the recorded run
+	$(BIN)/python -m tui.export.doc_images
+
+bench-tui: $(READY)  ## measure CPU and latency of the screen (a minute)
+	PYTHONPATH=. $(BIN)/python tests/perf/tui_cost.py
 
 format: $(READY)  ## rewrite the sources in the house format
 	$(BIN)/ruff format $(SOURCES)

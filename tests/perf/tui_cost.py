@@ -1,11 +1,11 @@
-"""What the TUI costs, measured in a pseudo-terminal of 200 x 60 cells. Run: `python tests/perf/tui_cost.py`.
+"""Measures what the TUI costs, in a pseudo-terminal of 200 x 60 cells. Run it with `make bench-tui`.
 
-1. 512 traces at 40 tokens/s each are replayed in real time: the share of one core, beside that of the same
-   replay without a screen, and the time from a key (the speed goes up
-   and down, so the load is one and a half times that) to the answer on the terminal.
-2. A journal of 2,000 traces: the time until its first screen is drawn.
+1. 512 traces at 40 tokens/s each are replayed in real time, on average at one and a half times the speed, because a key
+   changes the speed twice a second. Printed are the fraction of a core, beside that of the same replay without a
+   screen, and the time from a key to its effect on the terminal.
+2. A journal of 2,000 traces is opened. Printed is the time until its first screen is drawn.
 
-Shares of a core are CPU time, so they mean something on a busy machine; the latencies do not.
+Fractions of a core are CPU time, so they are meaningful on a busy machine; the latencies are not.
 """
 
 import fcntl
@@ -32,7 +32,7 @@ WORDS = ("so ", "maybe ", "wait, ", "3*4=12 ", "that is ", "hmm ", "12-5=7 ", "b
 
 
 class Terminal:
-    """A program in a pseudo-terminal; `until` reads on until a text has been written."""
+    """A program in a pseudo-terminal."""
 
     def __init__(self, *command: str) -> None:
         master, slave = pty.openpty()
@@ -46,7 +46,7 @@ class Terminal:
         self.written = 0
 
     def read(self, seconds: float) -> bytes:
-        """What is written within so many seconds, b"" for nothing."""
+        """The next output within so many seconds; b"" for none."""
         if not select.select([self._master], [], [], seconds)[0]:
             return b""
         data = os.read(self._master, 1 << 16)
@@ -54,7 +54,7 @@ class Terminal:
         return data
 
     def until(self, text: bytes, seconds: float) -> float:
-        """Seconds until `text` has been written."""
+        """Reads until `text` has been written; returns the seconds it took."""
         begun, seen = time.monotonic(), b""
         while text not in seen:
             if time.monotonic() - begun > seconds:
@@ -77,7 +77,7 @@ class Terminal:
 
 
 def write_journal(folder: Path, traces: int, tokens: int, rate: float) -> None:
-    """A run of `traces` that each write `tokens` at `rate` tokens/s, side by side."""
+    """Writes a run of `traces` that generate `tokens` each at `rate` tokens/s, side by side."""
     settings = Settings.model_validate({"policy": {"traces": traces}})
     with JournalWriter.create(folder) as journal:
         journal.write(
@@ -106,11 +106,11 @@ def _opened(trace: int) -> Event:
     )
 
 
-def replayed_share(folder: Path) -> None:
-    """Prints the share of a core, with and without a screen, and the latency of keys."""
+def measure_replay(folder: Path) -> None:
+    """Prints the fraction of a core, with and without a screen, and the latency of keys."""
     terminal = Terminal(sys.executable, "-m", "tui.cli", str(folder))
     terminal.until(b"traces", 120)
-    latencies = []
+    latencies: list[float] = []
     cpu, wall, bytes_before = terminal.cpu(), time.monotonic(), terminal.written
     while time.monotonic() - wall < SECONDS * 0.5:
         key, answer = ("]", b" 2x") if len(latencies) % 2 == 0 else ("[", b" 1x")
@@ -123,7 +123,7 @@ def replayed_share(folder: Path) -> None:
     fraction = (terminal.cpu() - cpu) / seconds
     written = (terminal.written - bytes_before) / seconds
     terminal.close()
-    bare = headless_share(folder, 1.5 * seconds) * 1.5
+    bare = headless_fraction(folder, 1.5 * seconds) * 1.5
     latencies.sort()
     print(f"512 traces x 60 tokens/s, {seconds:.0f} s: {fraction:.1%} of a core with the screen,")
     print(f"  {bare:.1%} for the same replay without; {fraction - bare:.1%} is the screen's")
@@ -135,16 +135,16 @@ def replayed_share(folder: Path) -> None:
     print(f"  {written / 1000:.0f} kB/s to the terminal")
 
 
-def headless_share(folder: Path, seconds: float) -> float:
-    """The share of a core that folding the same events takes."""
+def headless_fraction(folder: Path, seconds: float) -> float:
+    """The fraction of a core that folding the same events takes."""
     player = Player(list(read_journal(folder)))
     begun = time.process_time()
     player.seek(seconds)
     return (time.process_time() - begun) / seconds
 
 
-def opening_time(folder: Path) -> None:
-    """Prints how long a large journal takes until its screen is there, beside a small one."""
+def measure_opening(folder: Path) -> None:
+    """Prints the time until the screen of a large journal is drawn, and of a small one."""
     demo = Path(__file__).parents[2] / "nano" / "demo-run"
     for name, run in (("the demo run", demo), ("2,000 traces", folder)):
         terminal = Terminal(sys.executable, "-m", "tui.cli", str(run))
@@ -157,13 +157,13 @@ def opening_time(folder: Path) -> None:
 
 
 def main() -> None:
-    """All figures."""
+    """Prints all measurements."""
     with tempfile.TemporaryDirectory() as temporary:
         stream, many = Path(temporary) / "stream", Path(temporary) / "many"
         write_journal(stream, 512, int(40 * SECONDS), 40.0)
         write_journal(many, 2000, 160, 40.0)
-        opening_time(many)
-        replayed_share(stream)
+        measure_opening(many)
+        measure_replay(stream)
 
 
 if __name__ == "__main__":
