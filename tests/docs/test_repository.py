@@ -60,6 +60,14 @@ def test_every_package_tells_type_checkers_that_it_is_typed(package: str) -> Non
     assert (ROOT / package / "py.typed").exists()
 
 
+def test_the_commands_of_the_contributing_guide_are_targets_of_make() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", read("Makefile"), re.MULTILINE))
+    for document in ("README.md", "CONTRIBUTING.md", ".github/pull_request_template.md"):
+        named = re.findall(r"(?:^|`)make ([a-z-]+)", read(document), re.MULTILINE)
+        assert named
+        assert set(named) <= targets, document
+
+
 def test_the_workflow_tests_every_python_that_the_project_declares() -> None:
     workflow = yaml.safe_load(read(".github/workflows/ci.yml"))
     project = tomllib.loads(read("pyproject.toml"))["project"]
