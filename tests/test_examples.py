@@ -7,6 +7,7 @@ import itertools
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -39,18 +40,23 @@ def known_flags() -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def services() -> dict:
-    return yaml.safe_load((EXAMPLES / "compose.yaml").read_text(encoding="utf-8"))["services"]
+def services() -> dict[str, Any]:
+    services: dict[str, Any] = yaml.safe_load(
+        (EXAMPLES / "compose.yaml").read_text(encoding="utf-8")
+    )["services"]
+    return services
 
 
-def test_compose_serves_with_flags_that_vllm_knows(services, known_flags) -> None:
+def test_compose_serves_with_flags_that_vllm_knows(
+    services: dict[str, Any], known_flags: set[str]
+) -> None:
     for service in services.values():
         model, *flags = service["command"]
         assert re.fullmatch(r"[\w-]+/[\w.-]+", model)
         assert {flag.partition("=")[0] for flag in flags} <= known_flags
 
 
-def test_compose_opens_ports_to_this_host_only_and_checks_health(services) -> None:
+def test_compose_opens_ports_to_this_host_only_and_checks_health(services: dict[str, Any]) -> None:
     assert set(services) == {"reasoner", "judge"}
     for service in services.values():
         assert all(port.startswith("127.0.0.1:") for port in service["ports"])
@@ -62,7 +68,7 @@ def test_compose_opens_ports_to_this_host_only_and_checks_health(services) -> No
     assert gpus[0] != gpus[1]
 
 
-def test_compose_serves_the_judge_as_our_command_does(services) -> None:
+def test_compose_serves_the_judge_as_our_command_does(services: dict[str, Any]) -> None:
     spec, model = judge_model(Arguments(judge="deepprune-4b"), Hardware(gpus=1))
     source, *flags = services["judge"]["command"]
     given = dict(flag.partition("=")[::2] for flag in flags)
@@ -81,7 +87,9 @@ def test_compose_serves_the_judge_as_our_command_does(services) -> None:
 
 @pytest.mark.parametrize("gpus", [0, 1, 8])
 @pytest.mark.parametrize("judge", ["nano", "deepprune-4b", "classifier"])
-def test_serve_uses_flags_that_vllm_knows(known_flags, tmp_path: Path, judge, gpus) -> None:
+def test_serve_uses_flags_that_vllm_knows(
+    known_flags: set[str], tmp_path: Path, judge: str, gpus: int
+) -> None:
     if judge == "classifier":
         file = tmp_path / "classifier.yaml"
         file.write_text(
@@ -95,7 +103,7 @@ def test_serve_uses_flags_that_vllm_knows(known_flags, tmp_path: Path, judge, gp
 
 def test_the_unit_starts_a_command_that_exists_and_keeps_the_key_in_a_file() -> None:
     unit = configparser.ConfigParser(strict=False, interpolation=None)
-    unit.optionxform = str
+    unit.optionxform = str  # type: ignore[assignment, method-assign]  # as the library documents it
     unit.read(EXAMPLES / "deepprune-judge.service")
     service = unit["Service"]
     program, *words = shlex.split(service["ExecStart"])
