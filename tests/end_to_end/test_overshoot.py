@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import Any
 
+import pytest
 from aiohttp import web
 
 from orchestrator.core.events import (
@@ -16,6 +17,8 @@ from orchestrator.core.events import (
 from orchestrator.journal.journal import read_journal
 from tests.support.command import orchestrate
 from tests.support.paced_servers import PacedServers
+
+pytestmark = pytest.mark.slow
 
 TRACES = 6
 WORDS = 200  # at 20 ms each: a trace lasts four seconds, so it does not end before its verdict

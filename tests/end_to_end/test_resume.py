@@ -16,6 +16,8 @@ from orchestrator.report.report import to_json_line
 from tests.support.command import end, idle_within, metric, orchestrate, start
 from tests.support.paced_servers import PacedServers
 
+pytestmark = pytest.mark.slow
+
 QUESTIONS = Path(__file__).parents[2] / "nano" / "data" / "questions.jsonl"
 PROMPT = 3  # tokens, of the server in this process
 WORDS = 150
