@@ -32,8 +32,6 @@ def checkpoint_prefix(trace: RecordedTrace, settings: CheckpointSettings) -> Pre
     cut = segmenter.feed(text, trace.tokens)
     if cut is None:
         return None
-    chars = (
-        cut.chars + 1
-    )  # the character after the last word tells the segmenter that the word has ended
+    chars = cut.chars + 1  # the next character tells the segmenter that the word has ended
     tokens = max(1, round(trace.tokens * chars / len(text)))
     return Prefix(text[:chars], tokens) if tokens < trace.tokens else None

@@ -1,4 +1,4 @@
-"""A sweep's grid: policies with lists of settings, in YAML, multiplied out.
+"""A sweep's grid in YAML: policies with lists of settings, of which every combination is measured.
 
 ```
 policies:
@@ -26,7 +26,7 @@ SettingLists = dict[str, Value | list[Value]]
 
 
 class Grid(BaseModel):
-    """A whole sweep; the other keys are the flags of `deepprune-bench run`."""
+    """A sweep: its policies, and flags of `deepprune-bench run` that hold for all of them."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -42,11 +42,11 @@ def read_grid(path: Path) -> Grid:
     """The grid in a file.
 
     Raises:
-        ConfigError: the file cannot be read or is no grid.
+        ConfigError: the file cannot be read or is not a grid.
     """
     content = read_yaml(path)
     if not isinstance(content, Mapping):
-        raise ConfigError(f"{path} must hold policies: [NAME].")
+        raise ConfigError(f"{path} has no policies; write policies: [NAME, ...].")
     try:
         return Grid.model_validate(content)
     except ValidationError as error:
@@ -54,23 +54,23 @@ def read_grid(path: Path) -> Grid:
 
 
 def expand_grid(grid: Grid) -> list[str]:
-    """Every policy of the grid, as `deepprune-bench run --policy` takes it, without repetition."""
+    """Every policy of the grid once, in the form of `deepprune-bench run --policy`."""
     names: list[str] = []
     for entry in grid.policies:
         if isinstance(entry, str):
             names.append(entry)
         else:
-            for name, axes in entry.items():
-                names.extend(_points(name, axes))
+            for name, settings in entry.items():
+                names.extend(_combinations(name, settings))
     return list(dict.fromkeys(names))
 
 
-def _points(name: str, axes: Mapping[str, Any]) -> Iterator[str]:
-    """The policy at every combination of its settings; `traces` becomes @N."""
-    values = [value if isinstance(value, list) else [value] for value in axes.values()]
-    for point in itertools.product(*values):
-        settings = dict(zip(axes, point, strict=True))
-        traces = settings.pop("traces", None)
+def _combinations(name: str, settings: Mapping[str, Any]) -> Iterator[str]:
+    """The policy with every combination of its settings; `traces` becomes @N."""
+    values = [value if isinstance(value, list) else [value] for value in settings.values()]
+    for combination in itertools.product(*values):
+        own = dict(zip(settings, combination, strict=True))
+        traces = own.pop("traces", None)
         head = name if traces is None else f"{name}@{traces}"
-        options = ",".join(f"{key}={value}" for key, value in settings.items())
+        options = ",".join(f"{key}={value}" for key, value in own.items())
         yield f"{head}:{options}" if options else head
