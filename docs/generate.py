@@ -127,12 +127,35 @@ def _meaning(action: argparse.Action) -> str:
 
 def _settings() -> str:
     schema = Settings.model_json_schema()
-    sections = []
+    parts = []
     for name, reference in schema["properties"].items():
         section = _resolved(reference, schema)
-        table = _fields(section, schema, prefix=f"{name}.")
-        sections.append(f"## {name}\n\n{section.get('description', '')}\n\n{table}")
-    return "\n\n".join(sections)
+        parts.append(f"## {name}")
+        if "oneOf" in section:
+            parts += _variants([_resolved(each, schema) for each in section["oneOf"]], schema, name)
+        else:
+            parts += [section["description"], _fields(section, schema, prefix=f"{name}.")]
+    return "\n\n".join(parts)
+
+
+def _variants(
+    variants: Sequence[Mapping[str, Any]], schema: Mapping[str, Any], section: str
+) -> Iterator[str]:
+    """The parts of a section whose fields depend on its name: the shared ones, then those of each name."""
+    shared = set.intersection(*(set(each["properties"]) for each in variants)) - {"name"}
+    first = variants[0]["properties"]
+    prefix = f"{section}."
+    yield f"`{section}.name` selects one of those below. All have these settings:"
+    yield _fields(
+        {"properties": {k: v for k, v in first.items() if k in shared}}, schema, prefix=prefix
+    )
+    for variant in variants:
+        own = {k: v for k, v in variant["properties"].items() if k not in shared | {"name"}}
+        name = variant["properties"]["name"]
+        yield f"### {', '.join(name.get('enum') or [name['const']])}"
+        yield variant["description"]
+        if own:
+            yield _fields({"properties": own}, schema, prefix=prefix)
 
 
 def _judge() -> str:

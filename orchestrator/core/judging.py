@@ -98,30 +98,33 @@ Calibration = Annotated[Temperature | Isotonic, Field(discriminator="method")]
 class JudgeSpec(BaseModel):
     """How to ask one judge, and how to read it.
 
-    `query` may use {instruction}, {question} and {new}; `item` may use {member}. `markup_before` and
-    `markup_after` are the chat template's text around the user's message, written out, for servers that
-    are asked by raw completion; chat endpoints get the user's message alone.
+    `markup_before` and `markup_after` are for servers that are asked by raw completion; chat endpoints get the
+    user's message alone.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: str
+    name: str = Field(description="for messages, and as the name of the served model")
     kind: Literal["generative", "classification"] = Field(
         "generative",
         description="a language model that writes a label, or a classifier of text pairs",
     )
     model: str = Field(description="model name or folder that a judge server loads")
-    instruction: str
-    query: str
-    item: str
-    markup_before: str = ""
-    markup_after: str = ""
-    labels: tuple[str, str] = ("identical", "not identical")
+    instruction: str = Field(description="what the judge is asked to do")
+    query: str = Field(
+        description="the message up to the other segment; may use {instruction}, {question} and {new}"
+    )
+    item: str = Field(description="the rest of the message; uses {member}, the other segment")
+    markup_before: str = Field("", description="the chat template's text before the user's message")
+    markup_after: str = Field("", description="the chat template's text after the user's message")
+    labels: tuple[str, str] = Field(
+        ("identical", "not identical"), description="what the judge says, in this order"
+    )
     segment_words: int = Field(
-        25, ge=1, description="reasoning words before the cut it was trained on"
+        25, ge=1, description="reasoning words before the checkpoint that it was trained on"
     )
     segment_tokens: int | None = Field(
-        None, ge=1, description="tokens before the cut; takes the place of segment_words"
+        None, ge=1, description="tokens before the checkpoint; overrides segment_words"
     )
     max_segment_chars: int = Field(
         8000, ge=1, description="a longer segment keeps its last characters (the newest reasoning)"

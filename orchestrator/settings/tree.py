@@ -65,7 +65,9 @@ JudgeDialect = Literal["auto", "generative_scoring", "completions", "chat", "cla
 class EndpointSettings(Section):
     """The reasoner's servers (OpenAI-compatible, base URL with /v1)."""
 
-    urls: Annotated[Urls, LOCATION] = ()
+    urls: Annotated[Urls, LOCATION] = Field(
+        default=(), description="base addresses with /v1, such as http://gpu:8000/v1"
+    )
     model: Annotated[str | None, LOCATION] = Field(
         default=None, description="found from /v1/models when there is only one"
     )
@@ -76,7 +78,7 @@ class EndpointSettings(Section):
     stall_seconds: Number = Field(
         default=300.0, gt=0, description="a stream silent for this long is broken"
     )
-    connect_seconds: Number = Field(default=10.0, gt=0)
+    connect_seconds: Number = Field(default=10.0, gt=0, description="for opening one connection")
     max_attempts: Whole = Field(
         default=4, ge=1, description="streams opened for one trace in a row without progress"
     )
@@ -85,10 +87,18 @@ class EndpointSettings(Section):
 class SamplingSettings(Section):
     """Sent with every trace; what is null is left to the server (the model's generation_config)."""
 
-    temperature: OptionalNumber = Field(default=None, ge=0.0)
-    top_p: OptionalNumber = Field(default=None, gt=0.0, le=1.0)
-    top_k: OptionalWhole = Field(default=None, ge=-1)
-    min_p: OptionalNumber = Field(default=None, ge=0.0, le=1.0)
+    temperature: OptionalNumber = Field(
+        default=None, ge=0.0, description="with 0 all traces are equal, and a vote is useless"
+    )
+    top_p: OptionalNumber = Field(
+        default=None, gt=0.0, le=1.0, description="probability mass of the tokens sampled from"
+    )
+    top_k: OptionalWhole = Field(
+        default=None, ge=-1, description="number of tokens sampled from; -1: all"
+    )
+    min_p: OptionalNumber = Field(
+        default=None, ge=0.0, le=1.0, description="least probability, as a fraction of the highest"
+    )
     max_tokens: OptionalWhole = Field(
         default=None, ge=1, description="per trace; null fills the model's context"
     )
@@ -97,10 +107,20 @@ class SamplingSettings(Section):
 class CheckpointSettings(Section):
     """Where a trace waits for the judge (arXiv 2510.08483: 25 reasoning words, or 500 tokens)."""
 
-    unit: Literal["words", "tokens"] = "words"
-    words: Whole = Field(default=25, ge=1)
-    tokens: Whole = Field(default=500, ge=1)
-    word_list: Words = Field(default=DEFAULT_REASONING_WORDS, min_length=1)
+    unit: Literal["words", "tokens"] = Field(
+        default="words", description="what is counted up to the checkpoint"
+    )
+    words: Whole = Field(
+        default=25, ge=1, description="reasoning words before the checkpoint, with unit: words"
+    )
+    tokens: Whole = Field(
+        default=500, ge=1, description="tokens before the checkpoint, with unit: tokens"
+    )
+    word_list: Words = Field(
+        default=DEFAULT_REASONING_WORDS,
+        min_length=1,
+        description="the reasoning words: whole words, in any case",
+    )
     at: Literal["pause", "run"] = Field(
         default="pause", description="pause closes the stream, run writes on"
     )
@@ -109,18 +129,25 @@ class CheckpointSettings(Section):
 class JudgeSettings(Section):
     """The judge's server and how it is asked."""
 
-    url: Annotated[Url | None, LOCATION] = None
+    url: Annotated[Url | None, LOCATION] = Field(
+        default=None, description="base address with /v1, such as http://judge:8001/v1"
+    )
     model: Annotated[str | None, LOCATION] = Field(
         default=None, description="found from /v1/models when there is only one"
     )
     spec: str = Field(default="nano", description="a name in configs/judges, or a YAML file")
-    dialect: JudgeDialect = "auto"
+    dialect: JudgeDialect = Field(
+        default="auto",
+        description="the API through which it is asked; auto takes the best there is",
+    )
     concurrency: Whole = Field(default=8, ge=1, description="requests to the judge at once")
     batch: Whole = Field(
         default=64, ge=1, description="members in one generative_scoring or classify request"
     )
-    timeout_seconds: Number = Field(default=60.0, gt=0)
-    max_attempts: Whole = Field(default=3, ge=1)
+    timeout_seconds: Number = Field(default=60.0, gt=0, description="for one request")
+    max_attempts: Whole = Field(
+        default=3, ge=1, description="requests for one verdict before there is none"
+    )
     breaker_failures: Whole = Field(
         default=3, ge=1, description="failed calls in a row that open the breaker"
     )
@@ -132,7 +159,9 @@ class JudgeSettings(Section):
 class RewardSettings(Section):
     """The reward model's server, and how its reward of a finished trace is asked for and read."""
 
-    url: Annotated[Url | None, LOCATION] = None
+    url: Annotated[Url | None, LOCATION] = Field(
+        default=None, description="base address with /v1, such as http://HOST:8002/v1"
+    )
     model: Annotated[str | None, LOCATION] = Field(
         default=None, description="found from /v1/models when there is only one"
     )
@@ -157,7 +186,9 @@ class RewardSettings(Section):
     timeout_seconds: Number = Field(
         default=60.0, gt=0, description="for one reward, its retries included"
     )
-    max_attempts: Whole = Field(default=3, ge=1)
+    max_attempts: Whole = Field(
+        default=3, ge=1, description="requests for one reward before there is none"
+    )
 
 
 class AnswerSettings(Section):
@@ -179,7 +210,9 @@ class AnswerSettings(Section):
     llm_model: Annotated[str | None, LOCATION] = Field(
         default=None, description="found from /v1/models when there is only one"
     )
-    llm_timeout_seconds: Number = Field(default=60.0, gt=0)
+    llm_timeout_seconds: Number = Field(
+        default=60.0, gt=0, description="for one comparison by the chat model"
+    )
 
 
 class PriceSettings(Section):

@@ -13,7 +13,7 @@ import deepprune
 from docs.generate import on_page_markdown, parsers
 from orchestrator import errors
 from orchestrator.core.events import Command, Event
-from orchestrator.settings import Settings
+from orchestrator.settings import POLICY_NAMES, Settings
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"
@@ -69,8 +69,24 @@ def test_every_setting_is_on_the_page_of_settings() -> None:
     settings = Settings().model_dump()
     assert len(settings) > 5
     for section, values in settings.items():
-        for name in values:
+        for name in set(values) - {"name"}:
             assert f"| `{section}.{name}` |" in text
+
+
+def test_every_policy_has_its_own_settings_on_the_page_of_settings() -> None:
+    text = page("settings.md")
+    for name in POLICY_NAMES:
+        assert re.search(rf"^### .*\b{name}\b", text, re.MULTILINE)
+    own = text.partition("### deepprune\n")[2].partition("###")[0]
+    assert "| `policy.tau` | `0.5` | number at least 0 and at most 1 |" in own
+    assert "policy.effort" not in own
+
+
+@pytest.mark.parametrize("name", ["settings.md", "judge-files.md"])
+def test_no_field_is_left_without_a_meaning(name: str) -> None:
+    rows = [line for line in page(name).splitlines() if line.startswith("| `")]
+    assert rows
+    assert [row for row in rows if re.search(r"\|\s*\|$", row)] == []
 
 
 def test_every_event_and_command_is_on_the_page_of_the_journal() -> None:
