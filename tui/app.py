@@ -110,10 +110,10 @@ class DeepPruneApp(App[None]):
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """The entries of the command palette: every key that works on this screen, by name."""
-        yield SystemCommand("Theme", "Choose other colours", self.action_change_theme)
-        yield SystemCommand("Keys", "What every key does", self.action_help)
+        yield SystemCommand("Theme", "Choose a theme", self.action_change_theme)
+        yield SystemCommand("Keys", "List every key", self.action_help)
         yield SystemCommand("Save", "Save the screen as SVG", self.action_save_svg)
-        yield SystemCommand("Leave", "Close the screen; a live run goes on", self.action_quit)
+        yield SystemCommand("Leave", "Close the screen; a live run continues", self.action_quit)
         if isinstance(screen, RunScreen):
             yield from screen.commands()
 

@@ -95,8 +95,8 @@ def _leader(frame: Frame) -> list[Part]:
     palette, tally = frame.palette, frame.watch.stats.tally
     if not tally:
         return []
-    answer, ballots = tally[0]
-    fraction = ballots / sum(count for _answer, count in tally)
+    answer, count = tally[0]
+    fraction = count / sum(each for _answer, each in tally)
     return [
         ("so far ", palette.dim),
         (sanitize_line(answer, limit=40), palette.accent),

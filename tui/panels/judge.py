@@ -17,7 +17,7 @@ def draw_judge(frame: Frame) -> list[Strip]:
     judge, palette = frame.watch.view.judge, frame.palette
     head = title(frame, "judge", aside=_health(frame.watch.view))
     if not judge.calls and not judge.failures:
-        idle = "this policy asks no judge" if _tau(frame) is None else "no verdict yet"
+        idle = "this policy uses no judge" if _tau(frame) is None else "no verdict yet"
         return [head, line(frame.width, [(f" {idle}", palette.dim)])]
     rows = min(_TALLEST, frame.height - 3)
     return [head, _pace(frame), *_histogram(frame, rows)]

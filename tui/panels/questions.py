@@ -136,7 +136,7 @@ class QuestionTable(Panel, can_focus=True):
         Binding("pagedown", "move(20)", "page down", show=False),
         Binding("home", "move(-1000000)", "first", show=False),
         Binding("end", "move(1000000)", "last", show=False),
-        Binding("enter", "open", "look at the question", key_display="Enter"),
+        Binding("enter", "open", "open the question", key_display="Enter"),
     ]
 
     class Opened(Message):
@@ -174,7 +174,7 @@ class QuestionTable(Panel, can_focus=True):
         if self._source.entries[self.cursor].started:
             self.post_message(self.Opened(self.cursor))
         else:
-            self.notify("This question has not begun yet.", severity="warning")
+            self.notify("This question has not started yet.", severity="warning")
 
     def on_click(self, event: events.Click) -> None:
         """A click moves the cursor, a second one opens."""

@@ -59,7 +59,7 @@ def draw_verdicts(frame: Frame, number: int) -> list[Strip]:
     if not verdicts:
         trace = view.traces.get(number)
         settled = trace is None or trace.ending is not None or trace.cluster is not None
-        idle = "nobody was asked about this trace" if settled else "no verdict yet"
+        idle = "the judge was not asked about this trace" if settled else "no verdict yet"
         return [head, line(frame.width, [(f" {idle}", palette.dim)])]
     cell = 34
     columns = max(1, frame.width // cell)

@@ -12,17 +12,17 @@ __all__ = ["draw_vote"]
 def draw_vote(frame: Frame) -> list[Strip]:
     """One line for each answer, the leader first; answers that do not fit are left out."""
     stats, view = frame.watch.stats, frame.watch.view
-    total = sum(ballots for _answer, ballots in stats.tally)
+    total = sum(count for _answer, count in stats.tally)
     lines = [title(frame, "vote", _note(view, total), _confidence(stats.posterior))]
     width = min(24, max(6, frame.width // 3))
-    for rank, (answer, ballots) in enumerate(stats.tally[: max(0, frame.height - 1)]):
-        lines.append(_row(frame, rank, answer, ballots, total, width))
+    for rank, (answer, count) in enumerate(stats.tally[: max(0, frame.height - 1)]):
+        lines.append(_row(frame, rank, answer, count, total, width))
     if not stats.tally:
         lines.append(line(frame.width, [(" no trace has answered yet", frame.palette.dim)]))
     return lines
 
 
-def _row(frame: Frame, rank: int, answer: str, ballots: int, total: int, width: int) -> Strip:
+def _row(frame: Frame, rank: int, answer: str, count: int, total: int, width: int) -> Strip:
     palette = frame.palette
     style = (
         (palette.good if frame.watch.view.vote else palette.accent) if rank == 0 else palette.dim
@@ -32,9 +32,9 @@ def _row(frame: Frame, rank: int, answer: str, ballots: int, total: int, width: 
             " " + pad(sanitize_line(answer, limit=width), width),
             palette.strong if rank == 0 else palette.text,
         ),
-        (f" {ballots:>4} ", palette.text),
-        (bar(ballots / total, max(4, frame.width - width - 14)), style),
-        (f" {ballots / total:>4.0%}", palette.dim),
+        (f" {count:>4} ", palette.text),
+        (bar(count / total, max(4, frame.width - width - 14)), style),
+        (f" {count / total:>4.0%}", palette.dim),
     ]
     return line(frame.width, parts)
 
@@ -42,7 +42,7 @@ def _row(frame: Frame, rank: int, answer: str, ballots: int, total: int, width: 
 def _note(view: RunView, total: int) -> str:
     if view.vote is None:
         return f"{total} so far"
-    return f"{total} ballots" if total != 1 else "1 ballot"
+    return f"{total} votes" if total != 1 else "1 vote"
 
 
 def _confidence(posterior: float | None) -> str:

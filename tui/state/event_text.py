@@ -65,23 +65,23 @@ def describe_event(event: Event) -> str:
         case RunStarted():
             return f"{event.planned} traces planned"
         case RunResumed():
-            return "the run goes on after it broke off"
+            return "the run was resumed"
         case CheckpointReached():
             end = "ended" if event.complete else "at its checkpoint"
             return f"trace {event.trace} {end} after {event.words} reasoning words, {event.tokens:,} tokens"
         case ClusterOpened(similarity=None):
             return f"trace {event.trace} opened cluster {event.cluster}"
         case ClusterOpened():
-            return f"trace {event.trace} opened cluster {event.cluster}: at most {_p(event.similarity)} like any other"
+            return f"trace {event.trace} opened cluster {event.cluster}, highest similarity {_p(event.similarity)}"
         case TraceJoined(similarity=None):
-            return f"trace {event.trace} joined cluster {event.cluster}: there is no other"
+            return f"trace {event.trace} joined cluster {event.cluster}, the only one"
         case TraceJoined():
             return f"trace {event.trace} joined cluster {event.cluster}, similarity {_p(event.similarity)}"
         case TraceUnjudged():
-            return f"trace {event.trace} got no verdict and runs on"
+            return f"trace {event.trace} got no verdict and continues"
         case TraceResumed():
-            again = f" after a fault, try {event.attempt + 1}" if event.attempt else ""
-            return f"trace {event.trace} goes on{again}"
+            again = f" after an error, attempt {event.attempt + 1}" if event.attempt else ""
+            return f"trace {event.trace} resumed{again}"
         case _:
             return _describe_outcome(event)
 
@@ -91,7 +91,7 @@ def _describe_outcome(event: Event) -> str:
         case TraceFinished(answer=None):
             return f"trace {event.trace} finished without an answer, {event.tokens:,} tokens"
         case TraceFinished():
-            return f"trace {event.trace} answers {sanitize_line(event.answer or '', limit=60)}, {event.tokens:,} tokens"
+            return f"trace {event.trace} answered {sanitize_line(event.answer or '', limit=60)}, {event.tokens:,} tokens"
         case TraceStopped():
             why = (
                 "pruned" if event.reason == "pruned" else f"stopped ({sanitize_line(event.reason)})"
@@ -136,7 +136,7 @@ def _describe_command(event: UserCommandReceived) -> str:
         case "hold":
             return "you paused launching: no further trace starts"
         case "release":
-            return "you let traces start again"
+            return "you resumed launching"
 
 
 def describe_trace(view: RunView, trace: TraceView) -> str:
@@ -172,9 +172,9 @@ def _finished(trace: TraceView) -> str:
 
 def _why_pruned(view: RunView, trace: TraceView) -> str:
     if trace.cluster is None:
-        return "no cluster was similar, and there was no room for another."
+        return "no cluster was similar, and no further cluster was allowed."
     if _representative(view, trace) == trace.trace:
-        return f"it stands for cluster {trace.cluster}, and another is larger."
+        return f"it represents cluster {trace.cluster}, and another cluster is larger."
     return f"{_membership(view, trace)}."
 
 
@@ -185,7 +185,7 @@ def _membership(view: RunView, trace: TraceView) -> str:
     if representative == trace.trace:
         return f"it represents cluster {trace.cluster}"
     similarity = f", similarity {_p(trace.similarity)}" if trace.similarity is not None else ""
-    return f"judged to end as trace {representative} does, in cluster {trace.cluster}{similarity}"
+    return f"in cluster {trace.cluster}, represented by trace {representative}{similarity}"
 
 
 def _representative(view: RunView, trace: TraceView) -> int | None:

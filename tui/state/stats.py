@@ -61,7 +61,7 @@ def run_stats(view: RunView, rate: float | None) -> RunStats:
         net=saved.estimate - weighed / cost.tokens if saved and cost.tokens else None,
         equal_cost_votes=(view.generated_tokens + weighed) / mean if mean else None,
         tally=tally,
-        posterior=leader_posterior([ballots for _answer, ballots in tally]),
+        posterior=leader_posterior([count for _answer, count in tally]),
         eta=_eta(view, mean, rate),
         money=_money(view, cost, weighed),
     )

@@ -24,7 +24,7 @@ def test_the_judge_panel_tells_that_pruning_is_off(story: type[Story]) -> None:
 
 def test_a_policy_without_a_judge_says_so(story: type[Story]) -> None:
     view = story(2).start(0).view()
-    assert "asks no judge" in text_of_strips(draw_judge(frame_of(view)))
+    assert "uses no judge" in text_of_strips(draw_judge(frame_of(view)))
     assert "does not cluster" in text_of_strips(draw_clusters(frame_of(view)))
 
 

@@ -53,7 +53,7 @@ async def test_while_servers_start_the_screen_says_which_and_for_how_long(count:
     assert float(elapsed) >= 15.0
     assert f"12.0 • {STARTING}" in shown
     assert "15.0 › nano-judge is ready." in shown
-    assert "asks no judge" not in shown
+    assert "uses no judge" not in shown
 
 
 async def test_the_first_question_takes_the_place_of_the_start() -> None:
@@ -75,7 +75,7 @@ async def test_questions_that_have_not_started_are_listed_and_cannot_be_opened()
         await screen.press("down", "enter")
         assert not isinstance(screen.uppermost, LiveScreen)
         (notice,) = screen.notices
-        assert "has not begun yet" in notice
+        assert "has not started yet" in notice
 
 
 async def test_the_cursor_follows_the_running_question_until_it_is_moved() -> None:

@@ -13,4 +13,4 @@ def test_the_vote_says_how_sure_its_leader_is(story: type[Story]) -> None:
     assert "leader stays" in text
     assert text.splitlines()[1].split()[:2] == ["42", "2"]
     assert "no trace has answered yet" in text_of_strips(draw_vote(frame_of(RunView())))
-    assert "1 ballot " in text_of_strips(draw_vote(frame_of(told.vote("42", a42=1).view())))
+    assert "1 vote " in text_of_strips(draw_vote(frame_of(told.vote("42", a42=1).view())))

@@ -18,8 +18,8 @@ def test_a_run_is_a_list_of_sentences(pruned_story: Story) -> None:
     assert "trace 1 pruned at 36 tokens" in told
     assert "trace 2 stopped (straggler) at 30 tokens" in told
     assert "trace 3 failed: reset" in told
-    assert "trace 0 goes on" in told
-    assert "trace 0 answers 42, 100 tokens" in told
+    assert "trace 0 resumed" in told
+    assert "trace 0 answered 42, 100 tokens" in told
     assert told[-2:] == ["the vote: 42, margin 100%", "the run is over"]
 
 
@@ -37,8 +37,8 @@ def test_the_rarer_events_have_sentences(story: type[Story]) -> None:
     assert lines(told.view())[1:] == [
         "trace 0 at its checkpoint after 1 reasoning words, 9 tokens",
         "no verdict on trace 0: timeout",
-        "trace 0 got no verdict and runs on",
-        "trace 0 goes on after a fault, try 2",
+        "trace 0 got no verdict and continues",
+        "trace 0 resumed after an error, attempt 2",
         "trace 0 finished without an answer, 20 tokens",
         "the vote gives no answer",
     ]
@@ -55,8 +55,8 @@ def test_clusters_say_what_decided(story: type[Story]) -> None:
     told.join(2, 0, similarity=None)
     assert lines(told.view())[1:] == [
         "trace 0 opened cluster 0",
-        "trace 1 opened cluster 1: at most 0.25 like any other",
-        "trace 2 joined cluster 0: there is no other",
+        "trace 1 opened cluster 1, highest similarity 0.25",
+        "trace 2 joined cluster 0, the only one",
     ]
 
 
@@ -70,7 +70,7 @@ def test_clusters_say_what_decided(story: type[Story]) -> None:
         ("stop", "you stopped trace 3"),
         ("vote", "you ended the run with a vote"),
         ("hold", "you paused launching: no further trace starts"),
-        ("release", "you let traces start again"),
+        ("release", "you resumed launching"),
     ],
 )
 def test_every_command_of_the_user_has_a_sentence(command: UserCommand, said: str) -> None:
@@ -88,7 +88,7 @@ def test_each_trace_has_its_state_explained(pruned_story: Story) -> None:
     view = pruned_story.view()
     assert [describe_trace(view, view.traces[n]) for n in range(4)] == [
         "Finished with the answer 42.",
-        "Pruned: judged to end as trace 0 does, in cluster 0, similarity 0.90.",
+        "Pruned: in cluster 0, represented by trace 0, similarity 0.90.",
         "Stopped (straggler) after 30 tokens.",
         "Failed: server: reset",
     ]
@@ -103,7 +103,7 @@ def test_unfinished_traces_say_what_they_wait_for(story: type[Story]) -> None:
         "Running.",
         "At its checkpoint, waiting for the judge.",
         "Paused until the clusters are known; it represents cluster 0.",
-        "Paused until the clusters are known; judged to end as trace 2 does, in cluster 0, similarity 0.90.",
+        "Paused until the clusters are known; in cluster 0, represented by trace 2, similarity 0.90.",
         "Running to its end.",
         "Paused until the clusters are known; it has no cluster.",
         "Waiting for a free stream.",
@@ -115,11 +115,11 @@ def test_a_pruned_trace_without_a_twin_says_so(story: type[Story]) -> None:
     view = told.view()
     assert (
         describe_trace(view, view.traces[0])
-        == "Pruned: it stands for cluster 0, and another is larger."
+        == "Pruned: it represents cluster 0, and another cluster is larger."
     )
     assert (
         describe_trace(view, view.traces[1])
-        == "Pruned: no cluster was similar, and there was no room for another."
+        == "Pruned: no cluster was similar, and no further cluster was allowed."
     )
 
 
