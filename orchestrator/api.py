@@ -17,8 +17,13 @@ from typing import Any, Self, TypeVar, Unpack
 from orchestrator.config.keywords import SettingKeywords, settings_from_keywords
 from orchestrator.core.policies import Policy
 from orchestrator.errors import ConfigError
-from orchestrator.journal.journal import REPORT_FILE, write_run_file
-from orchestrator.journal.run_dir import make_run_dir, question_dirs, write_inputs
+from orchestrator.journal.run_dir import (
+    REPORT_FILE,
+    make_run_dir,
+    question_dirs,
+    write_inputs,
+    write_run_file,
+)
 from orchestrator.questions import Question
 from orchestrator.report.report import to_json_line
 from orchestrator.report.result import Result

@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> None:
     from bench.reports.render import as_csv, as_json, as_markdown, build_comparison
     from bench.results.outcomes import read_outcomes
     from orchestrator.errors import ConfigError
-    from orchestrator.journal.journal import write_run_file
+    from orchestrator.journal.run_dir import write_run_file
 
     outcomes = [outcome for path in arguments.outcomes for outcome in read_outcomes(path)]
     comparison = build_comparison(outcomes, judge_price=arguments.judge_price)

@@ -18,8 +18,8 @@ from orchestrator.capabilities import Capabilities
 from orchestrator.core.events import RunStarted, TraceRewarded
 from orchestrator.core.policies import needs_judge
 from orchestrator.errors import ConfigError, DatasetError
-from orchestrator.journal.journal import REPORT_FILE, read_journal
-from orchestrator.journal.run_dir import question_name
+from orchestrator.journal.journal import read_journal
+from orchestrator.journal.run_dir import REPORT_FILE, question_name
 from orchestrator.questions import Question
 from orchestrator.runtime.endpoints import Keys, validate_rewards
 from orchestrator.settings import Settings, changed_setting, without_locations

@@ -15,13 +15,9 @@ from orchestrator.api import Client
 from orchestrator.core.policies import needs_confidences, needs_judge, needs_rewards
 from orchestrator.errors import DeepPruneError, first_error
 from orchestrator.interrupts import Interrupts
-from orchestrator.journal.journal import (
-    JOURNAL_FILE,
-    REPORT_FILE,
-    JournalWriter,
-    read_journal,
-)
+from orchestrator.journal.journal import JournalWriter, read_journal
 from orchestrator.journal.recovery import RecoveredRun
+from orchestrator.journal.run_dir import JOURNAL_FILE, REPORT_FILE
 from orchestrator.settings import Settings
 
 __all__ = ["run_live"]

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from orchestrator.errors import ConfigError
-from orchestrator.journal.journal import write_run_file
+from orchestrator.journal.run_dir import write_run_file
 
 __all__ = ["claim_folder"]
 

@@ -21,7 +21,8 @@ import msgspec
 from orchestrator.core.answer import extract_answer
 from orchestrator.core.events import Command, Event
 from orchestrator.errors import ConfigError, DatasetError, JournalError
-from orchestrator.journal.journal import JOURNAL_FILE, read_journal
+from orchestrator.journal.journal import read_journal
+from orchestrator.journal.run_dir import JOURNAL_FILE
 from orchestrator.report.view import RunView
 
 __all__ = [

@@ -11,8 +11,8 @@ from pathlib import Path
 import msgspec
 
 from orchestrator.errors import DeepPruneError
-from orchestrator.journal.journal import REPORT_FILE
 from orchestrator.journal.replay import replay
+from orchestrator.journal.run_dir import REPORT_FILE
 from orchestrator.report.report import Report, read_report, to_json_line
 from orchestrator.terminal.render import render_report
 

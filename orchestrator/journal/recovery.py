@@ -46,7 +46,7 @@ from orchestrator.core.events import (
     TraceStopped,
 )
 from orchestrator.errors import ConfigError, JournalError
-from orchestrator.journal.journal import QUESTIONS_FILE, SETTINGS_FILE
+from orchestrator.journal.run_dir import QUESTIONS_FILE, SETTINGS_FILE
 from orchestrator.questions import Question, read_questions
 from orchestrator.settings import Settings, changed_setting
 

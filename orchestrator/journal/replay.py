@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 from orchestrator.core.engine import Engine
 from orchestrator.core.events import Command, DerivedEvent, Event, RunStarted
-from orchestrator.journal.journal import JOURNAL_FILE, read_journal
+from orchestrator.journal.journal import read_journal
+from orchestrator.journal.run_dir import JOURNAL_FILE
 from orchestrator.report.report import Report, build_report
 from orchestrator.report.view import RunView
 

@@ -8,19 +8,59 @@ from pathlib import Path
 
 import yaml
 
-from orchestrator.journal.journal import (
-    QUESTIONS_FILE,
-    SETTINGS_FILE,
-    new_run_dir,
-    write_run_file,
-)
+from orchestrator.errors import JournalError
 from orchestrator.questions import Question, to_jsonl
 from orchestrator.settings import Settings
 
-__all__ = ["SUMMARY_FILE", "make_run_dir", "question_dirs", "question_name", "write_inputs"]
+__all__ = [
+    "JOURNAL_FILE",
+    "QUESTIONS_FILE",
+    "REPORT_FILE",
+    "SETTINGS_FILE",
+    "SUMMARY_FILE",
+    "make_run_dir",
+    "new_run_dir",
+    "question_dirs",
+    "question_name",
+    "unwritable",
+    "write_inputs",
+    "write_run_file",
+]
 
+JOURNAL_FILE = "journal.jsonl"
+SETTINGS_FILE = "settings.yaml"
+QUESTIONS_FILE = "questions.jsonl"
+REPORT_FILE = "report.json"
 SUMMARY_FILE = "summary.json"
 """Sums up the reports of a run with several questions."""
+
+
+def new_run_dir(out: Path, now: datetime, token: str) -> Path:
+    """The new, empty folder `<out>/<YYYY-MM-DDTHH-MM-SS>-<token>` of one question.
+
+    Raises:
+        JournalError: the folder cannot be made, or is there already.
+    """
+    run_dir = out / f"{now:%Y-%m-%dT%H-%M-%S}-{token}"
+    try:
+        run_dir.mkdir(parents=True)
+    except OSError as error:
+        raise unwritable(run_dir, error) from error
+    return run_dir
+
+
+def write_run_file(run_dir: Path, name: str, text: str) -> None:
+    """Writes a whole small file (settings, report) into the run's folder; on a failure an old one stays as it was.
+
+    Raises:
+        JournalError: the file cannot be written.
+    """
+    unfinished = run_dir / f".{name}.tmp"
+    try:
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(run_dir / name)
+    except OSError as error:
+        raise unwritable(run_dir / name, error) from error
 
 
 def make_run_dir(out: Path) -> Path:
@@ -58,3 +98,13 @@ def question_name(number: int, question: Question) -> str:
     """A folder name that sorts by number and shows the (untrusted) id as far as is safe."""
     slug = re.sub(r"[^A-Za-z0-9]+", "-", question.id)[:40].strip("-")
     return f"{number:04d}-{slug}"
+
+
+def unwritable(path: Path, error: OSError | UnicodeEncodeError) -> JournalError:
+    """The error to raise when a file or folder of a run cannot be written."""
+    if isinstance(error, FileExistsError):
+        return JournalError(f"{path} exists already: give another folder with --out.")
+    reason = error.strerror if isinstance(error, OSError) else None
+    return JournalError(
+        f"{path} cannot be written ({reason or error}): make room, or give another folder with --out."
+    )

@@ -11,12 +11,13 @@ from pathlib import Path
 from orchestrator.api import Client
 from orchestrator.errors import ConfigError
 from orchestrator.interrupts import Interrupts
-from orchestrator.journal.journal import REPORT_FILE, write_run_file
 from orchestrator.journal.run_dir import (
+    REPORT_FILE,
     SUMMARY_FILE,
     make_run_dir,
     question_dirs,
     write_inputs,
+    write_run_file,
 )
 from orchestrator.questions import Question
 from orchestrator.report.report import Report, read_report, to_json_line

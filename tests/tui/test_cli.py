@@ -69,7 +69,7 @@ def test_an_empty_or_damaged_journal_is_told(
     assert "empty journal" in capsys.readouterr().err
     (tmp_path / "journal.jsonl").write_text("nonsense\n")
     assert main([str(tmp_path), "--svg", "a.svg"]) == 1
-    assert "Line 1" in capsys.readouterr().err
+    assert "does not begin with the header" in capsys.readouterr().err
 
 
 def test_a_wheel_without_the_recorded_run_is_told(

@@ -4,7 +4,8 @@ from pathlib import Path
 
 from orchestrator.core.events import UserCommandReceived
 from orchestrator.errors import ConfigError, JournalError
-from orchestrator.journal.journal import JOURNAL_FILE, REPORT_FILE, read_journal
+from orchestrator.journal.journal import read_journal
+from orchestrator.journal.run_dir import JOURNAL_FILE, REPORT_FILE
 from orchestrator.report.report import read_report
 from tui.sources.base import Entry
 from tui.sources.player import Player

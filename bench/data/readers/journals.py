@@ -8,7 +8,8 @@ from pathlib import Path
 
 from bench.data.recorded import RecordedQuestion, RecordedTrace
 from orchestrator.errors import DatasetError
-from orchestrator.journal.journal import JOURNAL_FILE, read_journal
+from orchestrator.journal.journal import read_journal
+from orchestrator.journal.run_dir import JOURNAL_FILE
 from orchestrator.report.view import RunView
 
 __all__ = ["journals_of", "read_run"]

@@ -1,5 +1,5 @@
 import errno
-from datetime import datetime
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -16,13 +16,10 @@ from orchestrator.core.events import (
     TracePaused,
 )
 from orchestrator.errors import JournalError
-from orchestrator.journal.journal import (
-    JournalTail,
-    JournalWriter,
-    new_run_dir,
-    read_journal,
-    write_run_file,
-)
+from orchestrator.journal.encoding import HEADER_LINE
+from orchestrator.journal.journal import JournalTail, JournalWriter, read_journal
+from orchestrator.settings import Settings
+from tests.support.world import run_started
 
 ENTRIES: list[Event | Command] = [
     StartTrace(trace=0),
@@ -53,17 +50,18 @@ def test_reads_back_what_was_written_in_order(tmp_path: Path) -> None:
 def test_a_line_without_confidences_is_read_as_before(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     told = TokensArrived(at=0.1, trace=0, text="so", tokens=2, confidences=(11.25, 3.5))
-    old = '{"type":"TokensArrived","at":0.1,"trace":0,"text":"so","tokens":2,"token_ids":[]}\n'
-    path.write_bytes(old.encode() + msgspec.json.encode(told) + b"\n")
-    assert [entry.confidences for entry in read_journal(path)] == [(), (11.25, 3.5)]
+    old = b'{"type":"TokensArrived","at":0.1,"trace":0,"text":"so","tokens":2,"token_ids":[]}\n'
+    path.write_bytes(HEADER_LINE + old + msgspec.json.encode(told) + b"\n")
+    read = [entry for entry in read_journal(path) if isinstance(entry, TokensArrived)]
+    assert [entry.confidences for entry in read] == [(), (11.25, 3.5)]
     assert b"confidences" not in msgspec.json.encode(tokens(0.1))
 
 
 def test_an_entry_is_one_line_with_its_type(tmp_path: Path) -> None:
     path = write(tmp_path, ENTRIES)
     lines = path.read_bytes().splitlines()
-    assert lines[0] == b'{"type":"StartTrace","trace":0}'
-    assert len(lines) == len(ENTRIES)
+    assert lines[:2] == [HEADER_LINE.rstrip(), b'{"type":"StartTrace","trace":0}']
+    assert len(lines) == 1 + len(ENTRIES)
 
 
 def test_everything_before_the_newest_text_survives_a_kill(tmp_path: Path) -> None:
@@ -105,11 +103,67 @@ def test_keeps_a_whole_last_line_that_only_lacks_its_end(tmp_path: Path) -> None
 def test_names_the_damaged_line(tmp_path: Path, damage: bytes) -> None:
     path = write(tmp_path, ENTRIES)
     lines = path.read_bytes().splitlines(keepends=True)
-    path.write_bytes(b"".join([lines[0], damage, *lines[1:]]))
+    path.write_bytes(b"".join([*lines[:2], damage, *lines[2:]]))
     entries = read_journal(path)
     assert next(entries) == ENTRIES[0]
-    with pytest.raises(JournalError, match=r"^Line 2 of .*journal\.jsonl is not a journal entry"):
+    with pytest.raises(JournalError, match=r"^Line 3 of .*journal\.jsonl is not a journal entry"):
         next(entries)
+
+
+OTHERS = {
+    "another version": b'{"format":"deepprune-journal","version":1}\n',
+    "another format": b'{"format":"diary","version":2}\n',
+    "no header": b'{"type":"StartTrace","trace":0}\n',
+    "no JSON": b"nonsense\n",
+}
+
+
+@pytest.mark.parametrize("first", OTHERS.values(), ids=OTHERS)
+def test_a_journal_of_another_version_is_one_sentence(tmp_path: Path, first: bytes) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(first + b'{"type":"StartTrace","trace":0}\n')
+    reads: list[Callable[[], object]] = [
+        lambda: list(read_journal(tmp_path)),
+        lambda: JournalTail(tmp_path).poll(),
+        lambda: JournalWriter.open(tmp_path),
+    ]
+    for read in reads:
+        with pytest.raises(JournalError, match=r"journal\.jsonl .*start a new run\.$") as caught:
+            read()
+        assert "\n" not in str(caught.value)
+    assert path.read_bytes().startswith(first)
+
+
+def test_a_journal_of_another_version_names_both(tmp_path: Path) -> None:
+    (tmp_path / "journal.jsonl").write_bytes(OTHERS["another version"])
+    with pytest.raises(JournalError, match="of version 1 and this program reads version 2"):
+        list(read_journal(tmp_path))
+
+
+@pytest.mark.parametrize("kept", range(len(HEADER_LINE)))
+def test_a_header_cut_off_by_a_kill_is_written_anew(tmp_path: Path, kept: int) -> None:
+    (tmp_path / "journal.jsonl").write_bytes(HEADER_LINE[:kept])
+    assert list(read_journal(tmp_path)) == []
+    with JournalWriter.open(tmp_path) as journal:
+        journal.write(ENTRIES[0])
+    assert list(read_journal(tmp_path)) == ENTRIES[:1]
+
+
+def test_a_journal_is_continued_after_its_last_whole_line(tmp_path: Path) -> None:
+    path = write(tmp_path, ENTRIES)
+    path.write_bytes(path.read_bytes() + b'{"type":"Ru')
+    with JournalWriter.open(tmp_path) as journal:
+        journal.write(ENTRIES[0])
+    assert list(read_journal(path)) == [*ENTRIES, ENTRIES[0]]
+
+
+def test_settings_that_this_version_does_not_know_are_named(tmp_path: Path) -> None:
+    started = run_started(Settings())
+    path = write(tmp_path, [started])
+    assert list(read_journal(path)) == [started]
+    path.write_bytes(path.read_bytes().replace(b'"effort"', b'"effrot"'))
+    with pytest.raises(JournalError, match=r"Line 2 .*Unknown setting 'policy\.effrot'"):
+        list(read_journal(path))
 
 
 def test_a_missing_journal_is_one_sentence(tmp_path: Path) -> None:
@@ -128,8 +182,6 @@ def test_refuses_an_unwritable_place_before_anything_is_spent(tmp_path: Path) ->
     (tmp_path / "file").write_text("")
     with pytest.raises(JournalError, match="cannot be written"):
         JournalWriter.create(tmp_path / "file" / "run")
-    with pytest.raises(JournalError, match="cannot be written"):
-        new_run_dir(tmp_path / "file", datetime(2026, 1, 2), "x")
 
 
 class FullDisk:
@@ -173,29 +225,14 @@ def test_text_that_cannot_be_encoded_is_an_error(tmp_path: Path) -> None:
         journal.write(TokensArrived(at=0.0, trace=0, text="\ud800", tokens=1))
 
 
-def test_a_run_folder_is_named_by_time_and_id(tmp_path: Path) -> None:
-    run_dir = new_run_dir(tmp_path / "runs", datetime(2026, 3, 4, 5, 6, 7), "ab12")
-    assert run_dir == tmp_path / "runs" / "2026-03-04T05-06-07-ab12"
-    assert run_dir.is_dir()
-    with pytest.raises(JournalError, match="exists already"):
-        new_run_dir(tmp_path / "runs", datetime(2026, 3, 4, 5, 6, 7), "ab12")
-
-
-def test_a_run_file_is_written_whole(tmp_path: Path) -> None:
-    write_run_file(tmp_path, "report.json", "{}\n")
-    write_run_file(tmp_path, "report.json", "{1}\n")
-    assert [path.name for path in tmp_path.iterdir()] == ["report.json"]
-    assert (tmp_path / "report.json").read_text() == "{1}\n"
-    with pytest.raises(JournalError):
-        write_run_file(tmp_path / "gone", "report.json", "{}")
-
-
 def test_a_tail_gives_what_was_added_and_waits_for_a_torn_line(tmp_path: Path) -> None:
     path = write(tmp_path, ENTRIES)
     whole = path.read_bytes()
     lines = whole.splitlines(keepends=True)
-    path.write_bytes(lines[0] + lines[1][:10])
+    path.write_bytes(lines[0][:10])
     tail = JournalTail(tmp_path)
+    assert tail.poll() == []
+    path.write_bytes(lines[0] + lines[1] + lines[2][:10])
     assert tail.poll() == ENTRIES[:1]
     assert tail.poll() == []
     path.write_bytes(whole)
@@ -205,7 +242,7 @@ def test_a_tail_gives_what_was_added_and_waits_for_a_torn_line(tmp_path: Path) -
 def test_a_tail_names_the_damaged_line_and_the_missing_file(tmp_path: Path) -> None:
     path = write(tmp_path, ENTRIES)
     path.write_bytes(path.read_bytes() + b"nonsense\n")
-    with pytest.raises(JournalError, match="Line 6"):
+    with pytest.raises(JournalError, match="Line 7"):
         JournalTail(path).poll()
     with pytest.raises(JournalError, match="cannot be read"):
         JournalTail(tmp_path / "nowhere").poll()
