@@ -1,5 +1,6 @@
 """The console script with its screen: Ctrl-C, the end of the session, and a process that exits at once."""
 
+import asyncio
 import io
 from pathlib import Path
 from typing import cast
@@ -48,13 +49,15 @@ async def test_a_second_ctrl_c_gives_the_terminal_back_and_exits_without_a_repor
         flags = ("--endpoint", servers.reasoner.url, "--policy", "pass1")
         async with on_terminal(*command, *flags, cwd=tmp_path) as terminal:
             await terminal.until(b"How many?")
+            async with asyncio.timeout(60):
+                while not (journals := list(tmp_path.glob("runs/*/journal.jsonl"))):  # noqa: ASYNC110  another process makes it
+                    await asyncio.sleep(0.02)
             await servers.reasoner.until_live(1)
-            (journal,) = tmp_path.glob("runs/*/journal.jsonl")
             terminal.press(b"\x03\x03")
             assert await terminal.end() == 130
         await servers.reasoner.until_live(0)
     assert LEAVE_SCREEN in terminal.drawn
-    assert not journal.with_name("report.json").exists()
+    assert not journals[0].with_name("report.json").exists()
 
 
 def one_question() -> SessionState:
