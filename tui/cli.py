@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from orchestrator import __version__
 from orchestrator.errors import ConfigError, DeepPruneError
+from orchestrator.terminal.sanitize import sanitize
 
 if TYPE_CHECKING:
     from tui.sources.base import Source
@@ -27,7 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run(arguments)
     except DeepPruneError as error:
-        print(f"deepprune-tui: {error}", file=sys.stderr)
+        print(f"deepprune-tui: {sanitize(str(error), one_line=False)}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         return 130

@@ -72,6 +72,18 @@ def test_an_empty_or_damaged_journal_is_told(
     assert "does not begin with the header" in capsys.readouterr().err
 
 
+def test_what_a_journal_holds_is_sanitized_in_an_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    header = (demo_run() / "journal.jsonl").read_text(encoding="utf-8").partition("\n")[0]
+    event = '{"type": "\\u001b]52;c;aGk=\\u0007"}'
+    (tmp_path / "journal.jsonl").write_text(f"{header}\n{event}\n{event}\n", encoding="utf-8")
+    assert main([str(tmp_path), "--svg", "a.svg"]) == 1
+    told = capsys.readouterr().err
+    assert "␛]52;c;aGk=␇" in told
+    assert "\x1b" not in told
+
+
 def test_a_wheel_without_the_recorded_run_is_told(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
