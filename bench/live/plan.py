@@ -139,12 +139,10 @@ def _validate_finished(runs: Sequence[PlannedRun], plan: LivePlan) -> None:
 
 
 def _serves_named_models(settings: Settings, found: Capabilities) -> bool:
-    """Whether the models that are named now, if any are, are those that a run found."""
-    judge = None if found.judge is None else found.judge.model
-    return settings.endpoint.model in (None, found.reasoner.model) and settings.judge.model in (
-        None,
-        judge,
-    )
+    """Whether a finished run was served by the models that the settings name; a model without a name is accepted."""
+    if settings.endpoint.model not in (None, found.reasoner.model):
+        return False
+    return found.judge is None or settings.judge.model in (None, found.judge.model)
 
 
 def planned_runs(plan: LivePlan) -> list[PlannedRun]:

@@ -88,7 +88,7 @@ def played(
 
 
 def probe_matrix(
-    path: Path, *questions: tuple[str, Sequence[tuple[Sequence[str], int, str]]]
+    path: Path, *questions: tuple[str, Sequence[tuple[Sequence[str], int, str | int]]]
 ) -> Path:
     """A probe matrix file of `(gold, [(probes, tokens, final), ...])`."""
     rows = [

@@ -1,6 +1,7 @@
 import gzip
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -10,7 +11,7 @@ from orchestrator.errors import DatasetError
 from tests.support.recordings import probe_matrix, record_run
 
 
-def traces_file(path, *rows):
+def traces_file(path: Path, *rows: dict[str, Any]) -> Path:
     lines = [
         json.dumps({"question_id": "a", "question": "2+2?", "gold": "4", **row}) for row in rows
     ]
@@ -18,7 +19,7 @@ def traces_file(path, *rows):
     return path
 
 
-def refusal(path):
+def refusal(path: Path) -> str:
     with pytest.raises(DatasetError) as caught:
         read_recorded(path)
     return str(caught.value)
@@ -50,7 +51,7 @@ def test_spellings_of_one_answer_share_a_class(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["[{}]", "{", '[{"question": "q", "gold_answer": "1"}]'])
-def test_what_is_no_probe_matrix_is_refused(tmp_path: Path, text) -> None:
+def test_a_file_that_is_not_a_probe_matrix_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "m.json").write_text(text)
     assert "m.json is not a probe matrix" in refusal(tmp_path / "m.json")
 
@@ -59,7 +60,7 @@ def test_what_is_no_probe_matrix_is_refused(tmp_path: Path, text) -> None:
 
 
 def test_traces_keep_the_classes_that_their_file_names(tmp_path: Path) -> None:
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"text": "so 4", "answer": "4", "answer_class": 0, "correct": True, "tokens": 7},
         {"text": "so four", "answer": "four", "answer_class": 0, "correct": True},
         {"text": "so 5", "answer": "5", "answer_class": 1, "correct": False},
@@ -123,12 +124,12 @@ def test_a_trace_without_text_and_tokens_is_refused(tmp_path: Path) -> None:
     assert "neither tokens nor text" in refusal(path)
 
 
-def test_traces_that_nobody_can_grade_are_refused(tmp_path: Path) -> None:
+def test_traces_without_grades_and_gold_answer_are_refused(tmp_path: Path) -> None:
     path = traces_file(tmp_path / "t.jsonl", {"gold": None, "text": "x", "answer": "4"})
     assert "question 'a' has no gold answer" in refusal(path)
 
 
-# --- our own runs ---------------------------------------------------------------------------------
+# --- journals of runs ---------------------------------------------------------------------------------
 
 
 def test_a_finished_run_is_a_recording(tmp_path: Path) -> None:
@@ -141,7 +142,7 @@ def test_a_finished_run_is_a_recording(tmp_path: Path) -> None:
     assert question.correct == {"4"}
 
 
-def test_a_run_that_kept_its_confidences_tells_them(tmp_path: Path) -> None:
+def test_a_run_that_kept_its_confidences_has_them_in_the_recording(tmp_path: Path) -> None:
     record_run(tmp_path / "run" / "0001-a", "a", ["4", "5"], confidences=(9.5, 8.0))
     (question,) = read_recorded(tmp_path / "run")
     assert [trace.confidences for trace in question.traces] == [(9.5, 8.0)] * 2
@@ -153,12 +154,12 @@ def test_a_run_that_kept_its_confidences_tells_them(tmp_path: Path) -> None:
     assert (question.has_confidences, plain.has_confidences) == (True, False)
 
 
-def test_a_run_whose_traces_were_cut_is_no_recording(tmp_path: Path) -> None:
+def test_a_run_with_pruned_or_stopped_traces_is_not_a_recording(tmp_path: Path) -> None:
     record_run(tmp_path / "0001-a", "a", ["4", "stopped"])
     assert "1 traces that were pruned or stopped" in refusal(tmp_path)
 
 
-def test_what_a_resumed_run_has_put_aside_is_not_read(tmp_path: Path) -> None:
+def test_journals_that_a_resumed_run_set_aside_are_not_read(tmp_path: Path) -> None:
     record_run(tmp_path / "0001-a", "a", ["4"])
     record_run(tmp_path / ".0001-a.cut-1", "a", ["5"], finish=False)
     (question,) = read_recorded(tmp_path)
@@ -166,12 +167,12 @@ def test_what_a_resumed_run_has_put_aside_is_not_read(tmp_path: Path) -> None:
     assert source_files(tmp_path) == [tmp_path / "0001-a" / "journal.jsonl"]
 
 
-def test_an_unfinished_run_is_no_recording(tmp_path: Path) -> None:
+def test_an_unfinished_run_is_not_a_recording(tmp_path: Path) -> None:
     record_run(tmp_path / "0001-a", "a", ["4"], finish=False)
     assert "unfinished" in refusal(tmp_path)
 
 
-# --- files that are nothing of this ---------------------------------------------------------------
+# --- other files ---------------------------------------------------------------
 
 
 def test_a_file_of_another_kind_is_refused(tmp_path: Path) -> None:

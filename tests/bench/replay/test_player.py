@@ -1,15 +1,17 @@
-from pathlib import Path
+"""Recorded traces played to the core on a simulated server."""
 
-import numpy as np
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.data.recorded import RecordedTrace
-from bench.replay.judges import RecordedJudge, SimulatedJudge, read_scores
-from bench.replay.prefixes import Prefix, checkpoint_prefix
-from bench.replay.server import ServerModel
+from bench.data.recorded import RecordedQuestion
+from bench.replay.judges import RecordedJudge
+from bench.replay.prefixes import Prefix
+from bench.replay.server import ServerModel, SimulatedServer
 from orchestrator.core.events import (
+    Event,
     JudgeFailed,
     PairsJudged,
     TokensArrived,
@@ -19,22 +21,21 @@ from orchestrator.core.events import (
     TraceStarted,
     TraceStopped,
 )
-from orchestrator.errors import DatasetError
 from orchestrator.report.view import RunView
-from orchestrator.settings import CheckpointSettings, policies_with
+from orchestrator.settings import policies_with
 from tests.support.recordings import INSTANT, played, recorded
 
 # --- the server -----------------------------------------------------------------------------------
 
 
-def test_a_plain_vote_costs_all_tokens_and_lasts_as_long_as_its_longest_trace() -> None:
+def test_a_plain_vote_spends_all_tokens_and_takes_as_long_as_its_longest_trace() -> None:
     end = played(recorded((10, "1"), (30, "2"), (20, "1")), name="consensus")
     assert (end.answer, end.tokens, end.sequential_tokens) == ("1", 60, 30)
     assert end.finished == ("1", "1", "2")
     assert (end.started, end.judge_tokens) == (3, 0)
 
 
-def test_a_trace_that_is_stopped_costs_what_it_has_written() -> None:
+def test_a_stopped_trace_costs_the_tokens_generated_so_far() -> None:
     end = played(recorded((10, "1"), (30, "2"), (20, "1")), name="short", enough=2)
     assert (end.answer, end.tokens, end.sequential_tokens) == ("1", 10 + 20 + 20, 20)
 
@@ -46,7 +47,7 @@ def test_traces_one_after_the_other_are_in_sequence() -> None:
     assert (end.tokens, end.sequential_tokens) == (60, 60)
 
 
-def test_a_server_with_little_room_lets_traces_wait() -> None:
+def test_a_server_without_capacity_lets_traces_wait() -> None:
     narrow = ServerModel(
         first_token_seconds=0.0, step_seconds=1.0, step_seconds_per_stream=0.0, capacity=1
     )
@@ -61,13 +62,13 @@ def test_more_streams_make_every_step_slower() -> None:
     assert end.sequential_tokens == pytest.approx(30)
 
 
-def test_a_trace_that_waits_for_room_when_the_run_ends_has_cost_nothing() -> None:
+def test_a_trace_that_still_waits_when_the_run_ends_costs_nothing() -> None:
     narrow = ServerModel(step_seconds=1.0, capacity=1)
     end = played(recorded((10, "1"), (30, "1")), server=narrow, name="short", enough=1)
     assert (end.tokens, end.started) == (10, 1)
 
 
-def test_a_trace_that_is_just_being_opened_can_be_stopped() -> None:
+def test_a_trace_can_be_stopped_before_its_first_token() -> None:
     slow = ServerModel(first_token_seconds=5.0, step_seconds=1.0, capacity=2)
     question = recorded((10, "1"), (12, "1"), (30, "1"))
     end = played(question, server=slow, name="short", enough=2)
@@ -77,23 +78,23 @@ def test_a_trace_that_is_just_being_opened_can_be_stopped() -> None:
 # --- confidences ----------------------------------------------------------------------------------
 
 
-def test_an_unsure_trace_costs_what_it_has_written_when_it_falls_below_the_bar() -> None:
+def test_an_unsure_trace_is_stopped_at_the_report_that_falls_below_the_bar() -> None:
     sure, doubts = (9.0,) * 20, (9.0,) * 6 + (1.0,) * 14
     question = recorded((20, "1", sure), (20, "2", sure), (20, "3", doubts), (20, "1", sure))
-    policy = {"name": "deepconf-high", "warm_up": 2, "confidence_window": 2}
+    policy: dict[str, Any] = {"name": "deepconf-high", "warm_up": 2, "confidence_window": 2}
     end = played(question, report_every=1, **policy)
     assert (end.answer, end.tokens, end.finished) == ("1", 20 + 20 + 7 + 20, ("1", "2", "1"))
     later = played(question, report_every=8, **policy)
     assert later.tokens == 20 + 20 + 8 + 20
 
 
-def test_confidences_are_told_once_and_whole_whatever_else_happens() -> None:
+def test_every_confidence_is_reported_once_and_in_order() -> None:
     question = recorded((10, "1", tuple(map(float, range(10)))), (30, "2", (5.0,) * 30))
-    told = {0: (), 1: ()}
+    reported: dict[int, tuple[float, ...]] = {0: (), 1: ()}
 
-    def listen(event) -> None:
+    def listen(event: Event) -> None:
         if isinstance(event, TokensArrived):
-            told[event.trace] += event.confidences
+            reported[event.trace] += event.confidences
 
     prefixes = [Prefix("so " * 25, 7)] * 2
     played(
@@ -104,8 +105,8 @@ def test_confidences_are_told_once_and_whole_whatever_else_happens() -> None:
         name="deepprune",
         vote="confidence",
     )
-    assert told[0] == question.traces[0].confidences
-    assert len(told[1]) in (6, 7, 30)  # pruned behind its checkpoint, or finished
+    assert reported[0] == question.traces[0].confidences
+    assert len(reported[1]) in (6, 7, 30)  # pruned behind its checkpoint, or finished
 
 
 # --- checkpoints and the judge --------------------------------------------------------------------
@@ -113,7 +114,7 @@ def test_confidences_are_told_once_and_whole_whatever_else_happens() -> None:
 
 def test_deepprune_pauses_judges_and_resumes() -> None:
     question = recorded((10, "1"), (30, "2"), (20, "1"), (40, "1"))
-    events = []
+    events: list[Event] = []
     end = played(
         question,
         checkpoints=[Prefix("so " * 25, 5)] * 4,
@@ -132,7 +133,7 @@ def test_deepprune_pauses_judges_and_resumes() -> None:
 
 def test_without_a_recorded_verdict_nothing_is_pruned() -> None:
     question = recorded((10, "1"), (30, "2"), (20, "1"))
-    events = []
+    events: list[Event] = []
     end = played(
         question,
         checkpoints=[Prefix("so " * 25, 5)] * 3,
@@ -144,81 +145,7 @@ def test_without_a_recorded_verdict_nothing_is_pruned() -> None:
     assert end.tokens == 60
 
 
-def test_recorded_verdicts_belong_to_the_traces_that_were_drawn(tmp_path: Path) -> None:
-    path = tmp_path / "scores.jsonl"
-    path.write_text('{"question_id": "q", "traces": [7, 3], "p": 0.9}\n')
-    judge = RecordedJudge(read_scores(path)["q"], sample=[3, 5, 7])
-    assert judge.p_identical(0, 2) == judge.p_identical(2, 0) == 0.9
-    assert judge.p_identical(0, 1) is None
-
-
-def test_the_scores_of_an_evaluation_are_verdicts(tmp_path: Path) -> None:
-    path = tmp_path / "scores.jsonl"
-    path.write_text(
-        '{"question_id": "q", "traces": [0, 1], "same": true, "judges": {"words": {"score": 0.75}}}\n'
-    )
-    assert read_scores(path)["q"] == {frozenset((0, 1)): 0.75}
-
-
-@pytest.mark.parametrize(
-    "line",
-    [
-        "{}",
-        "nonsense",
-        '{"question_id": "q", "traces": [1], "p": 1}',
-        '{"question_id": "q", "traces": [0, 1], "judges": {"a": {"score": 1}, "b": {"score": 1}}}',
-        '{"question_id": "q", "traces": null, "judges": {"a": {"score": 1}}}',
-    ],
-)
-def test_scores_that_are_none_are_refused(tmp_path: Path, line) -> None:
-    path = tmp_path / "scores.jsonl"
-    path.write_text(line + "\n")
-    with pytest.raises(DatasetError, match="line 1"):
-        read_scores(path)
-    with pytest.raises(DatasetError, match="Cannot read"):
-        read_scores(tmp_path / "none")
-
-
-def traces_of(answers):
-    return [RecordedTrace(tokens=1, answer=answer) for answer in answers]
-
-
-def test_a_perfect_judge_sees_the_answers() -> None:
-    judge = SimulatedJudge(
-        "perfect", traces_of(["1", "1", "2", None, None]), np.random.default_rng(0)
-    )
-    assert judge.p_identical(0, 1) == 1.0
-    assert judge.p_identical(0, 2) == 0.0
-    assert judge.p_identical(3, 4) == 0.0  # no answer is like no other
-
-
-def test_a_simulated_judge_has_the_auroc_that_was_asked_for() -> None:
-    answers = ["1", "2"] * 100
-    judge = SimulatedJudge(0.71, traces_of(answers), np.random.default_rng(1))
-    pairs = [(i, j) for i in range(200) for j in range(i)]
-    alike = np.array([judge.p_identical(i, j) for i, j in pairs if answers[i] == answers[j]])
-    other = np.array([judge.p_identical(i, j) for i, j in pairs if answers[i] != answers[j]])
-    assert (alike[:, None] > other[None, :]).mean() == pytest.approx(0.71, abs=0.02)
-    assert judge.p_identical(3, 9) == judge.p_identical(9, 3)
-
-
-def test_a_checkpoint_lies_at_its_reasoning_word() -> None:
-    settings = CheckpointSettings(words=2)
-    trace = RecordedTrace(tokens=10, answer="1", text="so it is. wait, no: so " + "." * 27)
-    assert checkpoint_prefix(trace, settings) == Prefix("so it is. wait,", 3)
-    short = RecordedTrace(tokens=10, answer="1", text="so it is")
-    assert checkpoint_prefix(short, settings) is None
-
-
-def test_a_checkpoint_at_tokens_needs_no_text() -> None:
-    settings = CheckpointSettings(unit="tokens", tokens=4)
-    assert checkpoint_prefix(RecordedTrace(tokens=10, answer="1"), settings) == Prefix("", 4)
-    assert checkpoint_prefix(RecordedTrace(tokens=4, answer="1"), settings) is None
-    text = RecordedTrace(tokens=8, answer="1", text="abcdefgh")
-    assert checkpoint_prefix(text, settings) == Prefix("abcd", 4)
-
-
-# --- the ledger -----------------------------------------------------------------------------------
+# --- the counts -----------------------------------------------------------------------------------
 
 QUESTIONS = st.lists(
     st.tuples(st.integers(1, 40), st.sampled_from(["1", "2", "3", None])), min_size=1, max_size=8
@@ -244,20 +171,21 @@ QUESTIONS = st.lists(
     at=st.integers(1, 20),
 )
 def test_the_player_counts_what_the_view_of_a_live_run_counts(
-    question, name, capacity, first_token, at
+    question: RecordedQuestion, name: str, capacity: int | None, first_token: float, at: int
 ) -> None:
     server = ServerModel(
         first_token_seconds=first_token, step_seconds=1.0, capacity=capacity, judge_seconds=0.5
     )
     prefixes = [Prefix("so " * 25, at) if at < trace.tokens else None for trace in question.traces]
-    view, ends = RunView(), []
+    view = RunView()
+    ends: list[int] = []
 
-    def watch(event) -> None:
+    def watch(event: Event) -> None:
         view.apply(event)
         if isinstance(event, TraceFinished | TraceStopped | TraceFailed):
             ends.append(event.trace)
 
-    own = {"survivors": 2} if name in policies_with("survivors") else {}
+    own: dict[str, Any] = {"survivors": 2} if name in policies_with("survivors") else {}
     end = played(question, server=server, checkpoints=prefixes, sink=watch, name=name, **own)
     assert end.tokens == view.generated_tokens
     assert end.answer == view.answer
@@ -267,15 +195,13 @@ def test_the_player_counts_what_the_view_of_a_live_run_counts(
     assert end.sequential_tokens <= end.tokens + 1e-6
 
 
-def test_a_policy_that_waits_for_nothing_is_found_out() -> None:
-    from bench.replay.server import SimulatedServer
-
+def test_a_server_that_has_nothing_to_do_is_stuck() -> None:
     server = SimulatedServer(INSTANT, recorded((1, "1")).traces, [None])
     with pytest.raises(RuntimeError, match="stuck"):
         server.advance()
 
 
-def test_a_started_trace_says_so() -> None:
-    events = []
+def test_a_trace_starts_before_it_finishes() -> None:
+    events: list[Event] = []
     played(recorded((5, "1")), sink=events.append, name="pass1")
     assert [type(event) for event in events[1:3]] == [TraceStarted, TraceFinished]

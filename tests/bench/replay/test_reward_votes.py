@@ -1,4 +1,4 @@
-"""Votes by recorded rewards in a replay, and recordings that have none."""
+"""Votes by recorded rewards in a replay, and recordings without them."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +7,9 @@ import pytest
 
 from bench.cli.main import main
 from bench.data.readers import read_recorded
+from bench.data.recorded import RecordedQuestion
 from bench.replay.replay import ReplayPlan, replay_policy
+from bench.results.outcomes import Outcome
 from bench.specs.policy_spec import parse_policies
 from orchestrator.core.events import RewardFailed, TraceRewarded
 from orchestrator.errors import DatasetError
@@ -16,7 +18,7 @@ from tests.support.recordings import recorded
 from tests.support.story import Story
 
 
-def rewarded(*traces):
+def rewarded(*traces: tuple[int, str | None, float | None]) -> RecordedQuestion:
     """A question of `(tokens, answer, reward)`; the right answer is 1."""
     question = recorded(*[(tokens, answer) for tokens, answer, _ in traces])
     given = [
@@ -29,18 +31,18 @@ def rewarded(*traces):
 QUESTION = rewarded((10, "2", 0.25), (20, "1", 0.75), (30, "2", 0.375), (40, None, None))
 
 
-def outcome(policy, question=QUESTION):
+def outcome(policy: str, question: RecordedQuestion = QUESTION) -> Outcome:
     (found,) = replay_policy(
         parse_policies([policy])[0], [question], ReplayPlan(resamples=1), file="f"
     )
     return found
 
 
-def test_recorded_rewards_decide_and_what_they_cost_is_told() -> None:
+def test_recorded_rewards_decide_the_vote_and_their_tokens_are_counted() -> None:
     assert outcome("cons").answer == "2"
     best = outcome("cons:vote=best-of-n")
     assert (best.answer, best.correct) == ("1", True)
-    assert best.reward_tokens == 10 + 20 + 30  # no ballot, no reward
+    assert best.reward_tokens == 10 + 20 + 30  # no answer, no reward
     assert outcome("cons").reward_tokens == 0
     assert outcome("cons:vote=reward").answer == "1"
 

@@ -71,3 +71,34 @@ def test_a_judges_address_chooses_no_policy_where_policies_are_listed() -> None:
 def test_every_shipped_sweep_names_policies_and_their_settings(path: Path) -> None:
     names = expand_grid(read_grid(path))
     assert [spec.label for spec in parse_policies(names)] == names
+
+
+def test_a_policy_is_named_with_its_traces_and_settings() -> None:
+    (spec,) = parse_policies(["deepprune@32:tau=0.25,survivors=5,checkpoint.words=35"])
+    assert (spec.traces, spec.scoring) == (32, "vote")
+    assert spec.settings.policy == DeepPruneSettings(tau=0.25, survivors=5)
+    assert spec.settings.checkpoint.words == 35
+
+
+def test_a_policy_may_have_a_simulated_judge_of_its_own() -> None:
+    good, perfect, plain = parse_policies(
+        ["deepprune:judge_auroc=0.8,tau=0.3", "deepprune:judge_auroc=perfect", "deepprune"]
+    )
+    assert (good.judge_auroc, perfect.judge_auroc, plain.judge_auroc) == (0.8, "perfect", None)
+
+
+@pytest.mark.parametrize(
+    ("policy", "sentence"),
+    [
+        ("best", "policy.name is 'best'"),
+        ("cons@many", "needs a number of traces after @"),
+        ("cons@0", "needs a number of traces after @"),
+        ("pass", "write pass@1"),
+        ("auto:effort", "needs the form key=value"),
+        ("auto:efort=low", "nearest valid key is 'policy.effort'"),
+        ("deepprune:judge_auroc=2", "AUROC is 2"),
+        ("deepprune:judge_auroc=good", "AUROC is good"),
+    ],
+)
+def test_a_malformed_policy_is_refused(policy: str, sentence: str) -> None:
+    assert sentence in refusal(policy)

@@ -1,0 +1,72 @@
+"""Judges of a replay: simulated and recorded."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from bench.data.recorded import RecordedTrace
+from bench.replay.judges import RecordedJudge, SimulatedJudge, read_scores
+from orchestrator.errors import DatasetError
+
+
+def test_recorded_verdicts_are_found_by_the_sampled_traces(tmp_path: Path) -> None:
+    path = tmp_path / "scores.jsonl"
+    path.write_text('{"question_id": "q", "traces": [7, 3], "p": 0.9}\n')
+    judge = RecordedJudge(read_scores(path)["q"], sample=[3, 5, 7])
+    assert judge.p_identical(0, 2) == judge.p_identical(2, 0) == 0.9
+    assert judge.p_identical(0, 1) is None
+
+
+def test_the_scores_of_a_judge_evaluation_are_verdicts(tmp_path: Path) -> None:
+    path = tmp_path / "scores.jsonl"
+    path.write_text(
+        '{"question_id": "q", "traces": [0, 1], "same": true, "judges": {"words": {"score": 0.75}}}\n'
+    )
+    assert read_scores(path)["q"] == {frozenset((0, 1)): 0.75}
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "{}",
+        "nonsense",
+        '{"question_id": "q", "traces": [1], "p": 1}',
+        '{"question_id": "q", "traces": [0, 1], "judges": {"a": {"score": 1}, "b": {"score": 1}}}',
+        '{"question_id": "q", "traces": null, "judges": {"a": {"score": 1}}}',
+    ],
+)
+def test_a_malformed_line_of_scores_is_refused(tmp_path: Path, line: str) -> None:
+    path = tmp_path / "scores.jsonl"
+    path.write_text(line + "\n")
+    with pytest.raises(DatasetError, match="line 1"):
+        read_scores(path)
+
+
+def test_scores_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="Cannot read"):
+        read_scores(tmp_path / "none")
+
+
+def traces_of(answers: Sequence[str | None]) -> list[RecordedTrace]:
+    return [RecordedTrace(tokens=1, answer=answer) for answer in answers]
+
+
+def test_a_perfect_judge_knows_the_answers() -> None:
+    judge = SimulatedJudge(
+        "perfect", traces_of(["1", "1", "2", None, None]), np.random.default_rng(0)
+    )
+    assert judge.p_identical(0, 1) == 1.0
+    assert judge.p_identical(0, 2) == 0.0
+    assert judge.p_identical(3, 4) == 0.0  # no answer equals no other
+
+
+def test_a_simulated_judge_has_the_given_auroc() -> None:
+    answers = ["1", "2"] * 60
+    judge = SimulatedJudge(0.71, traces_of(answers), np.random.default_rng(1))
+    pairs = [(i, j) for i in range(120) for j in range(i)]
+    alike = np.array([judge.p_identical(i, j) for i, j in pairs if answers[i] == answers[j]])
+    other = np.array([judge.p_identical(i, j) for i, j in pairs if answers[i] != answers[j]])
+    assert (alike[:, None] > other[None, :]).mean() == pytest.approx(0.71, abs=0.02)
+    assert judge.p_identical(3, 9) == judge.p_identical(9, 3)
