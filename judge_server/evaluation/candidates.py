@@ -23,9 +23,9 @@ from judge_server.data.training_record import TrainingRecord, read_record
 from judge_server.evaluation import baselines
 from judge_server.evaluation.scoring import Advance, Score, say
 from orchestrator.capabilities import JudgeCapabilities
+from orchestrator.client.endpoint import all_of
 from orchestrator.client.http import parse_address
 from orchestrator.client.judge.client import JudgeClient
-from orchestrator.client.judge.protocols import all_of
 from orchestrator.config.explain import explain
 from orchestrator.config.shipped import judge_spec
 from orchestrator.core.judging import JudgeSpec

@@ -1,25 +1,21 @@
-"""Whether two answers mean the same, asked of a chat model: for answers that no rule can check.
+"""Whether two answers mean the same, decided by a chat model: for answers that no rule can compare.
 
-The rule: unknown is different. Both orders must say yes, and a model that fails, or says neither yes nor no, has not
-said yes; such pairs are counted.
+Two answers are the same only if the model says yes in both orders. A model that fails or says neither yes nor no
+leaves a pair unknown: it counts as different, and unknown pairs are counted.
 """
 
-import asyncio
 from collections.abc import Sequence
 
 import msgspec
 
-from orchestrator.client.endpoint import Connected, find_model, open_sdk
-from orchestrator.client.http import HttpClient, parse_address
-from orchestrator.client.judge.client import CONNECT_SECONDS, KEY_NAME
-from orchestrator.client.judge.protocols import all_of
+from orchestrator.client.endpoint import RequestClient, all_of
+from orchestrator.client.judge.client import KEY_NAME
 from orchestrator.client.reasoner.sse import Usage
-from orchestrator.client.retry import retries
 from orchestrator.core.answer import trim_answer
 from orchestrator.errors import EndpointError
 from orchestrator.settings import AnswerSettings
 
-__all__ = ["AnswersOf", "SameAnswerClient"]
+__all__ = ["AnswerJudgeClient", "JudgedEquality"]
 
 _PROMPT = """\
 Two people were asked the same question. Do their final answers mean the same? Wording and form do not matter.
@@ -37,7 +33,7 @@ Reply with one word, yes or no."""
 
 _MAX_TOKENS = 1024  # for models that think before they say yes or no
 _ATTEMPTS = 3
-_AT_ONCE = 8
+_CONCURRENCY = 8
 
 
 class _Message(msgspec.Struct):
@@ -53,44 +49,31 @@ class _Reply(msgspec.Struct):
     usage: Usage | None = None
 
 
-class SameAnswerClient(Connected):
-    """One chat endpoint, as an async context manager; `probe` comes first. Every pair is asked about once.
+class AnswerJudgeClient(RequestClient):
+    """One chat endpoint, as an async context manager; call `probe` first. Each pair is asked about once.
 
     `requests` were answered and cost `tokens` (prompt and reply); `unknown` pairs got no clear verdict.
     """
 
     def __init__(self, settings: AnswerSettings, url: str, api_key: str | None) -> None:
+        super().__init__(
+            url,
+            api_key=api_key,
+            key_name=KEY_NAME,
+            timeout_seconds=settings.llm_timeout_seconds,
+            concurrency=_CONCURRENCY,
+            max_attempts=_ATTEMPTS,
+        )
         self.requests = 0
         self.tokens = 0
         self.unknown = 0
         self.model = ""
         self._settings = settings
-        self._api_key = api_key
-        self._address = parse_address(url)
-        super().__init__(
-            HttpClient(
-                self._address,
-                api_key=api_key,
-                key_name=KEY_NAME,
-                connect_seconds=CONNECT_SECONDS,
-                read_seconds=settings.llm_timeout_seconds,
-            )
-        )
-        self._limiter = asyncio.Semaphore(_AT_ONCE)
         self._known: dict[tuple[str, frozenset[str]], bool] = {}
 
     async def probe(self) -> None:
         """Finds the model and asks it one question; raises EndpointError or ConfigError if it cannot be asked."""
-        sdk = open_sdk(
-            self._address,
-            self._api_key,
-            timeout_seconds=self._settings.llm_timeout_seconds,
-            connect_seconds=CONNECT_SECONDS,
-        )
-        async with sdk:
-            served = await find_model(
-                self._http, sdk, self._settings.llm_model, "answers.llm_model"
-            )
+        served = await self.find_model(self._settings.llm_model, "answers.llm_model")
         self.model = served.name
         await self._ask("Is it raining?", "yes", "yes, it is")
 
@@ -104,19 +87,16 @@ class SameAnswerClient(Connected):
     async def _both_orders(self, question: str, one: str, other: str) -> bool:
         try:
             verdicts = await all_of(
-                self._with_retries(question, *order) for order in ((one, other), (other, one))
+                self._retries()(self._ask, question, *order)
+                for order in ((one, other), (other, one))
             )
         except EndpointError:
             verdicts = [None]
         self.unknown += None in verdicts
         return all(verdicts)
 
-    async def _with_retries(self, question: str, one: str, other: str) -> bool | None:
-        retrying = retries(_ATTEMPTS, longest_wait=self._settings.llm_timeout_seconds)
-        return await retrying(self._ask, question, one, other)
-
     async def _ask(self, question: str, one: str, other: str) -> bool | None:
-        """The model's verdict, None if it gives none."""
+        """The model's verdict; None if it says neither yes nor no."""
         body = {
             "model": self.model,
             "messages": [
@@ -128,8 +108,8 @@ class SameAnswerClient(Connected):
             "temperature": 0.0,
             "max_tokens": _MAX_TOKENS,
         }
-        async with self._limiter:
-            url = f"{self._address.base}/chat/completions"
+        async with self._slots:
+            url = f"{self.address.base}/chat/completions"
             reply = await self._http.json("POST", url, _Reply, body)
         self.requests += 1
         if reply.usage is not None:
@@ -138,15 +118,15 @@ class SameAnswerClient(Connected):
         return _verdict(reply.choices[0].message.content or "" if reply.choices else "")
 
 
-class AnswersOf:
-    """The answers to one question, compared by meaning; see `orchestrator.answers.equality.Equality`."""
+class JudgedEquality:
+    """Compares the answers to one question by meaning; see `orchestrator.answers.equality.Equality`."""
 
-    def __init__(self, client: SameAnswerClient, question: str) -> None:
+    def __init__(self, client: AnswerJudgeClient, question: str) -> None:
         self._client = client
         self._question = question
 
     async def equal(self, one: str, other: str) -> bool:
-        """Whether the answers are spelled alike, or the model holds them to mean the same."""
+        """Whether the answers are spelled alike, or the model says that they mean the same."""
         one, other = trim_answer(one), trim_answer(other)
         if one.casefold() == other.casefold():
             return True
@@ -154,7 +134,7 @@ class AnswersOf:
 
 
 def _verdict(reply: str) -> bool | None:
-    """The first word behind the model's thoughts: True for yes, False for no."""
+    """The first word after the model's reasoning: True for yes, False for no."""
     words = reply.rpartition("</think>")[2].split(maxsplit=1)
     word = words[0].strip("*.,:;!\"'`").casefold() if words else ""
     return {"yes": True, "no": False}.get(word)

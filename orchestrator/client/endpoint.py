@@ -1,59 +1,28 @@
-"""What all clients of one endpoint share: connections that live as long as an `async with` block.
+"""The base of every client of one server: its connections, its models, and the limits of short requests."""
 
-The rule: whatever a client opens later it gives to `_exit`, so that one way out closes everything.
-
-The `openai` client, where compatibility matters more than speed: the list of models and the judge's logprobs.
-
-The rule: it is imported only when a server is asked, so that `--help` stays fast, and its exceptions end
-here. Retries are ours, so its own are off.
-"""
-
-from collections.abc import Awaitable
-from contextlib import AsyncExitStack
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Iterable
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import Self, TypeVar
 
 import msgspec
+from tenacity import AsyncRetrying
 
-from orchestrator.client.http import Address, HttpClient, decode_answer, unreachable
-from orchestrator.errors import ConfigError, EndpointError, EndpointRejected, StreamBroken
+from orchestrator.client.http import HttpClient, parse_address
+from orchestrator.client.retry import retries
+from orchestrator.client.server_counters import ServerCounters, read_counters
+from orchestrator.errors import ConfigError, EndpointRejected, StreamBroken
 
-if TYPE_CHECKING:
-    from openai import AsyncOpenAI
-    from openai._legacy_response import LegacyAPIResponse
-
-__all__ = [
-    "Connected",
-    "ServedModel",
-    "find_model",
-    "is_refusal_of_form",
-    "open_sdk",
-    "sdk_json",
-]
-
-
-class Connected:
-    """An async context manager around the session with one server."""
-
-    def __init__(self, http: HttpClient) -> None:
-        self._http = http
-        self._exit = AsyncExitStack()
-
-    async def __aenter__(self) -> Self:
-        await self._http.open()
-        self._exit.push_async_callback(self._http.close)
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._exit.aclose()
-
+__all__ = ["CONNECT_SECONDS", "EndpointClient", "RequestClient", "ServedModel", "all_of"]
 
 T = TypeVar("T")
+
+CONNECT_SECONDS = 10.0
+"""For the connection of a short request."""
+
+_LIST_SECONDS = 60.0
+"""For /v1/models, which a healthy server answers at once even when it is full."""
 
 
 class ServedModel(msgspec.Struct, frozen=True, kw_only=True):
@@ -64,84 +33,140 @@ class ServedModel(msgspec.Struct, frozen=True, kw_only=True):
     max_model_len: int | None
 
 
-def open_sdk(
-    address: Address, api_key: str | None, *, timeout_seconds: float, connect_seconds: float
-) -> "AsyncOpenAI":
-    """A client for one server; the caller closes it.
-
-    Without a key it sends a placeholder: the SDK would otherwise take OPENAI_API_KEY from the environment
-    and show the reasoner's key to the judge's server.
-    """
-    from openai import AsyncOpenAI, DefaultAsyncHttpxClient, Timeout
-
-    return AsyncOpenAI(
-        base_url=address.base,
-        api_key=api_key or "none",
-        timeout=Timeout(timeout_seconds, connect=min(connect_seconds, timeout_seconds)),
-        max_retries=0,
-        http_client=DefaultAsyncHttpxClient(trust_env=False),
-    )
-
-
-async def sdk_json(http: HttpClient, call: Awaitable["LegacyAPIResponse[Any]"], kind: type[T]) -> T:
-    """The answer to a `with_raw_response` call, its exceptions translated as those of `http` are.
-
-    It is decoded here because the SDK takes answers of any form for what it asked for.
-    """
-    import openai
-
-    try:
-        answer = await call
-    except openai.APIStatusError as error:
-        retry_after = error.response.headers.get("Retry-After")
-        raise http.rejection(error.status_code, error.response.text, retry_after) from None
-    except openai.APIConnectionError as error:
-        reason = type(error.__cause__ or error).__name__
-        if reason in ("ConnectError", "ConnectTimeout"):
-            raise unreachable(http.address, "the connection failed") from None
-        if isinstance(error, openai.APITimeoutError):
-            raise StreamBroken(f"{http.address} did not answer in time.") from None
-        raise StreamBroken(f"{http.address} broke off the answer ({reason}).") from None
-    return decode_answer(str(http.address), answer.http_response.content, kind)
-
-
-class _Card(msgspec.Struct):
+class _ModelCard(msgspec.Struct):
     id: str
     owned_by: str | None = None
     max_model_len: int | None = None
 
 
-class _Cards(msgspec.Struct):
-    data: list[_Card]
+class _ModelList(msgspec.Struct):
+    data: list[_ModelCard]
 
 
-async def find_model(
-    http: HttpClient, sdk: "AsyncOpenAI", wanted: str | None, flag: str
-) -> ServedModel:
-    """The configured model, or the only one served.
+class EndpointClient:
+    """A client of one server, as an async context manager; leaving it closes every connection.
 
-    Raises EndpointRejected when `wanted` is not served, ConfigError when there are several to choose from;
-    `flag` is the setting that the remedy names.
+    `key_name` is the environment variable that an error message about a refused key names.
     """
-    listed = await sdk_json(http, sdk.models.with_raw_response.list(), _Cards)
-    cards = {card.id: card for card in listed.data}
-    names = ", ".join(cards) or "none"
-    if wanted is not None and wanted not in cards:
-        raise EndpointRejected(
-            f"{http.address} does not serve the model {wanted!r}; it serves: {names}. "
-            f"Set {flag} to one of these.",
-            404,
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        api_key: str | None,
+        key_name: str,
+        connect_seconds: float,
+        read_seconds: float,
+    ) -> None:
+        self.address = parse_address(url)
+        self._http = HttpClient(
+            self.address,
+            api_key=api_key,
+            key_name=key_name,
+            connect_seconds=connect_seconds,
+            read_seconds=read_seconds,
         )
-    if not cards:
-        raise EndpointRejected(f"{http.address} lists no model: is it still loading?", 404)
-    if wanted is None and len(cards) > 1:
-        raise ConfigError(
-            f"{http.address} serves several models: {names}. Set {flag} to one of these."
-        )
-    card = cards[wanted or next(iter(cards))]
-    return ServedModel(name=card.id, owner=card.owned_by, max_model_len=card.max_model_len)
+
+    async def __aenter__(self) -> Self:
+        await self._http.open()
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._http.close()
+
+    async def counters(self) -> ServerCounters | None:
+        """The server's own counters now; None where it has no /metrics page like vLLM's."""
+        return await read_counters(self._http)
+
+    async def find_model(self, wanted: str | None, setting: str) -> ServedModel:
+        """The model `wanted`, or the only one served.
+
+        Raises EndpointRejected when `wanted` is not served, ConfigError when there are several to choose from;
+        `setting` is the flag or setting that the message names.
+        """
+        url = f"{self.address.base}/models"
+        try:
+            async with asyncio.timeout(_LIST_SECONDS):
+                listed = await self._http.json("GET", url, _ModelList)
+        except TimeoutError:
+            raise StreamBroken(
+                f"{self.address} did not list its models within {_LIST_SECONDS:g} seconds."
+            ) from None
+        cards = {card.id: card for card in listed.data}
+        names = ", ".join(cards) or "none"
+        if wanted is not None and wanted not in cards:
+            raise EndpointRejected(
+                f"{self.address} does not serve the model {wanted!r}; it serves: {names}. "
+                f"Set {setting} to one of these.",
+                404,
+            )
+        if not cards:
+            raise EndpointRejected(
+                f"{self.address} lists no model; wait until it has loaded one.", 404
+            )
+        if wanted is None and len(cards) > 1:
+            raise ConfigError(
+                f"{self.address} serves several models: {names}. Set {setting} to one of these."
+            )
+        card = cards[wanted or next(iter(cards))]
+        return ServedModel(name=card.id, owner=card.owned_by, max_model_len=card.max_model_len)
 
 
-def is_refusal_of_form(error: EndpointError) -> bool:
-    """Whether the server does not know this kind of request or one of its fields, and another may do."""
-    return isinstance(error, EndpointRejected) and error.status in (400, 404, 405, 415, 422, 501)
+class RequestClient(EndpointClient):
+    """A client that makes short requests: so many at once, retried, each in a limited time.
+
+    A subclass decides how the limits nest: whether a request keeps its slot between attempts, and whether
+    `timeout_seconds` bound an attempt or all of them.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        api_key: str | None,
+        key_name: str,
+        timeout_seconds: float,
+        concurrency: int,
+        max_attempts: int,
+    ) -> None:
+        super().__init__(
+            url,
+            api_key=api_key,
+            key_name=key_name,
+            connect_seconds=min(CONNECT_SECONDS, timeout_seconds),
+            read_seconds=timeout_seconds,
+        )
+        self._timeout_seconds = timeout_seconds
+        self._max_attempts = max_attempts
+        self._slots = asyncio.Semaphore(concurrency)
+
+    def _retries(self) -> AsyncRetrying:
+        """The attempts at one request; not to be shared, because it counts them."""
+        return retries(self._max_attempts, longest_wait=self._timeout_seconds)
+
+    @contextlib.asynccontextmanager
+    async def _in_time(self) -> AsyncIterator[None]:
+        """Raises StreamBroken when the block takes longer than `timeout_seconds`."""
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                yield
+        except TimeoutError:
+            raise StreamBroken(
+                f"{self.address} did not answer within {self._timeout_seconds:g} seconds."
+            ) from None
+
+
+async def all_of(calls: Iterable[Awaitable[T]]) -> list[T]:
+    """The results in order; the first error cancels the other calls and is raised as it is."""
+    tasks = [asyncio.ensure_future(call) for call in calls]
+    try:
+        return await asyncio.gather(*tasks)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)

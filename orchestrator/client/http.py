@@ -1,4 +1,7 @@
-"""HTTP with one server: its address, one aiohttp session, and foreign errors translated into our own.
+"""HTTP with one server: its address, one aiohttp session, and the errors of `orchestrator.errors`.
+
+Every request of every client goes through `HttpClient`, so TLS, certificates and proxies are the same for all:
+certificates are checked against the system's (or SSL_CERT_FILE), and the proxy variables are ignored.
 
 The rule: no aiohttp exception and no API key leaves this module; every error is one plain sentence.
 """
@@ -28,27 +31,25 @@ from orchestrator.errors import (
 __all__ = [
     "Address",
     "HttpClient",
-    "decode_answer",
     "error_for_status",
     "parse_address",
     "retry_after_seconds",
     "server_message",
-    "unreachable",
 ]
 
 T = TypeVar("T")
 
 MAX_MESSAGE_CHARS = 300
-"""A server's own words are cut here; some answer with whole web pages."""
+"""A longer message from a server is truncated; some answer with whole web pages."""
 
 MAX_REFUSAL_BYTES = 2**16
 
 KEEP_ALIVE_SECONDS = 4.0
-"""Shorter than uvicorn's 5, so that a pooled connection is never used while the server closes it."""
+"""Shorter than uvicorn's 5, so that no pooled connection is used while the server closes it."""
 
 
 class Address(msgspec.Struct, frozen=True):
-    """Where a server answers: `base` ends in /v1; `root` is the same without it, for vLLM's own paths."""
+    """The address of a server: `base` ends in /v1; `root` is the same without it, for vLLM's own paths."""
 
     base: str
     root: str
@@ -58,10 +59,10 @@ class Address(msgspec.Struct, frozen=True):
 
 
 def parse_address(url: str) -> Address:
-    """The address behind `url`, which may lack its /v1 or end in a slash.
+    """The address that `url` names; its /v1 may be missing, and it may end in a slash.
 
-    Raises ConfigError for anything that is no plain http(s) address; one with a password or key in it is
-    refused because addresses are written to the journal.
+    Raises ConfigError for anything but a plain http(s) address. Credentials are refused because addresses are
+    written to the journal.
     """
     try:
         parsed = URL(url.strip())
@@ -69,10 +70,10 @@ def parse_address(url: str) -> Address:
     except ValueError:
         usable = False
     if not usable:
-        raise ConfigError("An endpoint must be an address like http://gpu:8000/v1.")
+        raise ConfigError("An endpoint is not an address; give one like http://gpu:8000/v1.")
     if parsed.user or parsed.password or parsed.query_string or parsed.fragment:
         raise ConfigError(
-            f"The endpoint on {parsed.host} carries credentials or a query: "
+            f"The endpoint on {parsed.host} contains credentials or a query; "
             "give the bare address and put the key in the environment."
         )
     root = str(parsed).rstrip("/").removesuffix("/v1").rstrip("/")
@@ -80,9 +81,9 @@ def parse_address(url: str) -> Address:
 
 
 class HttpClient:
-    """One session with one server: no limit on connections, errors as in `orchestrator.errors`.
+    """One session with one server, without a limit on connections.
 
-    `key_name` is the environment variable that the remedy for a 401 names; the key itself is never shown.
+    `key_name` is the environment variable that the message about a 401 names; the key itself is never shown.
     """
 
     def __init__(
@@ -104,7 +105,7 @@ class HttpClient:
         self._session: aiohttp.ClientSession | None = None
 
     async def open(self) -> None:
-        """Makes the session; needs a running event loop."""
+        """Creates the session; needs a running event loop."""
         headers = {"Accept-Encoding": "identity", "Content-Type": "application/json"}
         if self._api_key:
             headers["Authorization"] = f"Bearer {self._api_key}"
@@ -127,11 +128,11 @@ class HttpClient:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """An answer with status 200 and its unread content.
 
-        Leaving the block closes the connection unless all of it was read: this is what stops a generation
-        on the server. Raises the errors of `error_for_status` and of `translate`.
+        Leaving the block closes the connection unless all of the content was read: this stops a generation on
+        the server. Raises the errors of `error_for_status` and of `translate`.
         """
         if self._session is None:
-            raise RuntimeError("the client is used outside its `async with` block")
+            raise RuntimeError("use the client inside its `async with` block")
         data = None if body is None else msgspec.json.encode(body)
         try:
             response = await self._session.request(method, url, data=data, allow_redirects=False)
@@ -147,33 +148,24 @@ class HttpClient:
             response.close()
 
     async def json(self, method: str, url: str, kind: type[T], body: Any = None) -> T:
-        """The decoded answer. Raises StreamBroken (boundary "decode") when it is not a `kind`."""
+        """The decoded answer. Raises StreamBroken (boundary "decode") if it is not a `kind`."""
         async with self.response(method, url, body) as response:
             content = await response.read()
-        return decode_answer(url, content, kind)
+        return _decode(url, content, kind)
 
     async def text(self, url: str) -> str:
         """The body of a GET as text."""
         async with self.response("GET", url) as response:
             return (await response.read()).decode("utf-8", errors="replace")
 
-    def rejection(self, status: int, body: str, retry_after: str | None) -> EndpointError:
-        """The error that stands for an HTTP status other than 200."""
-        message = server_message(body)
-        if self._api_key:
-            message = message.replace(self._api_key, "***")
-        return error_for_status(
-            self.address, status, message, retry_after=retry_after, key_name=self._key_name
-        )
-
     def translate(self, error: Exception) -> EndpointError:
-        """Our own error for what aiohttp raised while connecting or reading."""
+        """The error of ours for one that aiohttp raised while connecting or reading."""
         if isinstance(error, aiohttp.ConnectionTimeoutError):
-            return unreachable(self.address, "it did not accept the connection in time")
+            return _unreachable(self.address, "it did not accept the connection in time")
         if isinstance(error, TimeoutError):
             return StreamBroken(f"{self.address} was silent for {self._read_seconds:g} seconds.")
         if isinstance(error, aiohttp.ClientConnectorError):
-            return unreachable(self.address, _connection_trouble(error))
+            return _unreachable(self.address, _connection_failure(error))
         # Some aiohttp errors carry the request's headers in their text: only the kind is shown.
         return StreamBroken(f"{self.address} broke off the answer ({type(error).__name__}).")
 
@@ -183,24 +175,32 @@ class HttpClient:
             body += data
             if len(body) > MAX_REFUSAL_BYTES:
                 break
-        text = body.decode("utf-8", errors="replace")
-        return self.rejection(response.status, text, response.headers.get("Retry-After"))
+        message = server_message(body.decode("utf-8", errors="replace"))
+        if self._api_key:
+            message = message.replace(self._api_key, "***")
+        return error_for_status(
+            self.address,
+            response.status,
+            message,
+            retry_after=response.headers.get("Retry-After"),
+            key_name=self._key_name,
+        )
 
 
-def decode_answer(server: str, content: bytes, kind: type[T]) -> T:
-    """A JSON answer as a `kind`. Raises StreamBroken (boundary "decode") when it is none."""
+def _decode(server: str, content: bytes, kind: type[T]) -> T:
+    """A JSON answer as a `kind`. Raises StreamBroken (boundary "decode") if it is something else."""
     try:
         return msgspec.json.decode(content, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise StreamBroken(
-            f"{server} gave an answer that cannot be read: {error}.", "decode"
+            f"{server} sent an answer that cannot be read: {error}.", "decode"
         ) from None
 
 
 def error_for_status(
     address: Address, status: int, message: str, *, retry_after: str | None, key_name: str
 ) -> EndpointError:
-    """EndpointBusy for 429 and 503, StreamBroken for 408, 425 and 5xx but 501, else EndpointRejected."""
+    """EndpointBusy for 429 and 503, StreamBroken for 408, 425 and 5xx except 501, otherwise EndpointRejected."""
     said = f": {message}" if message else "."
     if status in (429, 503):
         seconds = retry_after_seconds(retry_after, datetime.now(UTC))
@@ -213,21 +213,21 @@ def error_for_status(
         404: " Check the address (it usually ends in /v1) and the model name.",
     }.get(status, "")
     if 300 <= status < 400:
-        remedy = " It redirects: give the address that it points to."
+        remedy = " It redirects; give the address that it redirects to."
     return EndpointRejected(f"{address} refused the request ({status}){said}{remedy}", status)
 
 
-def unreachable(address: Address, reason: str) -> EndpointUnreachable:
+def _unreachable(address: Address, reason: str) -> EndpointUnreachable:
     """The error for a server that does not answer at all."""
     return EndpointUnreachable(
-        f"No server answers at {address} ({reason}): check the address and that the server is up."
+        f"No server answers at {address} ({reason}); check the address and that the server is running."
     )
 
 
 def server_message(body: str) -> str:
-    """The server's own sentence out of an error body, on one line and shortened.
+    """The server's own message in an error body, on one line and truncated.
 
-    Understands {"error": {"message"}}, {"error": "..."}, {"message"} and {"detail"}; otherwise the text.
+    It is found in {"error": {"message"}}, {"error": "..."}, {"message"} and {"detail"}; otherwise it is the text.
     """
     try:
         found = _find_message(msgspec.json.decode(body))
@@ -238,7 +238,7 @@ def server_message(body: str) -> str:
 
 
 def retry_after_seconds(value: str | None, now: datetime) -> float | None:
-    """Seconds to wait, from a Retry-After header in seconds or as an HTTP date; None if it says neither."""
+    """Seconds to wait, from a Retry-After header in seconds or as an HTTP date; None if it is neither."""
     if value is None:
         return None
     try:
@@ -261,12 +261,12 @@ def _find_message(answer: Any) -> str:
     return str(answer)
 
 
-def _connection_trouble(error: aiohttp.ClientConnectorError) -> str:
+def _connection_failure(error: aiohttp.ClientConnectorError) -> str:
     if isinstance(error, aiohttp.ClientSSLError):
         return "no trusted TLS connection"
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return "the host name is not known"
     if error.os_error.errno in (errno.EMFILE, errno.ENFILE):
-        return "too many open files: raise the limit with `ulimit -n`"
+        return "too many open files, raise the limit with `ulimit -n`"
     refused = error.os_error.errno == errno.ECONNREFUSED
     return "the connection was refused" if refused else "the connection failed"

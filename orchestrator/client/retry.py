@@ -1,9 +1,7 @@
-"""How a server is asked once more: what passes, how long to wait, and how the breaker hears of it.
+"""What happens after a failed request: another attempt, a pause, or none for a while (circuit breaker).
 
-The rule: only what may pass is tried again (busy, unreachable, a broken answer), and a server that says how long to
-wait is given that time.
-
-The circuit breaker: after several failures in a row nothing is asked for a while. Pure; time is passed in.
+Retried are a busy server, an unreachable one and a broken answer; a refusal is final. Retry-After is honoured
+up to a limit that the caller sets.
 """
 
 import contextlib
@@ -28,19 +26,53 @@ from orchestrator.errors import (
     StreamBroken,
 )
 
-__all__ = [
-    "RETRYABLE",
-    "Breaker",
-    "backoff",
-    "reported",
-    "retries",
-]
+__all__ = ["RETRYABLE", "Breaker", "backoff", "guarded", "retries"]
+
+RETRYABLE = (EndpointBusy, EndpointUnreachable, StreamBroken)
+"""The errors after which the same request may succeed."""
+
+_FIRST_WAIT_SECONDS = 0.2
+_LONGEST_WAIT_SECONDS = 5.0
+
+
+def retries(attempts: int, *, longest_wait: float) -> AsyncRetrying:
+    """Up to `attempts` attempts at one short request; the last error is raised.
+
+    A server that sends Retry-After is waited for, at most `longest_wait` seconds.
+    """
+    return AsyncRetrying(
+        stop=stop_after_attempt(attempts),
+        wait=backoff(
+            first=_FIRST_WAIT_SECONDS, most=_LONGEST_WAIT_SECONDS, most_when_asked=longest_wait
+        ),
+        retry=retry_if_exception_type(RETRYABLE),
+        reraise=True,
+    )
+
+
+def backoff(
+    *, first: float, most: float, most_when_asked: float = math.inf
+) -> Callable[[RetryCallState], float]:
+    """Seconds before the next attempt.
+
+    Retry-After where the server sends it, up to `most_when_asked`; otherwise a random time below a bound that
+    begins with `first` and doubles with each attempt, up to `most`.
+    """
+    exponential = wait_random_exponential(multiplier=first, max=most)
+
+    def seconds(state: RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome is not None else None
+        if isinstance(error, EndpointBusy) and error.retry_after is not None:
+            return min(error.retry_after, most_when_asked)
+        return float(exponential(state))
+
+    return seconds
 
 
 class Breaker:
-    """Closed (calls pass), open (none pass), half-open (one trial passes and decides).
+    """Closed (requests are allowed), open (none is), or half-open (one trial request decides).
 
-    Times are seconds on any clock that only goes forward.
+    Time is passed in, as seconds on any clock that only goes forward.
     """
 
     def __init__(self, failures: int, seconds: float) -> None:
@@ -51,7 +83,7 @@ class Breaker:
         self._on_trial = False
 
     def allows(self, now: float) -> bool:
-        """Whether a call may be made; every yes is followed by `succeeded`, `failed` or `abandoned`."""
+        """Whether a request may be made; each one allowed must report `succeeded`, `failed` or `abandoned`."""
         if self._opened_at is None:
             return True
         if self._on_trial or now - self._opened_at < self._seconds:
@@ -60,64 +92,31 @@ class Breaker:
         return True
 
     def succeeded(self) -> None:
-        """A call was answered: the breaker closes."""
+        """A request was answered: the breaker closes."""
         self._failures = 0
         self._opened_at = None
         self._on_trial = False
 
     def failed(self, now: float) -> None:
-        """A call failed; calls that began before the breaker opened do not keep it open longer."""
+        """A request failed; one that began before the breaker opened does not keep it open longer."""
         self._failures += 1
         if self._on_trial or (self._opened_at is None and self._failures >= self._limit):
             self._opened_at = now
             self._on_trial = False
 
     def abandoned(self) -> None:
-        """A call was given up without a result, so another may be the trial."""
+        """A request was cancelled without a result, so another one may be the trial."""
         self._on_trial = False
-
-    def seconds_left(self, now: float) -> float:
-        """How long it stays open; 0 when a call may pass."""
-        if self._opened_at is None:
-            return 0.0
-        return max(0.0, self._opened_at + self._seconds - now)
-
-
-RETRYABLE = (EndpointBusy, EndpointUnreachable, StreamBroken)
-"""What may be gone at the next try."""
-
-
-def backoff(
-    *, first: float, most: float, most_when_asked: float = math.inf
-) -> Callable[[RetryCallState], float]:
-    """Seconds before the next try.
-
-    What the server asks for, up to `most_when_asked`; else a random part of `first`, doubled each time up to `most`.
-    """
-    backoff = wait_random_exponential(multiplier=first, max=most)
-
-    def seconds(state: RetryCallState) -> float:
-        error = state.outcome.exception() if state.outcome is not None else None
-        if isinstance(error, EndpointBusy) and error.retry_after is not None:
-            return min(error.retry_after, most_when_asked)
-        return float(backoff(state))
-
-    return seconds
-
-
-def retries(attempts: int, *, longest_wait: float) -> AsyncRetrying:
-    """So many attempts at one short call, at most `longest_wait` seconds apart; the last error is raised."""
-    return AsyncRetrying(
-        stop=stop_after_attempt(attempts),
-        wait=backoff(first=0.2, most=5.0, most_when_asked=longest_wait),
-        retry=retry_if_exception_type(RETRYABLE),
-        reraise=True,
-    )
 
 
 @contextlib.contextmanager
-def reported(breaker: Breaker) -> Iterator[None]:
-    """Tells the breaker how the call inside went; a server that refuses one thing does answer."""
+def guarded(breaker: Breaker, server: str) -> Iterator[None]:
+    """A request that the breaker allows and whose outcome it learns.
+
+    A refusal of one request counts as an answer. Raises StreamBroken while the breaker is open.
+    """
+    if not breaker.allows(time.monotonic()):
+        raise StreamBroken(f"{server} failed repeatedly and is not asked for a while.")
     try:
         yield
     except EndpointRejected:

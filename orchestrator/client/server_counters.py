@@ -1,9 +1,7 @@
-"""A vLLM server's own counters, read from its Prometheus page: the check of our bill.
+"""A vLLM server's own counters, read from its Prometheus page.
 
-What a server itself counted over a run: the check of the bill, and the only word on its prefix cache.
-
-An aborted stream never reports its cached tokens, and `generative_scoring` reports none at all, so those come
-from the server's own counters. They count other users of the server too.
+They check the bill, and are the only source for the prefix cache: an aborted stream never reports its cached
+tokens, and `generative_scoring` reports none at all. They include the requests of other users of the server.
 """
 
 import asyncio
@@ -15,15 +13,10 @@ import msgspec
 from orchestrator.client.http import HttpClient
 from orchestrator.errors import EndpointError
 
-__all__ = [
-    "Meter",
-    "Metered",
-    "ServerCounters",
-    "parse_counters",
-    "read_counters",
-]
+__all__ = ["Meter", "Metered", "ServerCounters", "parse_counters", "read_counters"]
 
-
+_IDLE_SECONDS = 2.0  # how long the server may take to count its last aborted request
+_POLL_SECONDS = 0.05
 _NAMES = {
     "vllm:generation_tokens_total": "generation_tokens",
     "vllm:prompt_tokens_total": "prompt_tokens",
@@ -47,7 +40,7 @@ class ServerCounters(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def parse_counters(page: str) -> ServerCounters | None:
-    """The counters on a /metrics page; None when it is not vLLM's."""
+    """The counters on a /metrics page; None if it is not vLLM's."""
     from prometheus_client.parser import text_string_to_metric_families
 
     sums: dict[str, int] = {}
@@ -64,15 +57,11 @@ def parse_counters(page: str) -> ServerCounters | None:
 
 
 async def read_counters(http: HttpClient) -> ServerCounters | None:
-    """The server's counters now; None where it shows none."""
+    """The server's counters now; None where it has none."""
     try:
         return parse_counters(await http.text(f"{http.address.root}/metrics"))
     except EndpointError:
         return None
-
-
-_IDLE_SECONDS = 2.0  # how long the server may take to count its last aborted request
-_POLL_SECONDS = 0.05
 
 
 class _HasCounters(Protocol):
@@ -80,26 +69,26 @@ class _HasCounters(Protocol):
 
 
 class Metered(NamedTuple):
-    """Tokens that a server counted since the meter was started; None where it does not tell."""
+    """Tokens that a server counted since the meter was started; None where it does not count them."""
 
     generated: int | None = None
     cached_prompt: int | None = None
 
 
 class Meter:
-    """Reads a server's counters at the start and at the end of a run."""
+    """The difference of a server's counters between the start and the end of a run."""
 
     def __init__(self, client: _HasCounters | None) -> None:
         self._client = client
         self._before: ServerCounters | None = None
 
     async def start(self) -> None:
-        """Remembers where the counters stand."""
+        """Reads the counters for the first time."""
         if self._client is not None:
             self._before = await self._client.counters()
 
     async def stop(self) -> Metered:
-        """What was counted since, once the server has no request left or two seconds have passed."""
+        """The tokens counted since `start`, read when the server has no request left or two seconds have passed."""
         if self._client is None or self._before is None:
             return Metered()
         deadline = time.monotonic() + _IDLE_SECONDS

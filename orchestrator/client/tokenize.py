@@ -1,4 +1,4 @@
-"""vLLM's /tokenize: chats rendered to token ids, and plain texts with a cache."""
+"""vLLM's /tokenize: chats rendered to token ids, and texts tokenised with a cache."""
 
 from collections import OrderedDict
 from typing import Any
@@ -10,18 +10,18 @@ from orchestrator.client.http import HttpClient
 __all__ = ["ServerTokenizer", "Tokenized"]
 
 CACHED_TEXTS = 8192
-"""Segments of at most a few thousand tokens each: some tens of megabytes."""
+"""Segments of at most a few thousand tokens each: tens of megabytes."""
 
 
 class Tokenized(msgspec.Struct, frozen=True):
-    """Token ids, and the longest context in tokens that the server's model takes, where it tells."""
+    """Token ids, and the model's context in tokens where the server tells it."""
 
     tokens: tuple[int, ...]
     max_model_len: int | None = None
 
 
 class ServerTokenizer:
-    """Token ids as the server's own tokenizer makes them."""
+    """Token ids from the server's own tokenizer."""
 
     def __init__(self, http: HttpClient, model: str) -> None:
         self._http = http
@@ -29,20 +29,20 @@ class ServerTokenizer:
         self._texts: OrderedDict[str, tuple[int, ...]] = OrderedDict()
 
     async def chat(self, messages: tuple[dict[str, str], ...]) -> Tokenized:
-        """The rendered chat, ready for the assistant's turn."""
-        return await self._ask({"messages": messages, "add_generation_prompt": True})
+        """The rendered chat, up to the start of the assistant's turn."""
+        return await self._request({"messages": messages, "add_generation_prompt": True})
 
     async def text(self, text: str) -> tuple[int, ...]:
-        """The ids of `text` alone, without special tokens around it; remembered."""
+        """The ids of `text`, without special tokens around it; cached."""
         if (known := self._texts.get(text)) is not None:
             self._texts.move_to_end(text)
             return known
-        found = await self._ask({"prompt": text, "add_special_tokens": False})
+        found = await self._request({"prompt": text, "add_special_tokens": False})
         self._texts[text] = found.tokens
         if len(self._texts) > CACHED_TEXTS:
             self._texts.popitem(last=False)
         return found.tokens
 
-    async def _ask(self, form: dict[str, Any]) -> Tokenized:
+    async def _request(self, form: dict[str, Any]) -> Tokenized:
         url = f"{self._http.address.root}/tokenize"
         return await self._http.json("POST", url, Tokenized, {"model": self._model, **form})

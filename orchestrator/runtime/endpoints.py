@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple, Self
 
 from orchestrator.answers.equality import AnswerChecker, Equality, QuestionEquality, SameText
 from orchestrator.capabilities import JudgeCapabilities, ServerCapabilities
-from orchestrator.client.answer_judge import AnswersOf, SameAnswerClient
+from orchestrator.client.answer_judge import AnswerJudgeClient, JudgedEquality
 from orchestrator.client.judge.client import JudgeClient
 from orchestrator.client.reasoner.client import ReasonerClient
 from orchestrator.client.reward import RewardClient
@@ -58,7 +58,7 @@ class Endpoints:
     reward: RewardClient | None
     equality: Callable[[str], Equality]
     """How the answers to a question are compared."""
-    same_answer: SameAnswerClient | None
+    same_answer: AnswerJudgeClient | None
     """The chat model that compares them, if one does."""
 
 
@@ -149,7 +149,7 @@ async def _open_reward(
 
 async def _open_same_answer(
     stack: contextlib.AsyncExitStack, settings: Settings, api_key: str | None
-) -> SameAnswerClient | None:
+) -> AnswerJudgeClient | None:
     """The chat model that compares answers, asked once; None where none does."""
     answers = settings.answers
     if answers.equality != "llm":
@@ -160,17 +160,17 @@ async def _open_same_answer(
             "Answers are to be compared by a chat model (answers.equality is llm), and none is given; "
             "name its server with --set answers.llm_url=http://HOST:PORT/v1."
         )
-    client = await stack.enter_async_context(SameAnswerClient(answers, url, api_key))
+    client = await stack.enter_async_context(AnswerJudgeClient(answers, url, api_key))
     await client.probe()
     return client
 
 
 async def _equality(
-    stack: contextlib.AsyncExitStack, settings: Settings, same_answer: SameAnswerClient | None
+    stack: contextlib.AsyncExitStack, settings: Settings, same_answer: AnswerJudgeClient | None
 ) -> Callable[[str], Equality]:
     """How the answers to a question are compared."""
     if same_answer is not None:
-        return lambda question: AnswersOf(same_answer, question)
+        return lambda question: JudgedEquality(same_answer, question)
     if settings.answers.equality == "text":
         return lambda question: SameText()
     checker = await stack.enter_async_context(

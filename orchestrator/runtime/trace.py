@@ -199,7 +199,7 @@ class TraceRunner:
             self._shared.prompt,
             self._progress.token_ids,
             generated_tokens=before,
-            line=handle,
+            handle=handle,
             top_logprobs=self._shared.top_logprobs,
         )
         try:
@@ -215,7 +215,7 @@ class TraceRunner:
                         return
         finally:
             self._handle = StreamHandle()
-        if not handle.hung_up:
+        if not handle.half_closed:
             raise StreamBroken("the server closed the stream before its end")
 
     def _opening(self, chunk: Chunk, attempt: int) -> Event:

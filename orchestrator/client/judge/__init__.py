@@ -1,1 +1,1 @@
-"""The judge's server: pairs of segments in, p(identical) out."""
+"""The client of the judge's server: pairs of segments in, p(identical) out."""

@@ -1,7 +1,7 @@
-"""Judges that are classifiers, asked by vLLM's /classify: many pairs in one request, two probabilities each.
+"""Judges that are classifiers, asked through vLLM's /classify: many pairs in one request, two probabilities each.
 
-The rule: a pair is one text, `query + item`, which the server tokenises in one go with the model's special
-tokens; label 0 is "identical" (`orchestrator.core.judging`).
+A pair is one text, `query + item`, which the server tokenises with the model's special tokens; label 0 is
+"identical" (`orchestrator.core.judging`).
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ __all__ = ["Class", "Classes", "Classification"]
 
 
 class Class(msgspec.Struct):
-    """What /classify says of one text; `probs` has one entry for each label."""
+    """The answer of /classify about one text; `probs` has one entry for each label."""
 
     index: int
     probs: list[float]
@@ -41,7 +41,7 @@ class Classification:
         self._server = server
 
     async def ask(self, prompts: Sequence[PairPrompt]) -> Verdicts:
-        """See `Dialect.ask`. A head whose labels are not those of the spec gives no verdict."""
+        """See `JudgeProtocol.ask`. Raises JudgeError if the labels are not those of the judge spec."""
         body = {
             "model": self._server.model,
             "input": [prompt.query + prompt.item for prompt in prompts],
@@ -60,14 +60,14 @@ class Classification:
         for one in classes:
             if len(one.probs) != 2:
                 raise JudgeError(
-                    f"The classifier at {self._server.http.address} gives {len(one.probs)} probabilities; a "
-                    f"judge has two labels, {labels[0]!r} and {labels[1]!r}: serve such a model."
+                    f"The classifier at {self._server.http.address} gives {len(one.probs)} probabilities; serve a "
+                    f"model with two labels, {labels[0]!r} and {labels[1]!r}."
                 )
             likely = labels[one.probs[0] < one.probs[1]]
             if one.label in labels and one.label != likely:
                 raise JudgeError(
                     f"The classifier at {self._server.http.address} has its labels in another order than "
-                    f"the judge spec: {labels[0]!r} must be label 0 in its config.json."
+                    f"the judge spec; make {labels[0]!r} label 0 in its config.json."
                 )
 
 

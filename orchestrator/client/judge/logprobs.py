@@ -1,6 +1,7 @@
-"""Judges asked by logprobs: one token to write, the labels read among the likely ones; any OpenAI-compatible server.
+"""Judges asked for logprobs, on any OpenAI-compatible server.
 
-The rule: the labels count, not the token that was written.
+The judge generates one token; p(identical) is read from the logprobs of the two labels among the likely tokens,
+whichever token was generated.
 """
 
 import math
@@ -10,14 +11,8 @@ from typing import Any
 
 import msgspec
 
-from orchestrator.client.endpoint import sdk_json
-from orchestrator.client.judge.protocols import (
-    JudgeServer,
-    Verdicts,
-    all_of,
-    check_length,
-    verdicts,
-)
+from orchestrator.client.endpoint import all_of
+from orchestrator.client.judge.protocols import JudgeServer, Verdicts, check_length, verdicts
 from orchestrator.client.reasoner.sse import Usage
 from orchestrator.core.judging import PairPrompt, probability_identical
 from orchestrator.errors import EndpointRejected, JudgeError
@@ -26,6 +21,11 @@ __all__ = ["ChatLogprobs", "ChatLogprobsWithoutThinking", "CompletionsLogprobs",
 
 LEAST_LOGPROB = -9999.0
 """vLLM writes this for minus infinity, which JSON lacks."""
+
+MOST_CHAT_LOGPROBS = 20
+"""The most that OpenAI's API allows."""
+
+_ONE_TOKEN = {"max_tokens": 1, "temperature": 0.0}
 
 
 class _TopByText(msgspec.Struct):
@@ -42,7 +42,7 @@ class _Completion(msgspec.Struct):
 
 
 class CompletionsLogprobs:
-    """/v1/completions with one token to write and its logprobs; one request per pair."""
+    """/v1/completions with one generated token and its logprobs; one request per pair."""
 
     name = "completions"
     batched = False
@@ -52,12 +52,11 @@ class CompletionsLogprobs:
         self._forms = list(_completions_forms(server.label_token_ids))
 
     async def ask(self, prompts: Sequence[PairPrompt]) -> Verdicts:
-        """See `Dialect.ask`. The first request finds out which form of logprobs the server takes."""
+        """See `JudgeProtocol.ask`. The first request finds the form of logprobs that the server accepts."""
         prompt = await self._prompt(prompts[0])
         while True:
-            logprobs, extra_body = self._forms[0]
             try:
-                answer = await self._request(prompt, logprobs, extra_body)
+                answer = await self._request(prompt, self._forms[0])
                 break
             except EndpointRejected as error:
                 if error.status not in (400, 422) or len(self._forms) == 1:
@@ -67,16 +66,10 @@ class CompletionsLogprobs:
         tops = found.top_logprobs[0] if found and found.top_logprobs else None
         return verdicts([_probability(self._server, tops or {})], answer.usage)
 
-    async def _request(self, prompt: Any, logprobs: int, extra_body: dict[str, Any]) -> _Completion:
-        call = self._server.sdk.completions.with_raw_response.create(
-            model=self._server.model,
-            prompt=prompt,
-            max_tokens=1,
-            temperature=0.0,
-            logprobs=logprobs,
-            extra_body=extra_body,
-        )
-        return await sdk_json(self._server.http, call, _Completion)
+    async def _request(self, prompt: str | list[int], form: dict[str, Any]) -> _Completion:
+        http = self._server.http
+        body = {"model": self._server.model, "prompt": prompt, **_ONE_TOKEN, **form}
+        return await http.json("POST", f"{http.address.base}/completions", _Completion, body)
 
     async def _prompt(self, pair: PairPrompt) -> str | list[int]:
         tokenizer = self._server.tokenizer
@@ -110,28 +103,27 @@ class _Chat(msgspec.Struct):
 
 
 class ChatLogprobs:
-    """/v1/chat/completions with one token to write and its logprobs; one request per pair."""
+    """/v1/chat/completions with one generated token and its logprobs; one request per pair."""
 
     name = "chat"
     batched = False
-
-    extra_body: Mapping[str, Any] | None = None
+    extras: Mapping[str, Any] = MappingProxyType({})
 
     def __init__(self, server: JudgeServer) -> None:
         self._server = server
 
     async def ask(self, prompts: Sequence[PairPrompt]) -> Verdicts:
-        """See `Dialect.ask`."""
-        call = self._server.sdk.chat.completions.with_raw_response.create(
-            model=self._server.model,
-            messages=[{"role": "user", "content": prompts[0].user_message}],
-            max_tokens=1,
-            temperature=0.0,
-            logprobs=True,
-            top_logprobs=20,
-            extra_body=self.extra_body,
-        )
-        answer = await sdk_json(self._server.http, call, _Chat)
+        """See `JudgeProtocol.ask`."""
+        http = self._server.http
+        body = {
+            "model": self._server.model,
+            "messages": [{"role": "user", "content": prompts[0].user_message}],
+            "logprobs": True,
+            "top_logprobs": MOST_CHAT_LOGPROBS,
+            **_ONE_TOKEN,
+            **self.extras,
+        }
+        answer = await http.json("POST", f"{http.address.base}/chat/completions", _Chat, body)
         found = answer.choices[0].logprobs if answer.choices else None
         tokens = found.content[0].top_logprobs if found and found.content else ()
         tops = {top.token: top.logprob for top in tokens}
@@ -139,9 +131,9 @@ class ChatLogprobs:
 
 
 class ChatLogprobsWithoutThinking(ChatLogprobs):
-    """The same for models whose template lets them think first unless told otherwise (Qwen3)."""
+    """The same for models that think first unless their template is told not to (Qwen3)."""
 
-    extra_body: Mapping[str, Any] | None = MappingProxyType(
+    extras: Mapping[str, Any] = MappingProxyType(
         {"chat_template_kwargs": {"enable_thinking": False}}
     )
 
@@ -149,11 +141,10 @@ class ChatLogprobsWithoutThinking(ChatLogprobs):
 def label_logprobs(
     tops: Mapping[str, float], labels: tuple[str, str], label_token_ids: tuple[int, int] | None
 ) -> tuple[float, float]:
-    """Logprobs of the two labels' first tokens among a server's most likely tokens.
+    """Logprobs of the two labels' first tokens; minus infinity for a label that is not in `tops`.
 
-    `tops` maps a token to its logprob. A token is matched by id where the server writes "token_id:N", else
-    by text: it must begin one label and not the other (" ident" begins "identical"). Minus infinity stands
-    for a label that is not among them.
+    `tops` maps the likely tokens to their logprobs. A token is matched by id where the server writes
+    "token_id:N", otherwise by text: it must begin one label and not the other (" ident" begins "identical").
     """
     by_id = [f"token_id:{token}" for token in label_token_ids or ()]
     if any(key.startswith("token_id:") for key in tops):
@@ -174,14 +165,14 @@ def _begins(token: str, mine: str, other: str) -> bool:
 
 def _completions_forms(
     label_token_ids: tuple[int, int] | None,
-) -> Iterable[tuple[int, dict[str, Any]]]:
-    """(logprobs, extra fields), best first: exactly the labels, 20 by id, 20 by text, OpenAI's most."""
+) -> Iterable[dict[str, Any]]:
+    """Fields that ask for logprobs, best first: of the two labels, 20 by id, 20 by text, OpenAI's maximum of 5."""
     by_id = {"return_tokens_as_token_ids": True}
     if label_token_ids is not None:
-        yield 2, {"logprob_token_ids": list(label_token_ids), **by_id}
-        yield 20, by_id
-    yield 20, {}
-    yield 5, {}
+        yield {"logprobs": 2, "logprob_token_ids": list(label_token_ids), **by_id}
+        yield {"logprobs": 20, **by_id}
+    yield {"logprobs": 20}
+    yield {"logprobs": 5}
 
 
 def _probability(server: JudgeServer, tops: Mapping[str, float]) -> float:
@@ -192,5 +183,5 @@ def _probability(server: JudgeServer, tops: Mapping[str, float]) -> float:
     except ValueError:
         raise JudgeError(
             f"The judge at {server.http.address} gave no probability to either label "
-            f"({' / '.join(server.spec.labels)}): does judge.spec fit the served model?"
+            f"({' / '.join(server.spec.labels)}); check that judge.spec fits the served model."
         ) from None

@@ -1,36 +1,31 @@
-"""A way to ask a judge for p(identical) turns some pairs into one HTTP request; vLLM's own is here.
+"""How a judge is asked: the interface of a judge protocol, and vLLM's /generative_scoring.
 
-The rule: where the server has /tokenize, query and item of a generative judge are tokenised separately and
-sent as ids, so the model reads what it was trained on.
+Where the server has /tokenize, query and item of a generative judge are tokenised separately and sent as ids,
+as in the judge's training.
 """
 
-import asyncio
-from collections.abc import Awaitable, Iterable, Sequence
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from collections.abc import Sequence
+from typing import Protocol, TypeVar
 
 import msgspec
 
+from orchestrator.client.endpoint import all_of
 from orchestrator.client.http import HttpClient
 from orchestrator.client.reasoner.sse import Usage
 from orchestrator.client.tokenize import ServerTokenizer
 from orchestrator.core.judging import JudgeSpec, PairPrompt
 from orchestrator.errors import EndpointRejected, JudgeError
 
-if TYPE_CHECKING:
-    from openai import AsyncOpenAI
-
 __all__ = [
-    "Dialect",
     "GenerativeScoring",
+    "JudgeProtocol",
     "JudgeServer",
     "Verdicts",
-    "all_of",
     "check_length",
     "in_order",
     "verdicts",
 ]
 
-T = TypeVar("T")
 Indexed = TypeVar("Indexed", bound="_Indexed")
 
 
@@ -44,14 +39,13 @@ class Verdicts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JudgeServer(msgspec.Struct, frozen=True, kw_only=True):
-    """What every dialect needs to know of the server.
+    """The judge's server as every protocol needs it.
 
-    `tokenizer` and `label_token_ids` (first tokens of identical, not identical) are None where the server
-    does not tokenise, and for a classifier; `max_model_len` is in tokens.
+    `label_token_ids` are the first tokens of the labels identical and not identical. They and `tokenizer` are
+    None where the server has no /tokenize, and for a classifier. `max_model_len` is in tokens.
     """
 
     http: HttpClient
-    sdk: "AsyncOpenAI"
     model: str
     spec: JudgeSpec
     tokenizer: ServerTokenizer | None
@@ -59,16 +53,16 @@ class JudgeServer(msgspec.Struct, frozen=True, kw_only=True):
     max_model_len: int | None
 
 
-class Dialect(Protocol):
-    """One way to ask. `batched` says that one request takes many members."""
+class JudgeProtocol(Protocol):
+    """One way to ask a judge, named as in `judge.dialect`; `batched` if one request takes many pairs."""
 
     name: str
     batched: bool
 
     async def ask(self, prompts: Sequence[PairPrompt]) -> Verdicts:
-        """Verdicts for pairs that share their query, by one request.
+        """Verdicts on pairs that share their query, from one request.
 
-        Raises EndpointError when the server fails or refuses, JudgeError when its answer is no verdict.
+        Raises EndpointError when the server fails or refuses, JudgeError when its answer holds no verdict.
         """
         ...
 
@@ -88,7 +82,7 @@ class _Scores(msgspec.Struct):
 
 
 class GenerativeScoring:
-    """vLLM's /generative_scoring: one query, many items, P(first label) among the labels."""
+    """vLLM's /generative_scoring: one query, many items, P(first label) among the two labels."""
 
     name = "generative_scoring"
     batched = True
@@ -96,14 +90,14 @@ class GenerativeScoring:
     def __init__(self, server: JudgeServer) -> None:
         if server.tokenizer is None or server.label_token_ids is None:
             raise EndpointRejected(
-                f"{server.http.address} has no /tokenize for the label ids.", 404
+                f"{server.http.address} has no /tokenize, which gives the label ids.", 404
             )
         self._server = server
         self._tokenizer = server.tokenizer
         self._labels = server.label_token_ids
 
     async def ask(self, prompts: Sequence[PairPrompt]) -> Verdicts:
-        """See `Dialect.ask`."""
+        """See `JudgeProtocol.ask`."""
         query, *items = await all_of(
             self._tokenizer.text(text) for text in (prompts[0].query, *(p.item for p in prompts))
         )
@@ -122,23 +116,12 @@ class GenerativeScoring:
         return verdicts([score.score for score in scores], answer.usage)
 
 
-async def all_of(calls: Iterable[Awaitable[T]]) -> list[T]:
-    """The results in order; the first error ends the others and is raised as it is."""
-    tasks = [asyncio.ensure_future(call) for call in calls]
-    try:
-        return await asyncio.gather(*tasks)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
 def check_length(server: JudgeServer, tokens: int) -> None:
-    """Raises EndpointRejected for a pair that vLLM would cut at its end, where the question stands."""
+    """Raises EndpointRejected for a pair that vLLM would truncate at its end, where the labels are asked for."""
     if server.max_model_len is not None and tokens >= server.max_model_len:
         raise EndpointRejected(
-            f"A pair takes {tokens} tokens, and the judge has room for {server.max_model_len}: lower "
-            "max_segment_chars in the judge spec or serve it with a larger --max-model-len.",
+            f"A pair has {tokens} tokens, and the judge's context holds {server.max_model_len}; lower "
+            "max_segment_chars in the judge spec or serve the judge with a larger --max-model-len.",
             400,
         )
 
@@ -147,14 +130,14 @@ def in_order(answers: Sequence[Indexed], count: int) -> list[Indexed]:
     """The answers in the order of the pairs. Raises JudgeError unless there is one for each."""
     ordered = sorted(answers, key=lambda answer: answer.index)
     if [answer.index for answer in ordered] != list(range(count)):
-        raise JudgeError(f"The judge answered {len(answers)} scores to {count} pairs.")
+        raise JudgeError(f"The judge answered {count} pairs with {len(answers)} scores.")
     return ordered
 
 
 def verdicts(probabilities: Sequence[float], usage: Usage | None) -> Verdicts:
-    """What one request answered. Raises JudgeError for a score that is no probability."""
+    """The verdicts of one request. Raises JudgeError for a score that is not a probability."""
     if not all(0.0 <= probability <= 1.0 for probability in probabilities):
-        raise JudgeError("The judge answered a score that is no probability.")
+        raise JudgeError("The judge answered with a score that is not a probability.")
     usage = usage or Usage()
     details = usage.prompt_tokens_details
     return Verdicts(

@@ -1,1 +1,1 @@
-"""Streams of traces from the reasoner's server."""
+"""The client of the reasoner's server: one stream per trace."""

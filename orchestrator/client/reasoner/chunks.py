@@ -1,9 +1,6 @@
-"""Events of one stream folded into chunks: the text, the ids and the exact count, one chunk per network read.
+"""The events of one stream folded into chunks: text, token ids, exact counts and confidences.
 
-The confidence of each token, from the log-probabilities that a server sends with it.
-
-The rule: the likeliest tokens count, however many the server sends and whatever it calls them. Which token was
-written makes no difference.
+One network read makes one chunk, however many events it holds.
 """
 
 from collections.abc import Iterable, Iterator
@@ -22,24 +19,21 @@ from orchestrator.client.reasoner.sse import (
 )
 from orchestrator.errors import StreamBroken
 
-__all__ = [
-    "Chunk",
-    "ChunkFold",
-    "token_confidences",
-]
+__all__ = ["Chunk", "ChunkFold", "token_confidences"]
 
+_DROPPED = ("abort", "error")
+"""Finish reasons of a request that the server dropped before the model had finished."""
 
-GIVEN_UP = ("abort", "error")
-"""Finish reasons with which a server drops a request that the model had not finished."""
+_DECIMALS = 3  # of a confidence, as in the public code; it keeps the journal's lines short
 
 
 class Chunk(msgspec.Struct, frozen=True):
     """What one network read added to a trace.
 
-    `generated` is the number of tokens that this request has generated so far: the server's continuous usage,
-    else the token ids counted, else the events counted. `cached_prompt_tokens` is known only in the last
-    chunk of a stream, from servers that tell it. `finish_reason` is set in the last chunk alone, together
-    with that chunk's own text and ids.
+    `generated` is the number of tokens that this request has generated so far: from the server's continuous
+    usage, otherwise the number of token ids, otherwise the number of events with text. `cached_prompt_tokens` is
+    known only in the last chunk of a stream, from servers that report it. `finish_reason` is set only in the last
+    chunk, which may have text and ids of its own. `confidences` has one value per token, or none.
     """
 
     text: str
@@ -54,16 +48,16 @@ class Chunk(msgspec.Struct, frozen=True):
 class ChunkFold:
     """Collects events until `take`.
 
-    `ended` says that nothing more than a final usage can follow; `finish_reason` is None if the stream came to
-    no proper end. `top_logprobs` is how many log-probabilities of each token make its confidence; None makes none.
+    After `ended` only a final usage can follow. `finish_reason` stays None in a stream without a proper end.
+    `top_logprobs` is the number of log-probabilities that make the confidence of a token; None makes none.
     """
 
     def __init__(self, prompt_tokens: int = 0, *, top_logprobs: int | None = None) -> None:
         self.finish_reason: str | None = None
         self.ended = False
-        self.tells_token_ids = False
-        self.tells_continuous_usage = False
-        self.tells_confidences = False
+        self.has_token_ids = False
+        self.has_continuous_usage = False
+        self.has_confidences = False
         self._top_logprobs = top_logprobs
         self._confidences: list[float] = []
         self._markers = ChatMarkers()
@@ -75,7 +69,7 @@ class ChunkFold:
         self._cached_prompt_tokens = 0
 
     def feed(self, payloads: Iterable[bytes]) -> None:
-        """Adds events. After StreamBroken those before the bad one are still there for `take`."""
+        """Adds events. After StreamBroken, `take` still gives those before the invalid one."""
         for payload in payloads:
             if payload == DONE:
                 self.ended = True
@@ -83,13 +77,13 @@ class ChunkFold:
                 self._add(decode_event(payload))
 
     def take(self) -> Chunk | None:
-        """What was added since the last time; None if it was nothing that a trace would notice."""
+        """What was added since the last chunk; None if that is neither text nor a token."""
         if not (self._text or self._token_ids or self._generated > self._generated_taken):
             return None
         return self._chunk()
 
     def last(self) -> Chunk:
-        """The rest, with the finish reason. Raises StreamBroken when the stream had not come to its end."""
+        """The rest, with the finish reason. Raises StreamBroken if there is none."""
         if self.finish_reason is None:
             raise StreamBroken("The stream ended before its finish reason.")
         return self._chunk()
@@ -114,7 +108,7 @@ class ChunkFold:
         for choice in event.choices:
             self._add_choice(choice)
             if event.usage is not None and event.usage.completion_tokens is not None:
-                self.tells_continuous_usage = True
+                self.has_continuous_usage = True
         if event.usage is not None:
             self._add_usage(event.usage)
 
@@ -125,21 +119,21 @@ class ChunkFold:
         if text:
             self._text.append(text)
         if choice.token_ids:
-            self.tells_token_ids = True
+            self.has_token_ids = True
             self._token_ids += choice.token_ids
         if choice.logprobs is not None and self._top_logprobs is not None:
             confidences = token_confidences(choice.logprobs, self._top_logprobs)
             self._confidences += confidences
-            self.tells_confidences |= bool(confidences)
+            self.has_confidences |= bool(confidences)
         if choice.finish_reason is not None:
             self.ended = True
-            if choice.finish_reason not in GIVEN_UP:
+            if choice.finish_reason not in _DROPPED:
                 self.finish_reason = choice.finish_reason
-        if not self.tells_continuous_usage:
+        if not self.has_continuous_usage:
             self._generated += self._counted(choice, text)
 
     def _counted(self, choice: Choice, text: str) -> int:
-        return len(choice.token_ids or ()) if self.tells_token_ids else int(bool(text))
+        return len(choice.token_ids or ()) if self.has_token_ids else int(bool(text))
 
     def _add_usage(self, usage: Usage) -> None:
         if usage.completion_tokens is not None:
@@ -150,14 +144,11 @@ class ChunkFold:
             self._cached_prompt_tokens = usage.prompt_tokens_details.cached_tokens or 0
 
 
-_DECIMALS = 3  # as in the public code; it keeps a journal's line short
-
-
 def token_confidences(logprobs: Logprobs, top: int) -> list[float]:
     """Minus the mean log-probability (nats) of the `top` likeliest tokens, for each new token.
 
-    A sure model leaves little to the other candidates, so its confidence is high (arXiv 2508.15260, section 2). A
-    server may send one candidate more than it was asked for, the token that was written: it is left out.
+    It is high where the model is sure and the other candidates are unlikely (arXiv 2508.15260, section 2). The
+    server may send one candidate more than asked for, the token that was sampled; only the likeliest count.
     """
     found = [nlargest(top, position) for position in _positions(logprobs)]
     return [round(-sum(likely) / len(likely), _DECIMALS) for likely in found if likely]

@@ -1,4 +1,4 @@
-"""Server-sent events without I/O: bytes to `data:` payloads, payloads to the few fields a trace needs.
+"""Server-sent events without I/O: bytes to `data:` payloads, payloads to the few fields that a trace needs.
 
 The rule: any chunking of the same bytes gives the same events.
 """
@@ -23,20 +23,20 @@ __all__ = [
 ]
 
 DONE = b"[DONE]"
-"""The payload with which OpenAI-compatible servers end a stream."""
+"""The last payload of a stream from an OpenAI-compatible server."""
 
 MAX_EVENT_BYTES = 32 * 2**20
-"""An event may carry all prompt ids of a long context (some 7 bytes each); beyond this it is nonsense."""
+"""An event may hold all prompt ids of a long context (about 7 bytes each), but never more than this."""
 
 REASONING_OPENS = "<think>\n"
 REASONING_CLOSES = "\n</think>\n\n"
 
 
 class SseSplitter:
-    """Cuts a byte stream into the payloads of its events.
+    """Splits a byte stream into the payloads of its events.
 
-    Takes LF, CRLF and CR line ends; leaves comments and other fields out; joins several data lines of one
-    event with LF. An event is complete at its blank line: what follows the last one is never given out.
+    Line ends may be LF, CRLF or CR; comments and other fields are dropped; several data lines of one event are
+    joined with LF. An event is complete at its blank line: bytes after the last blank line are never returned.
     """
 
     def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
@@ -91,7 +91,7 @@ class Usage(msgspec.Struct, gc=False):
 
 
 class Delta(msgspec.Struct, gc=False):
-    """New text in a chat stream; servers name the reasoning in two ways."""
+    """New text in a chat stream; servers have two names for the reasoning."""
 
     content: str | None = None
     reasoning: str | None = None
@@ -118,7 +118,7 @@ class Logprobs(msgspec.Struct, gc=False):
 
 
 class Choice(msgspec.Struct, gc=False):
-    """New text (completions) or a delta (chat), the tokens behind it, and why the stream ends, if it does."""
+    """New text (completions) or a delta (chat), its tokens, and the reason if the stream ends here."""
 
     text: str | None = None
     delta: Delta | None = None
@@ -141,7 +141,7 @@ _decoder = msgspec.json.Decoder(StreamEvent)
 def decode_event(payload: bytes) -> StreamEvent:
     """The event in `payload`.
 
-    Raises StreamBroken: boundary "decode" for what is no such event, "server" for an error object.
+    Raises StreamBroken: boundary "decode" for an invalid event, "server" for an error object.
     """
     try:
         event = _decoder.decode(payload)
@@ -162,9 +162,9 @@ def _error_text(error: Any) -> str:
 
 
 class ChatMarkers:
-    """Makes one text of a chat's two, with the marks that a completions stream would have had.
+    """Joins a chat's reasoning and content into one text, with the marks of a completions stream between them.
 
-    The marks are ours: they count no tokens.
+    The marks are added here, so they do not count as tokens.
     """
 
     def __init__(self) -> None:

@@ -1,44 +1,64 @@
-"""Ending a stream from this side without losing what the server has already sent.
+"""The connection of one stream: read, and half-closed to stop it without losing what the server already sent.
 
-The rule: hanging up closes only our half of the connection. The server sees that at once, stops generating and
-sends what it still holds; those tokens were generated, so they are received and billed. A server that goes on
-regardless is cut off after `PATIENCE_SECONDS`.
+Half-closing ends only our side of the connection. The server sees that at once, stops generating and sends what
+it still holds; those tokens were generated, so they are received and billed. A server that does not stop is
+disconnected after `GRACE_SECONDS`.
 """
 
 import asyncio
 
 import aiohttp
 
-__all__ = ["PATIENCE_SECONDS", "StreamHandle"]
+__all__ = ["DRAIN_SECONDS", "GRACE_SECONDS", "StreamHandle"]
 
-PATIENCE_SECONDS = 0.5
+GRACE_SECONDS = 0.5
+"""From half-closing a stream to closing it."""
+
+DRAIN_SECONDS = 2.0
+"""The wait, after the finish reason, for the final usage and the end of the answer."""
 
 
 class StreamHandle:
-    """The connection of one stream, as far as ending it goes."""
+    """The connection of one stream; `half_closed` says that it was stopped from this side."""
 
     def __init__(self) -> None:
         self._response: aiohttp.ClientResponse | None = None
-        self.hung_up = False
+        self.half_closed = False
 
     def attach(self, response: aiohttp.ClientResponse) -> None:
-        """From now on there is something to hang up."""
+        """The stream is open from now on."""
         self._response = response
 
     def half_close(self) -> bool:
         """Tells the server to stop; False when no stream is open yet, so that nothing can be lost."""
         if self._response is None:
             return False
-        if not self.hung_up:
-            self.hung_up = True
-            _close_our_half(self._response)
+        if not self.half_closed:
+            self.half_closed = True
+            _close_our_side(self._response)
         return True
 
+    async def read(self, content: aiohttp.StreamReader, *, finished: bool) -> bytes:
+        """The next bytes, b"" at the end of the stream.
 
-def _close_our_half(response: aiohttp.ClientResponse) -> None:
+        Once the finish reason has come (`finished`), the rest is waited for at most `DRAIN_SECONDS`. Then, and
+        after `half_close`, a connection that the server breaks is an end as well.
+        """
+        try:
+            if not finished:
+                return await content.readany()
+            async with asyncio.timeout(DRAIN_SECONDS):
+                return await content.readany()
+        except (aiohttp.ClientError, TimeoutError, OSError):
+            if finished or self.half_closed:
+                return b""
+            raise
+
+
+def _close_our_side(response: aiohttp.ClientResponse) -> None:
     transport = response.connection.transport if response.connection is not None else None
     if transport is None or not transport.can_write_eof():  # at its end, or encrypted
         response.close()
         return
     transport.write_eof()
-    asyncio.get_running_loop().call_later(PATIENCE_SECONDS, response.close)
+    asyncio.get_running_loop().call_later(GRACE_SECONDS, response.close)

@@ -6,22 +6,22 @@ import pytest
 from aiohttp import web
 
 from orchestrator.answers.answer_book import AnswerBook
-from orchestrator.client.answer_judge import AnswersOf, SameAnswerClient
+from orchestrator.client.answer_judge import AnswerJudgeClient, JudgedEquality
 from orchestrator.errors import ConfigError, EndpointRejected
 from orchestrator.runtime.endpoints import Keys, open_endpoints
 from orchestrator.settings import AnswerSettings, Settings
-from tests.support.fake_server import FakeServer, answer_json
+from tests.support.fake_server import Answer, FakeServer, answer_json
 
 CHAT = "/v1/chat/completions"
 QUESTION = "What did the key do?"
 
 
-def says(text: str | None) -> Any:
+def says(text: str | None) -> Answer:
     usage = {"prompt_tokens": 50, "completion_tokens": 2}
     return answer_json({"choices": [{"message": {"content": text}}], "usage": usage})
 
 
-def model(*same: tuple[str, str]) -> Any:
+def model(*same: tuple[str, str]) -> Answer:
     """Says yes for these pairs, in this order only, and no for all others."""
 
     async def answer(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
@@ -32,8 +32,8 @@ def model(*same: tuple[str, str]) -> Any:
     return answer
 
 
-def client(server: FakeServer) -> SameAnswerClient:
-    return SameAnswerClient(AnswerSettings(equality="llm"), server.url, None)
+def client(server: FakeServer) -> AnswerJudgeClient:
+    return AnswerJudgeClient(AnswerSettings(equality="llm"), server.url, None)
 
 
 @pytest.fixture(autouse=True)
@@ -43,20 +43,20 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-async def test_answers_are_the_same_only_if_both_orders_say_so() -> None:
+async def test_answers_are_the_same_only_if_the_model_says_so_in_both_orders() -> None:
     pairs = [("it opened", "opened"), ("opened", "it opened"), ("opened", "it broke")]
     async with FakeServer({CHAT: model(*pairs)}) as server, client(server) as asked:
-        answers = AnswersOf(asked, QUESTION)
+        answers = JudgedEquality(asked, QUESTION)
         assert await answers.equal("it opened", "opened")
         assert not await answers.equal("opened", "it broke")
         assert QUESTION in server.bodies(CHAT)[0]["messages"][0]["content"]
     assert (asked.requests, asked.tokens, asked.unknown) == (4, 208, 0)
 
 
-async def test_a_pair_is_asked_about_once_and_one_spelling_never() -> None:
+async def test_a_pair_is_asked_about_once_and_equal_spellings_never() -> None:
     pairs = [("a", "b"), ("b", "a")]
     async with FakeServer({CHAT: model(*pairs)}) as server, client(server) as asked:
-        answers = AnswersOf(asked, QUESTION)
+        answers = JudgedEquality(asked, QUESTION)
         assert await answers.equal("a", "b")
         assert await answers.equal("b", "a")
         assert await answers.equal("A", " a. ")
@@ -77,25 +77,25 @@ async def test_a_pair_is_asked_about_once_and_one_spelling_never() -> None:
         (None, False, 1),
     ],
 )
-async def test_what_is_no_clear_yes_is_different(
+async def test_without_a_clear_yes_answers_are_different(
     text: str | None, same: bool, unknown: int
 ) -> None:
     async with FakeServer({CHAT: says(text)}) as server, client(server) as asked:
-        assert await AnswersOf(asked, QUESTION).equal("a", "b") is same
+        assert await JudgedEquality(asked, QUESTION).equal("a", "b") is same
         assert asked.unknown == unknown
 
 
 @pytest.mark.parametrize("status", [400, 500, 503])
-async def test_a_model_that_fails_tells_them_apart_and_is_counted(status: int) -> None:
+async def test_a_model_that_fails_leaves_the_pair_unknown_and_different(status: int) -> None:
     async with FakeServer({CHAT: answer_json({}, status)}) as server, client(server) as asked:
-        assert not await AnswersOf(asked, QUESTION).equal("a", "b")
+        assert not await JudgedEquality(asked, QUESTION).equal("a", "b")
         assert asked.unknown == 1
 
 
-async def test_classes_of_answers_are_made_by_meaning() -> None:
+async def test_answers_are_classified_by_meaning() -> None:
     pairs = [("opened", "it opened"), ("it opened", "opened")]
     async with FakeServer({CHAT: model(*pairs)}) as server, client(server) as asked:
-        book = AnswerBook(AnswersOf(asked, QUESTION))
+        book = AnswerBook(JudgedEquality(asked, QUESTION))
         found = [await book.classify(answer) for answer in ("opened", "broke", "it opened")]
         assert found == ["opened", "broke", "opened"]
         assert await book.correct_classes("it opened") == ("opened",)

@@ -1,12 +1,15 @@
-"""Addresses, the translation of refusals, and what servers say in them."""
+"""Addresses, the translation of errors, and the messages of servers."""
 
+import contextlib
 import errno
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from orchestrator.client.http import (
     HttpClient,
@@ -22,6 +25,7 @@ from orchestrator.errors import (
     EndpointUnreachable,
     StreamBroken,
 )
+from tests.support.fake_server import FakeServer, answer_json
 
 NOW = datetime(2026, 7, 1, 12, 0, 0, tzinfo=UTC)
 
@@ -42,13 +46,13 @@ def test_a_server_below_a_path_keeps_it() -> None:
 @pytest.mark.parametrize(
     "url", ["gpu:8000", "", "ftp://gpu/v1", "http://", "http://[::1/v1", "/v1"]
 )
-def test_what_is_no_web_address_is_refused(url: str) -> None:
+def test_anything_but_a_web_address_is_refused(url: str) -> None:
     with pytest.raises(ConfigError, match="http://gpu:8000/v1"):
         parse_address(url)
 
 
 @pytest.mark.parametrize("url", ["http://me:secret@gpu/v1", "http://gpu/v1?key=secret"])
-def test_an_address_with_a_secret_is_refused_without_showing_it(url: str) -> None:
+def test_an_address_with_credentials_is_refused_without_showing_them(url: str) -> None:
     with pytest.raises(ConfigError, match="environment") as caught:
         parse_address(url)
     assert "secret" not in str(caught.value)
@@ -84,11 +88,11 @@ def test_retry_after_is_read_in_seconds_or_as_a_date(
         "too \x1b long",
     ],
 )
-def test_the_servers_own_sentence_is_found_and_made_plain(body: str) -> None:
+def test_the_servers_own_message_is_found_and_put_on_one_line(body: str) -> None:
     assert server_message(body) == "too long"
 
 
-def test_a_long_message_is_shortened() -> None:
+def test_a_long_message_is_truncated() -> None:
     assert len(server_message("x" * 10_000)) == 300
 
 
@@ -123,6 +127,22 @@ def test_a_refusal_names_the_remedy(status: int, remedy: str) -> None:
     assert remedy in str(error)
 
 
+def client(url: str = "http://gpu", *, api_key: str | None = None) -> HttpClient:
+    return HttpClient(
+        parse_address(url), api_key=api_key, key_name="KEY", connect_seconds=5, read_seconds=5
+    )
+
+
+@contextlib.asynccontextmanager
+async def opened(url: str, *, api_key: str | None = None) -> AsyncIterator[HttpClient]:
+    http = client(url, api_key=api_key)
+    await http.open()
+    try:
+        yield http
+    finally:
+        await http.close()
+
+
 @pytest.mark.parametrize(
     ("kind", "number", "sentence"),
     [
@@ -132,7 +152,7 @@ def test_a_refusal_names_the_remedy(status: int, remedy: str) -> None:
         (aiohttp.ClientConnectorDNSError, errno.ENOENT, "host name"),
     ],
 )
-def test_a_connection_that_cannot_be_made_says_what_to_check(
+def test_a_failed_connection_says_what_to_check(
     kind: type[aiohttp.ClientConnectorError], number: int, sentence: str
 ) -> None:
     key = cast(Any, SimpleNamespace(host="gpu", port=1, is_ssl=False, ssl=True))
@@ -145,12 +165,40 @@ def test_a_connection_that_is_not_accepted_in_time_is_unreachable() -> None:
     assert isinstance(client().translate(aiohttp.ConnectionTimeoutError()), EndpointUnreachable)
 
 
-def client() -> HttpClient:
-    return HttpClient(
-        parse_address("http://gpu"), api_key=None, key_name="KEY", connect_seconds=1, read_seconds=1
-    )
-
-
-async def test_a_client_outside_its_block_is_a_mistake_of_ours() -> None:
+async def test_a_client_cannot_be_used_outside_its_block() -> None:
     with pytest.raises(RuntimeError, match="async with"):
         await client().text("http://gpu/metrics")
+
+
+async def test_a_server_without_tls_is_unreachable_through_https() -> None:
+    async with FakeServer() as server, opened(server.url.replace("http:", "https:")) as http:
+        with pytest.raises(EndpointUnreachable, match="TLS"):
+            await http.text(f"{http.address.root}/metrics")
+
+
+async def test_the_proxy_variables_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "")
+    async with FakeServer() as server, opened(server.url) as http:
+        assert "data" in await http.json("GET", f"{http.address.base}/models", dict[str, Any])
+
+
+async def test_an_answer_that_is_not_json_is_broken_at_the_decode_boundary() -> None:
+    async def page(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        return web.Response(text="<html>")
+
+    async with FakeServer({"/page": page}) as server, opened(server.url) as http:
+        with pytest.raises(StreamBroken, match="cannot be read") as caught:
+            await http.json("GET", f"{http.address.root}/page", dict[str, Any])
+    assert caught.value.boundary == "decode"
+
+
+async def test_a_refusal_never_shows_the_key() -> None:
+    refusal = answer_json({"error": {"message": "bad key sk-1"}}, 401)
+    async with (
+        FakeServer({"/page": refusal}) as server,
+        opened(server.url, api_key="sk-1") as http,
+    ):
+        with pytest.raises(EndpointRejected, match=r"bad key \*\*\*.*Set KEY"):
+            await http.text(f"{http.address.root}/page")

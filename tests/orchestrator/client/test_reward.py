@@ -10,7 +10,7 @@ from aiohttp import web
 from orchestrator.client.reward import RewardClient
 from orchestrator.errors import ConfigError, EndpointRejected, EndpointUnreachable, StreamBroken
 from orchestrator.settings import RewardSettings
-from tests.support.fake_server import FakeServer, answer_json
+from tests.support.fake_server import Answer, FakeServer, answer_json
 
 CLASSIFY, POOLING = "/classify", "/pooling"
 
@@ -22,12 +22,12 @@ def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     )
 
 
-def classes(*probabilities: float) -> Any:
+def classes(*probabilities: float) -> Answer:
     data = [{"index": 0, "label": "LABEL_0", "probs": probabilities, "num_classes": 1}]
     return answer_json({"data": data, "usage": {"prompt_tokens": 12}})
 
 
-def pooled(data: Any) -> Any:
+def pooled(data: Any) -> Answer:
     return answer_json({"data": [{"index": 0, "data": data}], "usage": {"prompt_tokens": 12}})
 
 
@@ -53,7 +53,7 @@ async def reward_of(server: FakeServer, **settings: Any) -> float:
     ],
 )
 async def test_the_reward_is_the_probability_of_its_label(
-    answer: Any, label: int, value: float
+    answer: Answer, label: int, value: float
 ) -> None:
     assert await reward_of(FakeServer({CLASSIFY: answer}), label=label) == value
 
@@ -94,8 +94,8 @@ async def test_question_and_trace_are_sent_as_a_chat_or_in_the_template() -> Non
         (answer_json({}, 401), {}, "DEEPPRUNE_REWARD_API_KEY"),
     ],
 )
-async def test_a_server_that_gives_no_reward_is_refused_at_once(
-    answer: Any, settings: dict[str, Any], words: str
+async def test_a_server_that_gives_no_reward_is_refused_without_a_retry(
+    answer: Answer, settings: dict[str, Any], words: str
 ) -> None:
     async with FakeServer({CLASSIFY: answer}) as server, client(server, **settings) as asked:
         with pytest.raises(EndpointRejected, match=words) as caught:
@@ -103,7 +103,7 @@ async def test_a_server_that_gives_no_reward_is_refused_at_once(
         assert caught.value.exit_code == 2
 
 
-async def test_no_address_and_no_server_are_wrong_input() -> None:
+async def test_a_missing_address_and_a_missing_server_are_errors_of_their_own() -> None:
     with pytest.raises(ConfigError, match="--reward-endpoint"):
         RewardClient(RewardSettings(), None)
     async with RewardClient(RewardSettings(url="http://127.0.0.1:9/v1"), None) as asked:
@@ -111,7 +111,7 @@ async def test_no_address_and_no_server_are_wrong_input() -> None:
             await asked.probe()
 
 
-async def test_the_key_is_sent_and_a_fault_is_tried_again() -> None:
+async def test_the_key_is_sent_and_a_failed_request_is_retried() -> None:
     replies = [classes(0.5), answer_json({}, 500), answer_json({}, 503), classes(0.5)]
 
     async def answer(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
@@ -124,7 +124,7 @@ async def test_the_key_is_sent_and_a_fault_is_tried_again() -> None:
     assert replies == []
 
 
-async def test_a_silent_server_costs_one_timeout_and_then_nothing_for_a_while() -> None:
+async def test_a_silent_server_is_not_asked_for_a_while_after_its_timeouts() -> None:
     async def hang(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
         await asyncio.sleep(3600)
         raise AssertionError

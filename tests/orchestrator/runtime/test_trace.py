@@ -74,7 +74,7 @@ class Reasoner:
         generated_ids: Sequence[int] = (),
         *,
         generated_tokens: int,
-        line: StreamHandle,
+        handle: StreamHandle,
         top_logprobs: int | None,
     ) -> AsyncIterator[Chunk]:
         self.asked.append((tuple(generated_ids), generated_tokens))
@@ -86,7 +86,7 @@ class Reasoner:
                 if isinstance(item, asyncio.Event):
                     await item.wait()
                 elif isinstance(item, HalfClosed):
-                    line.attach(cast("aiohttp.ClientResponse", item))
+                    handle.attach(cast("aiohttp.ClientResponse", item))
                     await item.came.wait()
                     for last in item.last_chunks:
                         yield last

@@ -1,4 +1,4 @@
-"""The splitter and the typed events."""
+"""Bytes split into events, and events decoded."""
 
 import json
 from itertools import pairwise
@@ -52,16 +52,16 @@ def test_any_chunking_gives_the_events_of_the_specification(stream: bytes, cuts:
     assert payloads(chunks) == by_the_specification(stream)
 
 
-def test_reads_crlf_comments_and_data_of_several_lines() -> None:
+def test_crlf_comments_and_data_of_several_lines_are_read() -> None:
     stream = b": ping\r\n\r\ndata: a\r\ndata:b\r\nid: 7\r\n\r\ndata: [DONE]\r\n\r\n"
     assert payloads([stream]) == [b"a\nb", b"[DONE]"]
 
 
-def test_an_unfinished_event_is_not_given_out() -> None:
+def test_an_unfinished_event_is_not_returned() -> None:
     assert payloads([b"data: a\n\ndata: b\n"]) == [b"a"]
 
 
-def test_an_event_without_end_breaks_the_stream() -> None:
+def test_an_event_without_an_end_breaks_the_stream() -> None:
     splitter = SseSplitter(max_event_bytes=100)
     splitter.feed(b"data: " + b"x" * 90)
     with pytest.raises(StreamBroken) as caught:
@@ -69,7 +69,7 @@ def test_an_event_without_end_breaks_the_stream() -> None:
     assert caught.value.boundary == "decode"
 
 
-def test_decodes_the_fields_used_and_ignores_the_rest() -> None:
+def test_unknown_fields_of_an_event_are_ignored() -> None:
     event = decode_event(
         json.dumps(
             {
@@ -86,7 +86,7 @@ def test_decodes_the_fields_used_and_ignores_the_rest() -> None:
 
 
 @pytest.mark.parametrize("payload", [b"not json", b'{"choices": 3}', b"[1]", b"\xff\xfe"])
-def test_nonsense_is_a_broken_stream_at_the_decode_boundary(payload: bytes) -> None:
+def test_an_invalid_event_breaks_the_stream_at_the_decode_boundary(payload: bytes) -> None:
     with pytest.raises(StreamBroken) as caught:
         decode_event(payload)
     assert caught.value.boundary == "decode"
@@ -95,7 +95,7 @@ def test_nonsense_is_a_broken_stream_at_the_decode_boundary(payload: bytes) -> N
 @pytest.mark.parametrize(
     "error", [{"message": "out of memory", "code": 500}, "out of memory", {"why": "out of memory"}]
 )
-def test_an_error_object_in_the_stream_is_a_broken_stream(error: object) -> None:
+def test_an_error_object_breaks_the_stream_with_its_message(error: object) -> None:
     with pytest.raises(StreamBroken, match="out of memory") as caught:
         decode_event(json.dumps({"error": error}).encode())
     assert caught.value.boundary == "server"

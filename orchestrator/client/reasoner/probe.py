@@ -1,0 +1,142 @@
+"""What a reasoner's server can do, found by asking it for a stream of one token."""
+
+from typing import Any
+
+import msgspec
+
+from orchestrator.capabilities import ServerCapabilities
+from orchestrator.client.endpoint import ServedModel
+from orchestrator.client.http import HttpClient
+from orchestrator.client.reasoner.chunks import ChunkFold
+from orchestrator.client.reasoner.request import EXTRAS, Prompt, StreamRequests, user_message
+from orchestrator.client.reasoner.sse import SseSplitter
+from orchestrator.client.reasoner.stream_handle import StreamHandle
+from orchestrator.client.server_counters import read_counters
+from orchestrator.client.tokenize import ServerTokenizer, Tokenized
+from orchestrator.errors import ConfigError, EndpointError, EndpointRejected, StreamBroken
+from orchestrator.settings import EndpointSettings, SamplingSettings
+
+__all__ = ["Probe", "probe_server"]
+
+_UNSUPPORTED = (400, 404, 405, 415, 422, 501)
+"""A server that answers with one of these does not know a path or a field; it may know another one."""
+
+
+class Probe(msgspec.Struct, frozen=True):
+    """What was found, and how streams are asked for."""
+
+    capabilities: ServerCapabilities
+    requests: StreamRequests
+
+
+async def probe_server(
+    http: HttpClient,
+    model: ServedModel,
+    *,
+    endpoint: EndpointSettings,
+    sampling: SamplingSettings,
+    top_logprobs: int | None,
+) -> Probe:
+    """The best API and request fields that the server accepts; see `ReasonerClient.probe`."""
+    rendered = None if endpoint.api == "chat" else await _render(http, model)
+    length = (rendered and rendered.max_model_len) or model.max_model_len
+    apis = _apis_to_try(http, endpoint, rendered)
+    for api in apis:
+        ids = rendered.tokens if rendered and api == "completions" else None
+        greeting = Prompt(ids, user_message("Hi"))
+        candidates = [
+            StreamRequests(
+                model=model.name, api=api, extras=extras, max_model_len=length, sampling=sampling
+            )
+            for extras in EXTRAS
+        ]
+        try:
+            requests, fold = await _first_accepted(http, candidates, greeting)
+            break
+        except EndpointRejected as error:
+            if api == apis[-1] or error.status not in _UNSUPPORTED:
+                raise
+    capabilities = ServerCapabilities(
+        endpoint=http.address.base,
+        model=model.name,
+        server=await _server_name(http, model),
+        api=api,
+        token_ids=fold.has_token_ids,
+        continuous_usage=fold.has_continuous_usage,
+        resumable=api == "completions" and fold.has_token_ids,
+        metrics=await read_counters(http) is not None,
+        max_model_len=length,
+        confidences=await _gives_confidences(http, requests, greeting, top_logprobs),
+    )
+    return Probe(capabilities, requests)
+
+
+async def _render(http: HttpClient, model: ServedModel) -> Tokenized | None:
+    """A rendered chat; None where the server cannot render one."""
+    try:
+        return await ServerTokenizer(http, model.name).chat(user_message("Hi"))
+    except (EndpointRejected, StreamBroken):
+        return None
+
+
+def _apis_to_try(
+    http: HttpClient, endpoint: EndpointSettings, rendered: Tokenized | None
+) -> tuple[str, ...]:
+    if endpoint.api == "chat" or (endpoint.api == "auto" and rendered is None):
+        return ("chat",)
+    if rendered is None:
+        raise ConfigError(
+            f"{http.address} cannot render chats to token ids (/tokenize); "
+            "set endpoint.api to auto or chat."
+        )
+    return ("completions",) if endpoint.api == "completions" else ("completions", "chat")
+
+
+async def _first_accepted(
+    http: HttpClient, candidates: list[StreamRequests], prompt: Prompt
+) -> tuple[StreamRequests, ChunkFold]:
+    """The first form of request that the server accepts, with the events of its stream."""
+    for requests in candidates[:-1]:
+        try:
+            return requests, await _one_token(http, requests, prompt)
+        except EndpointRejected as error:
+            if error.status not in _UNSUPPORTED:
+                raise
+    return candidates[-1], await _one_token(http, candidates[-1], prompt)
+
+
+async def _gives_confidences(
+    http: HttpClient, requests: StreamRequests, prompt: Prompt, top_logprobs: int | None
+) -> bool:
+    """Whether log-probabilities come with a token; False if they are not needed."""
+    if top_logprobs is None:
+        return False
+    try:
+        fold = await _one_token(http, requests, prompt, top_logprobs)
+    except EndpointRejected as error:
+        if error.status not in _UNSUPPORTED:
+            raise
+        return False
+    return fold.has_confidences
+
+
+async def _one_token(
+    http: HttpClient, requests: StreamRequests, prompt: Prompt, top_logprobs: int | None = None
+) -> ChunkFold:
+    """The events of a stream of one token."""
+    fold, splitter, handle = ChunkFold(top_logprobs=top_logprobs), SseSplitter(), StreamHandle()
+    body = requests.body(prompt, max_tokens=1, top_logprobs=top_logprobs)
+    async with http.response("POST", f"{http.address.base}/{requests.path}", body) as response:
+        while data := await handle.read(response.content, finished=fold.ended):
+            fold.feed(splitter.feed(data))
+    fold.last()
+    return fold
+
+
+async def _server_name(http: HttpClient, model: ServedModel) -> str:
+    name = model.owner or "unknown server"
+    try:
+        version = await http.json("GET", f"{http.address.root}/version", dict[str, Any])
+    except EndpointError:
+        return name
+    return f"{name} {version['version']}" if "version" in version else name
