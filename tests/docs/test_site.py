@@ -13,6 +13,7 @@ import deepprune
 from docs.generate import on_page_markdown, parsers
 from orchestrator import errors
 from orchestrator.core.events import Command, Event
+from orchestrator.journal.encoding import HEADER_LINE
 from orchestrator.settings import POLICY_NAMES, Settings
 
 ROOT = Path(__file__).parents[2]
@@ -95,6 +96,10 @@ def test_every_event_and_command_is_on_the_page_of_the_journal() -> None:
     assert len(structs) > 20
     for struct in structs:
         assert f"### {struct.__name__}\n" in text
+
+
+def test_the_page_of_the_journal_shows_the_header_that_journals_have() -> None:
+    assert f"\n{HEADER_LINE.decode()}" in page("journal.md")
 
 
 def test_every_public_name_of_the_package_is_in_the_reference() -> None:
