@@ -14,7 +14,7 @@ from judge_server.serving.serve import _warnings
 from orchestrator.local_vllm import server as local
 from orchestrator.local_vllm.hardware import Hardware
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 SPEC = """
 name: tiny
 kind: classification

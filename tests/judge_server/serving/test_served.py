@@ -37,7 +37,7 @@ from transformers import (  # isort: skip
     PreTrainedTokenizerFast,
 )
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 LABELS = {"identical": 0, "not identical": 1}
 CLASSIFIER = """
 name: tiny

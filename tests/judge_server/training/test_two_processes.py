@@ -48,7 +48,7 @@ def test_two_processes_give_the_loss_and_the_weights_of_one(
     launched = subprocess.run(
         [*LAUNCH, *flags, "--out", str(together)],
         env=ENVIRONMENT,
-        cwd=Path(__file__).parents[2],
+        cwd=Path(__file__).parents[3],
         capture_output=True,
         text=True,
         check=False,
