@@ -1,7 +1,7 @@
 """How well scores tell same-answer pairs from the others: pure functions over arrays.
 
-The rule: a pair is *merged* when its score is above tau, as the client joins a trace to a cluster, and a figure
-that the pairs cannot give is nan.
+A pair is *merged* when its score is above tau, as the client joins a trace to a cluster. A figure that cannot be
+computed from the pairs is nan.
 """
 
 from collections.abc import Sequence
@@ -13,17 +13,17 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score, roc_curve
 
 __all__ = [
-    "AtTau",
-    "Bin",
+    "ReliabilityBin",
     "ScoredPairs",
-    "Swapping",
-    "at_tau",
+    "SwapEffect",
+    "ThresholdResult",
     "auroc",
     "auroc_within",
     "by_question",
     "expected_calibration_error",
     "reliability",
-    "swapping",
+    "swap_effect",
+    "threshold_result",
     "tnr_at_fnr",
 ]
 
@@ -62,8 +62,8 @@ class ScoredPairs:
         return ScoredPairs(self.questions, self.same, np.asarray(scores, np.float64))
 
 
-class AtTau(NamedTuple):
-    """What a threshold does to the pairs; all are shares in 0..1.
+class ThresholdResult(NamedTuple):
+    """What a threshold does to the pairs; all but `tau` are fractions in 0..1.
 
     tpr: of the same-answer pairs, those merged. tnr: of the others, those kept apart. precision: of the merged
     pairs, those with the same answer. merged: of all pairs, those merged, which is what merging can save.
@@ -76,8 +76,8 @@ class AtTau(NamedTuple):
     merged: float
 
 
-class Bin(NamedTuple):
-    """The pairs with a score in low..high: how many, their mean score, and the share with the same answer."""
+class ReliabilityBin(NamedTuple):
+    """The pairs with a score in low..high: how many, their mean score, the fraction with the same answer."""
 
     low: float
     high: float
@@ -86,10 +86,10 @@ class Bin(NamedTuple):
     same_share: float
 
 
-class Swapping(NamedTuple):
-    """How much a judge cares which trace it reads first.
+class SwapEffect(NamedTuple):
+    """How much a judge's scores depend on which trace it reads first.
 
-    mean_difference: mean of |p(a, b) - p(b, a)|. flips: share of pairs whose verdict at tau depends on the order.
+    mean_difference: mean of |p(a, b) - p(b, a)|. flips: fraction of pairs whose verdict at tau depends on the order.
     """
 
     mean_difference: float
@@ -101,7 +101,7 @@ class Swapping(NamedTuple):
 
 
 def auroc(pairs: ScoredPairs) -> float:
-    """Chance that a same-answer pair outscores another pair, over all questions; nan with one class."""
+    """Probability that a same-answer pair scores higher than another pair, over all questions; nan with one class."""
     if not pairs.has_both_classes:
         return float("nan")
     return float(roc_auc_score(pairs.same, pairs.scores))
@@ -115,7 +115,7 @@ def auroc_within(pairs: ScoredPairs) -> float:
 
 
 def tnr_at_fnr(pairs: ScoredPairs, fnr: float = 0.2) -> float:
-    """Largest share of different-answer pairs called different while at most `fnr` of the others are.
+    """Largest fraction of different-answer pairs called different while at most `fnr` of the others are.
 
     arXiv 2510.08483 reports it at 0.2; nan with one class.
     """
@@ -126,27 +126,27 @@ def tnr_at_fnr(pairs: ScoredPairs, fnr: float = 0.2) -> float:
     return float(1.0 - false_same[allowed].min())
 
 
-def at_tau(pairs: ScoredPairs, tau: float) -> AtTau:
-    """The shares at one threshold; a share of nothing is nan."""
+def threshold_result(pairs: ScoredPairs, tau: float) -> ThresholdResult:
+    """The fractions at one threshold; a fraction of no pairs is nan."""
     merged = pairs.scores > tau
-    return AtTau(
+    return ThresholdResult(
         tau=tau,
-        tpr=_share(merged[pairs.same]),
-        tnr=_share(~merged[~pairs.same]),
-        precision=_share(pairs.same[merged]),
-        merged=_share(merged),
+        tpr=_fraction(merged[pairs.same]),
+        tnr=_fraction(~merged[~pairs.same]),
+        precision=_fraction(pairs.same[merged]),
+        merged=_fraction(merged),
     )
 
 
-def reliability(pairs: ScoredPairs, bins: int = BINS) -> list[Bin]:
-    """The pairs in bins of equal width over 0..1, without the empty ones: does p mean what it says?
+def reliability(pairs: ScoredPairs, bins: int = BINS) -> list[ReliabilityBin]:
+    """The pairs in bins of equal width over 0..1, without the empty ones.
 
-    A bin holds its lower edge; the last holds 1 too.
+    A bin includes its lower edge; the last includes 1 too.
     """
     edges = np.linspace(0.0, 1.0, bins + 1)
     places = np.clip(np.searchsorted(edges, pairs.scores, side="right") - 1, 0, bins - 1)
     return [
-        Bin(
+        ReliabilityBin(
             low=float(edges[place]),
             high=float(edges[place + 1]),
             pairs=int((places == place).sum()),
@@ -158,15 +158,15 @@ def reliability(pairs: ScoredPairs, bins: int = BINS) -> list[Bin]:
 
 
 def expected_calibration_error(pairs: ScoredPairs, bins: int = BINS) -> float:
-    """ECE: mean over the pairs of |share of same answers - mean score| in their bin (arXiv 1706.04599)."""
+    """ECE: mean over the pairs of |fraction of same answers - mean score| in their bin (arXiv 1706.04599)."""
     filled = reliability(pairs, bins)
-    gaps = [part.pairs * abs(part.same_share - part.mean_score) for part in filled]
+    gaps = [one.pairs * abs(one.same_share - one.mean_score) for one in filled]
     return float(sum(gaps) / len(pairs)) if len(pairs) else float("nan")
 
 
-def swapping(pairs: ScoredPairs, swapped: NDArray[np.float64], tau: float) -> Swapping:
-    """The scores beside those of the same pairs the other way round, (pairs,)."""
-    return Swapping(
+def swap_effect(pairs: ScoredPairs, swapped: NDArray[np.float64], tau: float) -> SwapEffect:
+    """The effect of the order; `swapped` are the scores of the same pairs in the other order, (pairs,)."""
+    return SwapEffect(
         mean_difference=float(np.abs(pairs.scores - swapped).mean()),
         flips=float(((pairs.scores > tau) != (swapped > tau)).mean()),
         mean_score=float(pairs.scores.mean()),
@@ -183,5 +183,5 @@ def by_question(pairs: ScoredPairs) -> list[ScoredPairs]:
     return [pairs.where(part) for part in np.split(order, starts)]
 
 
-def _share(chosen: NDArray[np.bool_]) -> float:
+def _fraction(chosen: NDArray[np.bool_]) -> float:
     return float(chosen.mean()) if len(chosen) else float("nan")

@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from judge_server.cli.main import _parser
-from judge_server.serving.vllm_options import Arguments, judge_model
+from judge_server.serving.vllm_options import ServeOptions, judge_model
 from orchestrator.config.shipped import judge_spec
 from orchestrator.local_vllm.command import vllm_command
 from orchestrator.local_vllm.hardware import Hardware
@@ -69,7 +69,7 @@ def test_compose_opens_ports_to_this_host_only_and_checks_health(services: dict[
 
 
 def test_compose_serves_the_judge_as_our_command_does(services: dict[str, Any]) -> None:
-    spec, model = judge_model(Arguments(judge="deepprune-4b"), Hardware(gpus=1))
+    spec, model = judge_model(ServeOptions(judge="deepprune-4b"), Hardware(gpus=1))
     source, *flags = services["judge"]["command"]
     given = dict(flag.partition("=")[::2] for flag in flags)
     ours = vllm_command(model, 8000, Hardware(gpus=1))
@@ -97,7 +97,7 @@ def test_serve_uses_flags_that_vllm_knows(
         )
         judge = str(file)
     hardware = Hardware(gpus=gpus)
-    command = vllm_command(judge_model(Arguments(judge=judge), hardware)[1], 1, hardware)
+    command = vllm_command(judge_model(ServeOptions(judge=judge), hardware)[1], 1, hardware)
     assert {word for word in command if word.startswith("--")} <= known_flags
 
 

@@ -5,7 +5,7 @@ deepprune-judge evaluate --traces traces.jsonl --judge judge/ --judge http://jud
 
 A judge is an address, a model folder, or a baseline: overlap, words, tfidf, embedding. All judges of one command are
 scored on the same pairs. With a folder that `deepprune-judge train` wrote, these are of questions that its training
-never saw.
+never used.
 """
 
 import argparse
@@ -82,13 +82,13 @@ def _add_pair_source(group: "argparse._ArgumentGroup") -> None:
     group.add_argument(
         "--keep-trivial",
         action="store_true",
-        help="also pairs in which a segment already shows an answer",
+        help="keep pairs in which a segment already shows an answer",
     )
     group.add_argument(
         "--split",
         choices=("test", "validation", "all"),
         default="test",
-        help="questions, by their side in the training of the judge folders (default: test)",
+        help="questions, by their split in the training of the judge folders (default: test)",
     )
     group.add_argument(
         "--seed", type=int, default=0, help="for pairs, orders and intervals (default: 0)"
@@ -101,7 +101,7 @@ def _add_judges(group: "argparse._ArgumentGroup") -> None:
         action="append",
         default=[],
         metavar="NAME|FILE",
-        help="how a judge is asked; one for all addresses and folders, or one for each in order (default: "
+        help="how to ask a judge; one for all addresses and folders, or one for each in order (default: "
         "judge.yaml in the folder, else as it was trained, else nano)",
     )
     group.add_argument(
@@ -115,13 +115,13 @@ def _add_judges(group: "argparse._ArgumentGroup") -> None:
         type=positive,
         default=8,
         metavar="N",
-        help="requests to an address at once (default: 8)",
+        help="requests to an address at a time (default: 8)",
     )
     group.add_argument(
         "--dialect",
         choices=("auto", "generative_scoring", "completions", "chat", "classify"),
         default="auto",
-        help="how addresses are asked (default: auto, the best that answers)",
+        help="protocol for addresses (default: auto, the best that the server answers)",
     )
     group.add_argument(
         "--symmetric", action="store_true", help="ask in both orders and take the mean"
@@ -145,35 +145,35 @@ def _add_measures(group: "argparse._ArgumentGroup") -> None:
         "--wrong-merges",
         type=fraction,
         default=0.05,
-        metavar="SHARE",
-        help="of the merges, for the threshold that is advised (default: 0.05)",
+        metavar="FRACTION",
+        help="of the merges, for the advised threshold (default: 0.05)",
     )
     group.add_argument(
         "--out",
         type=Path,
         metavar="DIR",
-        help="report, pictures and scores, of both orders of each pair",
+        help="write report, plots and scores in both orders of each pair",
     )
     group.add_argument("--json", action="store_true", help="one JSON line per judge on stdout")
 
 
 def run(arguments: argparse.Namespace) -> None:
-    """Evaluates, writes what was asked for, and prints."""
-    from judge_server.evaluation.calibration import save_spec
+    """Evaluates, writes the report and a new calibration if wanted, and prints the results."""
     from judge_server.evaluation.evaluate import evaluate
     from judge_server.evaluation.markdown import markdown
     from judge_server.evaluation.report_files import write_report
     from judge_server.evaluation.scoring import say
+    from judge_server.model_folder import write_spec
 
     evaluation = evaluate(_request(arguments))
     if arguments.out is not None:
         write_report(evaluation, arguments.out)
     if evaluation.new_spec is not None:
-        save_spec(*evaluation.new_spec)
+        write_spec(*evaluation.new_spec)
         say(f"The calibrated judge is {evaluation.new_spec.file}.")
     if arguments.json:
-        for one in evaluation.results:
-            print(json.dumps({"judge": one.name, **one.figures.line()}))
+        for result in evaluation.results:
+            print(json.dumps({"judge": result.name, **result.figures.line()}))
     else:
         print(markdown(evaluation), end="")
 

@@ -1,10 +1,10 @@
-"""`deepprune-judge pairs | train | evaluate | serve`: subcommands, and errors as one sentence with an exit code."""
+"""`deepprune-judge pairs | train | evaluate | serve | throughput`: the subcommands, one module each."""
 
 import argparse
 import sys
 from collections.abc import Sequence
 
-from judge_server.cli import evaluate, pairs, serve, train
+from judge_server.cli import evaluate, pairs, serve, throughput, train
 from orchestrator.cli.subcommands import carry_out, subcommand_parser
 from orchestrator.local_vllm.hardware import hide_unfit_torch_companions
 
@@ -17,10 +17,11 @@ _COMMANDS = {
     "train": train,
     "evaluate": evaluate,
     "serve": serve,
+    "throughput": throughput,
 }
 
 _EPILOG = """\
-keys:    DEEPPRUNE_JUDGE_API_KEY for a judge that is asked at an address; `serve` demands it
+keys:    DEEPPRUNE_JUDGE_API_KEY for a judge at an address; `serve` demands it
 stdout:  results only; progress goes to stderr
 exit:    0 done, 1 the command failed, 2 wrong input, 130 interrupted
 """
@@ -33,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:
-    """The arguments; what stands after "--" is vLLM's, for the one command that passes it on."""
+    """The arguments; those after "--" are for vLLM, in the one command that starts it."""
     parser = _parser()
     cut = words.index("--") if "--" in words else len(words)
     arguments = parser.parse_args(words[:cut])
@@ -48,7 +49,7 @@ def _parser() -> argparse.ArgumentParser:
     return subcommand_parser(
         _PROGRAM,
         _COMMANDS,
-        description="Make, train, measure and serve a judge that tells from two unfinished traces "
+        description="Make, train, measure and serve a judge, which predicts from two unfinished traces "
         "whether their answers will be identical.",
         epilog=_EPILOG,
     )

@@ -22,7 +22,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="extend",
         required=True,
         metavar="PATH",
-        help="JSON lines (also .gz), Parquet, or folders of runs; as many as you like",
+        help="JSON lines (also .gz), Parquet, or folders of runs; one or more",
     )
     parser.add_argument(
         "--out", type=Path, required=True, help="new folder for the pairs and their card"
@@ -30,15 +30,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--judge", default="nano", metavar="NAME|FILE", help="one of configs/judges, or a YAML file"
     )
-    _add_cutting(
-        parser.add_argument_group("where traces are cut (default: as the judge's YAML says)")
+    _add_truncation(
+        parser.add_argument_group("where traces are cut (default: as in the judge's YAML)")
     )
     _add_labels(parser.add_argument_group("labels"))
     _add_splits(parser.add_argument_group("splits, by question"))
     _add_numbers(parser.add_argument_group("how many"))
 
 
-def _add_cutting(group: Any) -> None:
+def _add_truncation(group: Any) -> None:
     group.add_argument("--words", type=positive, metavar="K", help="after K reasoning words")
     group.add_argument(
         "--word-list",
@@ -51,7 +51,7 @@ def _add_cutting(group: Any) -> None:
         "--max-segment-chars",
         type=positive,
         metavar="N",
-        help="keep the last N of a longer segment",
+        help="keep the last N characters of a longer segment",
     )
     group.add_argument(
         "--short",
@@ -62,7 +62,7 @@ def _add_cutting(group: Any) -> None:
     group.add_argument(
         "--keep-trivial",
         action="store_true",
-        help="also pairs in which a segment already shows an answer",
+        help="keep pairs in which a segment already shows an answer",
     )
 
 
@@ -70,12 +70,12 @@ def _add_labels(group: Any) -> None:
     group.add_argument(
         "--answer-regex",
         metavar="REGEX",
-        help="finds the answer in traces that come without one; tried first",
+        help="finds the answer in traces without a field answer; tried first",
     )
     group.add_argument(
         "--trust-answer-class",
         action="store_true",
-        help="same answer_class means same answer, with no check",
+        help="take equal answer_class for equal answers, without a check",
     )
     group.add_argument(
         "--workers",
@@ -87,13 +87,13 @@ def _add_labels(group: Any) -> None:
 
 
 def _add_splits(group: Any) -> None:
-    for name, share in (("validation", 0.07), ("test", 0.18)):
+    for name, default in (("validation", 0.07), ("test", 0.18)):
         group.add_argument(
             f"--{name}-share",
             type=fraction,
-            default=share,
-            metavar="SHARE",
-            help=f"of the questions (default: {share})",
+            default=default,
+            metavar="FRACTION",
+            help=f"of the questions (default: {default})",
         )
     group.add_argument(
         "--test-model",
@@ -116,14 +116,14 @@ def _add_numbers(group: Any) -> None:
         help="cap for each question and model (default: 300)",
     )
     group.add_argument(
-        "--both-orders", action="store_true", help="training pairs also the other way round"
+        "--both-orders", action="store_true", help="write training pairs in both orders"
     )
     group.add_argument(
         "--oversample",
         type=positive,
         default=1,
         metavar="TIMES",
-        help="how often the rarer class is in the training file (default: 1; the paper: 2)",
+        help="how often to write pairs of the rarer class in the training file (default: 1; the paper: 2)",
     )
 
 
@@ -135,7 +135,7 @@ def run(arguments: argparse.Namespace) -> None:
     values = {name: value for name, value in vars(arguments).items() if name != "command"}
     card = write_dataset(DatasetSettings(**values))
     counts = {
-        split: {name: part[name] for name in ("questions", "pairs", "same_share", "records")}
-        for split, part in card["splits"].items()
+        split: {name: of_split[name] for name in ("questions", "pairs", "same_share", "records")}
+        for split, of_split in card["splits"].items()
     }
     print(json.dumps({"out": str(arguments.out), **counts, "total": card["total"]}))

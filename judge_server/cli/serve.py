@@ -1,10 +1,10 @@
-"""Serve a judge by vLLM on this machine; prints its address when the first verdict is there.
+"""Serve a judge by vLLM on this machine; prints its address after the first verdict.
 
 deepprune-judge serve nano
 deepprune-judge serve runs/my-judge --port 8001
 deepprune-judge serve THU-KEG/DeepPrune-Judge-4B --spec deepprune-4b -- --max-num-seqs 512
 
-Flags after -- go to vLLM as they are (paths in them must be absolute).
+Flags after -- are passed to vLLM unchanged (paths in them must be absolute).
 """
 
 import argparse
@@ -39,7 +39,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--gpu-memory-utilization",
         type=positive_fraction,
         default=0.9,
-        metavar="SHARE",
+        metavar="FRACTION",
         help="of each GPU; lower it beside another server (default: 0.9)",
     )
     parser.add_argument(
@@ -59,7 +59,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=positive_number,
         default=1800.0,
         metavar="SECONDS",
-        help="give up a server that is not ready by then (default: 1800)",
+        help="stop if the server is not ready by then (default: 1800)",
     )
     parser.set_defaults(vllm_flags=[])
 
@@ -69,12 +69,12 @@ def run(arguments: argparse.Namespace) -> None:
     import asyncio
 
     from judge_server.serving.serve import serve
-    from judge_server.serving.vllm_options import Arguments
+    from judge_server.serving.vllm_options import ServeOptions
 
     values = {name: value for name, value in vars(arguments).items() if name != "command"}
     values["vllm_flags"] = tuple(values["vllm_flags"])
     key = os.environ.get("DEEPPRUNE_JUDGE_API_KEY") or None
     try:
-        asyncio.run(serve(Arguments(**values), key))
+        asyncio.run(serve(ServeOptions(**values), key))
     except asyncio.CancelledError:
         raise KeyboardInterrupt from None

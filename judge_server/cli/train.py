@@ -1,9 +1,9 @@
 """Train a judge from a model, and traces or pairs.
 
 deepprune-judge train --config configs/judges/nano.yaml --traces traces.jsonl --init nano/weights/reasoner --out judge
-accelerate launch -m judge_server.cli train --config qwen3-4b --pairs pairs/train.json --init MODEL --out judge
+accelerate launch -m judge_server.cli.main train --config qwen3-4b --pairs pairs/train.json --init MODEL --out judge
 
-Settings are in NAME-train.yaml beside the judge's YAML. A training that was stopped goes on with --resume.
+Settings are in NAME-train.yaml beside the judge's YAML. An interrupted training continues with --resume.
 """
 
 import argparse
@@ -43,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--validation-pairs",
         type=Path,
         metavar="FILE",
-        help="pairs that choose the best epoch; then all of --pairs is learned",
+        help="pairs that choose the best epoch; then all of --pairs is trained on",
     )
     parser.add_argument(
         "--init",
@@ -62,17 +62,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="counts the tokens of --tokens; default: that of --init",
     )
     parser.add_argument(
-        "--folds", type=int, metavar="K", help="deal the questions to K folds, and test on one"
+        "--folds", type=int, metavar="K", help="divide the questions into K folds, and test on one"
     )
     parser.add_argument("--fold", type=int, metavar="I", help="the fold to test on, from 0 to K-1")
     parser.add_argument(
         "--checkpoint-steps",
         type=positive,
         metavar="N",
-        help="keep the state every N steps too, not only after each epoch",
+        help="save the training state every N steps too, not only after each epoch",
     )
     parser.add_argument(
-        "--resume", action="store_true", help="go on with the unfinished training in --out, if any"
+        "--resume",
+        action="store_true",
+        help="continue the unfinished training in --out, if there is one",
     )
 
 
@@ -119,10 +121,10 @@ def _source(arguments: argparse.Namespace, spec: "JudgeSpec") -> "TrainingSource
     from judge_server.training.data import TrainingSource
 
     if arguments.validation_pairs and (arguments.traces or arguments.folds):
-        raise ConfigError("--validation-pairs goes with --pairs, and without --folds.")
+        raise ConfigError("--validation-pairs needs --pairs and excludes --folds.")
     is_cut_by_tokens = arguments.traces is not None and spec.segment_tokens is not None
     if arguments.tokenizer and not is_cut_by_tokens:
-        raise ConfigError("--tokenizer is for --traces that are cut by --tokens.")
+        raise ConfigError("--tokenizer is for --traces that are cut by --tokens; remove it.")
     return TrainingSource(
         traces=arguments.traces,
         pairs=arguments.pairs,
@@ -132,7 +134,7 @@ def _source(arguments: argparse.Namespace, spec: "JudgeSpec") -> "TrainingSource
 
 
 def _settings_file(config: str) -> Path:
-    """NAME-train.yaml beside the judge's YAML, which a shipped judge's name stands for."""
+    """NAME-train.yaml beside the judge's YAML; a shipped judge may be given by its name."""
     from orchestrator.config.shipped import configs_folder
 
     path = Path(config)
@@ -155,7 +157,7 @@ def _fold(arguments: argparse.Namespace) -> "Fold | None":
 
 
 def _command(arguments: argparse.Namespace) -> str:
-    """The command line again, for the model card; whether it was resumed does not matter there."""
+    """The command line for the model card, without --resume."""
     words = ["deepprune-judge", "train"]
     for name, value in vars(arguments).items():
         if name not in ("command", "resume") and value is not None:

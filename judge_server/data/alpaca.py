@@ -1,20 +1,19 @@
-r"""Pairs as instruction, input and output: the JSON that LLaMA-Factory loads as it is, written and read as a stream.
+r"""Pairs as instruction, input and output: the JSON that LLaMA-Factory loads, written and read as a stream.
 
-The rule: what such a file trains is what the client asks. LLaMA-Factory shows the model `instruction`, a line
-break and `input` (only `input` where there is no instruction), and that text is the user message of
+The rule: a model trained on such a file sees what the client sends. LLaMA-Factory shows the model `instruction`, a
+line break and `input` (only `input` where there is no instruction), and that text is the user message of
 `orchestrator.core.judging.pair_prompt`, character for character:
 
 - a judge whose `query` begins with "{instruction}\n" gives its instruction as `instruction`, and the rest of its
   user message as `input`;
 - any other judge gives no `instruction`, and all of its user message as `input`.
 
-What such a file cannot hold is the chat markup around the message (`markup_before`, `markup_after`): it comes
-from LLaMA-Factory's own template, which must be that of the judge's model. Segments are as the judge is shown
-them, so the file serves judges with the same `max_segment_chars` or a smaller one.
+Such a file cannot hold the chat markup around the message (`markup_before`, `markup_after`): it comes from
+LLaMA-Factory's own template, which must be that of the judge's model. Segments are as the judge is shown them, so
+the file serves judges with the same `max_segment_chars` or a smaller one.
 
-Beside these three fields, which alone LLaMA-Factory reads, each record keeps its question and model, the label,
-and where in `input` the two segments stand (characters from its start, end excluded), so that the pair can be had
-back.
+LLaMA-Factory reads these three fields only. Each record also holds its question and model, the label, and the
+places of the two segments in `input` (characters from its start, end excluded), so that the pair can be rebuilt.
 """
 
 import gzip
@@ -45,10 +44,10 @@ class PairRecord(msgspec.Struct, frozen=True):
     member: tuple[int, int]
 
     def pair(self) -> Pair:
-        """The pair that the record was made of. Raises ValueError if the segments' places are outside `input`."""
+        """The pair that the record was made from. Raises ValueError if the segments' places are outside `input`."""
         for start, end in (self.new, self.member):
             if not 0 <= start <= end <= len(self.input):
-                raise ValueError("a segment lies outside the input")
+                raise ValueError("a segment is outside the input")
         return Pair(
             question_id=self.question_id,
             question=self.question,
@@ -82,7 +81,7 @@ def record_of(pair: Pair, spec: JudgeSpec) -> PairRecord:
 
 
 def read_pairs(path: Path) -> Iterator[Pair]:
-    """The pairs in a file written here, one by one; JSON lines of the same records are read too (also .gz).
+    """The pairs in a file of `deepprune-judge pairs`, one by one; also JSON lines of the same records (and .gz).
 
     Raises:
         DatasetError: the file cannot be read, or a line is not such a record.
@@ -108,7 +107,7 @@ def read_pairs(path: Path) -> Iterator[Pair]:
 
 
 def write_json(lines: Path, target: Path, times: Mapping[bool, int]) -> int:
-    """The records in `lines`, one a line, as a JSON list in `target`, each as often as `times` says for its `same`.
+    """Writes the records in `lines`, one a line, as a JSON list, each as often as `times` says for its `same`.
 
     Returns how many were written.
     """
@@ -126,7 +125,7 @@ def write_json(lines: Path, target: Path, times: Mapping[bool, int]) -> int:
 
 
 def dataset_info(splits: Iterable[str]) -> dict[str, object]:
-    """What LLaMA-Factory's `dataset_info.json` says of the files SPLIT.json beside it."""
+    """The content of LLaMA-Factory's `dataset_info.json` for the files SPLIT.json beside it."""
     return {
         f"deepprune_{split}": {
             "file_name": f"{split}.json",

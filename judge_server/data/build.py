@@ -1,6 +1,6 @@
 """A folder of pairs from traces: `deepprune-judge pairs`. Read it from top to bottom.
 
-The rule: the folder appears when it is complete, and pairs pass through one at a time, so memory grows with the
+The rule: the folder appears when it is complete, and pairs are written one at a time, so memory grows with the
 number of traces (a few bytes each) and never with the number of pairs.
 """
 
@@ -18,12 +18,20 @@ from judge_server.data.alpaca import dataset_info, record_of, write_json
 from judge_server.data.build_options import DatasetSettings
 from judge_server.data.card import render_card
 from judge_server.data.labels import AnswerEquality
-from judge_server.data.pairs import Equality, Pair, TraceGroup, both_orders, draw_pairs, times_shown
+from judge_server.data.pairs import (
+    Equality,
+    Pair,
+    PairRules,
+    TraceGroup,
+    both_orders,
+    draw_pairs,
+    times_shown,
+)
 from judge_server.data.splits import Split, split_of
-from judge_server.data.spool import Spool
 from judge_server.data.stats import PairStats
+from judge_server.data.trace_store import TraceStore
 from judge_server.data.traces import read_traces, source_files
-from judge_server.data.truncation import PairRules, cut_trace
+from judge_server.data.truncation import cut_trace
 from orchestrator import __version__
 from orchestrator.errors import ConfigError, DatasetError
 from orchestrator.terminal.progress import Progress
@@ -37,7 +45,7 @@ def write_dataset(settings: DatasetSettings) -> dict[str, Any]:
     """Writes the folder `settings.out`, and returns its card.
 
     Raises:
-        ConfigError: a setting cannot be followed, or the folder cannot be written.
+        ConfigError: a setting cannot be used, or the folder cannot be written.
         DatasetError: the traces cannot be read, or do not give pairs of both classes.
     """
     spec = settings.spec()
@@ -46,52 +54,54 @@ def write_dataset(settings: DatasetSettings) -> dict[str, Any]:
     stats = PairStats()
     with (
         new_folder(settings.out) as folder,
-        Spool(folder.parent) as spool,
+        TraceStore(folder.parent) as store,
         AnswerEquality(workers=settings.workers) as equal,
     ):
-        # 1. Every trace is read once and cut.
+        # 1. Read and cut every trace, once.
         with Progress("traces read") as progress:
             for path in settings.traces:
                 for row in read_traces(path, answer_regex=settings.answer_regex):
-                    spool.add(row, cut_trace(row, rules))
+                    store.add(row, cut_trace(row, rules.truncation))
                     progress.advance()
-        check_test_models(settings.test_model, spool.models)
+        check_test_models(settings.test_model, store.models)
 
-        # 2. Question by question, pairs are drawn, labelled and written for their split, one a line.
+        # 2. Draw the pairs question by question, label them, and write each to its split, one a line.
         with contextlib.ExitStack() as open_files, Progress("pairs written") as progress:
             lines = {
                 split: open_files.enter_context(lines_file(folder, split).open("wb"))
                 for split in stats.splits
             }
             encoder = msgspec.json.Encoder()
-            for split, pair in pairs_with_splits(spool, rules, settings, equal=equal, stats=stats):
+            for split, pair in pairs_with_splits(store, rules, settings, equal=equal, stats=stats):
                 lines[split].write(encoder.encode(record_of(pair, spec)) + b"\n")
                 progress.advance()
         check_classes(stats)
 
-        # 3. The lines become the files that LLaMA-Factory loads; now it is known which class is the rarer.
-        for split, part in stats.splits.items():
-            counts = part.total()
+        # 3. Write the files that LLaMA-Factory loads; the rarer class of each split is known only now.
+        for split, of_split in stats.splits.items():
+            counts = of_split.total()
             times = times_shown(
                 same=counts.same,
                 different=counts.pairs - counts.same,
                 factor=settings.oversample if split == "train" else 1,
             )
-            part.records = write_json(lines_file(folder, split), folder / f"{split}.json", times)
+            of_split.records = write_json(
+                lines_file(folder, split), folder / f"{split}.json", times
+            )
             lines_file(folder, split).unlink()
-        filled = [split for split, part in stats.splits.items() if part.records]
+        filled = [split for split, of_split in stats.splits.items() if of_split.records]
         write_object(folder / "dataset_info.json", dataset_info(filled))
 
-        # 4. What the pairs are made of, beside them.
+        # 4. Write the counts, settings and hashes beside them.
         card = {
             "deepprune": __version__,
             "settings": settings.as_dict(),
-            "word_list": None if rules.tokens else list(rules.word_list),
+            "word_list": None if spec.segment_tokens else list(rules.truncation.word_list),
             "judge": spec.model_dump(mode="json"),
             "inputs": [file_record(file) for file in files],
             "outputs": [file_record(folder / f"{split}.json", folder) for split in stats.splits],
-            "questions": spool.questions,
-            "repeated_questions": spool.repeated_questions,
+            "questions": store.questions,
+            "repeated_questions": store.repeated_questions,
             **stats.as_dict(),
         }
         write_object(folder / CARD_FILE, card)
@@ -100,23 +110,25 @@ def write_dataset(settings: DatasetSettings) -> dict[str, Any]:
 
 
 def pairs_with_splits(
-    spool: Spool, rules: PairRules, settings: DatasetSettings, *, equal: Equality, stats: PairStats
+    store: TraceStore,
+    rules: PairRules,
+    settings: DatasetSettings,
+    *,
+    equal: Equality,
+    stats: PairStats,
 ) -> Iterator[tuple[Split, Pair]]:
-    """Every pair with its split, training pairs in both orders if that is asked for; adds to `stats`.
-
-    The draws of a question and model depend on the seed and on their traces alone.
-    """
-    for groups in spool.groups():
+    """Every pair with its split, training pairs in both orders if the settings say so; adds to `stats`."""
+    for groups in store.groups():
         for group, split in with_splits(groups, settings):
             if split is None:
                 stats.left_out_traces += len(group.traces)
                 continue
-            part = stats.splits[split]
-            counts = part.counts_of(group.model)
+            of_split = stats.splits[split]
+            counts = of_split.counts_of(group.model)
             for pair in draw_pairs(group, rules, equal=equal, seed=settings.seed, counts=counts):
-                part.add(pair)
-                is_turned = settings.both_orders and split == "train"
-                for ordered in both_orders([pair]) if is_turned else [pair]:
+                of_split.add(pair)
+                in_both_orders = settings.both_orders and split == "train"
+                for ordered in both_orders([pair]) if in_both_orders else [pair]:
                     yield split, ordered
 
 
@@ -125,8 +137,8 @@ def with_splits(
 ) -> Iterator[tuple[TraceGroup, Split | None]]:
     """The split of each model's traces of one question; None for those that may not be used.
 
-    Traces of a model that is kept for testing are used where the question is a test question, or is not asked
-    of any other model: a question is never in two splits.
+    Traces of a test model are used where the question is a test question, or was given to no other model: a
+    question is never in two splits.
     """
     for_test = [group.model in settings.test_model for group in groups]
     split: Split = "test"
@@ -142,22 +154,22 @@ def with_splits(
 
 
 def check_test_models(wanted: Sequence[str], models: set[str]) -> None:
-    """Raises ConfigError for a name that no trace bears."""
+    """Raises ConfigError for the name of a model that wrote none of the traces."""
     for name in wanted:
         if name not in models:
             raise ConfigError(
-                f"--test-model {name}: the traces are by {', '.join(sorted(models)) or 'nobody'}; "
-                "choose among these."
+                f"--test-model {name}: the traces are by {', '.join(sorted(models)) or 'no model'}; "
+                "choose one of these."
             )
 
 
 def check_classes(stats: PairStats) -> None:
-    """Raises DatasetError unless a judge can learn from, or be measured on, these pairs."""
+    """Raises DatasetError unless a judge can be trained and measured on these pairs."""
     counts = stats.total()
     if counts.unanswered == counts.traces:
         raise DatasetError(
-            f"None of the {counts.traces:,} traces gives an answer; an answer stands in \\boxed{{}}, "
-            "in a field 'answer', or where --answer-regex finds it."
+            f"None of the {counts.traces:,} traces gives an answer; write answers in \\boxed{{}} or in a field "
+            "'answer', or add --answer-regex."
         )
     if not counts.pairs:
         raise DatasetError(
@@ -165,12 +177,12 @@ def check_classes(stats: PairStats) -> None:
             f"{counts.shows_answer:,} show it before the cut; give several traces of a question, "
             "cut earlier, or add --keep-trivial."
         )
-    learned = stats.splits["train"].total()
-    for name, part in (("", counts), ("training ", learned)):
-        if part.pairs and part.same in (0, part.pairs):
-            kind = "the same answer" if part.same else "different answers"
+    training = stats.splits["train"].total()
+    for name, counted in (("", counts), ("training ", training)):
+        if counted.pairs and counted.same in (0, counted.pairs):
+            kind = "the same answer" if counted.same else "different answers"
             raise DatasetError(
-                f"All {part.pairs:,} {name}pairs have {kind}, and a judge needs both classes; "
+                f"All {counted.pairs:,} {name}pairs have {kind}, and a judge needs both classes; "
                 "give traces of more questions."
             )
 
@@ -188,10 +200,10 @@ def input_files(paths: Sequence[Path]) -> list[Path]:
 
 @contextlib.contextmanager
 def new_folder(out: Path) -> Iterator[Path]:
-    """A folder that becomes `out` when the block ends in order, and of which nothing is left otherwise.
+    """A folder that becomes `out` when the block ends, and is removed if it raises.
 
     Raises:
-        ConfigError: `out` holds something already, or the disk refuses.
+        ConfigError: `out` is not empty, or cannot be written.
     """
     out = out.resolve()
     try:
@@ -205,7 +217,7 @@ def new_folder(out: Path) -> Iterator[Path]:
             folder.replace(out)
     except OSError as error:
         raise ConfigError(
-            f"{out} cannot be written ({error.strerror or error}); make room, or give another folder with --out."
+            f"{out} cannot be written ({error.strerror or error}); free disk space, or give another folder with --out."
         ) from None
 
 
@@ -223,5 +235,5 @@ def file_record(file: Path, folder: Path | None = None) -> dict[str, Any]:
 
 
 def write_object(path: Path, content: object) -> None:
-    """JSON for people and programs."""
+    """Writes indented JSON."""
     path.write_text(json.dumps(content, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

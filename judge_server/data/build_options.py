@@ -1,4 +1,4 @@
-"""What a user asks of `deepprune-judge pairs`, checked as a whole, and the judge and the rules that follow."""
+"""The settings of `deepprune-judge pairs`, checked together, with the judge and the rules that follow from them."""
 
 import re
 from collections.abc import Sequence
@@ -6,21 +6,26 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from judge_server.data.truncation import PairRules, read_word_list, token_ends
+from judge_server.data.pairs import PairRules
+from judge_server.data.truncation import (
+    Truncation,
+    TruncationRules,
+    find_token_ends,
+    read_word_list,
+)
 from orchestrator.config.shipped import judge_spec
 from orchestrator.core.judging import JudgeSpec
 from orchestrator.errors import ConfigError
-from orchestrator.settings import DEFAULT_REASONING_WORDS
 
 __all__ = ["DatasetSettings"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DatasetSettings:
-    """The command line; `judge_server.cli.pairs` says what each flag means.
+    """The command line; `judge_server.cli.pairs` describes each flag.
 
     Raises:
-        ConfigError: two of them do not go together, or the answer's regular expression is none.
+        ConfigError: two of them contradict each other, or `answer_regex` is not a regular expression.
     """
 
     traces: Sequence[Path]
@@ -46,18 +51,20 @@ class DatasetSettings:
 
     def __post_init__(self) -> None:
         if self.validation_share + self.test_share > 1.0:
-            raise ConfigError("--validation-share and --test-share are more than 1 together.")
+            raise ConfigError(
+                "--validation-share and --test-share are more than 1 together; lower one of them."
+            )
         if self.words is not None and self.tokens is not None:
             raise ConfigError("Traces are cut by --words or by --tokens; give one of them.")
         try:
             re.compile(self.answer_regex or "")
         except re.error as error:
             raise ConfigError(
-                f"--answer-regex {self.answer_regex} is not a regular expression ({error})."
+                f"--answer-regex {self.answer_regex} is not a regular expression ({error}); correct it."
             ) from None
 
     def spec(self) -> JudgeSpec:
-        """How the judge is asked, with the truncation asked for in the place of its own."""
+        """How the judge is asked, with the truncation of the command line in place of its own."""
         spec = judge_spec(self.judge)
         by_own_tokens = self.words is None and self.tokens is None
         return spec.model_copy(
@@ -74,25 +81,23 @@ class DatasetSettings:
         Raises:
             ConfigError: there is no such word list or tokenizer, or one that the truncation does not use.
         """
-        if spec.segment_tokens is None and self.tokenizer is not None:
+        truncation = Truncation.of_judge(spec)
+        if truncation.unit == "words" and self.tokenizer is not None:
             raise ConfigError("--tokenizer is for traces cut by --tokens; give both or neither.")
-        if spec.segment_tokens is not None and self.word_list is not None:
-            raise ConfigError("--word-list is for traces cut by --words, not by tokens.")
-        if spec.segment_tokens is not None and self.tokenizer is None:
-            raise ConfigError(
-                "To cut by tokens, name the folder of the reasoner's tokenizer with --tokenizer."
-            )
+        if truncation.unit == "tokens" and self.word_list is not None:
+            raise ConfigError("--word-list is for traces cut by --words, not by tokens; remove it.")
         return PairRules(
-            words=spec.segment_words,
-            word_list=read_word_list(self.word_list) if self.word_list else DEFAULT_REASONING_WORDS,
-            tokens=spec.segment_tokens,
-            token_ends=token_ends(self.tokenizer) if self.tokenizer else None,
-            max_segment_chars=spec.max_segment_chars,
-            short=self.short,
-            keep_trivial=self.keep_trivial,
+            truncation=TruncationRules(
+                truncation=truncation,
+                word_list=read_word_list(self.word_list),
+                token_ends=find_token_ends(truncation, self.tokenizer),
+                max_segment_chars=spec.max_segment_chars,
+                answer_regex=self.answer_regex,
+                trust_answer_class=self.trust_answer_class,
+            ),
             pairs_per_question=self.pairs_per_question,
-            answer_regex=self.answer_regex,
-            trust_answer_class=self.trust_answer_class,
+            keep_trivial=self.keep_trivial,
+            short=self.short,
         )
 
     def as_dict(self) -> dict[str, Any]:

@@ -1,7 +1,4 @@
-"""The page beside a set of pairs (README.md): the card's numbers for people.
-
-The rule: it says nothing that is not in `card.json`.
-"""
+"""The page beside a set of pairs (README.md): the numbers of `card.json` as tables."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -30,7 +27,7 @@ def render_card(card: Mapping[str, Any]) -> str:
             *_models(card["splits"]),
             *_dropped(card),
             *_segments(card["splits"]),
-            *_shares(card["splits"]),
+            *_fractions(card["splits"]),
             *_making(card),
             *_files(card),
         ]
@@ -50,10 +47,8 @@ def _splits(splits: Mapping[str, Any]) -> list[str]:
         )
         for name, part in splits.items()
     ]
-    head = ("split", "questions", "pairs", "same", "different", "share same", "records")
-    note = (
-        "A record is a pair as it is shown: in both orders, and repeated, if that was asked for.\n"
-    )
+    head = ("split", "questions", "pairs", "same", "different", "fraction same", "records")
+    note = "A record is a pair as it is shown: with --both-orders and --oversample a pair has several.\n"
     return ["## Splits\n", *_table(head, rows), note]
 
 
@@ -63,7 +58,7 @@ def _models(splits: Mapping[str, Any]) -> list[str]:
         for name, part in splits.items()
         for model, counts in part["models"].items()
     ]
-    return ["## Models\n", *_table(("model", "split", "traces", "pairs", "share same"), rows)]
+    return ["## Models\n", *_table(("model", "split", "traces", "pairs", "fraction same"), rows)]
 
 
 def _dropped(card: Mapping[str, Any]) -> list[str]:
@@ -76,14 +71,14 @@ def _dropped(card: Mapping[str, Any]) -> list[str]:
         ),
         ("left out: without an answer", total["unanswered"]),
         ("left out: ended before the cut, with `--short drop`", total["short_dropped"]),
-        ("ended before the cut, all in all", total["ended_before_checkpoint"]),
+        ("ended before the cut, in total", total["ended_before_checkpoint"]),
         ("show an answer before the cut", total["shows_answer"]),
     ]
     pairs = [
         ("left out: a segment already shows an answer", total["trivial_dropped"]),
         ("left out: over the cap of a question and model", total["capped"]),
         (f"left out: {UNDECIDED}", total["undecided"]),
-        ("question ids whose text is there under another id", card["repeated_questions"]),
+        ("question ids whose text has another id too", card["repeated_questions"]),
     ]
     return [
         "## What was left out\n",
@@ -103,7 +98,7 @@ def _segments(splits: Mapping[str, Any]) -> list[str]:
     return ["## Length of segments, as the judge is shown them\n", *_table(head, rows)]
 
 
-def _shares(splits: Mapping[str, Any]) -> list[str]:
+def _fractions(splits: Mapping[str, Any]) -> list[str]:
     rows = [
         (name, *part["same_share_per_question"].values())
         for name, part in splits.items()
@@ -111,7 +106,7 @@ def _shares(splits: Mapping[str, Any]) -> list[str]:
     ]
     head = ("split", "min", "10 %", "median", "90 %", "max", "only same", "only different")
     return [
-        "## Share of same-answer pairs within a question\n",
+        "## Fraction of same-answer pairs within a question\n",
         *_table(head, rows),
         "The last two columns count questions whose pairs are all of one class.\n",
     ]
@@ -152,7 +147,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
 
 
 def _cell(value: Any) -> str:
-    """A value within a table, where a line break or a bar would end its cell."""
+    """A value in a table, without line breaks and bars, which would end its cell."""
     if value is None:
         return "–"
     if isinstance(value, bool):

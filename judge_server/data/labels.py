@@ -1,7 +1,7 @@
-"""Equality of two answers for labels: as the online client decides it, asked from plain code.
+"""Equality of two answers for labels: the online client's rule, for synchronous code.
 
-The rule: a pair of answers is checked once, in both orders, and what no check can tell is neither equal nor
-different; a wrong label teaches and measures wrongly, a missing one does not.
+A pair of answers is checked once, in both orders. Answers that cannot be compared in time are neither equal nor
+different: a wrong label trains and measures wrongly, a missing one does not.
 """
 
 import asyncio
@@ -14,9 +14,9 @@ from orchestrator.answers.equality import AnswerChecker
 __all__ = ["UNDECIDED", "AnswerEquality"]
 
 CHECK_SECONDS = 30.0
-"""Six times the patience of a run: nobody waits here, and the machine may be busy."""
+"""Six times the timeout of a run: no trace waits for the label, and the machine may be busy."""
 
-UNDECIDED = "no check could tell in time whether their answers are equal"
+UNDECIDED = "their answers could not be compared in time"
 """Why pairs of such answers are left out, for the user."""
 
 _REMEMBERED_PAIRS = 1 << 16
@@ -25,9 +25,8 @@ _REMEMBERED_PAIRS = 1 << 16
 class AnswerEquality:
     """`equal(one, two)` by spelling, number or math-verify; a context manager, because it may own processes.
 
-    None stands for a pair that no check could tell in `timeout_seconds`.
-
-    Processes start with the first pair of answers that needs mathematics.
+    None stands for a pair that was not decided in `timeout_seconds`. Processes start with the first pair of
+    answers that needs mathematics.
     """
 
     def __init__(self, *, workers: int = 1, timeout_seconds: float = CHECK_SECONDS) -> None:
@@ -36,7 +35,7 @@ class AnswerEquality:
         self._check = lru_cache(maxsize=_REMEMBERED_PAIRS)(self._check_once)
 
     def __call__(self, one: str, two: str) -> bool | None:
-        """Whether the answers are equal; None where that cannot be told."""
+        """Whether the answers are equal; None where that cannot be determined."""
         return one == two or self._check(*sorted((one, two)))
 
     def __enter__(self) -> Self:

@@ -1,32 +1,47 @@
 """Labelled pairs of unfinished traces: what a judge learns from and is measured on.
 
-A label is the equality of two final answers. Which pairs are drawn of a question and model depends on its traces, the
-rules and the seed alone, so that making a data set, training and evaluation draw the same ones.
+A label is the equality of two final answers. Every command draws its pairs by `draw_pairs`.
 """
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from random import Random
+from typing import Literal, NamedTuple
 
 from judge_server.data.traces import TraceRow
-from judge_server.data.truncation import PairRules, SegmentedTrace, cut_trace
+from judge_server.data.truncation import SegmentedTrace, TruncationRules, cut_trace
 
 __all__ = [
+    "DrawnPairs",
     "Equality",
     "Pair",
     "PairCounts",
+    "PairRules",
     "TraceGroup",
     "both_orders",
     "draw_pairs",
-    "make_pairs",
     "oversample_minority",
-    "pairs_of_question",
+    "pairs_of_questions",
     "times_shown",
 ]
 
 Equality = Callable[[str, str], bool | None]
-"""Whether two answers are equal; None where that cannot be told."""
+"""Whether two answers are equal; None where that cannot be determined."""
+
+
+@dataclass(frozen=True, slots=True)
+class PairRules:
+    """How traces become pairs.
+
+    `short` says what to do with traces that ended before the cut. `pairs_per_question` is a cap on the C(n, 2)
+    of one question and model. A pair is trivial if one of its segments already shows an answer.
+    """
+
+    truncation: TruncationRules = field(default_factory=TruncationRules)
+    pairs_per_question: int = 300
+    keep_trivial: bool = False
+    short: Literal["keep", "drop"] = "keep"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +71,7 @@ class Pair:
     traces: tuple[int, int] | None = None
 
     def swapped(self) -> "Pair":
-        """The pair the other way round."""
+        """The pair in the other order."""
         traces = None if self.traces is None else (self.traces[1], self.traces[0])
         return replace(self, new=self.member, member=self.new, traces=traces)
 
@@ -67,7 +82,7 @@ class PairCounts:
 
     Traces: `traces` read, of them `unanswered` left out, `ended_before_checkpoint` (of them `short_dropped` left
     out), and `shows_answer`. Pairs: `pairs` made, of them `same`; not made: `trivial_dropped`, `capped`, and
-    `undecided`, whose answers no check could tell to be equal or different.
+    `undecided`, whose answers could not be compared.
     """
 
     traces: int = 0
@@ -81,6 +96,11 @@ class PairCounts:
     capped: int = 0
     undecided: int = 0
 
+    @property
+    def has_both_classes(self) -> bool:
+        """Whether there are same-answer pairs and others."""
+        return 0 < self.same < self.pairs
+
     def as_dict(self) -> dict[str, int]:
         """The counts by name."""
         return asdict(self)
@@ -91,83 +111,47 @@ class PairCounts:
             setattr(self, name, getattr(self, name) + count)
 
 
-def make_pairs(
-    groups: Iterable[Sequence[TraceRow]],
-    rules: PairRules,
-    *,
-    equal: Equality,
-    seed: int,
-) -> tuple[list[Pair], PairCounts]:
-    """Pairs of every group (the traces of one question), and the counts over all of them."""
+class DrawnPairs(NamedTuple):
+    """Pairs, and what became of the traces that they were drawn from."""
+
+    pairs: list[Pair]
+    counts: PairCounts
+
+
+def pairs_of_questions(
+    questions: Iterable[Sequence[TraceRow]], rules: PairRules, *, equal: Equality, seed: int
+) -> DrawnPairs:
+    """The pairs of all questions, each given by its traces; only traces of one model are paired."""
     counts = PairCounts()
-    pairs: list[Pair] = []
-    for rows in groups:
-        pairs += pairs_of_question(rows, rules, equal=equal, seed=seed, counts=counts)
-    return pairs, counts
-
-
-def pairs_of_question(
-    rows: Sequence[TraceRow],
-    rules: PairRules,
-    *,
-    equal: Equality,
-    seed: int,
-    counts: PairCounts,
-) -> list[Pair]:
-    """The pairs of one question's traces, within each model; adds to `counts`."""
-    groups: dict[str, TraceGroup] = {}
-    for row in rows:
-        group = groups.get(row.model)
-        if group is None:
-            first = rows[0]  # another id of the same question may stand in the others
-            group = TraceGroup(first.question_id, first.question, row.model, [])
-            groups[row.model] = group
-        group.traces.append(cut_trace(row, rules))
-    return [
+    pairs = [
         pair
-        for group in groups.values()
+        for rows in questions
+        for group in _group_by_model(rows, rules.truncation)
         for pair in draw_pairs(group, rules, equal=equal, seed=seed, counts=counts)
     ]
+    return DrawnPairs(pairs, counts)
 
 
 def draw_pairs(
-    group: TraceGroup,
-    rules: PairRules,
-    *,
-    equal: Equality,
-    seed: int,
-    counts: PairCounts,
+    group: TraceGroup, rules: PairRules, *, equal: Equality, seed: int, counts: PairCounts
 ) -> Iterator[Pair]:
     """The C(n, 2) pairs of one group or, if they are more, as many as the cap, drawn at random.
 
-    Each is in a random order of its two segments. They are made one by one, and `counts` is complete once the
-    last has been taken.
+    Each is in a random order of its two segments. The draws depend on the seed, the question's id and the group's
+    traces; other questions and models do not change them. Pairs are made one by one, and `counts` is complete
+    once the last has been taken.
     """
-    rng = Random(f"{seed}:{group.question_id}")
-    answered = [(number, trace) for number, trace in enumerate(group.traces) if trace is not None]
-    long_enough = [each for each in answered if rules.short == "keep" or not each[1].ended_before]
-    usable = [each for each in long_enough if rules.keep_trivial or not each[1].shows_answer]
+    usable = _usable_traces(group, rules, counts)
     candidates = math.comb(len(usable), 2)
-    counts.add(
-        PairCounts(
-            traces=len(group.traces),
-            unanswered=len(group.traces) - len(answered),
-            ended_before_checkpoint=sum(trace.ended_before for _, trace in answered),
-            short_dropped=len(answered) - len(long_enough),
-            shows_answer=sum(trace.shows_answer for _, trace in answered),
-            trivial_dropped=math.comb(len(long_enough), 2) - candidates,
-            capped=max(0, candidates - rules.pairs_per_question),
-        )
-    )
+    counts.capped += max(0, candidates - rules.pairs_per_question)
+    rng = Random(f"{seed}:{group.question_id}")
     drawn: Sequence[int] = range(candidates)
     if candidates > rules.pairs_per_question:
         drawn = rng.sample(drawn, rules.pairs_per_question)
     for number in drawn:
         first, second = _pair_of_number(number)
-        one, other = usable[first], usable[second]
-        (new_number, new), (member_number, member) = (
-            (other, one) if rng.random() < 0.5 else (one, other)
-        )
+        ordered = (second, first) if rng.random() < 0.5 else (first, second)
+        (new_number, new), (member_number, member) = (usable[place] for place in ordered)
         same = _same_answer(new, member, equal)
         if same is None:
             counts.undecided += 1
@@ -185,20 +169,8 @@ def draw_pairs(
         )
 
 
-def _pair_of_number(number: int) -> tuple[int, int]:
-    """The `number`-th of the pairs (0, 1), (0, 2), (1, 2), (0, 3), ...: no list of them is needed to draw some."""
-    second = (1 + math.isqrt(1 + 8 * number)) // 2
-    return number - math.comb(second, 2), second
-
-
-def _same_answer(one: SegmentedTrace, two: SegmentedTrace, equal: Equality) -> bool | None:
-    if one.answer_class is not None and two.answer_class is not None:
-        return one.answer_class == two.answer_class
-    return equal(one.answer, two.answer)
-
-
 def both_orders(pairs: Iterable[Pair]) -> list[Pair]:
-    """Each pair, and each pair the other way round: equality has no order, and a judge must learn that."""
+    """Each pair in both orders: equality is symmetric, and a judge must learn that."""
     return [ordered for pair in pairs for ordered in (pair, pair.swapped())]
 
 
@@ -216,3 +188,48 @@ def oversample_minority(pairs: Sequence[Pair], factor: int) -> list[Pair]:
     same = sum(pair.same for pair in pairs)
     times = times_shown(same=same, different=len(pairs) - same, factor=factor)
     return [pair for pair in pairs for _ in range(times[pair.same])]
+
+
+def _group_by_model(rows: Sequence[TraceRow], rules: TruncationRules) -> list[TraceGroup]:
+    """One question's traces, cut, by the model that wrote them."""
+    groups: dict[str, TraceGroup] = {}
+    for row in rows:
+        group = groups.get(row.model)
+        if group is None:
+            first = rows[0]  # the other rows may give the question under another id
+            group = TraceGroup(first.question_id, first.question, row.model, [])
+            groups[row.model] = group
+        group.traces.append(cut_trace(row, rules))
+    return list(groups.values())
+
+
+def _usable_traces(
+    group: TraceGroup, rules: PairRules, counts: PairCounts
+) -> list[tuple[int, SegmentedTrace]]:
+    """The numbered traces that may be paired; counts those that may not."""
+    answered = [(number, trace) for number, trace in enumerate(group.traces) if trace is not None]
+    long_enough = [each for each in answered if rules.short == "keep" or not each[1].ended_before]
+    usable = [each for each in long_enough if rules.keep_trivial or not each[1].shows_answer]
+    counts.add(
+        PairCounts(
+            traces=len(group.traces),
+            unanswered=len(group.traces) - len(answered),
+            ended_before_checkpoint=sum(trace.ended_before for _, trace in answered),
+            short_dropped=len(answered) - len(long_enough),
+            shows_answer=sum(trace.shows_answer for _, trace in answered),
+            trivial_dropped=math.comb(len(long_enough), 2) - math.comb(len(usable), 2),
+        )
+    )
+    return usable
+
+
+def _pair_of_number(number: int) -> tuple[int, int]:
+    """The `number`-th of the pairs (0, 1), (0, 2), (1, 2), (0, 3), ..., without a list of them."""
+    second = (1 + math.isqrt(1 + 8 * number)) // 2
+    return number - math.comb(second, 2), second
+
+
+def _same_answer(one: SegmentedTrace, two: SegmentedTrace, equal: Equality) -> bool | None:
+    if one.answer_class is not None and two.answer_class is not None:
+        return one.answer_class == two.answer_class
+    return equal(one.answer, two.answer)

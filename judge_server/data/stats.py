@@ -1,4 +1,4 @@
-"""What a set of pairs is made of, counted while it is written.
+"""Counts of a set of pairs, kept while it is written.
 
 The rule: memory grows with questions and with different lengths, never with pairs.
 """
@@ -41,7 +41,7 @@ class SplitStats:
         return len(self._questions)
 
     def counts_of(self, model: str) -> PairCounts:
-        """The counts of one model's traces and pairs, to be added to."""
+        """The counts of one model's traces and pairs; callers add to them."""
         return self.models.setdefault(model, PairCounts())
 
     def add(self, pair: Pair) -> None:
@@ -58,21 +58,21 @@ class SplitStats:
         return _sum(self.models.values())
 
     def as_dict(self) -> dict[str, Any]:
-        """The split as the card tells it; shares are in 0..1, and None where there is no pair."""
-        shares = Counter(
+        """The split as it stands in the card; fractions are in 0..1, and None where there is no pair."""
+        fractions = Counter(
             round(question.same / question.pairs, 4) for question in self._questions.values()
         )
         return {
             "questions": self.questions,
             "records": self.records,
-            **_with_share(self.total()),
-            "models": {model: _with_share(counts) for model, counts in self.models.items()},
+            **_with_fraction(self.total()),
+            "models": {model: _with_fraction(counts) for model, counts in self.models.items()},
             "segment_chars": _quantiles(self._chars),
             "segment_words": _quantiles(self._words),
             "same_share_per_question": {
-                **_quantiles(shares),
-                "only_same": shares[1.0],
-                "only_different": shares[0.0],
+                **_quantiles(fractions),
+                "only_same": fractions[1.0],
+                "only_different": fractions[0.0],
             },
         }
 
@@ -94,18 +94,18 @@ class PairStats:
     @property
     def questions(self) -> int:
         """Questions with at least one pair so far."""
-        return sum(part.questions for part in self.splits.values())
+        return sum(counts.questions for counts in self.splits.values())
 
     def total(self) -> PairCounts:
         """The counts over all splits."""
-        return _sum(part.total() for part in self.splits.values())
+        return _sum(counts.total() for counts in self.splits.values())
 
     def as_dict(self) -> dict[str, Any]:
-        """The counts as the card tells them."""
+        """The counts as they stand in the card."""
         return {
             "left_out_traces_of_test_models": self.left_out_traces,
-            "total": _with_share(self.total()),
-            "splits": {split: part.as_dict() for split, part in self.splits.items()},
+            "total": _with_fraction(self.total()),
+            "splits": {split: counts.as_dict() for split, counts in self.splits.items()},
         }
 
 
@@ -114,16 +114,16 @@ def _words(segment: str) -> int:
     return len(segment.split())
 
 
-def _sum(parts: Iterable[PairCounts]) -> PairCounts:
+def _sum(counted: Iterable[PairCounts]) -> PairCounts:
     total = PairCounts()
-    for counts in parts:
+    for counts in counted:
         total.add(counts)
     return total
 
 
-def _with_share(counts: PairCounts) -> dict[str, Any]:
-    share = round(counts.same / counts.pairs, 4) if counts.pairs else None
-    return {**counts.as_dict(), "same_share": share}
+def _with_fraction(counts: PairCounts) -> dict[str, Any]:
+    fraction = round(counts.same / counts.pairs, 4) if counts.pairs else None
+    return {**counts.as_dict(), "same_share": fraction}
 
 
 def _quantiles(values: Mapping[Any, int]) -> dict[str, float | None]:

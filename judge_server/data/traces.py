@@ -1,11 +1,8 @@
 """Finished traces from files and recorded runs, one row each: JSON lines (also .gz), Parquet, run folders.
 
-The rule: a source that cannot be used is refused by name and line, and a row is read when it is wanted, so a
-file may be larger than memory.
+An unusable source is refused by name and line. Rows are read one at a time, so a file may be larger than memory.
 
-Which question a trace belongs to: ids are names that people gave, and a text says what was asked.
-
-The rule: one text under two ids is one question, so that it cannot be in two splits; two texts under one id are
+One question text under two ids is one question, so that it cannot be in two splits; two texts under one id are
 refused.
 """
 
@@ -26,7 +23,7 @@ from orchestrator.journal.run_dir import JOURNAL_FILE
 from orchestrator.report.view import RunView
 
 __all__ = [
-    "QuestionBook",
+    "QuestionIndex",
     "TraceRow",
     "fingerprint",
     "group_by_question",
@@ -37,13 +34,13 @@ __all__ = [
 
 
 _PARQUET_ROWS = 256
-"""Rows that are turned into Python objects at a time."""
+"""Rows that are converted to Python objects at a time."""
 
 
 class TraceRow(msgspec.Struct, frozen=True):
     """One trace of one question; `answer` is None where the trace was cut before it gave one.
 
-    Traces of one question with the same `answer_class` gave equal answers, if whoever wrote the file is right.
+    Traces of one question with the same `answer_class` gave equal answers, according to the author of the file.
     """
 
     question_id: str
@@ -56,7 +53,7 @@ class TraceRow(msgspec.Struct, frozen=True):
 
 
 class _Line(msgspec.Struct):
-    """A row as it stands in a file: ids and answers may be numbers, and the answer may be left out."""
+    """A row of a file: ids and answers may be numbers, and the answer may be missing."""
 
     question_id: str | int
     question: str
@@ -69,9 +66,9 @@ class _Line(msgspec.Struct):
 
 
 def read_traces(path: Path, *, answer_regex: str | None = None) -> Iterator[TraceRow]:
-    """The rows of a file, or of all runs recorded in a folder, in their order; unknown fields are passed over.
+    """The rows of a file, or of all runs recorded in a folder, in their order; unknown fields are ignored.
 
-    A row without a field `answer` is read for its answer, first by `answer_regex` if that is given.
+    The answer of a row without a field `answer` is extracted from its text, first by `answer_regex` if given.
 
     Raises:
         ConfigError: a Parquet file, and pyarrow is not installed.
@@ -89,7 +86,7 @@ def read_traces(path: Path, *, answer_regex: str | None = None) -> Iterator[Trac
 def source_files(path: Path) -> list[Path]:
     """The files that `read_traces(path)` reads: all journals in a folder at any depth, or the file itself.
 
-    What lies in a hidden folder was put aside and is not read.
+    Hidden folders are not read.
 
     Raises:
         DatasetError: the folder holds no journal.
@@ -110,8 +107,8 @@ def _is_hidden(path: Path) -> bool:
 def traces_of_events(events: Iterable[Event | Command]) -> Iterator[TraceRow]:
     """The finished traces of one recorded question, in order of their numbers.
 
-    Pruned, stopped and failed traces gave no answer, so they are no material. Answers are in the spelling of
-    their class within the run.
+    Pruned, stopped and failed traces gave no answer and are left out. Answers are in the spelling of their class
+    within the run.
     """
     view = RunView.of(events)
     if view.run is None:
@@ -133,10 +130,10 @@ def group_by_question(rows: Iterable[TraceRow]) -> dict[str, list[TraceRow]]:
 
     Raises DatasetError for two texts under one id.
     """
-    book = QuestionBook()
+    index = QuestionIndex()
     groups: dict[str, list[TraceRow]] = {}
     for row in rows:
-        groups.setdefault(book.id_of(row.question_id, row.question), []).append(row)
+        groups.setdefault(index.id_of(row.question_id, row.question), []).append(row)
     return groups
 
 
@@ -207,12 +204,12 @@ def _row(line: _Line, answer_regex: str | None) -> TraceRow:
 
 
 def _text(value: object) -> str | None:
-    """A value as text; None for what stands for no value: null, white space, a table's missing number."""
+    """A value as text; None for a missing one: null, white space, or NaN in a table."""
     return None if value is None or value != value or not str(value).strip() else str(value)
 
 
 def _no_trace(where: str, error: Exception) -> DatasetError:
-    return DatasetError(f"{where} is not a trace ({error}); mend or remove it.")
+    return DatasetError(f"{where} is not a trace ({error}); correct or remove it.")
 
 
 def _unreadable(path: Path, error: Exception) -> DatasetError:
@@ -220,29 +217,29 @@ def _unreadable(path: Path, error: Exception) -> DatasetError:
 
 
 def fingerprint(question_id: str, question: str) -> str:
-    """What stands for a question's text, however it is spaced; for its id if it has no text. 32 hex digits."""
+    """A hash of the question's text without regard to its spacing; of its id if it has no text. 32 hex digits."""
     text = " ".join(question.split())
     return hashlib.blake2b((text or question_id).encode(), digest_size=16).hexdigest()
 
 
-class QuestionBook:
-    """The questions met so far, by id and by text."""
+class QuestionIndex:
+    """The questions read so far, by id and by text."""
 
     def __init__(self) -> None:
-        self._prints: dict[str, str] = {}
+        self._fingerprints: dict[str, str] = {}
         self._ids: dict[str, str] = {}
 
     @property
     def repeated(self) -> int:
-        """Ids whose text was there already under another id, which stands for both."""
-        return len(self._prints) - len(self._ids)
+        """Ids whose text was read already under another id, which stands for both."""
+        return len(self._fingerprints) - len(self._ids)
 
     def id_of(self, question_id: str, question: str) -> str:
         """The first id of this text. Raises DatasetError if the id stands for another text already."""
         found = fingerprint(question_id, question)
-        if self._prints.setdefault(question_id, found) != found:
+        if self._fingerprints.setdefault(question_id, found) != found:
             raise DatasetError(
                 f"The traces give two different questions the id '{question_id}'; "
-                "give each question its own."
+                "give each question an id of its own."
             )
         return self._ids.setdefault(found, question_id)

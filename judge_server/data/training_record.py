@@ -1,8 +1,7 @@
-"""Which questions a judge's training never saw, from the record beside its weights.
+"""The questions that a judge's training never used, from the record beside its weights.
 
-The rule: where the record lists its test questions, those and no others are test questions; else a question's
-place in the split follows from its id, as it did in training. What training has seen it knows by its text, under
-whatever id.
+Where the record lists its test questions, those and no others are test questions; otherwise a question's split
+follows from its id, as it did in training. Questions that training used are recognised by their text, under any id.
 """
 
 import json
@@ -12,19 +11,18 @@ from typing import Any
 
 from judge_server.data.splits import Split, split_of
 from judge_server.data.traces import fingerprint
+from judge_server.model_folder import RECORD_FILE
 from orchestrator.errors import ConfigError
 
 __all__ = ["TrainingRecord", "read_record"]
 
-RECORD_FILE = "training.json"
-
 
 @dataclass(frozen=True)
 class TrainingRecord:
-    """What is needed of a judge's training.
+    """What evaluation needs to know of a judge's training.
 
     `listed_test` is None where the split follows from the ids alone. `seen` are the fingerprints of the questions
-    that were learned from or chosen by; empty where the record has none.
+    that were trained on or that chose the best epoch; empty where the record has none.
     """
 
     judge: dict[str, Any] | None
@@ -35,11 +33,11 @@ class TrainingRecord:
     seen: frozenset[str] = frozenset()
 
     def has_seen(self, question_id: str, question: str) -> bool:
-        """Whether the training is known to have had a question of this text."""
+        """Whether the training is known to have used a question of this text."""
         return fingerprint(question_id, question) in self.seen
 
-    def side(self, question_id: str) -> Split:
-        """Where training had the question, or would have had it."""
+    def split(self, question_id: str) -> Split:
+        """The split that training assigned to the question, or would have assigned."""
         if self.listed_test is not None and question_id in self.listed_test:
             return "test"
         return split_of(
@@ -51,7 +49,7 @@ class TrainingRecord:
 
 
 def read_record(folder: Path) -> TrainingRecord | None:
-    """The record of a judge that was trained here; None for any other model.
+    """The record of a judge that `deepprune-judge train` wrote; None for any other model.
 
     Raises ConfigError for a record that cannot be read.
     """
@@ -71,6 +69,6 @@ def read_record(folder: Path) -> TrainingRecord | None:
         )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ConfigError(
-            f"{file} cannot be read as the record of a training ({error!r}); mend it, or move it away and "
+            f"{file} cannot be read as the record of a training ({error!r}); correct it, or move it away and "
             "add --split all."
         ) from None

@@ -1,75 +1,90 @@
-"""Where a trace is cut before a judge reads it: after so many reasoning words or tokens, as the online client does it."""
+"""Where traces are cut, and the segments that remain: as the online client cuts them at their checkpoints."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from judge_server.data.traces import TraceRow
 from orchestrator.config.load import load_settings
 from orchestrator.config.shipped import configs_folder
 from orchestrator.core.answer import extract_answer
+from orchestrator.core.judging import JudgeSpec
 from orchestrator.core.segment import Segmenter
 from orchestrator.errors import ConfigError
 from orchestrator.settings import DEFAULT_REASONING_WORDS
 
 __all__ = [
-    "PairRules",
     "SegmentedTrace",
     "TokenEnds",
+    "TruncatedText",
     "Truncation",
+    "TruncationRules",
+    "cut_text",
     "cut_trace",
+    "find_token_ends",
     "read_word_list",
-    "token_ends",
 ]
 
+PAPER_WORDS = 25
+"""arXiv 2510.08483 cuts after 25 reasoning words."""
+
 TokenEnds = Callable[[str], Sequence[int]]
-"""Where each token of a text ends, in characters from its start."""
+"""The end of each token of a text, in characters from the text's start."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Truncation:
-    """Where traces are cut: after so many reasoning words, or tokens."""
+    """Where a trace is cut: after so many reasoning words, or tokens."""
 
-    count: int
+    count: int = PAPER_WORDS
     unit: Literal["words", "tokens"] = "words"
+
+    @classmethod
+    def of_judge(cls, spec: JudgeSpec) -> "Truncation":
+        """Where the judge's spec cuts."""
+        if spec.segment_tokens is not None:
+            return cls(spec.segment_tokens, "tokens")
+        return cls(spec.segment_words)
 
     def __str__(self) -> str:
         return f"{self.count} {self.unit}"
 
 
 @dataclass(frozen=True, slots=True)
-class PairRules:
-    """How traces become pairs.
+class TruncationRules:
+    """How a trace becomes a segment.
 
-    A trace is cut after `words` reasoning words or, with `tokens` and `token_ends`, after so many tokens; of a
-    longer segment the last `max_segment_chars` are kept, as the judge is shown them. `short` says what to do with
-    traces that ended before the cut. `pairs_per_question` is a cap on the C(n, 2) of one question and model. A
-    pair is trivial if one of its segments already shows an answer.
+    `word_list` counts reasoning words, `token_ends` counts tokens. Of a longer segment the last
+    `max_segment_chars` are kept, as the judge is shown them. `answer_regex` also finds answers that a segment
+    shows already. With `trust_answer_class`, equal answers are those of one `answer_class`.
     """
 
-    words: int = 25
+    truncation: Truncation = Truncation()
     word_list: tuple[str, ...] = DEFAULT_REASONING_WORDS
-    pairs_per_question: int = 300
-    keep_trivial: bool = False
-    tokens: int | None = None
     token_ends: TokenEnds | None = None
     max_segment_chars: int | None = None
-    short: Literal["keep", "drop"] = "keep"
     answer_regex: str | None = None
     trust_answer_class: bool = False
 
     def __post_init__(self) -> None:
-        if (self.tokens is None) != (self.token_ends is None):
-            raise ValueError("tokens and token_ends go together")
+        if self.truncation.unit == "tokens" and self.token_ends is None:
+            raise ValueError("a truncation by tokens needs token_ends")
+
+
+class TruncatedText(NamedTuple):
+    """The text up to the cut; `ended_before`: the text was over before the cut, so this is all of it."""
+
+    text: str
+    ended_before: bool
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentedTrace:
-    """A trace up to its checkpoint, and the answer that it went on to give.
+    """A trace up to its checkpoint, and its final answer.
 
-    `ended_before`: the trace was over before the cut. `shows_answer`: an answer can be read in what was written
-    up to the cut, before it was shortened to the judge's length. `answer_class` takes the place of `answer`.
+    `ended_before`: the trace was over before the cut. `shows_answer`: an answer can be read in the text up to the
+    cut, before it was shortened to the judge's length. `answer_class` takes the place of `answer` where it is set.
     """
 
     segment: str
@@ -79,15 +94,15 @@ class SegmentedTrace:
     answer_class: str | int | None = None
 
 
-def cut_trace(row: TraceRow, rules: PairRules) -> SegmentedTrace | None:
+def cut_trace(row: TraceRow, rules: TruncationRules) -> SegmentedTrace | None:
     """The trace up to its checkpoint, or all of it if it ended before; None if it gave no answer."""
     if row.answer is None:
         return None
-    segment, ended_before = _cut(row.text, rules)
-    is_whole_with_answer = ended_before and row.answer in segment
-    shows_answer = is_whole_with_answer or bool(extract_answer(segment, regex=rules.answer_regex))
+    text, ended_before = cut_text(row.text, rules)
+    is_whole_with_answer = ended_before and row.answer in text
+    shows_answer = is_whole_with_answer or bool(extract_answer(text, regex=rules.answer_regex))
     return SegmentedTrace(
-        segment=segment if rules.max_segment_chars is None else segment[-rules.max_segment_chars :],
+        segment=text if rules.max_segment_chars is None else text[-rules.max_segment_chars :],
         answer=row.answer,
         ended_before=ended_before,
         shows_answer=shows_answer,
@@ -95,26 +110,29 @@ def cut_trace(row: TraceRow, rules: PairRules) -> SegmentedTrace | None:
     )
 
 
-def _cut(text: str, rules: PairRules) -> tuple[str, bool]:
-    """The segment, and whether the text ended before its cut."""
-    if rules.tokens is not None and rules.token_ends is not None:
+def cut_text(text: str, rules: TruncationRules) -> TruncatedText:
+    """The text up to its checkpoint, whole, without regard to the judge's length."""
+    count = rules.truncation.count
+    if rules.truncation.unit == "tokens" and rules.token_ends is not None:
         ends = rules.token_ends(text)
-        is_short = len(ends) < rules.tokens
-        return text if is_short else text[: ends[rules.tokens - 1]], is_short
-    segmenter = Segmenter(words=rules.words, word_list=rules.word_list)
+        is_short = len(ends) < count
+        return TruncatedText(text if is_short else text[: ends[count - 1]], is_short)
+    segmenter = Segmenter(words=count, word_list=rules.word_list)
     segmenter.feed(text, 0)
     cut = segmenter.finish()
-    return text[: cut.chars], cut.words < rules.words
+    return TruncatedText(text[: cut.chars], cut.words < count)
 
 
-def read_word_list(name_or_path: str) -> tuple[str, ...]:
+def read_word_list(name_or_path: str | None) -> tuple[str, ...]:
     """The words in a settings file (`checkpoint.word_list`), which the client takes with --config too.
 
-    A shipped list is known by its name in `configs/words`.
+    A shipped list is known by its name in `configs/words`; None stands for the default words.
 
     Raises:
         ConfigError: no such list or file, or one that holds no word list.
     """
+    if name_or_path is None:
+        return DEFAULT_REASONING_WORDS
     path = Path(name_or_path)
     if path.suffix not in (".yaml", ".yml") and not path.parent.name:
         path = _shipped_list(name_or_path)
@@ -126,15 +144,25 @@ def read_word_list(name_or_path: str) -> tuple[str, ...]:
     return checkpoint.word_list
 
 
-def token_ends(folder: Path) -> TokenEnds:
-    """A function that tells where each token of a text ends, by the tokenizer in a model's folder.
+def find_token_ends(truncation: Truncation, tokenizer: Path | None) -> TokenEnds | None:
+    """The token ends by the tokenizer in a model's folder; None where the truncation counts words.
 
     Nothing is downloaded and no special tokens are added. The tokens of a finished text may differ by a few from
-    those in which a model once wrote it.
+    those that the model generated.
 
     Raises:
-        ConfigError: there is no tokenizer, or one that keeps no offsets.
+        ConfigError: there is no tokenizer, or it keeps no offsets.
     """
+    if truncation.unit == "words":
+        return None
+    if tokenizer is None:
+        raise ConfigError(
+            "To cut by tokens, name the folder of the reasoner's tokenizer with --tokenizer."
+        )
+    return _token_ends(tokenizer)
+
+
+def _token_ends(folder: Path) -> TokenEnds:
     from transformers import AutoTokenizer
 
     try:
@@ -146,7 +174,7 @@ def token_ends(folder: Path) -> TokenEnds:
         ) from None
     if not tokenizer.is_fast:
         raise ConfigError(
-            f"The tokenizer in {folder} cannot tell where its tokens end; it needs a tokenizer.json."
+            f"The tokenizer in {folder} does not report where tokens end; name a folder with a tokenizer.json."
         )
 
     def ends(text: str) -> Sequence[int]:

@@ -1,7 +1,7 @@
-"""What the scores say about using this judge: a threshold, and what would go wrong.
+"""Advice on using a judge, from its scores: a threshold, and what would go wrong.
 
-The rule: only what follows from the scored pairs is said. Pairs stand for clusters here: a merged pair is a trace
-that joins a cluster because of one member, which is where saving and wrong merges come from.
+Pairs stand for clusters here: a merged pair is a trace that joins a cluster because of one member, which is the
+cause of savings and of wrong merges.
 """
 
 from typing import NamedTuple
@@ -9,55 +9,55 @@ from typing import NamedTuple
 import numpy as np
 from sklearn.model_selection import GroupKFold
 
-from judge_server.evaluation.bootstrap import Interval, share_interval
+from judge_server.evaluation.bootstrap import ConfidenceInterval, fraction_interval
 from judge_server.evaluation.figures import Figures
-from judge_server.metrics import AtTau, ScoredPairs, Swapping, at_tau
+from judge_server.metrics import ScoredPairs, SwapEffect, ThresholdResult, threshold_result
 
 __all__ = ["Advice", "advise", "findings"]
 
 FEWEST_MERGED = 30
-"""A threshold that merges fewer pairs says nothing about its wrong merges."""
+"""Fewer merged pairs are too few to estimate the wrong merges."""
 
 FOLDS = 5
 
 
 class Advice(NamedTuple):
-    """The laxest threshold with at most a wanted share of wrong merges, and what it does to these pairs.
+    """The lowest threshold with at most a wanted fraction of wrong merges, and what it does to these pairs.
 
     wrong: of the merged pairs, those whose answers differ, with its interval over questions. wrong_unseen: the same
-    share when the threshold is chosen on four fifths of the questions and used on the others; it is the one to
-    believe. fpr: of the different-answer pairs, those merged. merged: of all pairs, those merged.
+    fraction when the threshold is chosen on four fifths of the questions and used on the others, which is the
+    unbiased estimate. fpr: of the different-answer pairs, those merged. merged: of all pairs, those merged.
     """
 
     wanted: float
     tau: float
     wrong: float
-    interval: Interval
+    interval: ConfidenceInterval
     wrong_unseen: float
     fpr: float
     merged: float
 
 
 def advise(pairs: ScoredPairs, wanted: float, *, seed: int) -> Advice | None:
-    """The advice for a share of wrong merges in 0..1; None where no threshold merges enough pairs so well."""
-    tau = _laxest_tau(pairs, wanted)
+    """The advice for a fraction of wrong merges in 0..1; None where no threshold merges enough pairs so well."""
+    tau = _lowest_tau(pairs, wanted)
     if tau is None:
         return None
-    result = at_tau(pairs, tau)
+    result = threshold_result(pairs, tau)
     merged = pairs.scores > tau
     return Advice(
         wanted=wanted,
         tau=tau,
         wrong=1.0 - result.precision,
-        interval=share_interval(pairs.questions[merged], ~pairs.same[merged], seed=seed),
+        interval=fraction_interval(pairs.questions[merged], ~pairs.same[merged], seed=seed),
         wrong_unseen=_wrong_on_unseen_questions(pairs, wanted),
         fpr=1.0 - result.tnr,
         merged=result.merged,
     )
 
 
-def _laxest_tau(pairs: ScoredPairs, wanted: float) -> float | None:
-    """Half-way between the last score that may be merged and the next one."""
+def _lowest_tau(pairs: ScoredPairs, wanted: float) -> float | None:
+    """The midpoint between the last score that may be merged and the next one; None if no score may be merged."""
     scores, rank = np.unique(-pairs.scores, return_inverse=True)  # the highest score first
     merged = np.bincount(rank).cumsum()  # (distinct scores,)
     wrong = np.bincount(rank, ~pairs.same).cumsum()
@@ -76,7 +76,7 @@ def _wrong_on_unseen_questions(pairs: ScoredPairs, wanted: float) -> float:
         return float("nan")
     wrong: list[bool] = []
     for seen, unseen in GroupKFold(folds).split(pairs.scores, groups=pairs.questions):
-        tau = _laxest_tau(pairs.where(seen), wanted)
+        tau = _lowest_tau(pairs.where(seen), wanted)
         if tau is not None:
             merged = unseen[pairs.scores[unseen] > tau]
             wrong += (~pairs.same[merged]).tolist()
@@ -84,9 +84,9 @@ def _wrong_on_unseen_questions(pairs: ScoredPairs, wanted: float) -> float:
 
 
 def findings(
-    figures: Figures, at: AtTau, swapped: Swapping | None, wanted_wrong: float
+    figures: Figures, at: ThresholdResult, swapped: SwapEffect | None, wanted_wrong: float
 ) -> list[str]:
-    """Sentences on what is wrong with a judge, from the failure signatures of the method; none if nothing is."""
+    """Sentences on what is wrong with a judge, from the failure signatures of the method; empty if nothing is."""
     return [
         *_on_ranking(figures),
         *_on_merging(figures, at, wanted_wrong),
@@ -103,13 +103,13 @@ def _on_ranking(figures: Figures) -> list[str]:
         )
     if figures.auroc - figures.auroc_within > 0.05:
         found.append(
-            f"Part of the pooled AUROC tells questions apart, not traces: {figures.auroc:.2f} pooled, "
+            f"The pooled AUROC partly tells questions apart, not traces: {figures.auroc:.2f} pooled, "
             f"{figures.auroc_within:.2f} within a question, where clustering happens."
         )
     return found
 
 
-def _on_merging(figures: Figures, at: AtTau, wanted_wrong: float) -> list[str]:
+def _on_merging(figures: Figures, at: ThresholdResult, wanted_wrong: float) -> list[str]:
     found = []
     if at.merged < 0.02:
         found.append(
@@ -139,16 +139,16 @@ def _on_merging(figures: Figures, at: AtTau, wanted_wrong: float) -> list[str]:
     return found
 
 
-def _on_probabilities(figures: Figures, swapped: Swapping | None) -> list[str]:
+def _on_probabilities(figures: Figures, swapped: SwapEffect | None) -> list[str]:
     found = []
     if figures.ece > 0.1:
         found.append(
             f"The scores are no probabilities: they are off by {figures.ece:.2f} on average (ECE), so tau does not mean "
-            "what it says; a judge is mended by --calibrate."
+            "what it says; add --calibrate."
         )
     if swapped is not None and swapped.flips > 0.1:
         found.append(
-            f"{swapped.flips:.0%} of the verdicts depend on which trace is read first; --symmetric shows what asking both "
-            "ways would give."
+            f"{swapped.flips:.0%} of the verdicts depend on which trace is read first; add --symmetric to "
+            "see the effect of asking in both orders."
         )
     return found

@@ -1,8 +1,8 @@
-"""What a judge must beat: likeness of two segments without any training.
+"""The baselines that a judge must beat: similarity of two segments without any training.
 
-The rule: a baseline is symmetric, looks at the whole segments and gives 0..1, and its definition is fixed here,
-not fitted to the pairs that it is measured on. The overlap and the words know nothing else; tf-idf
-knows how rare a word is among the segments scored; the embedding is in `judge_server.evaluation.embedding`.
+A baseline is symmetric, reads the whole segments, gives a score in 0..1, and is not fitted to the labels of the
+pairs that it is measured on. Tf-idf weighs words by how rare they are among the segments scored. The embedding
+baseline is in `judge_server.evaluation.embedding`.
 """
 
 import re
@@ -13,7 +13,7 @@ import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 
 from judge_server.data.pairs import Pair
-from judge_server.evaluation.scoring import Advance
+from judge_server.evaluation.scoring import OnProgress
 
 __all__ = ["distinct_segments", "overlap", "tfidf", "words"]
 
@@ -22,23 +22,23 @@ _WORD = re.compile(r"\w+")
 _REMEMBERED_SEGMENTS = 1 << 14
 
 
-def overlap(pairs: Sequence[Pair], advance: Advance) -> list[float]:
+def overlap(pairs: Sequence[Pair], on_progress: OnProgress) -> list[float]:
     """Numbers in common: the overlap coefficient of the sets of numbers written, |A and B| / min(|A|, |B|).
 
-    Intermediate results are numbers, and the shorter set decides, because one trace may have come further. 0 where
-    a segment has no number.
+    Intermediate results are numbers. Division by the smaller set allows for one trace that has come further. 0
+    where a segment has no number.
     """
     numbers = _set_of(_NUMBER)
     return _of_sets(pairs, numbers, lambda one, two: min(len(one), len(two)))
 
 
-def words(pairs: Sequence[Pair], advance: Advance) -> list[float]:
+def words(pairs: Sequence[Pair], on_progress: OnProgress) -> list[float]:
     """Words in common: the Jaccard index of the sets of words and numbers, |A and B| / |A or B|."""
     return _of_sets(pairs, _set_of(_WORD), lambda one, two: len(one | two))
 
 
-def tfidf(pairs: Sequence[Pair], advance: Advance) -> list[float]:
-    """Cosine of the tf-idf vectors over words and numbers, also of one character: in mathematics they matter."""
+def tfidf(pairs: Sequence[Pair], on_progress: OnProgress) -> list[float]:
+    """Cosine of the tf-idf vectors over words and numbers, also those of one character, as in mathematics."""
     segments = distinct_segments(pairs)
     if not any(_WORD.search(segment) for segment in segments):
         return [0.0] * len(pairs)

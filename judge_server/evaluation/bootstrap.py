@@ -1,7 +1,7 @@
-"""Intervals by drawing questions with replacement, whole, because the pairs of a question hang together.
+"""Intervals by bootstrap over whole questions, because the pairs of one question are not independent.
 
-The rule: a draw is a count for each question, and every figure is computed from the pairs weighted by their
-question's count, so nothing is sorted or copied twice.
+A resample is a count for each question, and every figure is computed from the pairs weighted by their question's
+count, so that the scores are sorted once only.
 """
 
 from collections.abc import Iterator
@@ -13,36 +13,36 @@ from numpy.typing import NDArray
 
 from judge_server.metrics import ScoredPairs, auroc, by_question
 
-__all__ = ["Interval", "Intervals", "bootstrap", "share_interval"]
+__all__ = ["ConfidenceInterval", "FigureIntervals", "bootstrap", "fraction_interval"]
 
 Numbers = NDArray[np.float64]
 ENDS = (0.025, 0.975)
 GRID = 101
 
 
-class Interval(NamedTuple):
-    """The ends of a 95 % interval; nan where no draw gave the figure."""
+class ConfidenceInterval(NamedTuple):
+    """The ends of a 95 % interval; nan where no resample gave the figure."""
 
     low: float
     high: float
 
 
-class Intervals(NamedTuple):
-    """Of the figures of one judge, nan without both classes.
+class FigureIntervals(NamedTuple):
+    """The intervals of one judge's figures, nan without both classes.
 
     `roc` is the band around its ROC: the low and the high end of the TPR at each FPR of `fpr`, (2, grid).
     """
 
-    auroc: Interval
-    auroc_within: Interval
-    tnr_at_fnr20: Interval
+    auroc: ConfidenceInterval
+    auroc_within: ConfidenceInterval
+    tnr_at_fnr20: ConfidenceInterval
     fpr: Numbers
     roc: Numbers
 
 
 @dataclass(frozen=True)
 class _Curve:
-    """A ROC from the strictest threshold to the laxest, from (0, 0) to (1, 1); both (points,)."""
+    """A ROC from the highest threshold to the lowest, from (0, 0) to (1, 1); both (points,)."""
 
     fpr: Numbers
     tpr: Numbers
@@ -55,38 +55,38 @@ class _Curve:
         return float(1.0 - self.fpr[self.tpr >= 1.0 - fnr - 1e-12].min())
 
 
-def bootstrap(pairs: ScoredPairs, *, seed: int, samples: int = 1_000) -> Intervals:
-    """Intervals over questions; the same seed and the same questions give the same draws."""
+def bootstrap(pairs: ScoredPairs, *, seed: int, samples: int = 1_000) -> FigureIntervals:
+    """Intervals over questions; the same seed and the same questions give the same resamples."""
     grid = np.linspace(0.0, 1.0, GRID)
-    ranks = _Ranks(pairs)
+    ranked = _RankedPairs(pairs)
     within = np.array([auroc(part) for part in by_question(pairs)])  # (questions,)
     known = ~np.isnan(within)
     aurocs, withins, tnrs, tprs = [], [], [], []
-    for counts in _draws(len(within), seed, samples):
+    for counts in _resamples(len(within), seed, samples):
         if counts[known].any():
             withins.append(np.average(within[known], weights=counts[known]))
-        curve = ranks.curve(counts)
+        curve = ranked.curve(counts)
         if curve is not None:
             aurocs.append(curve.area)
             tnrs.append(curve.tnr_at_fnr(0.2))
             tprs.append(np.interp(grid, curve.fpr, curve.tpr))
     band = np.quantile(tprs, ENDS, axis=0) if tprs else np.full((2, GRID), np.nan)
-    return Intervals(_interval(aurocs), _interval(withins), _interval(tnrs), grid, band)
+    return FigureIntervals(_interval(aurocs), _interval(withins), _interval(tnrs), grid, band)
 
 
-def share_interval(
+def fraction_interval(
     questions: NDArray[np.str_], hits: NDArray[np.bool_], *, seed: int, samples: int = 1_000
-) -> Interval:
-    """The interval of a share of pairs, from which pairs (pairs,) it counts."""
+) -> ConfidenceInterval:
+    """The interval of the fraction of pairs that `hits` marks; both arrays are (pairs,)."""
     names, question = np.unique(questions, return_inverse=True)
     hit = np.bincount(question, weights=hits, minlength=len(names))
-    all_of = np.bincount(question, minlength=len(names))
-    draws = _draws(len(names), seed, samples)
-    return _interval([float(counts @ hit / (counts @ all_of)) for counts in draws])
+    pairs_of = np.bincount(question, minlength=len(names))
+    resamples = _resamples(len(names), seed, samples)
+    return _interval([float(counts @ hit / (counts @ pairs_of)) for counts in resamples])
 
 
-class _Ranks:
-    """The pairs in order of their scores, once for all draws."""
+class _RankedPairs:
+    """The pairs in order of their scores, sorted once for all resamples."""
 
     def __init__(self, pairs: ScoredPairs) -> None:
         self._question = np.unique(pairs.questions, return_inverse=True)[1]
@@ -108,15 +108,15 @@ class _Ranks:
         )
 
 
-def _draws(questions: int, seed: int, samples: int) -> Iterator[Numbers]:
+def _resamples(questions: int, seed: int, samples: int) -> Iterator[Numbers]:
     rng = np.random.default_rng(seed)
     for _ in range(samples):
         drawn = rng.integers(questions, size=questions)
         yield np.bincount(drawn, minlength=questions).astype(np.float64)
 
 
-def _interval(values: list[float]) -> Interval:
+def _interval(values: list[float]) -> ConfidenceInterval:
     if not values:
-        return Interval(float("nan"), float("nan"))
+        return ConfidenceInterval(float("nan"), float("nan"))
     low, high = np.quantile(values, ENDS)
-    return Interval(float(low), float(high))
+    return ConfidenceInterval(float(low), float(high))

@@ -1,14 +1,12 @@
-"""From raw scores to probabilities: a calibration fitted to pairs, to be saved in the judge's YAML.
+"""From raw scores to probabilities: a calibration fitted to pairs, for the judge's YAML.
 
-The rule: whether it helps is said only of questions that it was not fitted to.
+The rule: its effect is measured only on questions that it was not fitted to.
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import yaml
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, logit
@@ -17,18 +15,18 @@ from sklearn.metrics import log_loss
 from sklearn.model_selection import GroupKFold
 
 from judge_server.metrics import ScoredPairs, expected_calibration_error
-from orchestrator.core.judging import Calibration, Isotonic, JudgeSpec, Temperature
+from orchestrator.core.judging import Calibration, Isotonic, Temperature
 from orchestrator.errors import DatasetError
 
-__all__ = ["Calibrated", "Method", "calibrate", "fit", "save_spec"]
+__all__ = ["CalibrationMethod", "FittedCalibration", "calibrate", "fit_calibration"]
 
-Method = Literal["temperature", "isotonic"]
+CalibrationMethod = Literal["temperature", "isotonic"]
 
 FOLDS = 5
 
 
 @dataclass(frozen=True)
-class Calibrated:
+class FittedCalibration:
     """A calibration with what it was fitted to, and the ECE on other questions before and after it."""
 
     calibration: Calibration
@@ -37,23 +35,25 @@ class Calibrated:
     ece_after: float
 
 
-def calibrate(method: Method, tested: ScoredPairs, validation: ScoredPairs | None) -> Calibrated:
-    """A calibration fitted to the validation questions and tried on the tested ones, all with raw scores.
+def calibrate(
+    method: CalibrationMethod, tested: ScoredPairs, validation: ScoredPairs | None
+) -> FittedCalibration:
+    """A calibration fitted to the validation questions and measured on the tested ones, all with raw scores.
 
     Without validation questions it is fitted to all tested pairs, and the ECE after it comes from
-    cross-fitting: each fifth of the questions is calibrated by what was fitted to the others.
+    cross-fitting: each fifth of the questions is calibrated by a fit to the others.
 
     Raises DatasetError if there is one question only.
     """
     if validation is not None:
-        calibration = fit(method, validation)
+        calibration = fit_calibration(method, validation)
         fitted_to = f"{len(validation):,} pairs of {_questions(validation)} validation questions"
         after = _applied(calibration, tested.scores)
     else:
-        calibration = fit(method, tested)
+        calibration = fit_calibration(method, tested)
         fitted_to = f"all {len(tested):,} pairs of {_questions(tested)} questions; the ECE after it is cross-fitted"
         after = _cross_fitted(method, tested)
-    return Calibrated(
+    return FittedCalibration(
         calibration=calibration,
         fitted_to=fitted_to,
         ece_before=expected_calibration_error(tested),
@@ -61,19 +61,9 @@ def calibrate(method: Method, tested: ScoredPairs, validation: ScoredPairs | Non
     )
 
 
-def fit(method: Method, pairs: ScoredPairs) -> Calibration:
-    """The calibration that suits these pairs best."""
+def fit_calibration(method: CalibrationMethod, pairs: ScoredPairs) -> Calibration:
+    """The calibration with the least loss on these pairs."""
     return _temperature(pairs) if method == "temperature" else _isotonic(pairs)
-
-
-def save_spec(spec: JudgeSpec, file: Path) -> None:
-    """The whole spec as YAML, written elsewhere and then put in the file's place."""
-    text = yaml.safe_dump(
-        spec.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120
-    )
-    temporary = file.with_name(f".{file.name}.part")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(file)
 
 
 def _temperature(pairs: ScoredPairs) -> Temperature:
@@ -89,7 +79,7 @@ def _temperature(pairs: ScoredPairs) -> Temperature:
 
 
 def _isotonic(pairs: ScoredPairs) -> Isotonic:
-    """The rising step function with the least squared error, as a line through its corners."""
+    """The non-decreasing function with the least squared error, piecewise linear."""
     fitted = IsotonicRegression(y_min=0.0, y_max=1.0).fit(pairs.scores, pairs.same)
     return Isotonic(
         scores=tuple(float(score) for score in fitted.X_thresholds_),
@@ -97,14 +87,14 @@ def _isotonic(pairs: ScoredPairs) -> Isotonic:
     )
 
 
-def _cross_fitted(method: Method, pairs: ScoredPairs) -> NDArray[np.float64]:
-    """Scores (pairs,), each calibrated by what was fitted to other questions."""
+def _cross_fitted(method: CalibrationMethod, pairs: ScoredPairs) -> NDArray[np.float64]:
+    """Scores (pairs,), each calibrated by a fit to other questions."""
     folds = min(FOLDS, _questions(pairs))
     if folds < 2:
         raise DatasetError("A calibration needs pairs of at least two questions; give more traces.")
     calibrated = np.empty(len(pairs))
     for fitted, left_out in GroupKFold(folds).split(pairs.scores, groups=pairs.questions):
-        calibration = fit(method, pairs.where(fitted))
+        calibration = fit_calibration(method, pairs.where(fitted))
         calibrated[left_out] = _applied(calibration, pairs.scores[left_out])
     return calibrated
 

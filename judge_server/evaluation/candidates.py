@@ -1,15 +1,8 @@
-"""From the names on the command line to what scores pairs: an address, a model folder, or a baseline.
+"""The candidates of an evaluation, from their names on the command line: addresses, model folders, baselines.
 
-The rule: whatever can be wrong with a name is found here, before any pair is made.
-
-A judge that is served somewhere, asked through the client that the orchestrator uses.
-
-The rule: a pair that gets no verdict ends the evaluation; a table with holes would compare unlike things.
-
-What scores pairs, whichever way it does it, and how far it has come on stderr.
+The rule: every error in a name is found here, before any pair is made.
 """
 
-import asyncio
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,34 +11,30 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from judge_server.data.pairs import Pair
 from judge_server.data.training_record import TrainingRecord, read_record
 from judge_server.evaluation import baselines
-from judge_server.evaluation.scoring import Advance, Score, say
-from orchestrator.capabilities import JudgeCapabilities
-from orchestrator.client.endpoint import all_of
+from judge_server.evaluation.scoring import EndpointJudge, Scorer, say, score_in_chunks
+from judge_server.model_folder import RECORD_FILE, SPEC_FILE, check_model_folder
 from orchestrator.client.http import parse_address
-from orchestrator.client.judge.client import JudgeClient
 from orchestrator.config.explain import explain
 from orchestrator.config.shipped import judge_spec
 from orchestrator.core.judging import JudgeSpec
 from orchestrator.errors import ConfigError
-from orchestrator.settings import JudgeDialect, JudgeSettings
+from orchestrator.settings import JudgeDialect
 
-__all__ = ["BASELINES", "Candidate", "EndpointJudge", "QueryOptions", "find_candidates"]
-
+__all__ = ["BASELINES", "Candidate", "QueryOptions", "find_candidates"]
 
 BASELINES = ("overlap", "words", "tfidf", "embedding")
 API_KEY = "DEEPPRUNE_JUDGE_API_KEY"
-SPEC_FILE = "judge.yaml"
 DEFAULT_SPEC = "nano"
 
 
 @dataclass(frozen=True)
 class QueryOptions:
-    """What the flags say about how judges are asked; `specs` is none, one for all, or one for each model.
+    """How judges are asked.
 
-    `concurrency` and `dialect` are for addresses.
+    `specs` is none, one for all, or one for each address and folder in order. `concurrency` and `dialect` are for
+    addresses.
     """
 
     specs: Sequence[str]
@@ -56,24 +45,24 @@ class QueryOptions:
 
 @dataclass(frozen=True)
 class Candidate:
-    """One that is measured. Scores are raw: `spec.calibrated` is still to be applied.
+    """A judge or baseline that is measured. Its scores are raw: `spec.calibrated` is still to be applied.
 
-    `open` makes it ready, which may take memory, so it is called when its turn has come. `spec` is None for a
-    baseline, `folder` for what has none, `record` for what was not trained here.
+    `open` loads it, which may take memory, so it is called just before the candidate is measured. `spec` is None for
+    a baseline, `folder` for an address or baseline, `record` for a model that was not trained here.
     """
 
     name: str
-    open: Callable[[], Score]
+    open: Callable[[], Scorer]
     spec: JudgeSpec | None = None
     folder: Path | None = None
     record: TrainingRecord | None = None
 
 
 def find_candidates(names: Sequence[str], query: QueryOptions) -> list[Candidate]:
-    """The contenders in order.
+    """The candidates in order.
 
     Raises:
-        ConfigError: a name that is none, a folder without a model, a spec that is missing or too many.
+        ConfigError: an unknown name, a folder without a model, a spec that is missing or too many.
         EndpointError: a server that cannot be asked.
     """
     if len(set(names)) < len(names):
@@ -102,7 +91,7 @@ def _baseline(name: str, query: QueryOptions) -> Candidate:
     if name == "embedding":
         from judge_server.evaluation.embedding import cosines, find_encoder
 
-        score: Score = partial(cosines, find_encoder(query.embedding_model))
+        score: Scorer = partial(cosines, find_encoder(query.embedding_model))
     else:
         score = {
             "overlap": baselines.overlap,
@@ -127,24 +116,23 @@ def _model(name: str, spec: str | None, query: QueryOptions) -> Candidate:
 def _endpoint(url: str, spec: JudgeSpec, query: QueryOptions) -> Candidate:
     parse_address(url)
     judge = EndpointJudge(url, spec, os.environ.get(API_KEY), query.concurrency, query.dialect)
-    found = judge.check()
+    found = judge.probe()
     say(f"{url}: {found.model}, asked by {found.dialect} as judge {spec.name}")
     return Candidate(url, lambda: judge.scores, spec)
 
 
 def _folder(name: str, folder: Path, given_spec: str | None) -> Candidate:
-    if not (folder / "config.json").is_file():
-        raise ConfigError(f"{folder} holds no model (config.json is missing); name a model folder.")
+    check_model_folder(folder)
     record = read_record(folder)
     spec = _spec_of(folder, given_spec, record)
 
-    def score() -> Score:
+    def load() -> Scorer:
         from judge_server.models.load import load_judge
 
         judge = load_judge(folder, spec.model_copy(update={"calibration": None}))
-        return partial(_in_chunks, judge.scores)
+        return partial(score_in_chunks, judge.scores)
 
-    return Candidate(name, score, spec, folder, record)
+    return Candidate(name, load, spec, folder, record)
 
 
 def _spec_of(folder: Path, given: str | None, record: TrainingRecord | None) -> JudgeSpec:
@@ -157,92 +145,6 @@ def _spec_of(folder: Path, given: str | None, record: TrainingRecord | None) -> 
         try:
             return JudgeSpec.model_validate(record.judge)
         except ValidationError as error:
-            raise ConfigError(explain(error, JudgeSpec, {}, f"{folder}'s training.json")) from None
+            raise ConfigError(explain(error, JudgeSpec, {}, f"{folder}'s {RECORD_FILE}")) from None
     say(f"{folder} has no {SPEC_FILE}: asked as judge {DEFAULT_SPEC}; name another with --spec.")
     return judge_spec(DEFAULT_SPEC)
-
-
-CHUNK_PAIRS = 2_000
-"""Pairs scored between two signs of progress; pairs that share a new trace are best kept together."""
-
-
-def _in_chunks(
-    scores: Callable[[Sequence[Pair]], list[float]], pairs: Sequence[Pair], advance: Advance
-) -> list[float]:
-    """The scores of a local judge, a part of the pairs at a time."""
-    order = sorted(
-        range(len(pairs)), key=lambda number: (pairs[number].question, pairs[number].new)
-    )
-    found = [0.0] * len(pairs)
-    for start in range(0, len(order), CHUNK_PAIRS):
-        numbers = order[start : start + CHUNK_PAIRS]
-        for number, score in zip(numbers, scores([pairs[n] for n in numbers]), strict=True):
-            found[number] = score
-        advance((start + len(numbers)) / len(order))
-    return found
-
-
-@dataclass(frozen=True)
-class EndpointJudge:
-    """A judge server's address and how it is asked; `concurrency` counts requests at once.
-
-    The dialect "auto" is the first that answers.
-    """
-
-    url: str
-    spec: JudgeSpec
-    api_key: str | None
-    concurrency: int
-    dialect: JudgeDialect = "auto"
-
-    def check(self) -> JudgeCapabilities:
-        """How it can be asked, found by asking. Raises what `JudgeClient.probe` raises."""
-
-        async def probe() -> JudgeCapabilities:
-            async with self._client() as client:
-                return await client.probe()
-
-        return asyncio.run(probe())
-
-    def scores(self, pairs: Sequence[Pair], advance: Advance) -> list[float]:
-        """p(identical) of each pair, without the spec's calibration; members of one new trace are asked together.
-
-        Raises JudgeError if a pair gets no verdict.
-        """
-        return asyncio.run(self._scores(pairs, advance))
-
-    async def _scores(self, pairs: Sequence[Pair], advance: Advance) -> list[float]:
-        groups: dict[tuple[str, str], list[int]] = {}
-        for number, pair in enumerate(pairs):
-            groups.setdefault((pair.question, pair.new), []).append(number)
-        scores = [0.0] * len(pairs)
-        asked = 0
-        limiter = asyncio.Semaphore(
-            self.concurrency
-        )  # waiting groups must not pile up in the client
-
-        async def ask(client: JudgeClient, numbers: list[int]) -> None:
-            nonlocal asked
-            first = pairs[numbers[0]]
-            members = [pairs[number].member for number in numbers]
-            async with limiter:
-                found = await client.score(question=first.question, new=first.new, members=members)
-            for number, score in zip(numbers, found.probabilities, strict=True):
-                scores[number] = score
-            asked += len(numbers)
-            advance(asked / len(pairs))
-
-        async with self._client() as client:
-            await client.probe()
-            await all_of(ask(client, numbers) for numbers in groups.values())
-        return scores
-
-    def _client(self) -> JudgeClient:
-        settings = JudgeSettings(url=self.url, concurrency=self.concurrency, dialect=self.dialect)
-        raw = self.spec.model_copy(update={"calibration": None})
-        return JudgeClient(settings, raw, self.api_key)
-
-
-"""Told the share of the work that is done, in 0..1."""
-
-"""p(identical), or another likeness in 0..1, for each pair in order; higher means rather the same answer."""

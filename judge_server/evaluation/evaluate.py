@@ -1,7 +1,7 @@
 """How well judges tell same-answer pairs from the others: `deepprune-judge evaluate`.
 
-The rules: all judges of one command are scored on the same pairs; with a judge that was trained here these are of
-questions that its training never saw, unless the caller says otherwise; nothing is written here.
+The rule: all judges of one command are scored on the same pairs. With a judge that was trained here these are of
+questions that its training never used, unless the caller chooses otherwise. Nothing is written here.
 """
 
 import os
@@ -12,8 +12,13 @@ from typing import NamedTuple
 
 from judge_server.data.pairs import Pair, PairCounts
 from judge_server.data.truncation import Truncation
-from judge_server.evaluation.candidates import SPEC_FILE, Candidate, QueryOptions, find_candidates
-from judge_server.evaluation.measure import EvaluationOptions, JudgeResult, TestPairs, measure
+from judge_server.evaluation.candidates import Candidate, QueryOptions, find_candidates
+from judge_server.evaluation.measure import (
+    EvaluationOptions,
+    EvaluationPairs,
+    JudgeResult,
+    measure,
+)
 from judge_server.evaluation.pair_source import (
     FilePairSource,
     PairSource,
@@ -21,20 +26,19 @@ from judge_server.evaluation.pair_source import (
     TracePairSource,
 )
 from judge_server.evaluation.scoring import say
+from judge_server.model_folder import SPEC_FILE
 from orchestrator.core.judging import JudgeSpec
 from orchestrator.errors import ConfigError, DatasetError
 
 __all__ = ["Evaluation", "EvaluationRequest", "evaluate"]
 
-PAPER_WORDS = 25
-
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationRequest:
-    """The command line; `judge_server.cli.evaluate` says what each flag means.
+    """The command line; `judge_server.cli.evaluate` describes each flag.
 
     Raises:
-        ConfigError: flags that do not go together.
+        ConfigError: flags that contradict each other.
     """
 
     judges: Sequence[str]
@@ -55,8 +59,8 @@ class EvaluationRequest:
             )
 
 
-class NewSpec(NamedTuple):
-    """A judge's spec with its new calibration, and the file that is to hold it."""
+class CalibratedSpec(NamedTuple):
+    """A judge's spec with its new calibration, and the file to write it to."""
 
     spec: JudgeSpec
     file: Path
@@ -64,14 +68,14 @@ class NewSpec(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """All judges on the same pairs, and where these come from."""
+    """The results of all judges on the same pairs, and where these come from."""
 
     request: EvaluationRequest
     cut: Truncation
     pairs: list[Pair]
     counts: PairCounts
     results: list[JudgeResult]
-    new_spec: NewSpec | None
+    new_spec: CalibratedSpec | None
 
 
 def evaluate(request: EvaluationRequest) -> Evaluation:
@@ -87,30 +91,28 @@ def evaluate(request: EvaluationRequest) -> Evaluation:
     candidates = find_candidates(request.judges, request.query)
     to_calibrate = _to_calibrate(candidates, request.out) if request.options.calibrate else None
     cut = request.cut or _own_cut(candidates)
-    source = _read(request, candidates)
-    questions = _held_out(source, candidates, request.split)
-    pairs, counts = source.pairs(questions, cut)
-    _check_both_classes(request.source, counts)
+    source = _open_source(request, candidates)
+    questions = _unused_questions(source, candidates, request.split)
+    drawn = source.pairs(questions, cut)
+    _check_both_classes(request.source, drawn.counts)
     say(
-        f"{counts.pairs:,} pairs of {len({pair.question_id for pair in pairs})} questions, "
-        f"{counts.same / counts.pairs:.1%} with the same answer."
+        f"{drawn.counts.pairs:,} pairs of {len({pair.question_id for pair in drawn.pairs})} questions, "
+        f"{drawn.counts.same / drawn.counts.pairs:.1%} with the same answer."
     )
-    test = TestPairs(
-        pairs=pairs,
+    pairs = EvaluationPairs(
+        pairs=drawn.pairs,
         truncated={
-            str(other): pairs if other == cut else source.pairs(questions, other)[0]
+            str(other): drawn.pairs if other == cut else source.pairs(questions, other).pairs
             for other in request.truncations
         },
-        validation=_validation_pairs(source, to_calibrate, questions, cut)
-        if to_calibrate is not None
-        else (),
+        validation=_validation_pairs(source, to_calibrate, questions, cut),
     )
-    results = [measure(candidate, test, request.options) for candidate in candidates]
+    results = [measure(candidate, pairs, request.options) for candidate in candidates]
     return Evaluation(
         request=request,
         cut=cut,
-        pairs=pairs,
-        counts=counts,
+        pairs=drawn.pairs,
+        counts=drawn.counts,
         results=results,
         new_spec=_new_spec(to_calibrate, results, request.out),
     )
@@ -124,15 +126,17 @@ def _check_writable(out: Path) -> None:
 
 
 def _to_calibrate(candidates: Sequence[Candidate], out: Path | None) -> Candidate:
-    """The one judge among the contenders. Raises ConfigError if its calibration could not be saved."""
+    """The one judge among the candidates. Raises ConfigError if its calibration could not be saved."""
     judges = [candidate for candidate in candidates if candidate.spec is not None]
     if len(judges) != 1:
         raise ConfigError(
-            "--calibrate is for one judge: name one folder or address; baselines may stand beside it."
+            "--calibrate is for one judge: name one folder or address, with or without baselines."
         )
     folder = judges[0].folder or out
     if folder is None:
-        raise ConfigError("--calibrate saves the judge.yaml of an address in --out DIR; name it.")
+        raise ConfigError(
+            f"--calibrate saves the {SPEC_FILE} of an address in --out DIR; add --out."
+        )
     _check_writable(folder)
     return judges[0]
 
@@ -140,16 +144,10 @@ def _to_calibrate(candidates: Sequence[Candidate], out: Path | None) -> Candidat
 def _own_cut(candidates: Sequence[Candidate]) -> Truncation:
     """The cut of the first judge that has one; without such a judge, that of arXiv 2510.08483."""
     spec = next((candidate.spec for candidate in candidates if candidate.spec is not None), None)
-    if spec is None:
-        return Truncation(PAPER_WORDS)
-    return (
-        Truncation(spec.segment_tokens, "tokens")
-        if spec.segment_tokens
-        else Truncation(spec.segment_words)
-    )
+    return Truncation() if spec is None else Truncation.of_judge(spec)
 
 
-def _read(request: EvaluationRequest, candidates: Sequence[Candidate]) -> PairSource:
+def _open_source(request: EvaluationRequest, candidates: Sequence[Candidate]) -> PairSource:
     if request.is_pairs:
         return FilePairSource(request.source, request.sampling)
     folders = [candidate.folder for candidate in candidates if candidate.folder is not None]
@@ -159,8 +157,8 @@ def _read(request: EvaluationRequest, candidates: Sequence[Candidate]) -> PairSo
     return TracePairSource(request.source, sampling)
 
 
-def _held_out(source: PairSource, candidates: Sequence[Candidate], split: str) -> list[str]:
-    """The questions on the wanted side of every training.
+def _unused_questions(source: PairSource, candidates: Sequence[Candidate], split: str) -> list[str]:
+    """The questions that are in the wanted split of every training.
 
     Raises DatasetError if there is none.
     """
@@ -175,12 +173,14 @@ def _held_out(source: PairSource, candidates: Sequence[Candidate], split: str) -
     if split == "all" or not records:
         say(f"All {total} questions are used.")
         if seen:
-            say(f"{len(seen)} of them were in the training of {names}, which flatters it.")
+            say(
+                f"{len(seen)} of them were in the training of {names}, so its figures are too good."
+            )
         return list(source.questions)
     questions = [
         question
         for question in source.questions
-        if all(one.side(question) == split for one in records.values())
+        if all(one.split(question) == split for one in records.values())
     ]
     if split == "test" and seen.intersection(questions):
         say(
@@ -190,17 +190,17 @@ def _held_out(source: PairSource, candidates: Sequence[Candidate], split: str) -
         questions = [question for question in questions if question not in seen]
     if not questions:
         raise DatasetError(
-            f"None of the {total} questions is on the {split} side of the training of {names}; "
-            "add --split all if the training saw none of them."
+            f"None of the {total} questions is in the {split} split of the training of {names}; "
+            "add --split all if the training used none of them."
         )
     say(
-        f"{len(questions)} of {total} questions are used: the {split} side of the training of {names}."
+        f"{len(questions)} of {total} questions are used: the {split} split of the training of {names}."
     )
     return questions
 
 
 def _check_both_classes(source: Path, counts: PairCounts) -> None:
-    if not 0 < counts.same < counts.pairs:
+    if not counts.has_both_classes:
         raise DatasetError(
             f"{source} gives {counts.pairs} pairs, {counts.same} of them with the same answer; both classes are "
             "needed: give more questions or traces, fewer --words, --short keep, or --split all."
@@ -208,26 +208,29 @@ def _check_both_classes(source: Path, counts: PairCounts) -> None:
 
 
 def _validation_pairs(
-    source: PairSource, judge: Candidate, tested: Sequence[str], cut: Truncation
-) -> list[Pair]:
+    source: PairSource, judge: Candidate | None, tested: Sequence[str], cut: Truncation
+) -> Sequence[Pair]:
     """Pairs of the questions that chose the judge's best epoch, if they are of both classes; else none."""
-    record = judge.record
-    if record is None:
-        return []
-    others = set(source.questions) - set(tested)
-    questions = [
-        name for name in source.questions if name in others and record.side(name) == "validation"
-    ]
-    pairs, counts = source.pairs(questions, cut)
-    return pairs if 0 < counts.same < counts.pairs else []
+    if judge is None or judge.record is None:
+        return ()
+    record, others = judge.record, set(source.questions) - set(tested)
+    drawn = source.pairs(
+        [
+            name
+            for name in source.questions
+            if name in others and record.split(name) == "validation"
+        ],
+        cut,
+    )
+    return drawn.pairs if drawn.counts.has_both_classes else ()
 
 
 def _new_spec(
     judge: Candidate | None, results: Sequence[JudgeResult], out: Path | None
-) -> NewSpec | None:
-    for one in results:
+) -> CalibratedSpec | None:
+    for result in results:
         folder = judge and (judge.folder or out)
-        if judge and judge.spec and folder and one.calibrated:
-            spec = judge.spec.model_copy(update={"calibration": one.calibrated.calibration})
-            return NewSpec(spec, folder / SPEC_FILE)
+        if judge and judge.spec and folder and result.calibration:
+            spec = judge.spec.model_copy(update={"calibration": result.calibration.calibration})
+            return CalibratedSpec(spec, folder / SPEC_FILE)
     return None

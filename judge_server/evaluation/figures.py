@@ -1,11 +1,11 @@
-"""The figures of one set of scored pairs, as one row of a table."""
+"""The figures of one set of scored pairs: one row of a table, one printed line."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from judge_server.evaluation.bootstrap import Interval, Intervals, bootstrap
+from judge_server.evaluation.bootstrap import ConfidenceInterval, FigureIntervals, bootstrap
 from judge_server.metrics import (
     ScoredPairs,
     auroc,
@@ -28,10 +28,10 @@ class Figures:
     pairs: int
     questions: int
     same_share: float
-    intervals: Intervals
+    intervals: FigureIntervals
 
     def line(self) -> dict[str, Any]:
-        """The figures that every table and every printed line has; null stands for one that there is not."""
+        """The figures of every table and printed line; null stands for one that cannot be computed."""
         return {
             "auroc": rounded(self.auroc),
             "auroc_low": rounded(self.intervals.auroc.low),
@@ -45,8 +45,8 @@ class Figures:
         }
 
     def other_intervals(self) -> dict[str, Any]:
-        """The intervals that the line has no room for."""
-        named: dict[str, Interval] = {
+        """The intervals that are not in the line."""
+        named: dict[str, ConfidenceInterval] = {
             "auroc_within": self.intervals.auroc_within,
             "tnr_at_fnr20": self.intervals.tnr_at_fnr20,
         }
@@ -72,5 +72,5 @@ def figures_of(pairs: ScoredPairs, *, seed: int) -> Figures:
 
 
 def rounded(value: float) -> float | None:
-    """Four places, as JSON; nan becomes None, and a count stays whole."""
+    """Rounded to four places, for JSON; nan becomes None, and an integer is unchanged."""
     return None if np.isnan(value) else round(value, 4)

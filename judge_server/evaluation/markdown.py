@@ -1,4 +1,4 @@
-"""An evaluation as Markdown: what is printed, and what stands in `report.md`."""
+"""An evaluation as Markdown: the text on stdout and in `report.md`."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -23,7 +23,7 @@ FIGURE_HEADS = (
 def markdown(evaluation: Evaluation, plots: Sequence[str] = ()) -> str:
     """All tables and findings; `plots` are the file names of pictures to show at the end."""
     results, tau = evaluation.results, evaluation.request.options.tau
-    parts = [
+    sections = [
         f"Pairs of `{evaluation.request.source.name}`, {_origin(evaluation)}.",
         _figures_table("judge", ((one.name, one.figures) for one in results)),
         f"At tau {tau:g} (a pair is merged above it):",
@@ -31,15 +31,15 @@ def markdown(evaluation: Evaluation, plots: Sequence[str] = ()) -> str:
         f"A threshold for at most {evaluation.request.options.wrong_merges:.1%} wrong merges:",
         _advice_table(results),
     ]
-    if any(one.swapping for one in results):
-        parts += ["The same pairs the other way round:", _swapping_table(results)]
+    if any(one.swap_effect for one in results):
+        sections += ["The same pairs in the other order:", _swapping_table(results)]
     if any(len(one.models) > 1 for one in results):
-        parts += ["By the model that wrote the traces:", _breakdown(results, "model", "models")]
+        sections += ["By the model that wrote the traces:", _breakdown(results, "model", "models")]
     if any(one.truncations for one in results):
-        parts += ["By where the traces are cut:", _breakdown(results, "cut", "truncations")]
-    parts += [_findings(results)]
-    parts += [f"![{name}]({name})" for name in plots]
-    return "\n\n".join(part for part in parts if part) + "\n"
+        sections += ["By where the traces are cut:", _breakdown(results, "cut", "truncations")]
+    sections += [_findings(results)]
+    sections += [f"![{name}]({name})" for name in plots]
+    return "\n\n".join(section for section in sections if section) + "\n"
 
 
 def _origin(evaluation: Evaluation) -> str:
@@ -62,7 +62,7 @@ def _cells(figures: Figures) -> list[str]:
     return [
         f"{figures.pairs:,}",
         str(figures.questions),
-        _share(figures.same_share),
+        _percent(figures.same_share),
         f"{_number(figures.auroc)} ({_range(*interval.auroc)})",
         f"{_number(figures.auroc_within)} ({_range(*interval.auroc_within)})",
         f"{_number(figures.tnr_at_fnr20)} ({_range(*interval.tnr_at_fnr20)})",
@@ -80,7 +80,7 @@ def _tau_table(results: Sequence[JudgeResult]) -> str:
                 _number(one.at_tau.tpr),
                 _number(one.at_tau.tnr),
                 _number(one.at_tau.precision),
-                _share(one.at_tau.merged),
+                _percent(one.at_tau.merged),
                 f"{one.pairs_per_second:,.0f}",
             )
             for one in results
@@ -100,10 +100,10 @@ def _advice_table(results: Sequence[JudgeResult]) -> str:
                 (
                     one.name,
                     _number(advice.tau),
-                    f"{_share(advice.wrong)} ({_range(*advice.interval)})",
-                    _share(advice.wrong_unseen),
+                    f"{_percent(advice.wrong)} ({_range(*advice.interval)})",
+                    _percent(advice.wrong_unseen),
                     _number(advice.fpr),
-                    _share(advice.merged),
+                    _percent(advice.merged),
                 )
             )
     return _table(heads, rows)
@@ -124,13 +124,13 @@ def _swapping_table(results: Sequence[JudgeResult]) -> str:
             (
                 one.name,
                 _number(swapped.mean_difference),
-                _share(swapped.flips),
+                _percent(swapped.flips),
                 f"{_number(swapped.mean_score)} and {_number(swapped.mean_score_swapped)}",
                 _number(swapped.auroc),
                 _number(swapped.auroc_swapped),
             )
             for one in results
-            if (swapped := one.swapping) is not None
+            if (swapped := one.swap_effect) is not None
         ),
     )
 
@@ -151,9 +151,9 @@ def _breakdown(results: Sequence[JudgeResult], head: str, field: str) -> str:
 def _findings(results: Sequence[JudgeResult]) -> str:
     lines = [f"- {one.name}: {finding}" for one in results for finding in one.findings]
     for one in results:
-        if (new := one.calibrated) is not None:
+        if (new := one.calibration) is not None:
             lines.append(
-                f"- {one.name}: calibration by {new.calibration.method}, fitted to {new.fitted_to}, takes the ECE of the raw "
+                f"- {one.name}: calibration by {new.calibration.method}, fitted to {new.fitted_to}, changes the ECE of the raw "
                 f"scores from {_number(new.ece_before)} to {_number(new.ece_after)}."
             )
     return "\n".join(lines)
@@ -165,7 +165,7 @@ def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def _plain(cell: str) -> str:
-    """A cell that cannot break the table."""
+    """A cell without line breaks and bars, which would end it."""
     return " ".join(cell.replace("|", "/").split())
 
 
@@ -173,7 +173,7 @@ def _number(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.3f}"
 
 
-def _share(value: float) -> str:
+def _percent(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.1%}"
 
 

@@ -1,7 +1,4 @@
-"""Pictures of an evaluation, each as PNG and SVG.
-
-The rule: a picture shows what a table says; nothing is computed here that is not in the report.
-"""
+"""Plots of an evaluation, each as PNG and SVG; they show figures of the report and compute none."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -32,19 +29,21 @@ def write_plots(folder: Path, results: Sequence[JudgeResult]) -> None:
 
 
 def _drawn(results: Sequence[JudgeResult], draw: Callable[[Axes, JudgeResult], None]) -> Figure:
-    """One small picture for each judge, side by side."""
+    """One small plot for each judge, side by side."""
     figure = Figure(figsize=(4.0 * len(results), 4.0), layout="constrained")
-    for axes, one in zip(figure.subplots(1, len(results), squeeze=False)[0], results, strict=True):
-        axes.set_title(one.name, fontsize="small", parse_math=False, wrap=True)
-        draw(axes, one)
+    for axes, result in zip(
+        figure.subplots(1, len(results), squeeze=False)[0], results, strict=True
+    ):
+        axes.set_title(result.name, fontsize="small", parse_math=False, wrap=True)
+        draw(axes, result)
     return figure
 
 
-def _roc(axes: Axes, one: JudgeResult) -> None:
-    fpr, tpr, _ = roc_curve(one.scored.same, one.scored.scores)
-    intervals = one.figures.intervals
+def _roc(axes: Axes, result: JudgeResult) -> None:
+    fpr, tpr, _ = roc_curve(result.scored.same, result.scored.scores)
+    intervals = result.figures.intervals
     axes.fill_between(intervals.fpr, *intervals.roc, alpha=0.25, linewidth=0.0)
-    axes.plot(fpr, tpr, label=f"AUROC {one.figures.auroc:.3f}")
+    axes.plot(fpr, tpr, label=f"AUROC {result.figures.auroc:.3f}")
     axes.plot([0.0, 1.0], [0.0, 1.0], color="grey", linewidth=0.7)
     axes.axhline(0.8, color="grey", linewidth=0.7, linestyle=":")
     axes.set(
@@ -53,25 +52,28 @@ def _roc(axes: Axes, one: JudgeResult) -> None:
     axes.legend(loc="lower right", fontsize="small")
 
 
-def _reliability(axes: Axes, one: JudgeResult) -> None:
-    scores = [part.mean_score for part in one.reliability]
-    shares = [part.same_share for part in one.reliability]
-    sizes = [4.0 + 200.0 * part.pairs / one.figures.pairs for part in one.reliability]
+def _reliability(axes: Axes, result: JudgeResult) -> None:
+    scores = [filled.mean_score for filled in result.reliability]
+    fractions = [filled.same_share for filled in result.reliability]
+    sizes = [4.0 + 200.0 * filled.pairs / result.figures.pairs for filled in result.reliability]
     axes.plot([0.0, 1.0], [0.0, 1.0], color="grey", linewidth=0.7)
-    axes.plot(scores, shares, linewidth=0.7, clip_on=False)
-    axes.scatter(scores, shares, s=sizes, clip_on=False, label=f"ECE {one.figures.ece:.3f}")
+    axes.plot(scores, fractions, linewidth=0.7, clip_on=False)
+    axes.scatter(scores, fractions, s=sizes, clip_on=False, label=f"ECE {result.figures.ece:.3f}")
     axes.set(
-        xlabel="mean score of a bin", ylabel="share with the same answer", xlim=(0, 1), ylim=(0, 1)
+        xlabel="mean score of a bin",
+        ylabel="fraction with the same answer",
+        xlim=(0, 1),
+        ylim=(0, 1),
     )
     axes.legend(loc="lower right", fontsize="small", markerscale=0.4)
 
 
-def _scores(axes: Axes, one: JudgeResult) -> None:
+def _scores(axes: Axes, result: JudgeResult) -> None:
     edges = np.linspace(0.0, 1.0, 31).tolist()
     for same, label in ((True, "same answer"), (False, "different answers")):
-        scores = one.scored.scores[one.scored.same == same]
+        scores = result.scored.scores[result.scored.same == same]
         axes.hist(scores, edges, density=True, alpha=0.5, label=label)
-    axes.axvline(one.at_tau.tau, color="grey", linewidth=0.7, linestyle=":")
+    axes.axvline(result.at_tau.tau, color="grey", linewidth=0.7, linestyle=":")
     axes.set(xlabel="score", ylabel="density of pairs", xlim=(0, 1))
     axes.legend(loc="best", fontsize="small")
 

@@ -1,6 +1,6 @@
-"""The files of an evaluation: `report.md`, `report.json`, `scores.jsonl` and the pictures.
+"""The files of an evaluation: `report.md`, `report.json`, `scores.jsonl` and the plots.
 
-The rule: they are written to a folder beside the wanted one and moved in when all are complete.
+The rule: they are written to a temporary folder and moved to the wanted one when all are complete.
 """
 
 import hashlib
@@ -39,21 +39,21 @@ def write_report(evaluation: Evaluation, out: Path) -> None:
 
 
 def _report(evaluation: Evaluation) -> dict[str, Any]:
-    options = evaluation.request
+    request = evaluation.request
     return {
         "schema": 1,
-        "source": options.source.name,
-        "sha256": _digest(options.source),
+        "source": request.source.name,
+        "sha256": _sha256(request.source),
         "cut": str(evaluation.cut),
-        "split": options.split,
-        "seed": options.sampling.seed,
-        "symmetric": options.options.symmetric,
+        "split": request.split,
+        "seed": request.sampling.seed,
+        "symmetric": request.options.symmetric,
         "counts": evaluation.counts.as_dict(),
         "judges": [_judge(one) for one in evaluation.results],
     }
 
 
-def _digest(source: Path) -> str:
+def _sha256(source: Path) -> str:
     """The SHA-256 of the file, or of all journals of a folder of runs, one after the other."""
     digest = hashlib.sha256()
     for file in source_files(source):
@@ -62,15 +62,15 @@ def _digest(source: Path) -> str:
 
 
 def _judge(one: JudgeResult) -> dict[str, Any]:
-    advice, new = one.advice, one.calibrated
+    advice, new = one.advice, one.calibration
     return {
         "judge": one.name,
         **_figures(one.figures),
         "pairs_per_second": rounded(one.pairs_per_second),
         "at_tau": _numbers(one.at_tau),
         "advice": None if advice is None else _numbers(advice),
-        "swapping": None if one.swapping is None else _numbers(one.swapping),
-        "reliability": [_numbers(part) for part in one.reliability],
+        "swapping": None if one.swap_effect is None else _numbers(one.swap_effect),
+        "reliability": [_numbers(filled) for filled in one.reliability],
         "models": {model: _figures(figures) for model, figures in one.models.items()},
         "truncations": {cut: _figures(figures) for cut, figures in one.truncations.items()},
         "calibration": None

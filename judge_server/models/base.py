@@ -1,7 +1,6 @@
-"""What every judge on this machine can do: pairs to packs of token ids, packs to label logits, pairs to scores.
+"""The common part of every judge on this machine: pairs to packs of token ids, packs to label logits, to scores.
 
-The rule: training and scoring take the same way through `packs`, `collate` and `network`, so a judge is
-measured as it was trained.
+Training and scoring both use `packs`, `collate` and `network`, so a judge is measured as it was trained.
 """
 
 from abc import ABC, abstractmethod
@@ -19,10 +18,10 @@ __all__ = ["Judgement", "LocalJudge"]
 
 
 class Judgement(NamedTuple):
-    """What a network says of a batch.
+    """The output of a network for a batch.
 
-    logits: (pairs, 2), of "identical" and "not identical". reading: the loss of foretelling the members,
-    a scalar, where it was asked for.
+    logits: (pairs, 2), of "identical" and "not identical". reading: the language-model loss on the members, a
+    scalar, None where it was not asked for.
     """
 
     logits: Tensor
@@ -30,7 +29,7 @@ class Judgement(NamedTuple):
 
 
 class LocalJudge(ABC):
-    """Weights, tokenizer and how they are asked; `context` is the longest pair in tokens."""
+    """Weights, tokenizer and spec of a judge; `context` is the length of the longest pair, in tokens."""
 
     spec: JudgeSpec
     network: nn.Module
@@ -44,14 +43,14 @@ class LocalJudge(ABC):
 
     @abstractmethod
     def packs(self, pairs: Sequence[Pair], *, longest: int | None) -> list[Pack]:
-        """The pairs as token ids, several in a pack of at most `longest` tokens where that can be.
+        """The pairs as token ids, several in a pack of at most `longest` tokens where they share a query.
 
         Raises ConfigError for a pair longer than the context.
         """
 
     @abstractmethod
     def compile(self) -> None:
-        """Lets torch compile what training computes; scoring stays as it is."""
+        """Compiles the model for training with torch; scoring is not compiled."""
 
     def collate(self, packs: Sequence[Pack]) -> Batch:
         """The packs as one padded batch on the CPU."""

@@ -1,4 +1,4 @@
-"""A judge that is a language model: its score is read where it would write the label."""
+"""A judge that is a language model: its score is the softmax over the two labels' first tokens."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -17,7 +17,7 @@ __all__ = ["CausalJudge", "CausalNetwork"]
 
 
 class CausalNetwork(nn.Module):
-    """Label logits from a causal language model; no other logits are computed unless they are learned."""
+    """Label logits from a causal language model; other logits are computed for the reading loss only."""
 
     def __init__(self, model: Any, label_ids: tuple[int, int]) -> None:
         super().__init__()
@@ -26,7 +26,7 @@ class CausalNetwork(nn.Module):
         self.compiled: Callable[..., Any] | None = None
 
     def forward(self, batch: Batch, reading: bool = False) -> Judgement:
-        """The judgement of every pair of the batch, with the reading loss if asked."""
+        """The judgement of every pair of the batch, with the reading loss if `reading`."""
         body = self.compiled if self.training and self.compiled else self.model.base_model
         hidden = body(
             input_ids=batch.ids,
@@ -44,19 +44,19 @@ class CausalNetwork(nn.Module):
 def reading_loss(head: Callable[[Tensor], Tensor], hidden: Tensor, batch: Batch) -> Tensor:
     """Cross entropy of each member's next token, given the new trace and the member so far.
 
-    A model that foretells what the member writes from what the new trace wrote has found the matching
-    places; the mean over tokens in nats. hidden: (packs, seq, hidden).
+    The mean over tokens, in nats. A model that predicts the member from the new trace has found where they match.
+    hidden: (packs, seq, hidden).
     """
-    is_learned = batch.next_ids != IGNORED  # (packs, seq)
-    logits = head(hidden[is_learned])  # (learned, vocabulary)
-    return cross_entropy(logits.float(), batch.next_ids[is_learned])
+    is_target = batch.next_ids != IGNORED  # (packs, seq)
+    logits = head(hidden[is_target])  # (targets, vocabulary)
+    return cross_entropy(logits.float(), batch.next_ids[is_target])
 
 
 class CausalJudge(LocalJudge):
     """A causal language model with its tokenizer.
 
-    Raises ConfigError if the tokenizer cannot tell the labels apart, or if the model changes its logits
-    after the last layer in a way that is not followed here.
+    Raises ConfigError if both labels begin with the same token, or if the model transforms its logits after the
+    last layer in a way that is not supported here.
     """
 
     network: CausalNetwork
@@ -67,7 +67,7 @@ class CausalJudge(LocalJudge):
         self.spec = spec
         self.network = CausalNetwork(model, _label_ids(tokenizer, spec))
         self.tokenizer = tokenizer
-        self.context = int(config.max_position_embeddings) - 1  # one is kept for the label
+        self.context = int(config.max_position_embeddings) - 1  # one token is for the label
 
     @property
     def model(self) -> Any:
@@ -75,7 +75,7 @@ class CausalJudge(LocalJudge):
         return self.network.model
 
     def encode(self, text: str) -> list[int]:
-        """Token ids of a part of a prompt, with nothing added."""
+        """Token ids of a piece of a prompt, without special tokens."""
         ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
         return ids
 
@@ -89,19 +89,19 @@ class CausalJudge(LocalJudge):
 
 
 def _label_ids(tokenizer: Any, spec: JudgeSpec) -> tuple[int, int]:
-    """The labels' first tokens. Raises ConfigError where they cannot be told apart."""
+    """The labels' first tokens. Raises ConfigError where they are unknown or the same."""
     first = [tokenizer.encode(label, add_special_tokens=False)[:1] for label in spec.labels]
     for label, ids in zip(spec.labels, first, strict=True):
         if not ids or ids[0] == tokenizer.unk_token_id:
             raise ConfigError(
-                f"This tokenizer has no token for the label {label!r} of judge {spec.name}; choose labels "
-                "that it knows, in the judge's YAML."
+                f"This tokenizer has no token for the label {label!r} of judge {spec.name}; choose other "
+                "labels in the judge's YAML."
             )
     (identical,), (different,) = first
     if identical == different:
         raise ConfigError(
-            f"This tokenizer starts the labels of judge {spec.name}, {spec.labels[0]!r} and "
-            f"{spec.labels[1]!r}, alike; choose labels that differ in their first token."
+            f"The labels of judge {spec.name}, {spec.labels[0]!r} and {spec.labels[1]!r}, begin with the same "
+            "token; choose labels that differ in their first token."
         )
     return identical, different
 
@@ -110,5 +110,5 @@ def _check_plain_logits(config: Any) -> None:
     for name in ("final_logit_softcapping", "logits_scaling", "logit_scale"):
         if getattr(config, name, None) not in (None, 1.0):
             raise ConfigError(
-                f"This model bends its logits ({name}), which judges here do not follow; choose another model."
+                f"This model transforms its logits ({name}), which is not supported; choose another model."
             )

@@ -1,7 +1,7 @@
 """A judge that is an encoder with a head of two labels: 0 is "identical", 1 is "not identical".
 
-The rule, which the client's `classify` dialect shares: the pair is one text, `query + item` of `pair_prompt`,
-tokenised in one go with the tokenizer's own special tokens, and p(identical) is the first of the two
+The rule, as in the client's `classify` dialect: the pair is one text, `query + item` of `pair_prompt`,
+tokenised at once with the tokenizer's own special tokens, and p(identical) is the first of the two
 softmaxed probabilities.
 """
 
@@ -53,7 +53,7 @@ class ClassifierJudge(LocalJudge):
         return self.network.model
 
     def packs(self, pairs: Sequence[Pair], *, longest: int | None) -> list[Pack]:
-        """See `LocalJudge.packs`; an encoder looks both ways, so nothing is shared and `longest` is idle."""
+        """See `LocalJudge.packs`; an encoder attends both ways, so no pairs share a pack and `longest` is unused."""
         texts: list[str] = []
         for pair in pairs:
             prompt = pair_prompt(

@@ -1,4 +1,4 @@
-"""A judge from a model folder or a model's name: the right kind for its spec, ready to score."""
+"""A judge from a model folder or a model's name on the hub, of the kind that its spec names."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,6 +14,7 @@ from transformers import (
 )
 from transformers.utils import logging
 
+from judge_server.model_folder import check_model_folder
 from judge_server.models.base import LocalJudge
 from judge_server.models.causal import CausalJudge
 from judge_server.models.classifier import ClassifierJudge
@@ -22,7 +23,7 @@ from orchestrator.errors import ConfigError
 
 __all__ = ["LocalJudge", "hub_commit", "load_judge"]
 
-# Whoever loads a judge shows its own progress.
+# The commands show their own progress.
 logging.disable_progress_bar()  # type: ignore[no-untyped-call]
 
 
@@ -37,29 +38,29 @@ def load_judge(
     """The judge in a model folder, or (for a text that is no folder) of that name on the model hub.
 
     Nothing is downloaded for a folder. With `new_head` an encoder without a head of two labels gets one,
-    drawn from torch's generator; without, it is refused. `device` is the accelerator if there is one.
+    initialised from torch's generator; otherwise it is refused. `device` None is the accelerator if there is one.
 
-    Raises ConfigError if there is no model, if it is none for this kind of judge, or if its tokenizer
-    cannot tell the labels apart.
+    Raises ConfigError if there is no model, if it does not suit this kind of judge, or if its tokenizer begins
+    both labels with the same token.
     """
     is_local = isinstance(source, Path) or Path(source).is_dir()
-    if is_local and not (Path(source) / "config.json").is_file():
-        raise ConfigError(f"{source} holds no model (config.json is missing); name a model folder.")
-    places: dict[str, Any] = {
+    if is_local:
+        check_model_folder(Path(source))
+    location: dict[str, Any] = {
         "pretrained_model_name_or_path": source,
         "local_files_only": is_local,
     }
     with _as_config_error(source):
-        tokenizer = AutoTokenizer.from_pretrained(**places)
+        tokenizer = AutoTokenizer.from_pretrained(**location)
         if spec.kind == "classification":
-            head = _head(places, spec, new_head, source)
-            with _expecting_a_new_head(new_head):
+            labels = _labels(location, spec, new_head, source)
+            with _no_warnings_if(new_head):
                 model = AutoModelForSequenceClassification.from_pretrained(
-                    **places, **head, dtype=dtype
+                    **location, **labels, dtype=dtype
                 )
         else:
             model = AutoModelForCausalLM.from_pretrained(
-                **places, dtype=dtype, attn_implementation="sdpa"
+                **location, dtype=dtype, attn_implementation="sdpa"
             )
     model.to(device or _accelerator())
     if spec.kind == "classification":
@@ -68,7 +69,7 @@ def load_judge(
 
 
 def hub_commit(name: str) -> str | None:
-    """The version of a model on the hub, where one is told. Raises ConfigError if there is no such model."""
+    """The commit of a model on the hub, where it is known. Raises ConfigError if there is no such model."""
     with _as_config_error(name):
         commit: str | None = AutoConfig.from_pretrained(name)._commit_hash  # noqa: SLF001
         return commit
@@ -86,28 +87,31 @@ def _as_config_error(source: Path | str) -> Iterator[None]:
         ) from None
 
 
-def _head(
-    places: dict[str, Any], spec: JudgeSpec, new_head: bool, source: Path | str
+def _labels(
+    location: dict[str, Any], spec: JudgeSpec, new_head: bool, source: Path | str
 ) -> dict[str, Any]:
-    """The two labels for the model's configuration. Raises ConfigError where a head is needed."""
-    config = AutoConfig.from_pretrained(**places)
+    """The two labels for the model's configuration. Raises ConfigError for a model that lacks a head of two."""
+    config = AutoConfig.from_pretrained(**location)
     has_head = config.num_labels == 2 and any(
         name.endswith("ForSequenceClassification") for name in config.architectures or ()
     )
     if not (has_head or new_head):
         raise ConfigError(
-            f"{source} has no head of two labels, so it is no classification judge yet; train it with "
+            f"{source} has no head of two labels, so it is not a classification judge yet; train it with "
             "deepprune-judge train."
         )
-    labels = dict(enumerate(spec.labels))
-    return {"id2label": labels, "label2id": {label: number for number, label in labels.items()}}
+    by_number = dict(enumerate(spec.labels))
+    return {
+        "id2label": by_number,
+        "label2id": {label: number for number, label in by_number.items()},
+    }
 
 
 @contextmanager
-def _expecting_a_new_head(expected: bool) -> Iterator[None]:
-    """Then transformers' warning of it is no news."""
+def _no_warnings_if(new_head: bool) -> Iterator[None]:
+    """Hides transformers' warning of a head that is not in the file, where a new one is wanted."""
     level = logging.get_verbosity()
-    if expected:
+    if new_head:
         logging.set_verbosity_error()  # type: ignore[no-untyped-call]
     yield
     logging.set_verbosity(level)

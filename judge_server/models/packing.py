@@ -1,8 +1,8 @@
 """Pairs as token ids: many members behind one new trace, as the server's prefix cache would share it.
 
-The rule: a pack shows each pair the token ids, the positions and the context that it would have alone
-(query + item, tokenised separately as `orchestrator.core.judging` says), so packing changes the price of a
-score and never the score. A pair that shares nothing is a pack with one item.
+The rule: each pair has in its pack the token ids, the positions and the context that it would have alone (query +
+item, tokenised separately as in `orchestrator.core.judging`), so packing changes the cost of a score and never the
+score. A pair that shares its query with no other is a pack with one item.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -31,7 +31,7 @@ __all__ = [
 Encode = Callable[[str], list[int]]
 IGNORED = -100
 QUERY, PADDING = 0, -1
-"""Owners of a token beside the items, which count from 1."""
+"""Owners of tokens that are in no item; the items are numbered from 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +56,8 @@ class Batch:
     """Padded packs as tensors.
 
     ids and positions: (packs, seq). is_token: (packs, seq), False at padding. mask: (packs, 1, seq, seq), True
-    where a token may look, or None where all that came before in the row may be seen. rows and ends:
-    (pairs,), where each pair's score is read. pairs: (pairs,), the pairs' numbers. next_ids: (packs, seq),
+    where a token may attend, or None where it may attend to all earlier tokens of the row. rows and ends:
+    (pairs,), the place of each pair's last token. pairs: (pairs,), the pairs' numbers. next_ids: (packs, seq),
     the token that follows within an item, or IGNORED.
     """
 
@@ -80,11 +80,11 @@ class Batch:
 
 
 def check_length(pair: Pair, tokens: int, context: int) -> None:
-    """Raises ConfigError for a pair that the judge cannot read whole."""
+    """Raises ConfigError for a pair that does not fit into the judge's context."""
     if tokens > context:
         raise ConfigError(
             f"A pair of question {pair.question_id} takes {tokens:,} tokens, and this judge reads at most "
-            f"{context:,}: lower max_segment_chars in the judge's YAML."
+            f"{context:,}; lower max_segment_chars in the judge's YAML."
         )
 
 
@@ -137,7 +137,7 @@ def make_batches(
 ) -> list[list[Pack]]:
     """Batches of at most `tokens` padded tokens and `pairs` pairs (or one pack), of like length.
 
-    They are shuffled if `rng` is given. Packs of one `group` stay side by side, whatever their length.
+    They are shuffled if `rng` is given. Packs of one `group` stay side by side, of any length.
     """
     jitter = rng.random if rng else (lambda: 0.0)
     place = (
@@ -201,7 +201,7 @@ def collate(packs: Sequence[Pack], *, padding_id: int) -> Batch:
 
 
 def _mask(owner: Tensor) -> Tensor:
-    """Which token may see which, (packs, 1, seq, seq), from the tokens' owners, (packs, seq)."""
+    """Which token may attend to which, (packs, 1, seq, seq), from the tokens' owners, (packs, seq)."""
     length = owner.shape[1]
     is_past = torch.ones((length, length), dtype=torch.bool).tril()  # (seq, seq)
     is_own = owner[:, :, None] == owner[:, None, :]  # (packs, seq, seq)

@@ -1,14 +1,14 @@
 """A judge served by vLLM on this machine: `deepprune-judge serve`.
 
-The rule: the server is said to be ready only after the orchestrator's own client has been given a verdict by
-it; stdout carries its address and nothing else.
+The rule: the server's address is printed only after the orchestrator's own client got a verdict from it; stdout
+carries the address and nothing else.
 """
 
 import shlex
 import sys
 from pathlib import Path
 
-from judge_server.serving.vllm_options import Arguments, judge_model, spec_source
+from judge_server.serving.vllm_options import ServeOptions, judge_model, spec_source
 from orchestrator.client.judge.client import JudgeClient
 from orchestrator.core.judging import JudgeSpec
 from orchestrator.interrupts import Interrupts
@@ -21,30 +21,30 @@ __all__ = ["serve"]
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-async def serve(arguments: Arguments, api_key: str | None) -> None:
-    """Serves until interrupted, and then raises asyncio.CancelledError with the server gone.
+async def serve(options: ServeOptions, api_key: str | None) -> None:
+    """Serves until interrupted; then stops the server and raises asyncio.CancelledError.
 
-    `api_key` is what the server will demand under /v1. Raises ConfigError for a judge that cannot be found or
-    asked, and LocalServerError when vLLM does not come up or ends by itself.
+    `api_key` is what the server demands under /v1. Raises ConfigError for a judge that cannot be found or asked,
+    and LocalServerError when vLLM does not start or ends by itself.
     """
     with Interrupts(_note).listening():
         hardware = find_hardware()
-        spec, model = judge_model(arguments, hardware, api_key)
+        spec, model = judge_model(options, hardware, api_key)
         _note(f"Serving judge {spec.name} ({model.source}) on {hardware}.")
-        for warning in _warnings(arguments.host, hardware):
+        for warning in _warnings(options.host, hardware):
             _note(warning)
         async with run_vllm(
-            model, log=arguments.log, announce=_announce, start_seconds=arguments.start_seconds
+            model, log=options.log, announce=_announce, start_seconds=options.start_seconds
         ) as server:
-            _note(await first_verdict(server.url, spec, api_key, arguments.start_seconds))
-            asked_as = spec_source(arguments.judge, arguments.spec)
+            _note(await first_verdict(server.url, spec, api_key, options.start_seconds))
+            asked_as = spec_source(options.judge, options.spec)
             _note(f"--judge-endpoint {server.url} --set judge.spec={shlex.quote(asked_as)}")
             print(server.url, flush=True)
             await server.watch()
 
 
 async def first_verdict(url: str, spec: JudgeSpec, api_key: str | None, seconds: float) -> str:
-    """One line on how the judge is asked and what it said of a tiny pair, within so many seconds each."""
+    """One line on how the judge is asked and its verdict on a tiny pair; each request may take `seconds`."""
     settings = JudgeSettings(url=url, model=spec.name, timeout_seconds=seconds)
     async with JudgeClient(settings, spec, api_key) as client:
         found = await client.probe()
@@ -66,8 +66,8 @@ def _warnings(host: str, hardware: Hardware) -> list[str]:
         )
     if host not in LOOPBACK:
         warnings.append(
-            f"Listening on {host}: vLLM asks for a key under /v1 only, so whoever reaches this port can "
-            "use /generative_scoring, /classify and /tokenize; keep it behind a firewall or proxy."
+            f"Listening on {host}: vLLM asks for a key under /v1 only, so every host that reaches this "
+            "port can use /generative_scoring, /classify and /tokenize; put a firewall or proxy in front."
         )
     return warnings
 

@@ -1,41 +1,53 @@
-"""How many pairs a served judge compares in a second, one request per pair against batched requests.
+"""Pairs per second of a served judge, with one request per pair and with batched requests: `deepprune-judge throughput`.
 
-    python -m judge_server.serving.throughput --judge-endpoint URL --spec nano --traces traces.jsonl
+The methods are timed in turn, over several rounds, so that other load on the machine affects all of them.
 
-The ways are timed in turn, again and again, so that whatever else the machine does falls on all of them. The
-rule: every new trace is shown once in the whole measurement, so no way finds in the server's prefix cache what
-another has left there; what batching saves, it saves by its own shape. Prints a Markdown table.
+The rule: every new trace is sent once in the whole measurement, so that no method finds in the server's prefix cache
+what another has left there.
 """
 
-import argparse
 import asyncio
 import itertools
 import os
 import statistics
-import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import NamedTuple
 
-from judge_server.data.traces import TraceRow, group_by_question, read_traces
-from orchestrator.cli.argtypes import positive
+from judge_server.data.traces import TraceRow, group_by_question
+from judge_server.data.truncation import Truncation, TruncationRules, cut_text
 from orchestrator.client.judge.client import JudgeClient
-from orchestrator.config.shipped import judge_spec
 from orchestrator.core.judging import JudgeSpec
-from orchestrator.core.segment import Segmenter
-from orchestrator.errors import DatasetError, DeepPruneError, first_error
+from orchestrator.errors import DatasetError, first_error
 from orchestrator.settings import JudgeSettings
 
-__all__ = ["Task", "Way", "main", "measure", "tasks_of"]
+__all__ = [
+    "Comparison",
+    "QueryMethod",
+    "ThroughputOptions",
+    "comparisons_of",
+    "measure_throughput",
+    "throughput_table",
+]
 
 TIMEOUT_SECONDS = 600.0
 
 
-class Task(NamedTuple):
-    """A new segment and the members it is compared with, all of one question."""
+@dataclass(frozen=True, kw_only=True)
+class ThroughputOptions:
+    """The size of a measurement; `judge_server.cli.throughput` describes each flag."""
+
+    repeats: int = 5
+    new: int = 4
+    members: int = 32
+    batch: int = 64
+    concurrency: int = 32
+
+
+class Comparison(NamedTuple):
+    """A new segment and the members that it is compared with, all of one question."""
 
     question: str
     new: str
@@ -43,8 +55,8 @@ class Task(NamedTuple):
 
 
 @dataclass
-class Way:
-    """One way to ask, and what was measured of it: pairs per second, by repeat."""
+class QueryMethod:
+    """One way to ask, and its measurements: pairs per second in each repeat, and totals."""
 
     name: str
     dialect: str
@@ -56,71 +68,100 @@ class Way:
     cached_tokens: int | None = 0
 
 
-def ways_for(spec: JudgeSpec, batch: int) -> list[Way]:
+def methods_for(spec: JudgeSpec, batch: int) -> list[QueryMethod]:
     """One request per pair first: the others are compared with it."""
     if spec.kind == "classification":
-        return [Way("one request per pair", "classify", 1), Way("batched", "classify", batch)]
+        return [
+            QueryMethod("one request per pair", "classify", 1),
+            QueryMethod("batched", "classify", batch),
+        ]
     return [
-        Way("one request per pair", "generative_scoring", 1),
-        Way("one request per pair", "completions", 1),
-        Way("batched", "generative_scoring", batch),
+        QueryMethod("one request per pair", "generative_scoring", 1),
+        QueryMethod("one request per pair", "completions", 1),
+        QueryMethod("batched", "generative_scoring", batch),
     ]
 
 
-def tasks_of(rows: Iterable[TraceRow], spec: JudgeSpec, members: int) -> list[Task]:
-    """Every trace once as the new one, against the `members` that follow it in a circle.
+def comparisons_of(rows: Iterable[TraceRow], spec: JudgeSpec, members: int) -> list[Comparison]:
+    """Every trace once as the new one, against the `members` traces that follow it cyclically.
 
-    Questions of at most `members` traces are passed over.
+    Questions of at most `members` traces are left out.
     """
-    tasks = []
+    rules = TruncationRules(Truncation(spec.segment_words))
+    comparisons = []
     for traces in group_by_question(rows).values():
-        segments = [_segment(row.text, spec) for row in traces]
+        segments = [cut_text(row.text, rules).text for row in traces]
         if len(segments) <= members:
             continue
         for number, new in enumerate(segments):
-            circle = itertools.islice(itertools.cycle(segments), number + 1, number + 1 + members)
-            tasks.append(Task(traces[0].question, new, tuple(circle)))
-    return tasks
+            others = itertools.islice(itertools.cycle(segments), number + 1, number + 1 + members)
+            comparisons.append(Comparison(traces[0].question, new, tuple(others)))
+    return comparisons
 
 
-def _segment(text: str, spec: JudgeSpec) -> str:
-    segmenter = Segmenter(words=spec.segment_words)
-    segmenter.feed(text, 0)
-    return text[: segmenter.finish().chars]
+async def measure_throughput(
+    url: str, spec: JudgeSpec, comparisons: Sequence[Comparison], options: ThroughputOptions
+) -> list[QueryMethod]:
+    """The methods with their measurements.
 
-
-async def measure(
-    url: str, spec: JudgeSpec, tasks: Sequence[Task], arguments: argparse.Namespace
-) -> list[Way]:
-    """The ways with their figures. Raises DatasetError if there are too few traces to show each only once."""
-    ways = ways_for(spec, arguments.batch)
-    needed = len(ways) * (1 + arguments.repeats * arguments.new)
-    if len(tasks) < needed:
+    Raises:
+        DatasetError: there are too few traces to send each only once.
+        EndpointError, JudgeError: a server that fails.
+    """
+    methods = methods_for(spec, options.batch)
+    needed = len(methods) * (1 + options.repeats * options.new)
+    if len(comparisons) < needed:
         raise DatasetError(
-            f"{needed} traces are needed, of questions with more than {arguments.members} traces each, and "
-            f"there are {len(tasks)}: give more traces, or lower --repeats, --new or --members."
+            f"{needed} traces are needed, of questions with more than {options.members} traces each, and "
+            f"there are {len(comparisons)}: give more traces, or lower --repeats, --new or --members."
         )
-    left = iter(tasks)
+    unused = iter(comparisons)
     async with AsyncExitStack() as stack:
         clients = [
-            await stack.enter_async_context(_client(url, spec, way, arguments)) for way in ways
+            await stack.enter_async_context(_client(url, spec, method, options))
+            for method in methods
         ]
         for client in clients:
             await client.probe()
-            await _ask(client, [next(left)])  # untimed: connections and the first slow answer
-        for _ in range(arguments.repeats):
-            for way, client in zip(ways, clients, strict=True):
-                await _time(way, client, list(itertools.islice(left, arguments.new)))
-    return ways
+            await _ask(client, [next(unused)])  # untimed: opens connections, warms the server up
+        for _ in range(options.repeats):
+            for method, client in zip(methods, clients, strict=True):
+                await _time(method, client, list(itertools.islice(unused, options.new)))
+    return methods
 
 
-def _client(url: str, spec: JudgeSpec, way: Way, arguments: argparse.Namespace) -> JudgeClient:
+def throughput_table(methods: Sequence[QueryMethod]) -> Iterator[str]:
+    """The lines of a Markdown table; the ratio is the median over repeats of rate / first method's rate."""
+    yield (
+        "| way | dialect | pairs | requests | prompt tokens/pair (cached) | pairs/s, median | least to most "
+        "| ratio, median | least to most |"
+    )
+    yield "|---" * 9 + "|"
+    for method in methods:
+        ratios = [rate / first for rate, first in zip(method.rates, methods[0].rates, strict=True)]
+        cells = [
+            method.name if method.batch == 1 else f"{method.name}, {method.batch} at most",
+            f"`{method.dialect}`",
+            f"{method.pairs:,}",
+            f"{method.requests:,}",
+            _tokens_per_pair(method),
+            f"{statistics.median(method.rates):,.1f}",
+            f"{min(method.rates):,.1f} to {max(method.rates):,.1f}",
+            f"{statistics.median(ratios):.2f}",
+            f"{min(ratios):.2f} to {max(ratios):.2f}",
+        ]
+        yield "| " + " | ".join(cells) + " |"
+
+
+def _client(
+    url: str, spec: JudgeSpec, method: QueryMethod, options: ThroughputOptions
+) -> JudgeClient:
     settings = JudgeSettings.model_validate(
         {
             "url": url,
-            "dialect": way.dialect,
-            "batch": way.batch,
-            "concurrency": arguments.concurrency,
+            "dialect": method.dialect,
+            "batch": method.batch,
+            "concurrency": options.concurrency,
             "timeout_seconds": TIMEOUT_SECONDS,
             "max_attempts": 1,
         }
@@ -128,102 +169,45 @@ def _client(url: str, spec: JudgeSpec, way: Way, arguments: argparse.Namespace) 
     return JudgeClient(settings, spec, os.environ.get("DEEPPRUNE_JUDGE_API_KEY"))
 
 
-async def _time(way: Way, client: JudgeClient, tasks: Sequence[Task]) -> None:
-    """Adds one repeat to the way's figures."""
+async def _time(
+    method: QueryMethod, client: JudgeClient, comparisons: Sequence[Comparison]
+) -> None:
+    """Adds one repeat to the method's measurements."""
     before = await client.counters()
     began = time.perf_counter()
-    way.requests += await _ask(client, tasks)
+    method.requests += await _ask(client, comparisons)
     seconds = time.perf_counter() - began
     after = await client.counters()
-    pairs = sum(len(task.members) for task in tasks)
-    way.rates.append(pairs / seconds)
-    way.pairs += pairs
+    pairs = sum(len(comparison.members) for comparison in comparisons)
+    method.rates.append(pairs / seconds)
+    method.pairs += pairs
     if before is None or after is None:
-        way.cached_tokens = None
+        method.cached_tokens = None
         return
-    way.prompt_tokens += after.prompt_tokens - before.prompt_tokens
-    if way.cached_tokens is not None:
-        way.cached_tokens += (after.prompt_tokens_cached or 0) - (before.prompt_tokens_cached or 0)
+    method.prompt_tokens += after.prompt_tokens - before.prompt_tokens
+    if method.cached_tokens is not None:
+        cached = (after.prompt_tokens_cached or 0) - (before.prompt_tokens_cached or 0)
+        method.cached_tokens += cached
 
 
-async def _ask(client: JudgeClient, tasks: Sequence[Task]) -> int:
-    """The number of requests that it took. Raises JudgeError for a pair without a verdict."""
+async def _ask(client: JudgeClient, comparisons: Sequence[Comparison]) -> int:
+    """The number of requests sent. Raises JudgeError for a pair without a verdict."""
     try:
         async with asyncio.TaskGroup() as group:
             calls = [
                 group.create_task(
-                    client.score(question=task.question, new=task.new, members=task.members)
+                    client.score(question=one.question, new=one.new, members=one.members)
                 )
-                for task in tasks
+                for one in comparisons
             ]
     except BaseExceptionGroup as errors:
         raise first_error(errors) from None
     return sum(call.result().requests for call in calls)
 
 
-def table(ways: Sequence[Way]) -> Iterator[str]:
-    """The lines of a Markdown table; the ratio is the median over repeats of rate / first way's rate."""
-    yield (
-        "| way | dialect | pairs | requests | prompt tokens/pair (cached) | pairs/s, median | least to most "
-        "| ratio, median | least to most |"
-    )
-    yield "|---" * 9 + "|"
-    for way in ways:
-        ratios = [rate / first for rate, first in zip(way.rates, ways[0].rates, strict=True)]
-        cells = [
-            way.name if way.batch == 1 else f"{way.name}, {way.batch} at most",
-            f"`{way.dialect}`",
-            f"{way.pairs:,}",
-            f"{way.requests:,}",
-            _tokens(way),
-            f"{statistics.median(way.rates):,.1f}",
-            f"{min(way.rates):,.1f} to {max(way.rates):,.1f}",
-            f"{statistics.median(ratios):.2f}",
-            f"{min(ratios):.2f} to {max(ratios):.2f}",
-        ]
-        yield "| " + " | ".join(cells) + " |"
-
-
-def _tokens(way: Way) -> str:
-    if way.cached_tokens is None:
+def _tokens_per_pair(method: QueryMethod) -> str:
+    if method.cached_tokens is None:
         return "–"
-    return f"{way.prompt_tokens / way.pairs:,.0f} ({way.cached_tokens / way.pairs:,.0f})"
-
-
-def main(argv: Sequence[str] | None = None) -> int:
-    """The command."""
-    arguments = _parser().parse_args(argv)
-    try:
-        spec = judge_spec(arguments.spec)
-        tasks = tasks_of(read_traces(arguments.traces), spec, arguments.members)
-        ways = asyncio.run(measure(arguments.judge_endpoint, spec, tasks, arguments))
-    except DeepPruneError as error:
-        print(f"throughput: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        return 130
-    print(*table(ways), sep="\n")
-    return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m judge_server.serving.throughput",
-        description=(__doc__ or "").splitlines()[0],
+    return (
+        f"{method.prompt_tokens / method.pairs:,.0f} ({method.cached_tokens / method.pairs:,.0f})"
     )
-    parser.add_argument("--judge-endpoint", required=True, metavar="URL")
-    parser.add_argument("--spec", default="nano", help="a name in configs/judges, or a YAML file")
-    parser.add_argument("--traces", type=Path, required=True, help="JSON lines of traces")
-    for flag, default, meaning in (
-        ("--repeats", 5, "times that each way is timed"),
-        ("--new", 4, "new traces in one repeat of one way"),
-        ("--members", 32, "members for each new trace"),
-        ("--batch", 64, "pairs in one batched request"),
-        ("--concurrency", 32, "requests at once, every way"),
-    ):
-        parser.add_argument(flag, type=positive, default=default, help=f"{meaning} ({default})")
-    return parser
-
-
-if __name__ == "__main__":
-    sys.exit(main())

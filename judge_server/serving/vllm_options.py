@@ -1,7 +1,7 @@
-"""What `deepprune-judge serve` starts: the judge's spec and model, with the flags that suit it and the hardware.
+"""The options of `deepprune-judge serve`: the judge's spec and model, with vLLM's flags for it and the hardware.
 
-The rule: a judge reads long prompts and writes one token, or none; its context holds a pair of its spec's
-longest segments, because a longer pair is refused.
+A judge reads long prompts and writes one token, or none. Its context holds a pair of its spec's longest segments,
+because a longer pair is refused.
 """
 
 import json
@@ -10,28 +10,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from judge_server.model_folder import SPEC_FILE, is_model_folder
 from orchestrator.config.shipped import configs_folder, judge_spec
 from orchestrator.core.judging import JudgeSpec
 from orchestrator.errors import ConfigError
 from orchestrator.local_vllm.command import LocalModel
 from orchestrator.local_vllm.hardware import Hardware
 
-__all__ = ["Arguments", "find_judge", "judge_model", "spec_source"]
+__all__ = ["ServeOptions", "find_judge", "judge_model", "spec_source"]
 
-SPEC_FILE = "judge.yaml"
-"""What training writes beside the weights."""
 CHARS_PER_TOKEN = 2
 """Mathematical text has about three."""
 QUESTION_CHARS = 4_000
 LEAST_CONTEXT = 2_048
 CPU_KV_CACHE_GIB = 4
 GPU_BATCHED_TOKENS = 16_384
-"""Prompt tokens in one step; vLLM's default of 2,048 on most GPUs is made for writing."""
+"""Prompt tokens in one step; vLLM's default of 2,048 on most GPUs is meant for generation."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Arguments:
-    """The command line; None leaves a choice to the hardware, the spec or vLLM."""
+class ServeOptions:
+    """The command line; None leaves the choice to the hardware, the spec or vLLM."""
 
     judge: str
     spec: str | None = None
@@ -48,27 +47,27 @@ class Arguments:
 
 
 def judge_model(
-    arguments: Arguments, hardware: Hardware, api_key: str | None = None
+    options: ServeOptions, hardware: Hardware, api_key: str | None = None
 ) -> tuple[JudgeSpec, LocalModel]:
-    """How to ask the judge, and what vLLM is to serve.
+    """How to ask the judge, and the model that vLLM serves.
 
-    Raises ConfigError for a judge that is no folder, shipped name or name on the hub, or lacks its spec.
+    Raises ConfigError for a judge that is not a folder, a shipped name or a name on the hub, or lacks its spec.
     """
-    spec, source = find_judge(arguments.judge, arguments.spec)
+    spec, source = find_judge(options.judge, options.spec)
     config = _model_config(source)
     return spec, LocalModel(
         source,
         spec.name,
-        max_model_len=arguments.max_model_len
+        max_model_len=options.max_model_len
         or _context(spec, config.get("max_position_embeddings")),
         kv_cache_gib=CPU_KV_CACHE_GIB if hardware.is_cpu else None,
-        gpu_memory_utilization=arguments.gpu_memory_utilization,
-        dtype=arguments.dtype or (None if hardware.is_cpu else "bfloat16"),
-        threads=arguments.threads,
-        host=arguments.host,
-        port=arguments.port,
+        gpu_memory_utilization=options.gpu_memory_utilization,
+        dtype=options.dtype or (None if hardware.is_cpu else "bfloat16"),
+        threads=options.threads,
+        host=options.host,
+        port=options.port,
         pooling=spec.kind == "classification",
-        flags=(*_more_flags(arguments, hardware, spec, config), *arguments.vllm_flags),
+        flags=(*_more_flags(options, hardware, spec, config), *options.vllm_flags),
         api_key=api_key,
     )
 
@@ -76,7 +75,7 @@ def judge_model(
 def find_judge(judge: str, spec_name: str | None) -> tuple[JudgeSpec, Path | str]:
     """A judge's spec, and its model as a folder or as a name on the hub; see `spec_source`."""
     spec = judge_spec(spec_source(judge, spec_name))
-    is_model = spec_name is not None or _holds_model(Path(judge))
+    is_model = spec_name is not None or is_model_folder(Path(judge))
     return spec, _find_model(judge if is_model else spec.model)
 
 
@@ -84,49 +83,45 @@ def spec_source(judge: str, spec_name: str | None) -> str:
     """What `judge.spec` must be for this judge: a shipped name, or a YAML file.
 
     A model folder has its spec in judge.yaml, unless one is named; without a folder, `judge` itself is a
-    shipped name or a YAML file, whose model is taken. Raises ConfigError where that leaves nothing.
+    shipped name or a YAML file, whose model is used. Raises ConfigError if none of these applies.
     """
     path = Path(judge)
     if spec_name is not None:
         return spec_name
-    if _holds_model(path):
+    if is_model_folder(path):
         if not (path / SPEC_FILE).is_file():
             raise ConfigError(
-                f"{judge} has no {SPEC_FILE}, so nobody knows how to ask this judge: add --spec NAME."
+                f"{judge} has no {SPEC_FILE}, which says how to ask the judge; add --spec NAME."
             )
         return str(path / SPEC_FILE)
     if path.parent.name and path.suffix not in (".yaml", ".yml"):
         raise ConfigError(
-            f"{judge} is no model folder (config.json is missing); for a name on the hub, add --spec NAME."
+            f"{judge} is not a model folder (config.json is missing); for a name on the hub, add --spec NAME."
         )
     return judge
 
 
 def _find_model(name: str) -> Path | str:
-    """A folder seen from here or from where deepprune is installed, else a name on the hub."""
+    """A folder, relative to the working folder or to the installation, else a name on the hub."""
     for folder in (Path(name), _installation() / name):
-        if _holds_model(folder):
+        if is_model_folder(folder):
             return folder
     if re.fullmatch(r"[\w-][\w.-]*/[\w.-]+", name) and not Path(name).exists():
         return name
     raise ConfigError(
-        f"{name} is no model folder (config.json is missing) and no name on the hub (org/name): give the "
+        f"{name} is neither a model folder (config.json is missing) nor a name on the hub (org/name); give the "
         "judge's folder, as in deepprune-judge serve DIR --spec NAME."
     )
 
 
-def _holds_model(folder: Path) -> bool:
-    return (folder / "config.json").is_file()
-
-
 def _installation() -> Path:
-    """What holds the bundled folders: a checkout, or site-packages."""
+    """The folder that holds the bundled folders: a checkout, or site-packages."""
     configs = configs_folder()
     return configs.parents[1] if configs.parent.name == "orchestrator" else configs.parent
 
 
 def _model_config(source: Path | str) -> dict[str, Any]:
-    """The model's config.json, or nothing for a model that is not here."""
+    """The model's config.json; empty for a model that is not on this machine."""
     if not isinstance(source, Path):
         return {}
     file = source / "config.json"
@@ -138,7 +133,7 @@ def _model_config(source: Path | str) -> dict[str, Any]:
 
 
 def _context(spec: JudgeSpec, longest: int | None) -> int | None:
-    """Tokens that have room for a pair and its label; None, the model's own, where it has no more."""
+    """The context for a pair and its label, in tokens; None, the model's own, where that is not larger."""
     around = len(spec.markup_before + spec.query + spec.item + spec.markup_after + spec.instruction)
     question = QUESTION_CHARS if "{question}" in spec.query else 0
     chars = 2 * spec.max_segment_chars + around + question
@@ -147,10 +142,10 @@ def _context(spec: JudgeSpec, longest: int | None) -> int | None:
 
 
 def _more_flags(
-    arguments: Arguments, hardware: Hardware, spec: JudgeSpec, config: dict[str, Any]
+    options: ServeOptions, hardware: Hardware, spec: JudgeSpec, config: dict[str, Any]
 ) -> list[str]:
     flags = []
-    gpus = arguments.tensor_parallel_size or _shared_by(hardware, spec, config)
+    gpus = options.tensor_parallel_size or _tensor_parallel_size(hardware, spec, config)
     if gpus > 1:
         flags += ["--tensor-parallel-size", str(gpus)]
     if not hardware.is_cpu:
@@ -160,8 +155,8 @@ def _more_flags(
     return flags
 
 
-def _shared_by(hardware: Hardware, spec: JudgeSpec, config: dict[str, Any]) -> int:
-    """The most GPUs, as a power of two, that divide the attention heads; a classifier is small: one."""
+def _tensor_parallel_size(hardware: Hardware, spec: JudgeSpec, config: dict[str, Any]) -> int:
+    """The largest power of two of GPUs that divides the attention heads; 1 for classifiers, which are small."""
     heads = config.get("num_attention_heads")
     size = 1
     while size * 2 <= hardware.gpus and (heads is None or heads % (size * 2) == 0):

@@ -1,7 +1,4 @@
-"""The pairs that a judge learns from and those that choose its best epoch, from traces or from a file of pairs.
-
-The rule: a question belongs to one side only, and which one depends on its id, the seed and the fold alone.
-"""
+"""The pairs that a judge is trained on and those that choose its best epoch, from traces or from a file of pairs."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,10 +7,17 @@ from typing import Any
 
 from judge_server.data.alpaca import read_pairs
 from judge_server.data.labels import AnswerEquality
-from judge_server.data.pairs import Pair, PairCounts, both_orders, make_pairs, oversample_minority
+from judge_server.data.pairs import (
+    DrawnPairs,
+    Pair,
+    PairRules,
+    both_orders,
+    oversample_minority,
+    pairs_of_questions,
+)
 from judge_server.data.splits import Fold, Split, assign_splits
 from judge_server.data.traces import fingerprint, group_by_question, read_traces, source_files
-from judge_server.data.truncation import PairRules, token_ends
+from judge_server.data.truncation import Truncation, TruncationRules, find_token_ends
 from judge_server.training.settings import TrainSettings
 from orchestrator.core.judging import JudgeSpec
 from orchestrator.errors import ConfigError, DatasetError
@@ -23,9 +27,9 @@ __all__ = ["TrainingData", "TrainingSource", "read_training_data"]
 
 @dataclass(frozen=True, slots=True)
 class TrainingSource:
-    """Where the pairs come from: finished traces, or a file of pairs with perhaps one more for validation.
+    """Where the pairs come from: finished traces, or a file of pairs with or without one for validation.
 
-    `tokenizer` is the folder of the one that counts tokens where traces are cut by tokens.
+    `tokenizer` is the folder of the tokenizer that counts tokens, where traces are cut by tokens.
     """
 
     traces: Path | None = None
@@ -42,34 +46,34 @@ class TrainingSource:
 
 @dataclass(frozen=True, slots=True)
 class TrainingData:
-    """Pairs to learn from, pairs that choose the best epoch (none: the last), and the questions kept for testing.
+    """Pairs to train on, pairs that choose the best epoch (none: the last), and the questions kept for testing.
 
-    `counts` tells what became of the traces and pairs of the first, `undecided` how many pairs of both were left
-    out because no check could tell whether their answers are equal.
+    `counts` says what became of the traces and pairs of the first, `undecided` how many pairs of both were left
+    out because their answers could not be compared.
     """
 
-    learned: list[Pair]
+    train: list[Pair]
     validation: list[Pair]
     test_questions: list[str]
     counts: dict[str, int]
     undecided: int = 0
 
-    def shown(self, settings: TrainSettings) -> list[Pair]:
-        """The pairs of one epoch: in both orders if wanted, the rarer class as often as the settings say."""
-        ordered = both_orders(self.learned) if settings.both_orders else self.learned
+    def epoch_pairs(self, settings: TrainSettings) -> list[Pair]:
+        """The pairs of one epoch: in both orders and with the rarer class repeated, as the settings say."""
+        ordered = both_orders(self.train) if settings.both_orders else self.train
         return oversample_minority(ordered, settings.oversample)
 
     def seen_questions(self) -> list[str]:
-        """Fingerprints of all questions that moved the weights, by learning or by choosing; in order."""
-        pairs = (*self.learned, *self.validation)
+        """Sorted fingerprints of all questions that were trained on or that chose the best epoch."""
+        pairs = (*self.train, *self.validation)
         asked = {(pair.question_id, pair.question) for pair in pairs}
         return sorted({fingerprint(name, text) for name, text in asked})
 
     def summary(self) -> dict[str, Any]:
-        """Counts of what is learned and of what chooses."""
+        """Counts of the training and of the validation pairs."""
         return {
-            "questions": len({pair.question_id for pair in self.learned}),
-            "models": sorted({pair.model for pair in self.learned} - {""}),
+            "questions": len({pair.question_id for pair in self.train}),
+            "models": sorted({pair.model for pair in self.train} - {""}),
             **self.counts,
             "validation_questions": len({pair.question_id for pair in self.validation}),
             "validation_pairs": len(self.validation),
@@ -80,17 +84,17 @@ class TrainingData:
 def read_training_data(
     source: TrainingSource, spec: JudgeSpec, settings: TrainSettings, fold: Fold | None
 ) -> TrainingData:
-    """The pairs of every side.
+    """The pairs of every split.
 
-    Raises DatasetError if a file cannot be used, or if a side that needs both classes has one.
+    Raises DatasetError if a file cannot be used, or if a split that needs both classes has one.
     """
     if source.pairs is not None:
         data = _from_pairs(source.pairs, source.validation_pairs, settings, fold)
     elif source.traces is not None:
         data = _from_traces(source.traces, source.tokenizer, spec, settings, fold)
     else:
-        raise DatasetError("There is nothing to learn from; give --traces FILE or --pairs FILE.")
-    _check_both_classes("training", data.learned)
+        raise DatasetError("There is nothing to train on; give --traces FILE or --pairs FILE.")
+    _check_both_classes("training", data.train)
     if settings.validation_share > 0 or source.validation_pairs is not None:
         _check_both_classes("validation", data.validation)
     return data
@@ -111,59 +115,66 @@ def _splits(
 def _from_traces(
     file: Path, tokenizer: Path | None, spec: JudgeSpec, settings: TrainSettings, fold: Fold | None
 ) -> TrainingData:
-    """Pairs of the traces, cut as the judge will see them online; labels as evaluation makes them."""
+    """Pairs of the traces, cut as the client cuts them online; labels as evaluation makes them."""
+    truncation = Truncation.of_judge(spec)
     rules = PairRules(
-        words=spec.segment_words,
-        tokens=spec.segment_tokens,
-        token_ends=token_ends(tokenizer) if spec.segment_tokens and tokenizer else None,
-        max_segment_chars=spec.max_segment_chars,
+        truncation=TruncationRules(
+            truncation=truncation,
+            token_ends=find_token_ends(truncation, tokenizer),
+            max_segment_chars=spec.max_segment_chars,
+            trust_answer_class=True,
+        ),
         pairs_per_question=settings.pairs_per_question,
         keep_trivial=settings.keep_trivial,
-        trust_answer_class=True,
     )
     groups = group_by_question(read_traces(file))
-    side = _splits(groups, settings, fold)
+    split = _splits(groups, settings, fold)
 
-    def of_side(wanted: Split) -> tuple[list[Pair], PairCounts]:
-        rows = [rows for name, rows in groups.items() if side[name] == wanted]
+    def draw(wanted: Split) -> DrawnPairs:
+        rows = [rows for name, rows in groups.items() if split[name] == wanted]
         with AnswerEquality() as equal:
-            return make_pairs(rows, rules, equal=equal, seed=settings.seed)
+            return pairs_of_questions(rows, rules, equal=equal, seed=settings.seed)
 
-    learned, counts = of_side("train")
-    validation, others = of_side("validation")
-    test = [name for name in groups if side[name] == "test"]
-    undecided = counts.undecided + others.undecided
-    return TrainingData(learned, validation, test, counts.as_dict(), undecided)
+    train, validation = draw("train"), draw("validation")
+    return TrainingData(
+        train=train.pairs,
+        validation=validation.pairs,
+        test_questions=[name for name in groups if split[name] == "test"],
+        counts=train.counts.as_dict(),
+        undecided=train.counts.undecided + validation.counts.undecided,
+    )
 
 
 def _from_pairs(
     file: Path, validation_file: Path | None, settings: TrainSettings, fold: Fold | None
 ) -> TrainingData:
-    """Pairs as they stand in the file; with a file for validation, all of the first one is learned."""
+    """Pairs of the file, unchanged; with a file for validation, all of the first one is trained on."""
     pairs = list(read_pairs(file))
-    side = _splits((pair.question_id for pair in pairs), settings, fold)
-    test = [name for name, of in side.items() if of == "test"]
+    split = _splits((pair.question_id for pair in pairs), settings, fold)
+    test = [name for name, of in split.items() if of == "test"]
     if validation_file is None:
-        learned = [pair for pair in pairs if side[pair.question_id] == "train"]
-        validation = [pair for pair in pairs if side[pair.question_id] == "validation"]
+        train = [pair for pair in pairs if split[pair.question_id] == "train"]
+        validation = [pair for pair in pairs if split[pair.question_id] == "validation"]
     else:
-        learned, validation = pairs, list(read_pairs(validation_file))
-        _check_sides(test, side, validation)
-    same = sum(pair.same for pair in learned)
-    return TrainingData(learned, validation, test, {"pairs": len(learned), "same": same})
+        train, validation = pairs, list(read_pairs(validation_file))
+        _check_splits(test, split, validation)
+    same = sum(pair.same for pair in train)
+    return TrainingData(train, validation, test, {"pairs": len(train), "same": same})
 
 
-def _check_sides(test: Sequence[str], side: Iterable[str], validation: Iterable[Pair]) -> None:
-    """Raises ConfigError where files of pairs and settings do not agree on a question's side."""
+def _check_splits(
+    test: Sequence[str], questions: Iterable[str], validation: Iterable[Pair]
+) -> None:
+    """Raises ConfigError where files of pairs and settings disagree on a question's split."""
     if test:
         raise ConfigError(
             f"Question {test[0]} is in --pairs and is a test question by the training's test_share and seed; "
-            "give it those that the pairs were made with, by --set."
+            "set both as they were when the pairs were made, with --set."
         )
-    shared = {pair.question_id for pair in validation} & set(side)
+    shared = {pair.question_id for pair in validation} & set(questions)
     if shared:
         raise ConfigError(
-            f"Question {min(shared)} is in --pairs and in --validation-pairs; it must be in one of them."
+            f"Question {min(shared)} is in --pairs and in --validation-pairs; remove it from one of them."
         )
 
 

@@ -1,4 +1,4 @@
-"""What is to be trained, and all that decides its weights, by value: settings, and hashes of what is read."""
+"""A training, and everything that decides its weights: settings, and hashes of the files that it reads."""
 
 import hashlib
 from dataclasses import asdict, dataclass
@@ -16,10 +16,10 @@ __all__ = ["TrainingJob"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingJob:
-    """A training: of which judge, by which settings, from what, and where to.
+    """A training: the judge, its settings, its data, and the folder for the result.
 
-    `init` is a model folder or a model's name on the hub. `checkpoint_steps` None keeps the state at the end of
-    each epoch only. `command` is for the model card.
+    `init` is a model folder or a model's name on the hub. With `checkpoint_steps` None the training state is saved
+    at the end of each epoch only. `command` is for the model card.
     """
 
     spec: JudgeSpec
@@ -33,7 +33,7 @@ class TrainingJob:
     command: str = ""
 
     def identity(self) -> dict[str, Any]:
-        """All that decides the weights, as JSON; a training that goes on must have the same.
+        """Everything that decides the weights, as JSON; a training can only be resumed with the same.
 
         Raises DatasetError or ConfigError for a file that cannot be read.
         """
@@ -50,7 +50,7 @@ class TrainingJob:
 
 
 def _weights_version(init: str) -> str | None:
-    """The SHA-256 of a folder's weights (of several files: over theirs), or the hub's commit."""
+    """The SHA-256 of a folder's weights (of several files: over their hashes), or the hub's commit."""
     folder = Path(init)
     if not folder.is_dir():
         return hub_commit(init)

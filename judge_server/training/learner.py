@@ -1,7 +1,7 @@
-"""A judge that learns: one step of the optimiser over a step's batches, on as many processes as there are.
+"""The judge with its optimiser: one step over a step's batches, on any number of processes.
 
-The rule: a step's loss is a mean over its pairs, wherever they are computed, and dropout depends on the batch
-alone; so the number of processes changes nothing but rounding.
+The rule: a step's loss is a mean over its pairs, on whichever process they are computed, and dropout depends on the
+batch alone; so the number of processes changes nothing but rounding.
 """
 
 import math
@@ -17,14 +17,14 @@ from judge_server.data.pairs import Pair
 from judge_server.models.base import LocalJudge
 from judge_server.models.packing import Pack, make_batches
 from judge_server.training.loss import focal_loss, ranking_loss
-from judge_server.training.schedule import Batches, Part, Plan, deal, make_plan
+from judge_server.training.schedule import Batches, StepBatch, TrainingPlan, deal, make_plan
 from judge_server.training.settings import TrainSettings
 
 __all__ = ["Learner"]
 
 
 class _Losses(NamedTuple):
-    """`total` is what is minimised, `focal` the part of it that is reported; means over a batch's pairs."""
+    """`total` is minimised, `focal` is the term of it that is reported; means over a batch's pairs."""
 
     total: Tensor
     focal: Tensor
@@ -34,8 +34,8 @@ class Learner:
     """The judge with its optimiser, prepared for the accelerator's device and processes.
 
     Args:
-        judge: on the CPU; what needs no gradient does not learn.
-        pairs: all that are shown in an epoch.
+        judge: on the CPU; weights that need no gradient are not trained.
+        pairs: all pairs of an epoch.
 
     Raises:
         ConfigError: a pair is longer than the judge's context.
@@ -54,7 +54,7 @@ class Learner:
         packs = self._packs(pairs)
         self.tokens = sum(pack.tokens for pack in packs)
         questions = _number_questions(pairs)
-        self.plan: Plan = make_plan(packs, questions, settings)
+        self.plan: TrainingPlan = make_plan(packs, questions, settings)
         self._same = torch.tensor([pair.same for pair in pairs], device=accelerator.device)
         self._questions = torch.tensor(questions, device=accelerator.device)
 
@@ -74,32 +74,32 @@ class Learner:
 
     @property
     def learning_rate(self) -> float:
-        """That of the next step."""
+        """The learning rate of the next step."""
         return float(self.schedule.get_last_lr()[0])
 
     def step(self, number: int, batches: Batches) -> float:
-        """Takes one step (the `number`-th of all); returns its focal loss, a mean over all its pairs."""
+        """Makes one step (the `number`-th of all); returns its focal loss, a mean over all its pairs."""
         accelerator, settings = self._accelerator, self._settings
         self._network.train()
         total = torch.zeros((), device=accelerator.device)
-        for part in self._deal(batches, self._rounds):
-            torch.manual_seed(settings.seed + number * settings.batches_per_step + part.place)
+        for batch in self._deal(batches, self._rounds):
+            torch.manual_seed(settings.seed + number * settings.batches_per_step + batch.place)
             with accelerator.accumulate(self._network):
-                losses = self._losses(part)
+                losses = self._losses(batch)
                 # accelerate takes the mean over rounds and processes; the step's loss is their sum
-                share = part.share * self._rounds * accelerator.num_processes
-                accelerator.backward(losses.total * share)
+                weight = batch.fraction * self._rounds * accelerator.num_processes
+                accelerator.backward(losses.total * weight)
                 if accelerator.sync_gradients:
                     accelerator.clip_grad_norm_(self._network.parameters(), settings.gradient_clip)
                 self._optimiser.step()
                 self._optimiser.zero_grad()
-            total += losses.focal.detach() * part.share
+            total += losses.focal.detach() * batch.fraction
         self.schedule.step()
         return float(accelerator.reduce(total, "sum"))
 
     @torch.no_grad()
     def scores(self, pairs: Sequence[Pair]) -> list[float]:
-        """p(identical) of each pair as the judge is now; the processes share the work, and all get all scores.
+        """p(identical) of each pair with the current weights; the processes share the work, and each gets all scores.
 
         Raises ConfigError for a pair longer than the judge's context.
         """
@@ -110,24 +110,24 @@ class Learner:
             pairs=self._settings.batch_pairs,
         )
         scores = torch.zeros(len(pairs), device=self._accelerator.device)
-        for part in self._deal(batches, math.ceil(len(batches) / self._accelerator.num_processes)):
-            batch = self._judge.collate(part.packs).to(self._accelerator.device)
+        for dealt in self._deal(batches, math.ceil(len(batches) / self._accelerator.num_processes)):
+            batch = self._judge.collate(dealt.packs).to(self._accelerator.device)
             logits = self._network(batch).logits  # (pairs of the batch, 2)
-            if part.share:
+            if dealt.fraction:
                 scores[batch.pairs] = logits.float().softmax(-1)[:, 0]
         summed: list[float] = self._accelerator.reduce(scores, "sum").tolist()
         return summed
 
     def weights(self) -> dict[str, Tensor]:
-        """The weights that learn, whole, by their names in the judge's network; all processes ask together."""
+        """The trained weights, whole, by their names in the judge's network; all processes call it together."""
         network = self._accelerator.unwrap_model(self._network)
         names = [name for name, weight in network.named_parameters() if weight.requires_grad]
         state = self._accelerator.get_state_dict(self._network)
         return {name: state[name] for name in names if name in state}
 
-    def _losses(self, part: Part) -> _Losses:
+    def _losses(self, dealt: StepBatch) -> _Losses:
         settings = self._settings
-        batch = self._judge.collate(part.packs).to(self._accelerator.device)
+        batch = self._judge.collate(dealt.packs).to(self._accelerator.device)
         asked = {"reading": True} if settings.reading_weight else {}
         judgement = self._network(batch, **asked)
         same = self._same[batch.pairs]
@@ -144,7 +144,7 @@ class Learner:
         settings = self._settings
         return self._judge.packs(pairs, longest=settings.pack_tokens if settings.packing else None)
 
-    def _deal(self, batches: Batches, rounds: int) -> list[Part]:
+    def _deal(self, batches: Batches, rounds: int) -> list[StepBatch]:
         return deal(
             batches,
             rounds=rounds,

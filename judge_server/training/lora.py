@@ -1,4 +1,4 @@
-"""Adapters of low rank (LoRA, arXiv 2106.09685): few weights learn, and at the end they are merged."""
+"""Adapters of low rank (LoRA, arXiv 2106.09685): few weights are trained, and merged at the end."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ __all__ = ["add_adapters"]
 
 
 def add_adapters(judge: LocalJudge, settings: TrainSettings) -> Any:
-    """Freezes the judge's model and puts adapters into its layers; the head of a classifier still learns.
+    """Freezes the judge's model and puts adapters into its layers; the head of a classifier is still trained.
 
     Returns the peft model around it, which can save the adapters or merge them into the weights.
     """

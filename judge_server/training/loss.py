@@ -16,7 +16,7 @@ def focal_loss(label_logits: Tensor, same: Tensor, *, gamma: float, alpha: float
     Args:
         label_logits: (pairs, 2), the logits of the first tokens of "identical" and "not identical".
         same: (pairs,), True where the answers are the same.
-        gamma: how much easy pairs are played down.
+        gamma: how much easy pairs are down-weighted.
         alpha: the weight of same-answer pairs, in 0..1.
     """
     log_p = log_softmax(label_logits.float(), dim=-1)  # (pairs, 2)
@@ -29,8 +29,8 @@ def focal_loss(label_logits: Tensor, same: Tensor, *, gamma: float, alpha: float
 def ranking_loss(label_logits: Tensor, same: Tensor, questions: Tensor) -> Tensor:
     """Mean of log(1 + exp(s_d - s_s)) over a same-answer pair s and a different one d of one question.
 
-    s is the log-odds of "identical". Half a cluster's decision is which pair of one question scores higher
-    (the AUROC within a question), and this is its smooth form; 0 where no question has both classes.
+    s is the log-odds of "identical". This is a smooth form of the AUROC within a question, which clustering depends
+    on; 0 where no question has both classes.
 
     Args:
         label_logits: (pairs, 2), the logits of "identical" and "not identical".

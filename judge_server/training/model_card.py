@@ -1,6 +1,6 @@
 """The model card of a trained judge: README.md with front matter, from the record beside the weights.
 
-The rule: every figure comes from the record (`training.json`); nothing is claimed that was not measured.
+Every figure comes from the record (`training.json`).
 """
 
 from collections.abc import Mapping
@@ -62,9 +62,9 @@ def _introduction(record: Mapping[str, Any]) -> str:
     )
     return (
         f"A judge that reads two unfinished reasoning traces of one question, cut after {cut} and to their last "
-        f"{judge['max_segment_chars']:,} characters, and says whether they will end in the same answer. It was "
+        f"{judge['max_segment_chars']:,} characters, and predicts whether they will end in the same answer. It was "
         f"trained from `{record['init']}` with focal loss (arXiv 2510.08483). Prompt, labels and truncation are "
-        "in `judge.yaml`, everything that made the weights in `training.json`."
+        "in `judge.yaml`, everything that decided the weights in `training.json`."
     )
 
 
@@ -72,7 +72,7 @@ def _epochs(record: Mapping[str, Any]) -> list[str]:
     if record["epochs"][-1]["auroc"] is None:
         last = record["epochs"][-1]
         return [
-            f"None: no questions were kept for it. The training loss ended at {last['loss']:.5f}."
+            f"None: no questions were kept for it. The last training loss was {last['loss']:.5f}."
         ]
     lines = [
         "| epoch | training loss | AUROC, pooled | AUROC, within a question |",

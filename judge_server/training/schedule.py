@@ -1,7 +1,7 @@
 """The steps of a training, fixed before it begins: epochs of steps, steps of batches, batches of packs.
 
 The rule: the steps depend on the pairs and the settings alone. Processes share the batches of a step, so their
-number changes who computes a batch, never what a step learns.
+number changes where a batch is computed, never what a step contains.
 """
 
 from collections.abc import Sequence
@@ -11,32 +11,32 @@ from random import Random
 from judge_server.models.packing import Pack, make_batches
 from judge_server.training.settings import TrainSettings
 
-__all__ = ["Batches", "Part", "Plan", "deal", "make_plan"]
+__all__ = ["Batches", "StepBatch", "TrainingPlan", "deal", "make_plan"]
 
 Batches = list[list[Pack]]
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """A batch of a step: its packs, its place in the step, and its share of the step's pairs (0..1).
+class StepBatch:
+    """A batch of a step: its packs, its place in the step, and its fraction of the step's pairs (0..1).
 
-    A share of 0 marks a stand-in, computed only because the other processes compute something.
+    A fraction of 0 marks a filler, computed only because all processes must compute equally many batches.
     """
 
     packs: list[Pack]
     place: int
-    share: float
+    fraction: float
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class TrainingPlan:
     """The steps of each epoch in order; steps are numbered from 1 over all epochs."""
 
     epochs: list[list[Batches]]
 
     @property
     def steps(self) -> int:
-        """How many there are in all."""
+        """The number of steps in all epochs."""
         return self.end(len(self.epochs) - 1)
 
     def end(self, epoch: int) -> int:
@@ -53,10 +53,12 @@ class Plan:
         ]
 
 
-def make_plan(packs: Sequence[Pack], questions: Sequence[int], settings: TrainSettings) -> Plan:
-    """Every epoch is drawn anew from the seed.
+def make_plan(
+    packs: Sequence[Pack], questions: Sequence[int], settings: TrainSettings
+) -> TrainingPlan:
+    """The steps of every epoch, each epoch in a random order of its own from the seed.
 
-    `questions` has the number of each pair's question: where pairs of a question are ranked, they share batches.
+    `questions` has the number of each pair's question; with the ranking loss, pairs of a question share batches.
     """
 
     def question_of(pack: Pack) -> int:
@@ -73,16 +75,16 @@ def make_plan(packs: Sequence[Pack], questions: Sequence[int], settings: TrainSe
         )
         size = settings.batches_per_step
         epochs.append([batches[start : start + size] for start in range(0, len(batches), size)])
-    return Plan(epochs)
+    return TrainingPlan(epochs)
 
 
-def deal(batches: Batches, *, rounds: int, processes: int, process: int) -> list[Part]:
-    """What one of `processes` computes of a step, in `rounds`; all of them compute as many batches."""
+def deal(batches: Batches, *, rounds: int, processes: int, process: int) -> list[StepBatch]:
+    """The batches of a step that one of `processes` computes, in `rounds`; all compute equally many batches."""
     pairs = [sum(len(pack.pairs) for pack in batch) for batch in batches]
-    parts = []
+    dealt = []
     for place in range(process, rounds * processes, processes):
         if place < len(batches):
-            parts.append(Part(batches[place], place, pairs[place] / sum(pairs)))
+            dealt.append(StepBatch(batches[place], place, pairs[place] / sum(pairs)))
         else:
-            parts.append(Part(batches[0], place, 0.0))
-    return parts
+            dealt.append(StepBatch(batches[0], place, 0.0))
+    return dealt

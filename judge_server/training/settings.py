@@ -1,7 +1,7 @@
 """The settings of one training, read from YAML beside the judge's own (`configs/judges/NAME-train.yaml`).
 
-The rule: what decides the weights stands here and is recorded; what does not (where to write, how often to
-save) is a flag of the command.
+Settings decide the weights and are recorded beside them; what does not (where to write, how often to save) is a
+flag of the command.
 """
 
 from collections.abc import Sequence
@@ -16,22 +16,22 @@ from orchestrator.errors import ConfigError
 
 __all__ = ["TrainSettings", "read_train_settings"]
 
-Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
 class TrainSettings(BaseModel):
-    """Everything that decides the weights beside the data, the first weights and the JudgeSpec.
+    """Everything that decides the weights besides the data, the initial weights and the JudgeSpec.
 
-    A *batch* is what one device computes at once, and a step takes `batches_per_step` of them, however
-    many devices share them: so the number of processes never changes the result.
+    One device computes a *batch* at a time. A step has `batches_per_step` of them, whatever the number of devices
+    that share them: so the number of processes never changes the result.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     seed: int = Field(0, ge=0)
 
-    validation_share: Share = Field(0.07, description="questions that choose the best epoch")
-    test_share: Share = Field(0.18, description="questions that only evaluation sees")
+    validation_share: Fraction = Field(0.07, description="questions that choose the best epoch")
+    test_share: Fraction = Field(0.18, description="questions kept for evaluation")
     pairs_per_question: int = Field(300, ge=1)
     keep_trivial: bool = Field(
         False, description="also pairs in which a segment already shows an answer"
@@ -40,7 +40,7 @@ class TrainSettings(BaseModel):
     oversample: int = Field(2, ge=1, description="times that a pair of the rarer class is shown")
 
     gamma: float = Field(2.0, ge=0.0)
-    alpha: Share = 0.5
+    alpha: Fraction = 0.5
     reading_weight: float = Field(
         0.0,
         ge=0.0,
@@ -54,7 +54,7 @@ class TrainSettings(BaseModel):
 
     epochs: int = Field(3, ge=1)
     learning_rate: float = Field(1e-5, gt=0.0)
-    warmup_share: Share = 0.1
+    warmup_share: Fraction = 0.1
     adam_beta1: float = Field(0.9, ge=0.0, lt=1.0)
     adam_beta2: float = Field(0.999, ge=0.0, lt=1.0)
     adam_epsilon: float = Field(1e-8, gt=0.0)
@@ -76,7 +76,7 @@ class TrainSettings(BaseModel):
         (), description="names of the layers that get an adapter; empty: all linear ones"
     )
     gradient_checkpointing: bool = Field(
-        False, description="compute activations twice instead of keeping them"
+        False, description="compute activations twice instead of storing them"
     )
     compile: bool = Field(
         False, description="compile the model first: minutes once, then faster steps"
@@ -85,7 +85,7 @@ class TrainSettings(BaseModel):
 
 
 def read_train_settings(path: Path, assignments: Sequence[str] = ()) -> TrainSettings:
-    """The training settings in a YAML file, and over them texts such as "gamma=0".
+    """The training settings in a YAML file, overridden by assignments such as "gamma=0".
 
     Raises:
         ConfigError: the file cannot be read, or a setting is unknown or wrong.

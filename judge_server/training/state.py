@@ -1,10 +1,10 @@
-"""Where a training stands, on disk, so that one that was stopped goes on as if it never had been.
+"""The state of a training on disk, from which an interrupted training is resumed with the same result.
 
-The rule: what has its final name is complete. Everything is written under another name and renamed, and of
-the old nothing goes before the new is there.
+The rule: a file or folder under its final name is complete. Everything is written under another name and renamed,
+and nothing old is removed before the new is in place.
 
-`OUT/checkpoint/` holds `run.json` (what is being trained), `step-N/` (accelerate's state after N steps),
-`best.safetensors` (the learned weights of the best epoch so far), and disappears with the training's end.
+`OUT/checkpoint/` holds `run.json` (what is being trained), `step-N/` (accelerate's state after N steps) and
+`best.safetensors` (the trained weights of the best epoch so far); it is removed when the training ends.
 """
 
 import json
@@ -21,7 +21,7 @@ from torch import Tensor
 
 from orchestrator.errors import ConfigError
 
-__all__ = ["EpochResult", "TrainingState", "TrainingStates"]
+__all__ = ["EpochResult", "StateFolder", "TrainingState"]
 
 SMOOTHING = 0.98
 """The weight of the earlier steps in the smoothed loss."""
@@ -38,7 +38,7 @@ class EpochResult:
 
 @dataclass
 class TrainingState:
-    """How far a training has come: `steps` in all, the smoothed loss, seconds spent, and epochs finished."""
+    """The progress of a training: steps made, the smoothed loss, seconds spent, and the finished epochs."""
 
     steps: int = 0
     loss: float = float("nan")
@@ -68,37 +68,37 @@ class TrainingState:
         self.epochs = [EpochResult(**result) for result in values["epochs"]]
 
 
-class TrainingStates:
-    """The checkpoint folder of one training; `run` is all that decides its weights, as JSON."""
+class StateFolder:
+    """The folder with the state of one training; `run` is everything that decides its weights, as JSON."""
 
     def __init__(self, out: Path, run: Mapping[str, Any]) -> None:
         self.folder = out / "checkpoint"
         self._run = json.loads(json.dumps(run))
 
     def check(self, *, resume: bool) -> None:
-        """Raises ConfigError if another training is under way here, or this one and it is not to go on."""
+        """Raises ConfigError if the folder holds another training, or this one without `resume`."""
         record = self.folder / "run.json"
         if not record.is_file():
             return
         if not resume:
             raise ConfigError(
-                f"{self.folder} holds an unfinished training; add --resume to go on with it, or remove it."
+                f"{self.folder} holds an unfinished training; add --resume to continue it, or remove the folder."
             )
         changed = _first_change(json.loads(record.read_text()), self._run)
         if changed is not None:
             name, before, now = changed
             raise ConfigError(
-                f"{name} was {before} when the training in {self.folder} began and is {now} now; give it back "
-                "its value, or train into another --out."
+                f"{name} was {before} when the training in {self.folder} began and is {now} now; restore it, "
+                "or give another folder with --out."
             )
 
     def begin(self) -> None:
-        """Makes the folder, for a training that starts."""
+        """Makes the folder, for a new training."""
         self.folder.mkdir(parents=True, exist_ok=True)
         _write_whole(self.folder / "run.json", json.dumps(self._run, indent=2).encode())
 
     def save(self, accelerator: Accelerator, steps: int) -> None:
-        """Keeps the state after `steps` steps in place of the one before; all processes call it together."""
+        """Saves the state after `steps` steps and removes the one before; all processes call it together."""
         new = self.folder / f"step-{steps}"
         written = self.folder / "writing"
         if accelerator.is_main_process:
@@ -114,7 +114,7 @@ class TrainingStates:
         accelerator.wait_for_everyone()
 
     def load(self, accelerator: Accelerator) -> None:
-        """Brings back the last state that was kept, if there is one."""
+        """Restores the last saved state, if there is one."""
         if states := self._states():
             accelerator.load_state(str(states[-1]))
             accelerator.step = (
@@ -122,7 +122,7 @@ class TrainingStates:
             )
 
     def save_best(self, weights: Mapping[str, Tensor]) -> None:
-        """Keeps learned weights in place of those of an earlier epoch."""
+        """Saves trained weights in place of those of an earlier epoch."""
         written = self.folder / "best.writing"
         save_file({name: value.contiguous().cpu() for name, value in weights.items()}, written)
         written.replace(self.folder / "best.safetensors")
@@ -132,15 +132,15 @@ class TrainingStates:
         weights: dict[str, Tensor] = load_file(self.folder / "best.safetensors")
         return weights
 
-    def room_for_result(self) -> Path:
-        """An empty folder on the same disk, in which the finished judge is put together."""
+    def make_result_folder(self) -> Path:
+        """An empty folder on the same disk, in which the finished judge is assembled."""
         folder = self.folder / "finished"
         shutil.rmtree(folder, ignore_errors=True)
         folder.mkdir()
         return folder
 
     def remove(self) -> None:
-        """Takes the folder away when the judge is complete."""
+        """Removes the folder when the judge is complete."""
         finished = self.folder.with_name("checkpoint.finished")
         shutil.rmtree(finished, ignore_errors=True)
         self.folder.rename(finished)
@@ -160,7 +160,7 @@ def _write_whole(path: Path, content: bytes) -> None:
 def _first_change(
     before: Mapping[str, Any], now: Mapping[str, Any], prefix: str = ""
 ) -> tuple[str, Any, Any] | None:
-    """Path, old and new value of the first thing that differs."""
+    """Path, old value and new value of the first difference."""
     for name in [*before, *(name for name in now if name not in before)]:
         old, new = before.get(name), now.get(name)
         if isinstance(old, Mapping) and isinstance(new, Mapping):

@@ -1,11 +1,11 @@
 """Makes a judge from a model and pairs of traces: `deepprune-judge train`. Read it from top to bottom.
 
 The recipe is that of arXiv 2510.08483: pairs of truncated traces, labels by answer equality, focal loss on
-the label tokens, the rarer class twice. Test questions are not touched here; `deepprune-judge evaluate` finds
-them from what is saved beside the weights.
+the label tokens, the rarer class twice. Test questions are not used here; `deepprune-judge evaluate` finds
+them by the record that is saved beside the weights.
 
-The rule: the weights depend on the settings, the pairs and the first weights, not on the number of processes
-(up to rounding) and not on how often the training was stopped and resumed.
+The rule: the weights depend on the settings, the pairs and the initial weights, not on the number of processes
+(up to rounding) and not on how often the training was interrupted and resumed.
 """
 
 import json
@@ -24,21 +24,24 @@ from accelerate.utils import is_bf16_available
 from judge_server.data.labels import UNDECIDED
 from judge_server.data.pairs import Pair
 from judge_server.metrics import ScoredPairs, auroc, auroc_within
+from judge_server.model_folder import RECORD_FILE
 from judge_server.models.base import LocalJudge
 from judge_server.models.load import load_judge
 from judge_server.training.data import TrainingData, read_training_data
-from judge_server.training.export import export, write_weights
+from judge_server.training.export import export_judge, write_judge
 from judge_server.training.job import TrainingJob
 from judge_server.training.learner import Learner
 from judge_server.training.lora import add_adapters
 from judge_server.training.model_card import model_card
-from judge_server.training.state import EpochResult, TrainingState, TrainingStates
+from judge_server.training.state import EpochResult, StateFolder, TrainingState
 from orchestrator.errors import ConfigError
 from orchestrator.terminal.progress import Progress
 
 __all__ = ["train"]
 
-logging.getLogger("accelerate.utils.other").setLevel(logging.ERROR)  # tied weights are kept once
+logging.getLogger("accelerate.utils.other").setLevel(
+    logging.ERROR
+)  # it warns that tied weights are saved once
 
 
 def train(job: TrainingJob) -> None:
@@ -52,29 +55,29 @@ def train(job: TrainingJob) -> None:
         print(f"{job.out} holds a finished judge; there is nothing to resume.", file=sys.stderr)
         return
 
-    # 1. Pairs: one set to learn from, one that chooses the best epoch.
+    # 1. Pairs: one set to train on, one that chooses the best epoch.
     data = read_training_data(job.source, job.spec, job.settings, job.fold)
-    shown = data.shown(job.settings)
-    checkpoints = TrainingStates(job.out, job.identity())
-    checkpoints.check(resume=job.resume)
+    epoch_pairs = data.epoch_pairs(job.settings)
+    saved = StateFolder(job.out, job.identity())
+    saved.check(resume=job.resume)
 
-    # 2. The judge and how it learns. Nothing has been written when all that can be wrong has been found.
+    # 2. The judge and its optimiser. All errors in the input are found before anything is written.
     accelerator = make_accelerator(job)
-    judge = load_first_weights(job)
-    judge.packs(data.validation, longest=None)  # none of them is too long
-    learner = Learner(accelerator, judge, job.settings, shown)
+    judge = load_initial_judge(job)
+    judge.packs(data.validation, longest=None)  # raises if a pair is too long
+    learner = Learner(accelerator, judge, job.settings, epoch_pairs)
     plan = learner.plan
 
-    # 3. The beginning, or where the training was stopped.
+    # 3. Start, or restore the saved state.
     state = TrainingState()
     accelerator.register_for_checkpointing(learner.schedule, state)
-    start_or_resume(accelerator, checkpoints, state)
+    start_or_resume(accelerator, saved, state)
 
-    # 4. Epochs; the weights with the best validation AUROC are kept.
+    # 4. Epochs; keep the weights with the best validation AUROC.
     with make_progress(accelerator, plan.steps, state) as progress:
         progress.say(
-            f"{len(data.learned):,} pairs to learn from, {len(data.validation):,} to choose by; "
-            f"{len(shown):,} shown an epoch, {learner.tokens:,} tokens"
+            f"{len(data.train):,} training pairs, {len(data.validation):,} validation pairs; "
+            f"{len(epoch_pairs):,} pairs in an epoch, {learner.tokens:,} tokens"
         )
         if data.undecided:
             progress.say(f"{data.undecided:,} pairs left out: {UNDECIDED}.")
@@ -87,27 +90,27 @@ def train(job: TrainingJob) -> None:
                 progress.advance(loss=f"{state.loss:.5f}")
                 is_due = job.checkpoint_steps and number % job.checkpoint_steps == 0
                 if is_due and number != plan.end(epoch):
-                    checkpoints.save(accelerator, number)
-            state.epochs.append(judge_epoch(learner, data.validation, state.loss))
+                    saved.save(accelerator, number)
+            state.epochs.append(validate(learner, data.validation, state.loss))
             report_epoch(accelerator, progress, state)
             weights = learner.weights()
             if accelerator.is_main_process and state.best_epoch == epoch + 1:
-                checkpoints.save_best(weights)
-            checkpoints.save(accelerator, state.steps)
+                saved.save_best(weights)
+            saved.save(accelerator, state.steps)
 
-    # 5. The finished judge, with what made it beside it.
+    # 5. The finished judge, with its record and its card.
     accelerator.end_training()
     if accelerator.is_main_process:
-        finish(job, data, checkpoints, state)
+        finish(job, data, saved, state)
 
 
 def is_finished(job: TrainingJob) -> bool:
     """Whether a training has ended in this folder."""
-    return (job.out / "training.json").is_file() and not (job.out / "checkpoint").is_dir()
+    return (job.out / RECORD_FILE).is_file() and not (job.out / "checkpoint").is_dir()
 
 
 def make_accelerator(job: TrainingJob) -> Accelerator:
-    """Device, processes and precision, as `accelerate launch` or this machine has them."""
+    """Device, processes and precision, as given by `accelerate launch` or found on this machine."""
     if job.settings.bf16 and not is_bf16_available():
         raise ConfigError("This device has no bfloat16; add --set bf16=false.")
     return Accelerator(
@@ -117,8 +120,8 @@ def make_accelerator(job: TrainingJob) -> Accelerator:
     )
 
 
-def load_first_weights(job: TrainingJob) -> LocalJudge:
-    """The judge to begin with, on the CPU: all of it learns, or its adapters do and the rest is read only."""
+def load_initial_judge(job: TrainingJob) -> LocalJudge:
+    """The untrained judge on the CPU: all weights are trainable, or only its adapters."""
     settings = job.settings
     torch.manual_seed(settings.seed)
     is_frozen = settings.lora_rank > 0
@@ -134,15 +137,13 @@ def load_first_weights(job: TrainingJob) -> LocalJudge:
     return judge
 
 
-def start_or_resume(
-    accelerator: Accelerator, checkpoints: TrainingStates, state: TrainingState
-) -> None:
-    """Makes the folder or brings back the state in it, and opens the logs where that state stands."""
-    accelerator.wait_for_everyone()  # all have seen that the folder is free
+def start_or_resume(accelerator: Accelerator, saved: StateFolder, state: TrainingState) -> None:
+    """Makes the folder or restores the state in it, and opens the logs at that state's step."""
+    accelerator.wait_for_everyone()  # all processes have checked the folder
     if accelerator.is_main_process:
-        checkpoints.begin()
+        saved.begin()
     accelerator.wait_for_everyone()
-    checkpoints.load(accelerator)
+    saved.load(accelerator)
     accelerator.init_trackers("logs", init_kwargs={"tensorboard": {"purge_step": state.steps + 1}})
 
 
@@ -152,7 +153,7 @@ def make_progress(accelerator: Accelerator, steps: int, state: TrainingState) ->
     return Progress("steps", steps, done=state.steps, title="training", quiet=is_quiet)
 
 
-def judge_epoch(learner: Learner, pairs: Sequence[Pair], loss: float) -> EpochResult:
+def validate(learner: Learner, pairs: Sequence[Pair], loss: float) -> EpochResult:
     """The loss at an epoch's end, and the AUROCs on the validation pairs if there are any."""
     if not pairs:
         return EpochResult(loss)
@@ -166,7 +167,7 @@ def judge_epoch(learner: Learner, pairs: Sequence[Pair], loss: float) -> EpochRe
 
 
 def report_epoch(accelerator: Accelerator, progress: Progress, state: TrainingState) -> None:
-    """The last epoch's result, on stderr and in the logs."""
+    """Writes the last epoch's result to stderr and to the logs."""
     result = state.epochs[-1]
     aurocs = {"auroc": result.auroc, "auroc_within": result.auroc_within}
     known = {name: value for name, value in aurocs.items() if value is not None}
@@ -176,10 +177,8 @@ def report_epoch(accelerator: Accelerator, progress: Progress, state: TrainingSt
     accelerator.log({f"validation/{name}": v for name, v in known.items()}, step=state.steps)
 
 
-def finish(
-    job: TrainingJob, data: TrainingData, checkpoints: TrainingStates, state: TrainingState
-) -> None:
-    """Writes the judge with its record and its card, and takes the checkpoint away."""
+def finish(job: TrainingJob, data: TrainingData, saved: StateFolder, state: TrainingState) -> None:
+    """Writes the judge with its record and its card, and removes the saved state."""
     spec = job.spec.model_copy(update={"model": job.out.as_posix()})
     record = job.identity() | {
         "judge": spec.model_dump(mode="json"),
@@ -196,9 +195,9 @@ def finish(
     }
     if job.fold is not None:
         record["test_questions"] = data.test_questions
-    folder = checkpoints.room_for_result()
-    write_weights(folder, job.init, spec, job.settings, checkpoints.load_best())
-    (folder / "training.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    folder = saved.make_result_folder()
+    write_judge(folder, job.init, spec, job.settings, saved.load_best())
+    (folder / RECORD_FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     (folder / "README.md").write_text(model_card(record), encoding="utf-8")
-    export(folder, job.out)
-    checkpoints.remove()
+    export_judge(folder, job.out)
+    saved.remove()

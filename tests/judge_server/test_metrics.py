@@ -9,13 +9,13 @@ from sklearn.metrics import precision_score, recall_score
 
 from judge_server.metrics import (
     ScoredPairs,
-    at_tau,
     auroc,
     auroc_within,
     by_question,
     expected_calibration_error,
     reliability,
-    swapping,
+    swap_effect,
+    threshold_result,
     tnr_at_fnr,
 )
 
@@ -71,21 +71,21 @@ def test_at_tau_a_pair_is_merged_above_it_and_not_on_it() -> None:
     pairs = scored(
         ("a", True, 0.9), ("a", True, 0.5), ("a", False, 0.6), ("a", False, 0.4), ("a", False, 0.1)
     )
-    found = at_tau(pairs, 0.5)
+    found = threshold_result(pairs, 0.5)
     assert (found.tpr, found.tnr) == (1 / 2, 2 / 3)
     assert (found.precision, found.merged) == (1 / 2, 2 / 5)
 
 
 def test_at_tau_agrees_with_scikit_learn() -> None:
     pairs = drawn(500)
-    found, merged = at_tau(pairs, 0.55), pairs.scores > 0.55
+    found, merged = threshold_result(pairs, 0.55), pairs.scores > 0.55
     assert found.tpr == pytest.approx(recall_score(pairs.same, merged))
     assert found.tnr == pytest.approx(recall_score(~pairs.same, ~merged))
     assert found.precision == pytest.approx(precision_score(pairs.same, merged))
 
 
 def test_where_nothing_is_merged_there_is_no_precision() -> None:
-    assert math.isnan(at_tau(scored(("a", True, 0.2), ("a", False, 0.1)), 0.5).precision)
+    assert math.isnan(threshold_result(scored(("a", True, 0.2), ("a", False, 0.1)), 0.5).precision)
 
 
 def test_ece_weighs_the_gap_of_each_bin_by_its_pairs() -> None:
@@ -119,7 +119,7 @@ def test_scores_at_the_ends_and_on_the_edges_have_a_bin() -> None:
 
 def test_a_judge_that_minds_the_order_is_found_out() -> None:
     pairs = scored(("a", True, 0.9), ("a", False, 0.6), ("a", True, 0.7))
-    found = swapping(pairs, np.array([0.9, 0.4, 0.3]), 0.5)
+    found = swap_effect(pairs, np.array([0.9, 0.4, 0.3]), 0.5)
     assert found.mean_difference == pytest.approx(0.6 / 3)
     assert found.flips == pytest.approx(2 / 3)
     assert (found.auroc, found.auroc_swapped) == (1.0, 0.5)

@@ -110,10 +110,10 @@ def test_models_kept_for_testing_are_seen_on_test_questions_only(tmp_path: Path)
     assert {pair.model for pair in splits["train"] + splits["validation"]} == {"m"}
     assert {pair.model for pair in splits["test"]} == {"m", "unseen"}
     assert "only-theirs" in {pair.question_id for pair in splits["test"]}
-    learned = {pair.question_id for pair in splits["train"] + splits["validation"]}
-    assert not learned & {pair.question_id for pair in splits["test"]}
+    train = {pair.question_id for pair in splits["train"] + splits["validation"]}
+    assert not train & {pair.question_id for pair in splits["test"]}
     card = card_of(out)
-    assert card["left_out_traces_of_test_models"] >= 6 * len(learned)
+    assert card["left_out_traces_of_test_models"] >= 6 * len(train)
     assert card["splits"]["test"]["models"]["unseen"]["pairs"] > 0
 
 
@@ -329,7 +329,7 @@ def test_an_interrupt_or_a_full_disk_leaves_nothing_behind(
 
     monkeypatch.setattr(judge_server.data.build, "record_of", record_of)
     assert pairs(tmp_path / "pairs", file) == code
-    assert ("make room" in capsys.readouterr().err) is (code == 2)
+    assert ("free disk space" in capsys.readouterr().err) is (code == 2)
     assert list(tmp_path.iterdir()) == [file]
 
 

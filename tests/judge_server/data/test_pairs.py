@@ -1,6 +1,5 @@
-"""From traces to labelled pairs: cutting, labels, caps, splits, orders, oversampling."""
+"""From traces to labelled pairs: labels, caps, draws, orders, oversampling."""
 
-import re
 from operator import eq
 
 import msgspec
@@ -11,14 +10,13 @@ from hypothesis import strategies as st
 from judge_server.data.pairs import (
     Pair,
     PairCounts,
+    PairRules,
     both_orders,
-    make_pairs,
     oversample_minority,
-    pairs_of_question,
+    pairs_of_questions,
 )
-from judge_server.data.splits import split_of
 from judge_server.data.traces import TraceRow, traces_of_events
-from judge_server.data.truncation import PairRules, cut_trace
+from judge_server.data.truncation import Truncation, TruncationRules
 from orchestrator.core.events import Command, Event, RunStarted, TokensArrived, TraceFinished
 from orchestrator.core.segment import Segmenter
 from orchestrator.settings import Settings
@@ -36,49 +34,15 @@ def pair(same: bool, name: str = "x") -> Pair:
 
 
 def of_question(
-    rows: list[TraceRow], rules: PairRules | None = None
+    rows: list[TraceRow], rules: PairRules | None = None, *, seed: int = 0
 ) -> tuple[list[Pair], PairCounts]:
-    counts = PairCounts()
-    rules = rules or PairRules()
-    return pairs_of_question(rows, rules, equal=eq, seed=0, counts=counts), counts
-
-
-def test_a_trace_is_cut_after_its_25th_reasoning_word() -> None:
-    cut = cut_trace(row(), PairRules())
-    assert cut
-    assert cut.segment == ("So one. " * 25)[: -len(" one. ")]
-    assert not cut.ended_before
-    assert not cut.shows_answer
-
-
-def test_a_trace_that_ends_before_is_taken_whole() -> None:
-    text = r"So the answer is \boxed{7}"
-    cut = cut_trace(row(text), PairRules())
-    assert cut
-    assert cut.segment == text
-    assert cut.ended_before
-    assert cut.shows_answer
+    return pairs_of_questions([rows], rules or PairRules(), equal=eq, seed=seed)
 
 
 def test_a_trace_without_an_answer_makes_no_pair_and_is_counted() -> None:
     pairs, counts = of_question([row(), row(answer=None), row()])
     assert len(pairs) == 1
     assert (counts.traces, counts.unanswered) == (3, 1)
-
-
-@given(
-    st.lists(st.sampled_from(["so", "So ", "wait", " ", ".", "\n", "é", "also"]), max_size=60),
-    st.data(),
-)
-def test_truncation_is_the_same_for_any_chunking(words: list[str], data: st.DataObject) -> None:
-    text = "".join(words)
-    cut = cut_trace(row(text), PairRules(words=3))
-    places = sorted(data.draw(st.lists(st.integers(0, len(text)), max_size=8)))
-    streamed = Segmenter(words=3)
-    for start, end in zip([0, *places], [*places, len(text)], strict=True):
-        streamed.feed(text[start:end], 0)
-    assert cut
-    assert cut.segment == text[: streamed.finish().chars]
 
 
 def test_all_pairs_are_made_and_labelled_by_answer() -> None:
@@ -92,7 +56,7 @@ def test_all_pairs_are_made_and_labelled_by_answer() -> None:
 
 def test_the_cap_holds_per_question() -> None:
     rows = [row(answer=str(n % 2), question=name) for name in ("a", "b") for n in range(8)]
-    pairs, counts = make_pairs(
+    pairs, counts = pairs_of_questions(
         [rows[:8], rows[8:]], PairRules(pairs_per_question=5), equal=eq, seed=0
     )
     assert [p.question_id for p in pairs] == ["a"] * 5 + ["b"] * 5
@@ -111,31 +75,6 @@ def test_a_pair_of_which_one_segment_shows_an_answer_is_left_out_unless_asked() 
     kept, counts = of_question([row(SHORT), row(SHORT), row(), row()], PairRules(keep_trivial=True))
     assert len(kept) == 6
     assert counts.trivial_dropped == 0
-
-
-@pytest.mark.parametrize(
-    ("text", "answer", "shows"),
-    [
-        (r"\boxed{7} " + "so one. " * 30, "8", True),  # given before the cut, then doubted
-        ("The answer is 7. " + "so one. " * 30, "7", True),
-        ("so 7, so 7, " * 30, "7", False),
-        ("so #### 7", "7", True),  # over before the cut, with the answer in a form of its own
-        ("so I give up", "7", False),
-    ],
-)
-def test_a_segment_shows_an_answer_that_can_be_read_in_it(
-    text: str, answer: str, shows: bool
-) -> None:
-    cut = cut_trace(row(text, answer), PairRules())
-    assert cut
-    assert cut.shows_answer is shows
-
-
-def test_an_answer_before_the_part_that_is_shown_counts_as_shown() -> None:
-    cut = cut_trace(row(r"\boxed{7} " + "so one. " * 30), PairRules(max_segment_chars=12))
-    assert cut
-    assert cut.segment == "e. so one. so"[-12:]
-    assert cut.shows_answer
 
 
 def test_traces_that_end_before_the_cut_can_be_dropped() -> None:
@@ -168,34 +107,8 @@ def test_an_answer_class_is_taken_for_equality_only_when_trusted() -> None:
         for answer, label in (("1/2", 0), ("0.5", 0), ("7", 1))
     ]
     assert sum(pair.same for pair in of_question(rows)[0]) == 0
-    trusted, _ = of_question(rows, PairRules(trust_answer_class=True))
+    trusted, _ = of_question(rows, PairRules(TruncationRules(trust_answer_class=True)))
     assert sum(pair.same for pair in trusted) == 1
-
-
-def ends_of_words(text: str) -> list[int]:
-    """A tokenizer whose tokens are words."""
-    return [match.end() for match in re.finditer(r"\S+", text)]
-
-
-def test_a_trace_is_cut_after_so_many_tokens() -> None:
-    rules = PairRules(tokens=3, token_ends=ends_of_words)
-    cut, short = cut_trace(row("one two three four"), rules), cut_trace(row("one two"), rules)
-    assert cut
-    assert short
-    assert (cut.segment, cut.ended_before) == ("one two three", False)
-    assert (short.segment, short.ended_before) == ("one two", True)
-
-
-def test_tokens_cannot_be_counted_without_a_tokenizer() -> None:
-    with pytest.raises(ValueError, match="go together"):
-        PairRules(tokens=3)
-
-
-def test_a_long_segment_keeps_its_end() -> None:
-    cut = cut_trace(row("first " + "so one. " * 30), PairRules(max_segment_chars=10))
-    assert cut
-    assert cut.segment == "so one. so"
-    assert not cut.ended_before
 
 
 chunks = st.lists(st.sampled_from(["so", "So ", "wait", " ", ".", "\n", "é", "also"]), max_size=40)
@@ -207,13 +120,13 @@ def test_a_recorded_run_gives_the_same_pairs_however_its_streams_were_cut(
     traces: list[list[str]], size: int
 ) -> None:
     texts = ["".join(words) for words in traces]
-    recorded = list(traces_of_events(facts_of(traces)))
+    recorded = list(traces_of_events(events_of(traces)))
     rechunked = [
         [text[start : start + size] for start in range(0, len(text), size)] for text in texts
     ]
-    rules = PairRules(words=3)
+    rules = PairRules(TruncationRules(Truncation(3)))
     expected = of_question(recorded, rules)
-    assert of_question(list(traces_of_events(facts_of(rechunked))), rules) == expected
+    assert of_question(list(traces_of_events(events_of(rechunked))), rules) == expected
     online = set()
     for parts in rechunked:
         segmenter = Segmenter(words=3)
@@ -223,7 +136,7 @@ def test_a_recorded_run_gives_the_same_pairs_however_its_streams_were_cut(
     assert {segment for pair in expected[0] for segment in (pair.new, pair.member)} <= online
 
 
-def facts_of(traces: list[list[str]]) -> list[Event | Command]:
+def events_of(traces: list[list[str]]) -> list[Event | Command]:
     """A run whose traces arrive in these chunks, each ending in an answer of its own."""
     events: list[Event | Command] = [
         RunStarted(
@@ -252,9 +165,27 @@ def facts_of(traces: list[list[str]]) -> list[Event | Command]:
     return events
 
 
-def test_the_same_seed_gives_the_same_pairs() -> None:
-    rows = [row("so " * n + "end", answer=str(n % 3)) for n in range(9)]
-    assert of_question(rows) == of_question(rows)
+def numbered(count: int, model: str = "m") -> list[TraceRow]:
+    """Traces of one question, each with a segment of its own."""
+    rows = [row(f"start {number} {LONG}", answer=str(number % 3)) for number in range(count)]
+    return [msgspec.structs.replace(one, model=model) for one in rows]
+
+
+def test_the_same_seed_draws_the_same_pairs_and_another_seed_draws_others() -> None:
+    rules = PairRules(pairs_per_question=9)
+    one, again, other = (of_question(numbered(9), rules, seed=seed)[0] for seed in (0, 0, 1))
+    assert one == again
+    assert one != other
+
+
+def test_the_draws_of_a_model_do_not_depend_on_other_models_and_questions() -> None:
+    rules = PairRules(pairs_per_question=9)
+    alone, _ = of_question(numbered(9), rules)
+    other_question = [row(f"{number} {LONG}", question="q0") for number in range(12)]
+    together, _ = pairs_of_questions(
+        [other_question, [*numbered(7, "n"), *numbered(9)]], rules, equal=eq, seed=0
+    )
+    assert [pair for pair in together if (pair.question_id, pair.model) == ("q1", "m")] == alone
 
 
 def test_a_pair_whose_answers_cannot_be_compared_has_no_label_and_is_counted() -> None:
@@ -262,37 +193,9 @@ def test_a_pair_whose_answers_cannot_be_compared_has_no_label_and_is_counted() -
         return None if "9^{9^9}" in (one, two) else one == two
 
     rows = [row("so " * 30, answer=answer) for answer in ("7", "7", "8", "9^{9^9}")]
-    counts = PairCounts()
-    pairs = pairs_of_question(rows, PairRules(), equal=undecided, seed=0, counts=counts)
+    pairs, counts = pairs_of_questions([rows], PairRules(), equal=undecided, seed=0)
     assert sorted(pair.same for pair in pairs) == [False, False, True]
     assert (counts.pairs, counts.same, counts.undecided) == (3, 1, 3)
-
-
-def test_a_question_is_in_one_split_only_and_shares_are_kept() -> None:
-    splits = [split_of(f"q{n}", validation=0.1, test=0.2, seed=3) for n in range(5_000)]
-    again = [split_of(f"q{n}", validation=0.1, test=0.2, seed=3) for n in range(5_000)]
-    assert splits == again
-    assert abs(splits.count("test") / 5_000 - 0.2) < 0.02
-    assert abs(splits.count("validation") / 5_000 - 0.1) < 0.02
-
-
-def test_no_question_is_in_two_splits() -> None:
-    groups = {
-        f"q{n}": [row(question=f"q{n}"), row(question=f"q{n}", answer="8")] for n in range(200)
-    }
-    seen = {}
-    for split in ("train", "validation", "test"):
-        rows = [
-            g
-            for name, g in groups.items()
-            if split_of(name, validation=0.2, test=0.2, seed=0) == split
-        ]
-        pairs, _ = make_pairs(rows, PairRules(), equal=eq, seed=0)
-        seen[split] = {pair.question_id for pair in pairs}
-        assert seen[split]
-    assert not seen["train"] & seen["validation"]
-    assert not (seen["train"] | seen["validation"]) & seen["test"]
-    assert len(seen["train"] | seen["validation"] | seen["test"]) == 200
 
 
 def test_both_orders_swap_the_segments_and_keep_the_label() -> None:

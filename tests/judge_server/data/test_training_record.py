@@ -1,4 +1,4 @@
-"""Which questions a judge's training never saw."""
+"""Which questions a judge's training never used."""
 
 import json
 from pathlib import Path
@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from judge_server.data.splits import split_of
-from judge_server.data.training_record import read_record
+from judge_server.data.training_record import TrainingRecord, read_record
 from orchestrator.errors import ConfigError
 
 SETTINGS = {"seed": 4, "validation_share": 0.2, "test_share": 0.3, "epochs": 1}
 QUESTIONS = [f"q{number}" for number in range(300)]
 
 
-def record_in(folder: Path, **more: object):
+def record_in(folder: Path, **more: object) -> TrainingRecord:
     (folder / "training.json").write_text(json.dumps({"settings": SETTINGS, **more}))
     record = read_record(folder)
     assert record
@@ -22,17 +22,17 @@ def record_in(folder: Path, **more: object):
 
 def test_the_split_of_the_training_is_found_again(tmp_path: Path) -> None:
     record = record_in(tmp_path)
-    assert [record.side(name) for name in QUESTIONS] == [
+    assert [record.split(name) for name in QUESTIONS] == [
         split_of(name, validation=0.2, test=0.3, seed=4) for name in QUESTIONS
     ]
 
 
 def test_a_list_of_test_questions_is_honoured_and_no_other_is_one(tmp_path: Path) -> None:
     record = record_in(tmp_path, test_questions=["q7", "q8"])
-    sides = {name: record.side(name) for name in QUESTIONS}
-    assert {name for name, side in sides.items() if side == "test"} == {"q7", "q8"}
+    splits = {name: record.split(name) for name in QUESTIONS}
+    assert {name for name, split in splits.items() if split == "test"} == {"q7", "q8"}
     others = [name for name in QUESTIONS if name not in ("q7", "q8")]
-    assert [sides[name] for name in others] == [
+    assert [splits[name] for name in others] == [
         split_of(name, validation=0.2, test=0.0, seed=4) for name in others
     ]
 

@@ -5,7 +5,7 @@ import pytest
 
 from judge_server.evaluation.advice import advise, findings
 from judge_server.evaluation.figures import figures_of
-from judge_server.metrics import ScoredPairs, at_tau, swapping
+from judge_server.metrics import ScoredPairs, swap_effect, threshold_result
 
 
 def pairs_of(rows: list[tuple[bool, float]], questions: int = 10) -> ScoredPairs:
@@ -14,8 +14,8 @@ def pairs_of(rows: list[tuple[bool, float]], questions: int = 10) -> ScoredPairs
 
 
 def found_in(pairs: ScoredPairs, tau: float = 0.5, swapped: list[float] | None = None) -> str:
-    turned = None if swapped is None else swapping(pairs, np.array(swapped), tau)
-    return " ".join(findings(figures_of(pairs, seed=0), at_tau(pairs, tau), turned, 0.05))
+    turned = None if swapped is None else swap_effect(pairs, np.array(swapped), tau)
+    return " ".join(findings(figures_of(pairs, seed=0), threshold_result(pairs, tau), turned, 0.05))
 
 
 def test_the_laxest_threshold_that_keeps_the_promise_is_advised() -> None:
@@ -34,7 +34,7 @@ def test_a_laxer_threshold_merges_more() -> None:
     advice = advise(pairs, 0.15, seed=0)
     assert advice
     assert advice.merged == 1.0
-    assert at_tau(pairs, advice.tau).merged == 1.0
+    assert threshold_result(pairs, advice.tau).merged == 1.0
 
 
 def test_a_promise_that_no_threshold_keeps_gets_no_advice() -> None:

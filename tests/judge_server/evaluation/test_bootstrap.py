@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score, roc_curve
 
-from judge_server.evaluation.bootstrap import bootstrap, share_interval
+from judge_server.evaluation.bootstrap import bootstrap, fraction_interval
 from judge_server.metrics import ScoredPairs, auroc, auroc_within, by_question, tnr_at_fnr
 
 
@@ -74,6 +74,6 @@ def test_the_interval_of_a_share_knows_that_the_pairs_of_a_question_hang_togethe
     hits = np.array([True] * 50 + [False] * 50)
     together = np.array(["a"] * 50 + ["b"] * 50)
     apart = np.array([f"q{number}" for number in range(100)])
-    assert share_interval(together, hits, seed=0) == (0.0, 1.0)
-    low, high = share_interval(apart, hits, seed=0)
+    assert fraction_interval(together, hits, seed=0) == (0.0, 1.0)
+    low, high = fraction_interval(apart, hits, seed=0)
     assert 0.35 < low < 0.5 < high < 0.65

@@ -7,8 +7,9 @@ import pytest
 from scipy.special import expit, logit
 from sklearn.isotonic import IsotonicRegression
 
-from judge_server.evaluation.calibration import calibrate, fit, save_spec
+from judge_server.evaluation.calibration import calibrate, fit_calibration
 from judge_server.metrics import ScoredPairs, auroc
+from judge_server.model_folder import write_spec
 from orchestrator.config.shipped import judge_spec
 from orchestrator.core.judging import Isotonic, JudgeSpec, Temperature
 from orchestrator.errors import DatasetError
@@ -26,19 +27,19 @@ def overconfident(pairs: int = 4_000, *, seed: int = 0, questions: int = 40) -> 
 
 
 def test_the_temperature_is_found_again() -> None:
-    calibration = fit("temperature", overconfident())
+    calibration = fit_calibration("temperature", overconfident())
     assert isinstance(calibration, Temperature)
     assert calibration.temperature == pytest.approx(3.0, rel=0.1)
 
 
 def test_certain_scores_do_not_break_the_temperature() -> None:
     pairs = ScoredPairs.of(["a"] * 4, [True, False, True, False], [1.0, 0.0, 1.0, 1.0])
-    assert fit("temperature", pairs).apply(1.0) == 1.0
+    assert fit_calibration("temperature", pairs).apply(1.0) == 1.0
 
 
 def test_the_isotonic_line_is_scikit_learns() -> None:
     pairs = overconfident(500)
-    calibration = fit("isotonic", pairs)
+    calibration = fit_calibration("isotonic", pairs)
     assert isinstance(calibration, Isotonic)
     fitted = IsotonicRegression(out_of_bounds="clip").fit(pairs.scores, pairs.same)
     asked = np.linspace(0.0, 1.0, 201)
@@ -59,7 +60,7 @@ def test_without_validation_questions_it_is_cross_fitted(method) -> None:
     found = calibrate(method, overconfident(), None)
     assert found.ece_after < 0.04 < found.ece_before
     assert "cross-fitted" in found.fitted_to
-    assert found.calibration == fit(method, overconfident())
+    assert found.calibration == fit_calibration(method, overconfident())
 
 
 def test_cross_fitting_does_not_praise_what_was_learned_by_heart() -> None:
@@ -68,7 +69,7 @@ def test_cross_fitting_does_not_praise_what_was_learned_by_heart() -> None:
     pairs = ScoredPairs(
         np.array([f"q{n // 2}" for n in range(60)]), rng.random(60) < 0.5, rng.random(60)
     )
-    known = pairs.with_scores([fit("isotonic", pairs).apply(p) for p in pairs.scores])
+    known = pairs.with_scores([fit_calibration("isotonic", pairs).apply(p) for p in pairs.scores])
     assert auroc(known) > 0.5
     assert calibrate("isotonic", pairs, None).ece_after > 0.1
 
@@ -82,9 +83,11 @@ def test_one_question_cannot_say_whether_a_calibration_helps() -> None:
 def test_the_saved_spec_is_the_one_the_client_reads(
     method, tmp_path: Path, spec: JudgeSpec
 ) -> None:
-    calibrated = spec.model_copy(update={"calibration": fit(method, overconfident(300))})
+    calibrated = spec.model_copy(
+        update={"calibration": fit_calibration(method, overconfident(300))}
+    )
     file = tmp_path / "judge.yaml"
     file.write_text("an earlier one")
-    save_spec(calibrated, file)
+    write_spec(calibrated, file)
     assert judge_spec(str(file)) == calibrated
     assert list(tmp_path.iterdir()) == [file]

@@ -117,7 +117,7 @@ def test_specs_are_one_for_all_or_one_for_each(folder: Path, copied: Path, named
 def test_a_local_judge_scores_in_chunks_what_it_scores_at_once(
     folder: Path, judge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("judge_server.evaluation.candidates.CHUNK_PAIRS", 7)
+    monkeypatch.setattr("judge_server.evaluation.scoring.CHUNK_PAIRS", 7)
     done: list[float] = []
     found = one(folder).open()(PAIRS, done.append)
     assert found == pytest.approx(judge.scores(PAIRS), abs=1e-5)

@@ -120,7 +120,7 @@ def test_a_trained_judge_is_measured_on_questions_that_its_training_never_saw(
     assert [json.loads(line)["questions"] for line in captured.out.splitlines()] == [
         len(unseen)
     ] * 2
-    assert f"{len(unseen)} of 40 questions are used: the test side" in captured.err
+    assert f"{len(unseen)} of 40 questions are used: the test split" in captured.err
 
 
 def test_of_two_trained_judges_only_what_neither_saw_is_used(
@@ -172,7 +172,9 @@ def test_questions_of_the_training_that_are_used_all_the_same_are_counted(
     evaluate("--traces", traces, "--judge", knowing, "--split", "all", "--json")
     captured = capsys.readouterr()
     assert json.loads(captured.out)["questions"] == 40
-    assert f"3 of them were in the training of {knowing}, which flatters it." in captured.err
+    assert (
+        f"3 of them were in the training of {knowing}, so its figures are too good." in captured.err
+    )
 
 
 def test_the_cut_is_the_judges_own_unless_another_is_asked_for(

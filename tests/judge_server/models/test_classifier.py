@@ -100,7 +100,7 @@ def test_a_pair_that_an_encoder_cannot_read_whole_is_refused_before_anything_is_
     text = config.read_text().replace("max_segment_chars: 70", "max_segment_chars: 4000")
     config.write_text(text)
     assert train(config, traces, encoder, tmp_path / "none") == 2
-    assert "this judge reads at most 128: lower max_segment_chars" in capsys.readouterr().err
+    assert "this judge reads at most 128; lower max_segment_chars" in capsys.readouterr().err
     assert not (tmp_path / "none").exists()
 
 

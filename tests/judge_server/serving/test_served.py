@@ -18,7 +18,7 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 from judge_server.cli.main import main
 from judge_server.data.pairs import Pair
 from judge_server.data.traces import TraceRow
-from judge_server.data.truncation import PairRules, cut_trace
+from judge_server.data.truncation import TruncationRules, cut_trace
 from judge_server.models.load import load_judge
 from nano.task import make_problem
 from nano.teacher import write_trace
@@ -58,7 +58,7 @@ def segments(seed: int, count: int) -> tuple[str, list[str]]:
         TraceRow("q", problem.text, write_trace(problem, rng).text, answer="?")
         for _ in range(count)
     ]
-    return problem.text, [cut.segment for row in rows if (cut := cut_trace(row, PairRules()))]
+    return problem.text, [cut.segment for row in rows if (cut := cut_trace(row, TruncationRules()))]
 
 
 @pytest.mark.vllm

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from judge_server.cli.main import main
 from judge_server.data.traces import TraceRow
-from judge_server.serving.throughput import main, tasks_of
+from judge_server.serving.throughput import comparisons_of
 from orchestrator.config.shipped import judge_spec
 from tests.support.fake_server import FakeServer, answer_json
 
@@ -51,19 +52,19 @@ def traces(tmp_path: Path) -> Path:
 
 
 async def results(server: FakeServer, traces: Path, *words: str) -> int:
-    arguments = ["--judge-endpoint", server.url, "--traces", str(traces), *words]
+    arguments = ["throughput", "--judge-endpoint", server.url, "--traces", str(traces), *words]
     return await asyncio.to_thread(main, arguments)
 
 
 def test_every_trace_is_new_once_and_meets_the_others_of_its_question() -> None:
     rows = [TraceRow("q", "?", f"trace {n}") for n in range(4)]
-    tasks = tasks_of(rows, judge_spec("nano"), members=3)
-    assert [task.new for task in tasks] == [f"trace {n}" for n in range(4)]
-    assert tasks[2].members == ("trace 3", "trace 0", "trace 1")
-    assert tasks_of(rows, judge_spec("nano"), members=4) == []
+    comparisons = comparisons_of(rows, judge_spec("nano"), members=3)
+    assert [one.new for one in comparisons] == [f"trace {n}" for n in range(4)]
+    assert comparisons[2].members == ("trace 3", "trace 0", "trace 1")
+    assert comparisons_of(rows, judge_spec("nano"), members=4) == []
 
 
-async def test_each_way_is_a_row_with_its_requests(
+async def test_each_method_is_a_row_with_its_requests(
     capsys: pytest.CaptureFixture[str], traces: Path
 ) -> None:
     async with judge_server() as server:
@@ -113,10 +114,12 @@ async def test_a_judge_that_fails_is_one_sentence(
     async with judge_server() as server:
         server.answers["/generative_scoring"] = fails_later
         assert await results(server, traces, *SMALL) == 1
-    assert capsys.readouterr().err.startswith("throughput: ")
+    assert capsys.readouterr().err.startswith("deepprune-judge throughput: ")
 
 
-def test_nothing_is_not_measured(capsys: pytest.CaptureFixture[str]) -> None:
+def test_no_repeats_are_refused(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
-        main(["--judge-endpoint", "http://judge/v1", "--traces", "t", "--repeats", "0"])
+        main(
+            ["throughput", "--judge-endpoint", "http://judge/v1", "--traces", "t", "--repeats", "0"]
+        )
     assert "at least 1" in capsys.readouterr().err

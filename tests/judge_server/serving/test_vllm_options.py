@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from judge_server.serving.vllm_options import Arguments, find_judge, judge_model
+from judge_server.serving.vllm_options import ServeOptions, find_judge, judge_model
 from orchestrator.config.shipped import configs_folder
 from orchestrator.errors import ConfigError
 from orchestrator.local_vllm.command import LocalModel, vllm_command
@@ -35,7 +35,7 @@ def trained(tmp_path: Path) -> Path:
 
 
 def model_of(judge: object, hardware: Hardware = CPU, **values: object) -> LocalModel:
-    return judge_model(Arguments(judge=str(judge), **values), hardware)[1]
+    return judge_model(ServeOptions(judge=str(judge), **values), hardware)[1]
 
 
 def flags_of(judge: object, hardware: Hardware = CPU, **values: object) -> dict[str, str]:
@@ -96,7 +96,7 @@ def test_a_judge_that_does_not_exist_is_refused(judge) -> None:
 
 @pytest.mark.parametrize("judge", ["nowhere", "a/b/c", "../up"])
 def test_a_model_that_is_no_folder_and_no_hub_name_is_refused(judge) -> None:
-    with pytest.raises(ConfigError, match="is no model folder"):
+    with pytest.raises(ConfigError, match="is neither a model folder"):
         find_judge(judge, "nano")
 
 
@@ -106,7 +106,7 @@ def test_a_folder_without_a_model_is_refused_with_or_without_a_spec(
     (tmp_path / "runs" / "unfinished").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     for spec_name in (None, "nano"):
-        with pytest.raises(ConfigError, match="runs/unfinished is no model folder"):
+        with pytest.raises(ConfigError, match="runs/unfinished is (not|neither) a model folder"):
             find_judge("runs/unfinished", spec_name)
 
 
@@ -215,6 +215,6 @@ def test_a_model_with_less_context_keeps_its_own(trained: Path) -> None:
     ],
 )
 def test_every_shipped_judge_can_be_served_from_a_folder(trained: Path, name) -> None:
-    spec, model = judge_model(Arguments(judge=str(trained), spec=name), CPU)
+    spec, model = judge_model(ServeOptions(judge=str(trained), spec=name), CPU)
     assert model.name == spec.name == name
     assert model.source == trained

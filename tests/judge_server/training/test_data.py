@@ -1,64 +1,39 @@
-"""What a judge learns from: which question is on which side, and from which files."""
+"""What a judge is trained on: the split of each question, and the files of the pairs."""
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 
 from judge_server.data.alpaca import record_of
 from judge_server.data.pairs import Pair
-from judge_server.data.splits import Fold, Split, assign_splits
+from judge_server.data.splits import Fold
 from judge_server.data.traces import fingerprint
-from judge_server.data.truncation import token_ends
+from judge_server.data.truncation import Truncation, find_token_ends
 from judge_server.training.data import TrainingSource, read_training_data
 from judge_server.training.settings import TrainSettings
 from orchestrator.core.judging import JudgeSpec
 from orchestrator.errors import ConfigError, DatasetError
 
-QUESTIONS = [f"q{n}" for n in range(74)]
 SETTINGS = TrainSettings(validation_share=0.2, test_share=0.3)
-
-
-def splits(questions: Iterable[str], *, number: int, seed: int = 0) -> dict[str, Split]:
-    return assign_splits(questions, validation=0.2, test=0.3, seed=seed, fold=Fold(number, 5))
-
-
-def test_every_question_is_tested_in_one_fold_and_folds_are_of_like_size() -> None:
-    tested = []
-    for number in range(5):
-        side = splits(QUESTIONS, number=number)
-        tested.append([name for name in QUESTIONS if side[name] == "test"])
-        assert {"train", "validation"} <= set(side.values())
-    assert sorted(len(names) for names in tested) == [14, 15, 15, 15, 15]
-    assert sorted(name for names in tested for name in names) == sorted(QUESTIONS)
-
-
-def test_folds_do_not_depend_on_the_order_of_the_file() -> None:
-    side = splits(QUESTIONS, number=1)
-    assert splits(reversed(QUESTIONS), number=1) == side
-
-
-def test_another_seed_deals_other_folds() -> None:
-    assert splits(QUESTIONS, number=1, seed=1) != splits(QUESTIONS, number=1)
 
 
 def questions_of(pairs: list[Pair]) -> set[str]:
     return {pair.question_id for pair in pairs}
 
 
-def test_no_question_is_on_two_sides(traces: Path, spec: JudgeSpec) -> None:
+def test_no_question_is_in_two_splits(traces: Path, spec: JudgeSpec) -> None:
     for fold in (None, Fold(0, 4)):
         data = read_training_data(TrainingSource(traces=traces), spec, SETTINGS, fold)
-        learned, validation = questions_of(data.learned), questions_of(data.validation)
-        assert learned
+        train, validation = questions_of(data.train), questions_of(data.validation)
+        assert train
         assert validation
-        assert not learned & validation
-        assert not (learned | validation) & set(data.test_questions)
+        assert not train & validation
+        assert not (train | validation) & set(data.test_questions)
         assert set(data.seen_questions()) == {
             fingerprint(f"q{n}", f"How many are {n}?")
             for n in range(40)
-            if f"q{n}" in learned | validation
+            if f"q{n}" in train | validation
         }
 
 
@@ -67,8 +42,9 @@ def test_segments_end_after_the_tokens_that_the_judge_asks_for(
 ) -> None:
     cut = spec.model_copy(update={"segment_tokens": 9, "max_segment_chars": 10_000})
     source = TrainingSource(traces=traces, tokenizer=folder)
-    ends = token_ends(folder)
-    pairs = read_training_data(source, cut, SETTINGS, None).learned
+    ends = find_token_ends(Truncation.of_judge(cut), folder)
+    assert ends
+    pairs = read_training_data(source, cut, SETTINGS, None).train
     assert {len(ends(pair.new)) for pair in pairs} == {9}
 
 
@@ -94,12 +70,12 @@ def test_a_file_of_pairs_is_split_by_question(tmp_path: Path, pairs, spec: Judge
     source = TrainingSource(pairs=write_pairs(tmp_path / "pairs.json", pairs, spec))
     data = read_training_data(source, spec, SETTINGS, None)
     tested = set(data.test_questions)
-    assert sorted(data.learned + data.validation, key=str) == sorted(
+    assert sorted(data.train + data.validation, key=str) == sorted(
         (pair for pair in pairs if pair.question_id not in tested), key=str
     )
     assert data.counts == {
-        "pairs": len(data.learned),
-        "same": sum(pair.same for pair in data.learned),
+        "pairs": len(data.train),
+        "same": sum(pair.same for pair in data.train),
     }
 
 
@@ -112,7 +88,7 @@ def test_with_pairs_for_validation_all_of_the_first_file_is_learned(
     )
     settings = TrainSettings(test_share=0.0)
     data = read_training_data(source, spec, settings, None)
-    assert data.learned == pairs[:80]
+    assert data.train == pairs[:80]
     assert data.validation == pairs[80:]
 
 
@@ -167,5 +143,5 @@ def test_labels_are_by_mathematics_unless_the_traces_name_classes(
 ) -> None:
     file = answered_traces(tmp_path / "traces.jsonl", answers)
     settings = TrainSettings(validation_share=0.0, test_share=0.0)
-    learned = read_training_data(TrainingSource(traces=file), spec, settings, None).learned
-    assert sum(pair.same for pair in learned) == same
+    train = read_training_data(TrainingSource(traces=file), spec, settings, None).train
+    assert sum(pair.same for pair in train) == same

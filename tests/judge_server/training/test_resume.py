@@ -8,7 +8,7 @@ import pytest
 
 import judge_server.training.train
 from judge_server.cli.main import main
-from judge_server.training.state import TrainingState, TrainingStates
+from judge_server.training.state import StateFolder, TrainingState
 from orchestrator.config.shipped import configs_folder
 
 pytestmark = pytest.mark.slow
@@ -113,11 +113,11 @@ def test_killed_after_a_step_and_resumed_gives_the_same_weights(
 @pytest.mark.parametrize(
     ("owner", "name", "after"),
     [
-        (TrainingStates, "save_best", True),
-        (TrainingStates, "save", False),
-        (TrainingStates, "load_best", False),
-        (TrainingStates, "remove", False),
-        (judge_server.training.train, "export", False),
+        (StateFolder, "save_best", True),
+        (StateFolder, "save", False),
+        (StateFolder, "load_best", False),
+        (StateFolder, "remove", False),
+        (judge_server.training.train, "export_judge", False),
     ],
     ids=lambda value: getattr(value, "__name__", str(value)),
 )
@@ -184,7 +184,7 @@ def test_an_unfinished_training_is_not_started_anew(
     capsys: pytest.CaptureFixture[str], flags: list[str], stopped
 ) -> None:
     assert main([*flags, "--out", str(stopped)]) == 2
-    assert "add --resume to go on with it" in capsys.readouterr().err
+    assert "add --resume to continue it" in capsys.readouterr().err
 
 
 def test_changed_settings_are_refused_by_name(

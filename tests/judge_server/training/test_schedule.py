@@ -46,17 +46,17 @@ def test_processes_share_a_step_without_gap_or_repetition(processes: int) -> Non
         deal(batches, rounds=rounds, processes=processes, process=process)
         for process in range(processes)
     ]
-    assert {len(parts) for parts in dealt} == {rounds}
-    counted = [part for parts in dealt for part in parts if part.share]
-    assert sorted(part.place for part in counted) == [0, 1, 2, 3, 4]
-    assert all(part.packs is batches[part.place] for part in counted)
-    assert sum(part.share for part in counted) == pytest.approx(1.0)
+    assert {len(of_process) for of_process in dealt} == {rounds}
+    counted = [batch for of_process in dealt for batch in of_process if batch.fraction]
+    assert sorted(batch.place for batch in counted) == [0, 1, 2, 3, 4]
+    assert all(batch.packs is batches[batch.place] for batch in counted)
+    assert sum(batch.fraction for batch in counted) == pytest.approx(1.0)
 
 
-def test_a_batch_has_the_share_of_its_pairs() -> None:
+def test_a_batch_has_the_fraction_of_its_pairs() -> None:
     batches = [[PACKS[0]], [PACKS[2]]]  # one pair, three pairs
-    parts = deal(batches, rounds=2, processes=1, process=0)
-    assert [part.share for part in parts] == [0.25, 0.75]
+    dealt = deal(batches, rounds=2, processes=1, process=0)
+    assert [batch.fraction for batch in dealt] == [0.25, 0.75]
 
 
 def test_where_pairs_are_ranked_a_batch_is_of_one_question_mostly() -> None:

@@ -1,25 +1,30 @@
-"""Cut traces wait on disk, and a question is one question whatever it is called."""
+"""Cut traces are stored on disk; one question text is one question under any id."""
 
 from pathlib import Path
 
 import pytest
 
 from judge_server.data.pairs import TraceGroup
-from judge_server.data.spool import Spool
+from judge_server.data.trace_store import TraceStore
 from judge_server.data.traces import TraceRow
-from judge_server.data.truncation import PairRules, SegmentedTrace, cut_trace
+from judge_server.data.truncation import SegmentedTrace, TruncationRules, cut_trace
 from orchestrator.errors import DatasetError
 
 
-def row(question_id="q1", question="How many?", model="m", text="so é\n4") -> TraceRow:
+def row(
+    question_id: str = "q1",
+    question: str = "How many?",
+    model: str = "m",
+    text: str = "so é\n4",
+) -> TraceRow:
     return TraceRow(question_id, question, text, answer="4", model=model)
 
 
-def spooled(folder, *rows: TraceRow) -> list[list[TraceGroup]]:
-    with Spool(folder) as spool:
+def stored(folder: Path, *rows: TraceRow) -> list[list[TraceGroup]]:
+    with TraceStore(folder) as store:
         for one in rows:
-            spool.add(one, cut_trace(one, PairRules()))
-        return list(spool.groups())
+            store.add(one, cut_trace(one, TruncationRules()))
+        return list(store.groups())
 
 
 def test_scattered_traces_come_back_by_question_and_model(tmp_path: Path) -> None:
@@ -30,7 +35,7 @@ def test_scattered_traces_come_back_by_question_and_model(tmp_path: Path) -> Non
         row(text="so 5"),
         TraceRow("q2", "Why?", "cut short", answer=None, model="m"),
     ]
-    first, second = spooled(tmp_path, *rows)
+    first, second = stored(tmp_path, *rows)
     assert [(g.question_id, g.model, len(g.traces)) for g in first] == [
         ("q1", "m", 2),
         ("q1", "n", 1),
@@ -44,23 +49,23 @@ def test_scattered_traces_come_back_by_question_and_model(tmp_path: Path) -> Non
 
 
 def test_one_text_under_two_ids_is_one_question(tmp_path: Path) -> None:
-    with Spool(tmp_path) as spool:
+    with TraceStore(tmp_path) as store:
         for question_id, question in (
             ("a/1", "How many?"),
             ("b/1", "How  many?\n"),
             ("c/1", "Who?"),
         ):
             one = row(question_id, question)
-            spool.add(one, cut_trace(one, PairRules()))
-        assert (spool.questions, spool.repeated_questions) == (2, 1)
-        assert [groups[0].question_id for groups in spool.groups()] == ["a/1", "c/1"]
+            store.add(one, cut_trace(one, TruncationRules()))
+        assert (store.questions, store.repeated_questions) == (2, 1)
+        assert [groups[0].question_id for groups in store.groups()] == ["a/1", "c/1"]
 
 
 def test_two_texts_under_one_id_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="two different questions the id 'q1'"):
-        spooled(tmp_path, row(), row(question="How few?"))
+        stored(tmp_path, row(), row(question="How few?"))
 
 
 def test_questions_without_a_text_are_known_by_their_ids(tmp_path: Path) -> None:
-    groups = spooled(tmp_path, row("a", ""), row("b", ""), row("a", " "))
+    groups = stored(tmp_path, row("a", ""), row("b", ""), row("a", " "))
     assert [len(group.traces) for (group,) in groups] == [2, 1]

@@ -1,6 +1,6 @@
-"""Cut traces on disk, found again by question and model.
+"""Cut traces in a temporary file, read back by question and model.
 
-The rule: what is in memory is a number for each trace.
+The rule: memory holds one number for each trace, never its text.
 """
 
 from array import array
@@ -14,28 +14,28 @@ from typing import Self
 import msgspec
 
 from judge_server.data.pairs import TraceGroup
-from judge_server.data.traces import QuestionBook, TraceRow
+from judge_server.data.traces import QuestionIndex, TraceRow
 from judge_server.data.truncation import SegmentedTrace
 
-__all__ = ["Spool"]
+__all__ = ["TraceStore"]
 
 
 @dataclass(slots=True)
-class _Places:
-    """Where a question's text and its traces by each model lie in the file, in bytes from its start."""
+class _Offsets:
+    """Where a question's text and its traces by each model are in the file, in bytes from its start."""
 
     question: int
     models: dict[str, "array[int]"] = field(default_factory=dict)
 
 
-class Spool:
+class TraceStore:
     """A temporary file of cut traces in `folder`; a context manager that removes it."""
 
     def __init__(self, folder: Path) -> None:
         self.traces = 0
         self._file = TemporaryFile(dir=folder)  # noqa: SIM115 - closed on exit
-        self._questions: dict[str, _Places] = {}
-        self._book = QuestionBook()
+        self._questions: dict[str, _Offsets] = {}
+        self._index = QuestionIndex()
         self._encoder = msgspec.json.Encoder()
         self._decoder = msgspec.json.Decoder(SegmentedTrace | None)
 
@@ -47,26 +47,26 @@ class Spool:
     @property
     def models(self) -> set[str]:
         """The models that wrote the traces."""
-        return {model for places in self._questions.values() for model in places.models}
+        return {model for offsets in self._questions.values() for model in offsets.models}
 
     @property
     def repeated_questions(self) -> int:
-        """Ids whose text was there already under another id, which stands for both."""
-        return self._book.repeated
+        """Ids whose text was stored already under another id, which stands for both."""
+        return self._index.repeated
 
     def add(self, row: TraceRow, cut: SegmentedTrace | None) -> None:
-        """Keeps what is needed of a trace. Raises DatasetError if its question's id stands for another text."""
-        question_id = self._book.id_of(row.question_id, row.question)
+        """Stores a cut trace. Raises DatasetError if its question's id stands for another text."""
+        question_id = self._index.id_of(row.question_id, row.question)
         if question_id not in self._questions:
-            self._questions[question_id] = _Places(self._write(row.question))
+            self._questions[question_id] = _Offsets(self._write(row.question))
         offsets = self._questions[question_id].models.setdefault(row.model, array("Q"))
         offsets.append(self._write(cut))
         self.traces += 1
 
     def groups(self) -> Iterator[list[TraceGroup]]:
         """For each question, in order of first appearance, its traces by model; one question is in memory."""
-        for question_id, places in self._questions.items():
-            question = msgspec.json.decode(self._line(places.question), type=str)
+        for question_id, stored in self._questions.items():
+            question = msgspec.json.decode(self._line(stored.question), type=str)
             yield [
                 TraceGroup(
                     question_id=question_id,
@@ -74,7 +74,7 @@ class Spool:
                     model=model,
                     traces=[self._decoder.decode(self._line(offset)) for offset in offsets],
                 )
-                for model, offsets in places.models.items()
+                for model, offsets in stored.models.items()
             ]
 
     def __enter__(self) -> Self:

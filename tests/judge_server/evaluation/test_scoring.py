@@ -1,4 +1,4 @@
-"""A served judge, asked by the client against a server that answers and fails on order."""
+"""The scores of a served judge, from a server that answers or fails as the test says."""
 
 import asyncio
 from typing import Any
@@ -7,7 +7,7 @@ import pytest
 from aiohttp import web
 
 from judge_server.data.pairs import Pair
-from judge_server.evaluation.candidates import EndpointJudge
+from judge_server.evaluation.scoring import EndpointJudge
 from orchestrator.core.judging import JudgeSpec, Temperature
 from orchestrator.errors import JudgeError
 from tests.support.fake_server import FakeServer, answer_json
@@ -76,7 +76,7 @@ async def test_scores_are_raw_whatever_the_spec_calibrates() -> None:
 
 async def test_the_key_is_sent() -> None:
     async with serving(by_member) as server:
-        found = await asyncio.to_thread(judge(server, key="sk-judge").check)
+        found = await asyncio.to_thread(judge(server, key="sk-judge").probe)
         assert all(seen.headers["Authorization"] == "Bearer sk-judge" for seen in server.seen)
     assert found.dialect == "generative_scoring"
 
