@@ -106,7 +106,7 @@ def test_a_folder_without_a_model_is_refused_with_or_without_a_spec(
     (tmp_path / "runs" / "unfinished").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     for spec_name in (None, "nano"):
-        with pytest.raises(ConfigError, match="runs/unfinished is (not|neither) a model folder"):
+        with pytest.raises(ConfigError, match=r"runs/unfinished is (not|neither) a model folder"):
             find_judge("runs/unfinished", spec_name)
 
 
