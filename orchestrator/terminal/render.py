@@ -1,7 +1,7 @@
-"""The report and the summary for people: a compact panel for stderr.
+"""The report and the summary as a compact panel for stderr.
 
-The rule: everything that a model wrote goes through `sanitize` and into a `Text`, so it can neither steer the
-terminal nor be read as markup. Rich is imported only when something is shown.
+The rule: text from a model goes through `sanitize` and into a `Text`, so it can neither control the terminal nor
+be read as markup. Rich is imported only when something is shown.
 """
 
 from __future__ import annotations
@@ -51,12 +51,12 @@ Row = tuple[str, "Text"]
 
 
 def render_report(report: Report, console: Console | None = None) -> str:
-    """One question's report as text for `console`; without one, 80 columns and no colour."""
+    """One question's report as text for `console`; the default has 80 columns and no colour."""
     return _panel(_title(report), _report_rows(report), console)
 
 
 def render_summary(summary: SummaryLine, console: Console | None = None) -> str:
-    """The summary of several questions as text; takes what `summarise` returns."""
+    """The summary of several questions as text."""
     inner = summary.summary
     return _panel(f"{inner.questions} questions", _summary_rows(inner), console)
 
@@ -142,7 +142,7 @@ def _answer(report: Report) -> Text:
 
 
 def _votes(votes: Sequence[VoteLine]) -> Text:
-    """The answers with their ballots, and what those weigh where it is not one each."""
+    """The answers with their vote counts, and with their weights where a vote does not weigh 1."""
     weighted = any(vote.weight != vote.ballots for vote in votes)
     parts = [
         f"{sanitize(vote.answer, limit=_ANSWER_CHARACTERS)} ×{vote.ballots}"
@@ -155,7 +155,7 @@ def _votes(votes: Sequence[VoteLine]) -> Text:
 
 
 def _traces(traces: TraceCounts) -> str:
-    """How many started, and their fates; the rarer fates only when some trace met them."""
+    """The number of traces that started, and their fates; rare fates only where there are some."""
     fates = [f"{traces.finished} finished", f"{traces.pruned} pruned"]
     rare = (("stopped", traces.stopped), ("failed", traces.failed))
     fates += [f"{number} {fate}" for fate, number in rare if number]
@@ -163,7 +163,7 @@ def _traces(traces: TraceCounts) -> str:
 
 
 def _clusters(clusters: Sequence[ClusterLine]) -> Iterable[Row]:
-    """One row for each of the largest clusters: a bar, its size, and what its members answered."""
+    """One row for each of the largest clusters: a bar, its size, and the answers of its members."""
     by_size = sorted(clusters, key=lambda cluster: (-cluster.size, cluster.id))
     for rank, cluster in enumerate(by_size[:_CLUSTERS_SHOWN]):
         cells = max(1, round(_BAR_CELLS * cluster.size / by_size[0].size))

@@ -1,7 +1,7 @@
-"""Plain progress on stderr: about one line a second, or one line that rewrites itself on a terminal.
+"""The state of a live run on stderr: about one line a second, or one line that is rewritten on a terminal.
 
-The rule: it is polled with the view and never sees a token, so its cost does not grow with the streams;
-and a broken stderr never harms a run. It writes no colour and nothing that a model wrote.
+It is polled and reads only the view, so its cost does not grow with the number of streams. It prints no colour
+and no text from a model, and a broken stderr never ends a run.
 """
 
 import os
@@ -12,18 +12,18 @@ from typing import TextIO
 from orchestrator.report.savings import saved_so_far
 from orchestrator.report.view import RunView
 
-__all__ = ["ProgressLines", "status_line"]
+__all__ = ["StatusPrinter", "status_line"]
 
 _CLEAR = "\r\x1b[K"
 
 
-class ProgressLines:
-    """Shows how a run goes on; poll `show` as often as you like.
+class StatusPrinter:
+    """Prints the state of a run; `show` may be called at any rate.
 
     Args:
         stream: usually stderr. Lines are rewritten in place if it is a terminal that can do so.
         clock: seconds from any fixed moment, e.g. `time.monotonic`.
-        quiet: writes nothing at all.
+        quiet: prints nothing at all.
         interval: the least time between two lines, in seconds.
     """
 
@@ -46,9 +46,9 @@ class ProgressLines:
         self._dirty = False
 
     def show(self, view: RunView, *, question: int = 1, questions: int = 1) -> None:
-        """Writes the run's state if it has changed and the last line is old enough.
+        """Prints the state if it has changed and the last line is old enough.
 
-        With several questions the line names the current one: the `question`-th of `questions`.
+        With several `questions` the line has the number of this one.
         """
         now = self._clock()
         seen = (view, view.changes)
@@ -60,7 +60,7 @@ class ProgressLines:
         self._put(f"question {question}/{questions} · {line}" if questions > 1 else line)
 
     def close(self) -> None:
-        """Takes the rewritten line away, so that what follows starts on a clean one."""
+        """Erases the rewritten line."""
         if self._dirty:
             self._dirty = False
             self._write(_CLEAR)
@@ -89,7 +89,7 @@ def _columns(stream: TextIO) -> int:
 
 
 class _Rate:
-    """Generated tokens per second of the run's own time, between two looks at the same run."""
+    """Generated tokens per second of the run's own time, between two updates."""
 
     def __init__(self) -> None:
         self._view: RunView | None = None
@@ -97,7 +97,7 @@ class _Rate:
         self._tokens = 0
 
     def update(self, view: RunView) -> float | None:
-        """The rate since the last look, or since the start at the first; None before any time has passed."""
+        """The rate since the last update of this run, or since its start; None if no time has passed."""
         if view is not self._view:
             self._view, self._elapsed, self._tokens = view, 0.0, 0
         seconds = view.elapsed - self._elapsed
@@ -112,7 +112,7 @@ def status_line(view: RunView, rate: float | None = None) -> str:
 
 
 def _traces(view: RunView) -> str:
-    """Traces by state; those that most runs lack are named only when there are some."""
+    """Traces by state; rare states only where there are some."""
     counts = view.counts()
     parts = [f"{counts['running']} running"]
     if counts["checkpoint"]:

@@ -25,7 +25,7 @@ def flags_of(model: LocalModel, found: Hardware) -> dict[str, str]:
     return dict(itertools.pairwise(command_of(model, found)))
 
 
-def test_on_a_cpu_the_server_computes_in_float32() -> None:
+def test_on_a_cpu_the_server_uses_float32() -> None:
     flags = flags_of(NANO, CPU)
     assert flags["--dtype"] == "float32"
     assert flags["--host"] == "127.0.0.1"
@@ -35,14 +35,14 @@ def test_on_a_cpu_the_server_computes_in_float32() -> None:
     assert "--gpu-memory-utilization" not in flags
 
 
-def test_on_a_gpu_the_dtype_is_the_models() -> None:
+def test_on_a_gpu_the_model_decides_the_dtype() -> None:
     flags = flags_of(NANO, GPUS)
     assert "--dtype" not in flags
     assert "--enforce-eager" not in command_of(NANO, GPUS)
     assert flags["--gpu-memory-utilization"] == "0.4"
 
 
-def test_what_is_left_to_vllm_is_not_said() -> None:
+def test_no_flag_is_given_for_a_choice_that_is_left_to_vllm() -> None:
     flags = flags_of(LocalModel("org/judge", "j", max_model_len=None, kv_cache_gib=None), GPUS)
     assert "--max-model-len" not in flags
     assert "--kv-cache-memory-bytes" not in flags
@@ -53,7 +53,7 @@ def test_a_classifier_is_served_by_the_pooling_runner() -> None:
     assert "--runner" not in command_of(NANO, CPU)
 
 
-def test_vllms_own_flags_take_the_place_of_ours() -> None:
+def test_vllms_own_flags_replace_ours() -> None:
     flags = ("--max-num-seqs=5", "--dtype", "float16", "--enforce-eager")
     command = command_of(LocalModel(Path("weights"), "nano", flags=flags), CPU)
     assert tuple(command[-4:]) == flags
@@ -89,16 +89,14 @@ def test_a_folder_is_served_offline_and_a_name_may_be_downloaded(
     assert "HF_HUB_OFFLINE" not in vllm_environment(LocalModel("org/judge", "j"), tmp_path, CPU)
 
 
-def test_threads_are_limited_on_a_cpu_alone(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_threads_are_limited_on_a_cpu_only(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
     model = LocalModel(Path("weights"), "nano", threads=3)
     assert vllm_environment(model, tmp_path, CPU)["OMP_NUM_THREADS"] == "3"
     assert "OMP_NUM_THREADS" not in vllm_environment(model, tmp_path, GPUS)
 
 
-def test_companions_that_do_not_fit_a_cpu_torch_are_hidden(
+def test_companions_that_do_not_fit_a_cpu_torch_are_hidden_from_the_server(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     builds = {"torch": "cpu", "torchvision": "", "torchaudio": "cpu"}
@@ -110,7 +108,7 @@ def test_companions_that_do_not_fit_a_cpu_torch_are_hidden(
     assert hidden == "import sys\nsys.modules['torchvision'] = None\n"
 
 
-def test_companions_of_a_cuda_torch_are_left_alone(
+def test_companions_of_a_cuda_torch_are_not_hidden(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(hardware, "_build_tag", {"torch": "", "torchvision": "cu130"}.get)
@@ -118,14 +116,14 @@ def test_companions_of_a_cuda_torch_are_left_alone(
     assert not (tmp_path / "sitecustomize.py").exists()
 
 
-def test_our_own_key_for_another_server_does_not_lock_this_one(
+def test_a_key_in_our_environment_does_not_lock_the_server(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("VLLM_API_KEY", "another")
     assert "VLLM_API_KEY" not in vllm_environment(NANO, tmp_path, CPU)
 
 
-def test_a_key_is_given_by_the_environment_and_shown_nowhere(tmp_path: Path) -> None:
+def test_a_key_is_given_through_the_environment_and_never_shown(tmp_path: Path) -> None:
     model = LocalModel(Path("weights"), "nano", api_key="sk-secret")
     environment = vllm_environment(model, tmp_path, CPU)
     command = command_of(model, CPU)
@@ -137,7 +135,7 @@ def test_a_key_is_given_by_the_environment_and_shown_nowhere(tmp_path: Path) -> 
     assert "sk-secret" not in repr(model)
 
 
-def test_what_is_shown_can_be_typed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_the_shown_command_can_be_typed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("HF_HUB_OFFLINE", "0")
     model = LocalModel(Path("my weights"), "nano")
     command = command_of(model, CPU)

@@ -1,6 +1,6 @@
-"""Local servers: they come up, say why not, and never outlive the process that started them.
+"""Local servers become ready or say why not, and never outlive the process that started them.
 
-A small stand-in takes vLLM's place, because what is tested is the life of processes.
+A small stand-in replaces vLLM, because the tests are about processes.
 """
 
 import asyncio
@@ -32,10 +32,10 @@ from orchestrator.local_vllm.server import (
 
 STAND_IN = """
 import http.server, os, signal, subprocess, sys
-port, pids, manners = int(sys.argv[1]), sys.argv[2], sys.argv[3]
-if manners == "stubborn":
+port, pids, behaviour = int(sys.argv[1]), sys.argv[2], sys.argv[3]
+if behaviour == "stubborn":
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-if manners == "broken":
+if behaviour == "broken":
     print("INFO starting: `OSError: none yet`")
     print("(Worker pid=7) ERROR 11-22 04:52:27 [executor.py:953] ValueError: no such model here")
     print("RuntimeError: see above", flush=True)
@@ -57,7 +57,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.answer(200)
 
     def do_POST(self):
-        self.answer(500 if manners == "cold" else 200)
+        self.answer(500 if behaviour == "cold" else 200)
 
 http.server.HTTPServer(("127.0.0.1", port), Handler).serve_forever()
 """
@@ -83,7 +83,7 @@ Use = Callable[[str], LocalModel]
 
 
 class StandIn:
-    """Where the stand-in's script is and which processes it started."""
+    """The stand-in's script and the processes that it started."""
 
     def __init__(self, folder: Path) -> None:
         self.script = folder / "stand_in.py"
@@ -102,7 +102,7 @@ class StandIn:
 
 
 def _runs(pid: int) -> bool:
-    """Whether a process runs; one that has ended and was not collected does not."""
+    """Whether a process runs; a zombie does not."""
     try:
         status = Path(f"/proc/{pid}/stat").read_text()
     except (FileNotFoundError, ProcessLookupError):
@@ -117,9 +117,9 @@ def stand_in(tmp_path: Path) -> StandIn:
 
 @pytest.fixture
 def use(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> Use:
-    def behave(manners: str) -> LocalModel:
+    def behave(behaviour: str) -> LocalModel:
         def command(model: LocalModel, port: int, hardware: Hardware) -> list[str]:
-            return [sys.executable, str(stand_in.script), str(port), str(stand_in.pids), manners]
+            return [sys.executable, str(stand_in.script), str(port), str(stand_in.pids), behaviour]
 
         monkeypatch.setattr(local, "vllm_command", command)
         monkeypatch.setattr(local, "vllm_missing", lambda: None)
@@ -128,7 +128,9 @@ def use(stand_in: StandIn, monkeypatch: pytest.MonkeyPatch) -> Use:
     return behave
 
 
-async def test_a_server_is_ready_inside_and_gone_after(stand_in: StandIn, use: Use) -> None:
+async def test_a_server_is_ready_inside_its_context_and_stopped_after_it(
+    stand_in: StandIn, use: Use
+) -> None:
     async with serve_vllm(use("polite")) as url:
         assert url.startswith("http://127.0.0.1:")
         assert url.endswith("/v1")
@@ -144,7 +146,7 @@ async def test_two_servers_start_side_by_side(use: Use) -> None:
         assert one != two
 
 
-async def test_a_server_that_ignores_the_polite_signal_is_killed(
+async def test_a_server_that_ignores_sigterm_is_killed(
     stand_in: StandIn, use: Use, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(local, "STOP_SECONDS", 0.5)
@@ -153,14 +155,14 @@ async def test_a_server_that_ignores_the_polite_signal_is_killed(
     assert stand_in.all_ended()
 
 
-async def test_an_error_inside_stops_the_server_too(stand_in: StandIn, use: Use) -> None:
+async def test_an_error_inside_the_context_stops_the_server(stand_in: StandIn, use: Use) -> None:
     with pytest.raises(ZeroDivisionError):
         async with serve_vllm(use("polite")):
             raise ZeroDivisionError
     assert stand_in.all_ended()
 
 
-async def test_a_cancelled_start_leaves_nothing(stand_in: StandIn, use: Use) -> None:
+async def test_a_cancelled_start_leaves_no_process(stand_in: StandIn, use: Use) -> None:
     async def start() -> None:
         async with serve_vllm(use("polite")):
             await asyncio.sleep(600)
@@ -182,14 +184,16 @@ async def test_a_server_that_ends_while_starting_is_reported_with_its_first_erro
             pass
 
 
-async def test_a_folder_without_a_model_is_refused_at_once(use: Use, tmp_path: Path) -> None:
+async def test_a_folder_without_a_model_is_refused_before_the_start(
+    use: Use, tmp_path: Path
+) -> None:
     use("polite")
     with pytest.raises(LocalServerError, match=r"config\.json is missing"):
         async with serve_vllm(LocalModel(tmp_path / "empty", "nano")):
             pass
 
 
-async def test_the_log_is_kept_where_asked(use: Use, tmp_path: Path) -> None:
+async def test_the_log_is_written_to_the_given_file(use: Use, tmp_path: Path) -> None:
     log = tmp_path / "logs" / "server.log"
     with pytest.raises(LocalServerError):
         async with serve_vllm(use("broken"), log=log):
@@ -206,7 +210,7 @@ async def test_a_server_that_cannot_answer_is_reported_and_stopped(
     assert stand_in.all_ended()
 
 
-async def test_a_server_that_is_never_ready_is_given_up(
+async def test_a_server_that_is_never_ready_is_an_error_after_a_while(
     stand_in: StandIn, use: Use, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def never(session: ClientSession) -> bool:
@@ -221,7 +225,7 @@ async def test_a_server_that_is_never_ready_is_given_up(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_the_server_ends_with_an_owner_that_is(
+def test_the_server_ends_when_the_process_that_started_it_gets(
     number: signal.Signals, stand_in: StandIn, tmp_path: Path
 ) -> None:
     script = tmp_path / "owner.py"
@@ -238,7 +242,7 @@ def test_the_server_ends_with_an_owner_that_is(
     assert stand_in.all_ended()
 
 
-async def test_without_vllm_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_without_vllm_the_error_names_the_package(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(local, "count_gpus", lambda: 0)
     assert "pip install" in (vllm_missing() or "")
@@ -252,7 +256,7 @@ def test_with_vllm_nothing_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     assert vllm_missing() is None
 
 
-def test_a_gpu_machine_is_sent_to_the_official_vllm(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_with_gpus_the_error_names_the_official_vllm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(local, "count_gpus", lambda: 2)
     assert (vllm_missing() or "").endswith('"deepprune[vllm]"')
@@ -296,9 +300,7 @@ async def test_a_server_that_ends_by_itself_is_noticed(stand_in: StandIn, use: U
     assert stand_in.all_ended()
 
 
-async def test_a_port_that_is_taken_is_refused_before_the_start(
-    stand_in: StandIn, use: Use
-) -> None:
+async def test_a_port_in_use_is_refused_before_the_start(stand_in: StandIn, use: Use) -> None:
     model = use("polite")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         model = dataclasses.replace(model, port=taken.getsockname()[1])
@@ -308,7 +310,7 @@ async def test_a_port_that_is_taken_is_refused_before_the_start(
     assert not stand_in.pids.exists()
 
 
-async def test_a_port_that_is_free_is_used(use: Use, unused_tcp_port: int) -> None:
+async def test_the_given_port_is_used(use: Use, unused_tcp_port: int) -> None:
     model = dataclasses.replace(use("polite"), host="0.0.0.0", port=unused_tcp_port)
     async with serve_vllm(model) as url:
         assert url == f"http://127.0.0.1:{unused_tcp_port}/v1"

@@ -1,4 +1,4 @@
-"""The clients against real vLLM: exact counts, exact resume, real stops, dialects that agree."""
+"""The clients against real vLLM: exact counts, exact resume, real stops, protocols that agree."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -227,13 +227,13 @@ async def scores(url: str, dialect: str) -> tuple[float, ...]:
     return found.probabilities
 
 
-async def test_both_dialects_of_the_judge_agree(judge_url: str) -> None:
+async def test_both_protocols_for_a_generative_judge_agree(judge_url: str) -> None:
     by_scoring = await scores(judge_url, "generative_scoring")
     by_logprobs = await scores(judge_url, "completions")
     assert by_logprobs == pytest.approx(by_scoring, abs=1e-3)
 
 
-async def test_a_real_judge_is_asked_by_generative_scoring(judge_url: str) -> None:
+async def test_a_real_judge_is_asked_through_generative_scoring(judge_url: str) -> None:
     async with JudgeClient(JudgeSettings(url=judge_url), SPEC, None) as client:
         found = await client.probe()
     assert found.dialect == "generative_scoring"

@@ -1,3 +1,5 @@
+"""The report and the summary as panels."""
+
 from collections.abc import Callable
 from io import StringIO
 from typing import Any
@@ -20,7 +22,7 @@ def flat(text: str) -> str:
     return " ".join(" ".join(line.strip("│╭╮╰╯─ ") for line in text.splitlines()).split())
 
 
-def test_shows_answer_bill_and_folder(pruned_story: Any) -> None:
+def test_a_panel_has_answer_bill_and_folder(pruned_story: Any) -> None:
     text = flat(render_report(report_of(pruned_story)))
     for part in (
         "question q1 · deepprune",
@@ -42,13 +44,13 @@ def test_the_largest_cluster_has_the_longest_bar(pruned_story: Any) -> None:
     assert [line.count("█") for line in lines] == [24, 12]
 
 
-def test_fits_into_80_columns(pruned_story: Any) -> None:
+def test_the_panel_fits_into_80_columns(pruned_story: Any) -> None:
     text = render_report(report_of(pruned_story))
     assert max(len(line) for line in text.splitlines()) <= 80
     assert "\x1b" not in text
 
 
-def test_writes_for_the_given_console(pruned_story: Any) -> None:
+def test_the_panel_is_made_for_the_given_console(pruned_story: Any) -> None:
     file = StringIO()
     console = Console(file=file, width=120, force_terminal=True, color_system="standard")
     text = render_report(report_of(pruned_story), console)
@@ -59,7 +61,7 @@ def test_writes_for_the_given_console(pruned_story: Any) -> None:
 @pytest.mark.parametrize(
     "answer", ["\x1b[2J\x1b]0;x\x07", "[red]x[/]", "[/]", "\u202e42", "x" * 100_000, ":smile:", ""]
 )
-def test_answers_cannot_steer_the_terminal(story: Callable[..., Any], answer: str) -> None:
+def test_answers_cannot_control_the_terminal(story: Callable[..., Any], answer: str) -> None:
     told = story(1).start(0).finish(0, 5, answer).open_cluster(0, 0).vote(answer).end()
     text = render_report(report_of(told))
     assert not {"\x1b", "\x07", "\u202e"} & set(text)
@@ -68,7 +70,7 @@ def test_answers_cannot_steer_the_terminal(story: Callable[..., Any], answer: st
         assert answer in text
 
 
-def test_tells_what_is_unknown(story: Callable[..., Any]) -> None:
+def test_unknown_figures_are_named(story: Callable[..., Any]) -> None:
     told = story(2, continuous_usage=False, token_ids=False).start(0, 1).judge_failed(1)
     text = flat(render_report(report_of(told.tokens(0, 8))))
     for part in (
@@ -90,7 +92,7 @@ def test_a_wrong_answer_is_marked(story: Callable[..., Any]) -> None:
     assert "not asked" in text
 
 
-def test_many_clusters_and_answers_are_cut_short(story: Callable[..., Any]) -> None:
+def test_of_many_clusters_and_answers_some_are_shown(story: Callable[..., Any]) -> None:
     told = story(40)
     for trace in range(12):
         told.start(trace).finish(trace, 9, str(trace)).open_cluster(trace, trace)
@@ -124,7 +126,7 @@ def test_an_ungraded_summary_has_no_accuracy(story: Callable[..., Any]) -> None:
     assert "unknown" in text
 
 
-def test_ballots_that_weigh_more_than_one_each_show_their_weight(pruned_story: Any) -> None:
+def test_votes_that_do_not_weigh_one_have_their_weight(pruned_story: Any) -> None:
     votes = [
         VoteLine(answer="42", ballots=9, weight=88.25),
         VoteLine(answer="7", ballots=1, weight=9.5),

@@ -1,3 +1,5 @@
+"""The state of a live run, printed now and then."""
+
 from collections.abc import Callable
 from io import StringIO
 from typing import Any
@@ -5,11 +7,11 @@ from typing import Any
 import pytest
 
 from orchestrator.core.events import RunInterrupted
-from orchestrator.terminal.status_line import ProgressLines, status_line
+from orchestrator.terminal.status_line import StatusPrinter, status_line
 
 
 class Clock:
-    """A clock that stands still until it is told."""
+    """Seconds that only pass when a test says so."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -28,7 +30,7 @@ def clock() -> Clock:
     return Clock()
 
 
-def test_a_line_says_how_the_run_stands(pruned_story: Any) -> None:
+def test_a_line_has_the_state_of_the_run(pruned_story: Any) -> None:
     assert status_line(pruned_story.view(), 1234.5) == (
         f"{pruned_story.view().elapsed:.1f} s · 0 running, 0 paused, 1 pruned, 1 finished, 1 stopped, "
         "1 failed · 200 tokens, 1,234/s · 2 clusters · 2 judge calls · saved 34%"
@@ -43,9 +45,9 @@ def test_a_line_before_anything_has_finished(story: Callable[..., Any]) -> None:
     )
 
 
-def test_writes_a_line_a_second_at_most(story: Callable[..., Any], clock: Clock) -> None:
+def test_at_most_one_line_a_second_is_printed(story: Callable[..., Any], clock: Clock) -> None:
     out, told = StringIO(), story(1)
-    progress, view = ProgressLines(out, clock), told.view()
+    progress, view = StatusPrinter(out, clock), told.view()
     for step in range(25):
         clock.now = 100.0 + step / 10
         view.apply(RunInterrupted(at=step / 10))
@@ -57,26 +59,24 @@ def test_writes_a_line_a_second_at_most(story: Callable[..., Any], clock: Clock)
     ]
 
 
-def test_writes_nothing_while_nothing_changes(story: Callable[..., Any], clock: Clock) -> None:
+def test_nothing_is_printed_while_nothing_changes(story: Callable[..., Any], clock: Clock) -> None:
     out = StringIO()
-    progress, view = ProgressLines(out, clock), story(1).view()
+    progress, view = StatusPrinter(out, clock), story(1).view()
     for _ in range(5):
         progress.show(view)
         clock.now += 2
     assert out.getvalue().count("\n") == 1
 
 
-def test_names_the_question_of_several(story: Callable[..., Any], clock: Clock) -> None:
+def test_a_line_has_the_number_of_the_question(story: Callable[..., Any], clock: Clock) -> None:
     out = StringIO()
-    ProgressLines(out, clock).show(story(1).view(), question=7, questions=50)
+    StatusPrinter(out, clock).show(story(1).view(), question=7, questions=50)
     assert out.getvalue().startswith("question 7/50 · 0.0 s · ")
 
 
-def test_tokens_per_second_are_those_since_the_last_line(
-    story: Callable[..., Any], clock: Clock
-) -> None:
+def test_the_rate_is_that_since_the_last_line(story: Callable[..., Any], clock: Clock) -> None:
     out, told = StringIO(), story(1).start(0).tokens(0, 100)
-    view, progress = told.view(), ProgressLines(out, clock)
+    view, progress = told.view(), StatusPrinter(out, clock)
     progress.show(view)
     for event in told.tokens(0, 160).events[-1:]:
         view.apply(event)
@@ -89,21 +89,21 @@ def test_tokens_per_second_are_those_since_the_last_line(
     assert rates == ["500", "600", "50"]
 
 
-def test_quiet_writes_nothing(story: Callable[..., Any], clock: Clock) -> None:
+def test_a_quiet_printer_prints_nothing(story: Callable[..., Any], clock: Clock) -> None:
     out = Terminal()
-    progress = ProgressLines(out, clock, quiet=True)
+    progress = StatusPrinter(out, clock, quiet=True)
     progress.show(story(1).view())
     progress.close()
     assert out.getvalue() == ""
 
 
-def test_a_terminal_has_one_line_that_goes_away(
+def test_a_terminal_has_one_line_that_is_erased_at_the_end(
     story: Callable[..., Any], clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "30")
     out = Terminal()
-    progress = ProgressLines(out, clock)
+    progress = StatusPrinter(out, clock)
     progress.show(story(1).view())
     progress.close()
     progress.close()
@@ -117,25 +117,25 @@ def test_a_terminal_that_cannot_rewrite_gets_lines(
 ) -> None:
     monkeypatch.setenv("TERM", name)
     out = Terminal()
-    ProgressLines(out, clock).show(story(1).view())
+    StatusPrinter(out, clock).show(story(1).view())
     assert "\x1b" not in out.getvalue()
     assert out.getvalue().endswith("\n")
 
 
-def test_never_writes_colour(pruned_story: Any, clock: Clock, monkeypatch: Any) -> None:
+def test_no_colour_is_printed(pruned_story: Any, clock: Clock, monkeypatch: Any) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("NO_COLOR", raising=False)
     out = Terminal()
-    ProgressLines(out, clock).show(pruned_story.view())
+    StatusPrinter(out, clock).show(pruned_story.view())
     assert out.getvalue().count("\x1b[") == out.getvalue().count("\x1b[K")
 
 
-def test_a_broken_stderr_does_not_harm_the_run(story: Callable[..., Any], clock: Clock) -> None:
+def test_a_broken_stderr_does_not_end_the_run(story: Callable[..., Any], clock: Clock) -> None:
     class Broken(StringIO):
         def write(self, _text: str) -> int:
             raise BrokenPipeError
 
-    progress = ProgressLines(Broken(), clock)
+    progress = StatusPrinter(Broken(), clock)
     progress.show(story(1).view())
     clock.now += 2
     progress.show(story(2).view())
