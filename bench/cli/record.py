@@ -16,9 +16,15 @@ __all__ = ["add_arguments", "run"]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of this command."""
     parser.add_argument(
-        "--traces", type=positive, default=64, metavar="N", help="for every question"
+        "--traces", type=positive, default=64, metavar="N", help="traces of every question"
     )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder of the recording, where it can be continued",
+    )
     add_ray_argument(parser)
     add_live_arguments(parser)
 

@@ -24,7 +24,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="recorded traces, as for run; may be repeated",
     )
     add_half_argument(parser)
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder of the outcomes, where the sweep can be continued",
+    )
     add_ray_argument(parser)
 
 

@@ -159,5 +159,6 @@ def _check_reachable(address: str) -> None:
 
 def _unreachable(address: str) -> EndpointUnreachable:
     return EndpointUnreachable(
-        f"No Ray cluster answers at {address}; start one with: ray start --head, or give --ray local."
+        f"No Ray cluster answers at {address}; start one with: ray start --head, set RAY_AUTH_TOKEN if it requires a "
+        "token, or give --ray local."
     )

@@ -1,8 +1,8 @@
-"""Policies as a benchmark names them: `auto`, `cons@16`, `pass@8`, `deepprune:tau=0.25,survivors=20`.
+"""Policies with their settings in one text: `auto`, `cons@16`, `pass@8`, `deepprune:tau=0.25,survivors=20`.
 
-`NAME@N` has at most N traces; without it, as many as the benchmark allows. After the colon stand settings of the
-policy section, or of another one by its full path (`checkpoint.words=35`), and `judge_auroc` for a simulated judge
-of its own (`deepprune:judge_auroc=perfect`).
+`NAME@N` has at most N traces; without it, as many as the benchmark allows. After the colon come settings of the policy
+section, or of another section by their full path (`checkpoint.words=35`), and `judge_auroc` for a simulated judge of the
+policy's own (`deepprune:judge_auroc=perfect`).
 """
 
 import math
@@ -27,7 +27,7 @@ __all__ = ["PARALLEL_PROBE", "Auroc", "PolicySpec", "parse_auroc", "parse_polici
 Auroc = float | Literal["perfect"]
 
 PARALLEL_PROBE = "parallel-probe"
-"""The one policy that is no policy of the core: it needs probes, which a stock server cannot give."""
+"""The one policy that is not in the core: it needs recorded probes, so it only exists in a replay."""
 
 _ALIASES = {"cons": "consensus", "pass": "consensus", PARALLEL_PROBE: "consensus"}
 
@@ -35,9 +35,9 @@ _ALIASES = {"cons": "consensus", "pass": "consensus", PARALLEL_PROBE: "consensus
 class PolicySpec(NamedTuple):
     """A policy with its settings.
 
-    `label` is how the user wrote it. `traces` is its own N, None where the benchmark's limit holds. `scoring`
-    "any" counts a question as right when any finished trace is right (pass@k), "vote" when the vote is. The
-    simulated judge's AUROC is None where the benchmark's holds.
+    `label` is the text that the user wrote. `traces` is the policy's own N, None for the benchmark's limit. With
+    `scoring` "any" a question is right if any finished trace is right (pass@k), with "vote" if the vote is. `judge_auroc`
+    is the simulated judge's, None for the benchmark's.
     """
 
     label: str
@@ -61,7 +61,7 @@ def parse_auroc(text: str) -> Auroc:
     except ValueError:
         auroc = math.nan
     if not 0.0 < auroc < 1.0:
-        raise ConfigError(f"A judge's AUROC is {text}, but must lie between 0 and 1 or be perfect.")
+        raise ConfigError(f"A judge's AUROC is {text}; give a number between 0 and 1, or perfect.")
     return auroc
 
 
@@ -73,12 +73,12 @@ def parse_policies(
     environ: Mapping[str, str] | None = None,
     flags: Mapping[str, Any] | None = None,
 ) -> list[PolicySpec]:
-    """The policies that `texts` name; the other sources of settings hold unless a text says otherwise.
+    """The policies that `texts` name; a text's own settings take precedence over those of the other sources.
 
     A setting from the other sources applies to the policies that have it. See `load_settings` for the sources.
 
     Raises:
-        ConfigError: there is no such policy or setting, none of the policies has a setting, or N is no positive number.
+        ConfigError: there is no such policy or setting, none of the policies has a setting, or N is not a positive number.
     """
     tree = leaves(Settings)
     shared = [
@@ -121,7 +121,7 @@ def _parse(text: str, shared: Sequence[Assigned], flagged: Sequence[Assigned]) -
 
 
 def _applies(assigned: Assigned, policy: str) -> bool:
-    """Whether a shared setting is for this policy: it has it, or nobody has it, which is an error to report."""
+    """Whether a shared setting is for this policy: it has the setting, or no policy has it, which is reported later."""
     owners = _owners(assigned)
     return not owners or policy in owners
 

@@ -106,8 +106,8 @@ def test_recorded_verdicts_replace_the_simulated_judge(
 @pytest.mark.parametrize(
     ("flags", "sentence"),
     [
-        (["--judge-auroc", "1.5"], "must lie between 0 and 1 or be perfect"),
-        (["--judge-auroc", "good"], "must lie between 0 and 1 or be perfect"),
+        (["--judge-auroc", "1.5"], "give a number between 0 and 1, or perfect"),
+        (["--judge-auroc", "good"], "give a number between 0 and 1, or perfect"),
         (["--resamples", "0"], "at least 1"),
         (["--max-traces", "x"], "at least 1"),
     ],
