@@ -15,8 +15,6 @@ from collections.abc import Callable, Iterable, Sequence
 from statistics import fmean
 from typing import NamedTuple
 
-from scipy.special import betainc
-
 from orchestrator.core.confidence import Confidences
 from orchestrator.core.events import (
     ClusterOpened,
@@ -95,19 +93,27 @@ def _cast(
     )
 
 
-def leader_posterior(ballots: Sequence[int]) -> float | None:
-    """Probability that the leading answer stays ahead of the second; None without ballots.
+def leader_posterior(vote_counts: Sequence[int]) -> float | None:
+    """Probability that the leading answer stays ahead of the second; None without votes.
 
     Args:
-        ballots: counts of equal answers, largest first.
+        vote_counts: the votes for each answer, largest first.
 
     The first two counts are taken as draws from a Beta(1, 1) prior, as in Adaptive-Consistency
-    (arXiv 2305.11860, section 3.2); a single answer has a second one without a ballot against it.
+    (arXiv 2305.11860, section 3.2); a single answer has a second one without votes against it.
     """
-    if not ballots:
+    if not vote_counts:
         return None
-    second = ballots[1] if len(ballots) > 1 else 0
-    return 1.0 - float(betainc(ballots[0] + 1, second + 1, 0.5))
+    first = vote_counts[0]
+    second = vote_counts[1] if len(vote_counts) > 1 else 0
+    # a Beta distribution with whole parameters, at 1/2, is a tail of so many tosses of a coin
+    tosses = first + second + 1
+    ways, tail = 1, 1
+    for heads in range(second):
+        ways = ways * (tosses - heads) // (heads + 1)
+        tail += ways
+    behind: float = tail / 2**tosses
+    return 1.0 - behind
 
 
 class Rewards:

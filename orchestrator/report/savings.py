@@ -23,7 +23,6 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 from orchestrator.report.view import RunView
 
@@ -150,6 +149,10 @@ def _interval(
     finished: Sequence[int], cut: Sequence[int], *, planned: int, limit: int | None
 ) -> tuple[float, float]:
     """The 95 % interval of N times the mean length, before it is clipped; needs two ends or more."""
+    from scipy.special import (
+        stdtrit,
+    )  # a quarter of a second that a first look at a run need not pay
+
     curve = _curve(finished, cut)
     ends = len(finished)
     student = stdtrit(ends - 1, (1 + _CONFIDENCE) / 2)

@@ -4,6 +4,7 @@ The rule: a sum counts only what every report behind it knows, and says how many
 are taken over the totals, so a long question weighs more than a short one.
 """
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Literal, TypeVar
 
@@ -27,6 +28,9 @@ __all__ = [
     "SummaryLine",
     "summarise",
 ]
+
+_Z = 1.959963984540054
+"""The normal quantile of a 95 % interval."""
 
 _Sums = TypeVar("_Sums", bound=msgspec.Struct)
 
@@ -180,10 +184,11 @@ def _wilson(correct: int, graded: int) -> tuple[float | None, float | None]:
     """Wilson's 95 % interval of a fraction; unknown without trials."""
     if not graded:
         return None, None
-    from scipy.stats import binomtest  # most of a second that only several questions have to pay
-
-    interval = binomtest(correct, graded).proportion_ci(confidence_level=0.95, method="wilson")
-    return round(float(interval.low), 4), round(float(interval.high), 4)
+    share, squared = correct / graded, _Z**2 / graded
+    center = share + squared / 2
+    spread = _Z * math.sqrt(share * (1 - share) / graded + squared / (4 * graded))
+    low, high = ((center + sign * spread) / (1 + squared) for sign in (-1, 1))
+    return round(max(0.0, low), 4), round(min(1.0, high), 4)
 
 
 def _sums(kind: type[_Sums], rows: Sequence[msgspec.Struct]) -> _Sums:

@@ -5,10 +5,11 @@ leading counts (Beta, the paper's choice) or from all counts (Dirichlet); above 
 run one at a time, so its latency is the sum of their lengths.
 """
 
-from functools import lru_cache
+import math
+from functools import cache, lru_cache
 
 import numpy as np
-from scipy.special import gammainc, gammaincinv
+from numpy.typing import NDArray
 
 from orchestrator.core.events import Event
 from orchestrator.core.policies.base import Step, Tally
@@ -46,24 +47,38 @@ class AdaptiveConsistency:
         return list(finished)
 
     def _settled(self) -> bool:
-        ballots = self._tally.vote_counts
-        if not ballots or sum(ballots) < self._settings.min_ballots:
+        votes = self._tally.vote_counts
+        if not votes or sum(votes) < self._settings.min_ballots:
             return False
         dirichlet = self._settings.posterior == "dirichlet"
-        posterior = dirichlet_posterior(ballots) if dirichlet else leader_posterior(ballots)
+        posterior = dirichlet_posterior(votes) if dirichlet else leader_posterior(votes)
         return (posterior or 0.0) > self._settings.confidence
 
 
-@lru_cache(maxsize=1 << 14)
-def dirichlet_posterior(ballots: tuple[int, ...]) -> float:
-    """Probability that the first of `ballots` (largest first) is the most frequent answer of all.
+@cache
+def _quadrature() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Gauss and Legendre's nodes and weights on -1 to 1, shapes (nodes,)."""
+    return np.polynomial.legendre.leggauss(_NODES)
 
-    The shares have a Dirichlet posterior with a flat prior over the answers seen; a single answer has one more
-    without a ballot against it. Shares are in the order of independent gamma variables, so the probability is
-    the mean, over the first variable, that all others lie below it.
+
+@lru_cache(maxsize=1 << 14)
+def dirichlet_posterior(vote_counts: tuple[int, ...]) -> float:
+    """Probability that the first of `vote_counts` (largest first) is the most frequent answer of all.
+
+    The answers' frequencies have a Dirichlet posterior with a flat prior over the answers seen; a single answer has
+    one more without votes against it. Frequencies are in the order of independent gamma variables, so the probability
+    is the mean, over the first variable, that all others lie below it: an integral, by Gauss and Legendre.
     """
-    first, *others = ballots if len(ballots) > 1 else (*ballots, 0)
-    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
-    drawn = gammaincinv(first + 1, (nodes + 1.0) / 2.0)  # the first variable's quantiles
-    below = gammainc(np.array(others)[:, np.newaxis] + 1, drawn).prod(axis=0)
-    return float(weights @ below / 2.0)
+    first, *others = vote_counts if len(vote_counts) > 1 else (*vote_counts, 0)
+    spread = math.sqrt(first + 1)
+    low, high = max(0.0, first + 1 - 12 * spread), first + 1 + 20 * spread
+    nodes, weights = _quadrature()
+    at = (low + high) / 2 + (high - low) / 2 * nodes
+    counts = np.arange(first + 1)[:, np.newaxis]
+    log_factorials = np.array([math.lgamma(count + 1) for count in range(first + 1)])[:, np.newaxis]
+    poisson = np.exp(counts * np.log(at) - at - log_factorials)  # (counts, nodes)
+    below = 1.0 - np.cumsum(
+        poisson, axis=0
+    )  # the chance that a gamma variable of each count is smaller
+    density = poisson[first]
+    return float(weights @ (density * below[others].prod(axis=0)) * (high - low) / 2)
