@@ -116,7 +116,9 @@ def _meaning(action: argparse.Action) -> str:
     if action.required and action.option_strings:
         notes.append("required")
     default = action.default
-    if default not in (None, False, argparse.SUPPRESS, []) and "default" not in (action.help or ""):
+    if default not in (None, False, "", [], argparse.SUPPRESS) and "default" not in (
+        action.help or ""
+    ):
         shown = "x".join(map(str, default)) if isinstance(default, tuple) else default
         notes.append(f"default: `{shown}`")
     return "; ".join(notes)
