@@ -6,13 +6,13 @@ Textual is imported only after the flags are parsed, so that `--help` is fast.
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from orchestrator import __version__
-from orchestrator.errors import ConfigError, DeepPruneError
-from orchestrator.terminal.sanitize import sanitize
+from orchestrator.cli.program import run_program
+from orchestrator.errors import ConfigError
 
 if TYPE_CHECKING:
     from tui.sources.base import Source
@@ -24,14 +24,12 @@ _SCREENS = ("live", "trace", "questions")
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code; expected errors are printed as one sentence."""
-    arguments = _parser().parse_args(argv)
-    try:
-        return _run(arguments)
-    except DeepPruneError as error:
-        print(f"deepprune-tui: {sanitize(str(error), one_line=False)}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        return 130
+    return run_program("deepprune-tui", argv, _prepare)
+
+
+def _prepare(words: list[str]) -> Callable[[], int]:
+    arguments = _parser().parse_args(words)
+    return lambda: _run(arguments)
 
 
 def _run(arguments: argparse.Namespace) -> int:

@@ -4,10 +4,10 @@ The orchestrator does not know the TUI; it is passed a display here. Textual is 
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TextIO
 
-from orchestrator.cli import main as cli
+from orchestrator.cli.program import run_program
 
 if TYPE_CHECKING:
     from orchestrator.session.display import PlainLines
@@ -19,7 +19,13 @@ __all__ = ["Screen", "main"]
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command line of `orchestrator.cli.main`, with the TUI on a terminal."""
-    return cli.main(argv, screen=Screen)
+    return run_program("deepprune-orchestrate", argv, _prepare)
+
+
+def _prepare(words: list[str]) -> Callable[[], int]:
+    from orchestrator.cli.main import prepare
+
+    return prepare(words, Screen)
 
 
 class Screen:

@@ -2,23 +2,14 @@
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from types import ModuleType
 
-from judge_server.cli import evaluate, pairs, serve, throughput, train
-from orchestrator.cli.subcommands import carry_out, subcommand_parser
-from orchestrator.local_vllm.hardware import hide_unfit_torch_companions
+from orchestrator.cli.program import run_program
 
 __all__ = ["main"]
 
 _PROGRAM = "deepprune-judge"
-
-_COMMANDS = {
-    "pairs": pairs,
-    "train": train,
-    "evaluate": evaluate,
-    "serve": serve,
-    "throughput": throughput,
-}
 
 _EPILOG = """\
 keys:    DEEPPRUNE_JUDGE_API_KEY for a judge at an address; `serve` demands it
@@ -29,8 +20,28 @@ exit:    0 done, 1 the command failed, 2 wrong input, 130 interrupted
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the subcommand; returns the exit code."""
+    return run_program(_PROGRAM, argv, _prepare)
+
+
+def _prepare(words: list[str]) -> Callable[[], int]:
+    from orchestrator.cli.subcommands import carry_out
+    from orchestrator.local_vllm.hardware import hide_unfit_torch_companions
+
     hide_unfit_torch_companions()
-    return carry_out(_PROGRAM, _COMMANDS, _parse(sys.argv[1:] if argv is None else argv))
+    arguments = _parse(words)
+    return lambda: carry_out(_PROGRAM, _commands(), arguments)
+
+
+def _commands() -> dict[str, ModuleType]:
+    from judge_server.cli import evaluate, pairs, serve, throughput, train
+
+    return {
+        "pairs": pairs,
+        "train": train,
+        "evaluate": evaluate,
+        "serve": serve,
+        "throughput": throughput,
+    }
 
 
 def _parse(words: Sequence[str]) -> argparse.Namespace:
@@ -46,9 +57,11 @@ def _parse(words: Sequence[str]) -> argparse.Namespace:
 
 
 def _parser() -> argparse.ArgumentParser:
+    from orchestrator.cli.subcommands import subcommand_parser
+
     return subcommand_parser(
         _PROGRAM,
-        _COMMANDS,
+        _commands(),
         description="Make, train, measure and serve a judge, which predicts from two unfinished traces "
         "whether their answers will be identical.",
         epilog=_EPILOG,

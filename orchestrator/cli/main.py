@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import __version__
-from orchestrator.errors import ConfigError, DeepPruneError
+from orchestrator.cli.program import run_program, text_from_stdin, write_error
+from orchestrator.errors import ConfigError
 from orchestrator.interrupts import EXIT_INTERRUPTED
 
 if TYPE_CHECKING:
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from orchestrator.session.session import Session, SessionResult
     from orchestrator.settings import Settings
 
-__all__ = ["main"]
+__all__ = ["PROGRAM", "main", "prepare"]
+
+PROGRAM = "deepprune-orchestrate"
 
 _EXIT_NO_ANSWER = 3
 """The session ended in order, but at least one question has no answer (too few votes)."""
@@ -48,22 +51,40 @@ def main(
     *,
     screen: "Callable[[PlainLines], Display] | None" = None,
 ) -> int:
-    """Runs the command and returns the exit code; a foreseen error is one sentence on stderr, never a traceback.
+    """Runs the command and returns the exit code; a foreseen error is one sentence on stderr, never a traceback."""
+    return run_program(PROGRAM, argv, lambda words: prepare(words, screen))
+
+
+def prepare(
+    words: list[str], screen: "Callable[[PlainLines], Display] | None" = None
+) -> Callable[[], int]:
+    """Reads the arguments, the settings and the questions; the result asks them and returns the exit code.
 
     `screen` makes a display that takes the whole terminal, for a user who has one; it shows the given lines once it
     has left the terminal.
     """
-    arguments = _parser().parse_args(argv)
-    try:
-        return _exit_code(_run(arguments, screen if _wants_screen(arguments) else None))
-    except DeepPruneError as error:
-        print(f"deepprune-orchestrate: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        return EXIT_INTERRUPTED
-    except BrokenPipeError:  # the reader of our output has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
+    arguments = _parser().parse_args(words)
+    session = _session(arguments)
+
+    import asyncio
+
+    from orchestrator.session.display import PlainLines
+    from orchestrator.session.output import Output
+
+    def work() -> int:
+        lines = PlainLines(quiet=arguments.quiet)
+        wanted = screen if _wants_screen(arguments) else None
+        display = lines if wanted is None else wanted(lines)
+        output = Output(
+            display,
+            json=arguments.json,
+            quiet=arguments.quiet,
+            several=len(session.questions) > 1,
+        )
+        result = asyncio.run(session.run(output, display))
+        return _exit_code(result) or _exit_unwritten(result)
+
+    return work
 
 
 def _exit_code(result: "SessionResult") -> int:
@@ -73,25 +94,18 @@ def _exit_code(result: "SessionResult") -> int:
     return _EXIT_NO_ANSWER if any(report.answer is None for report in result.reports) else 0
 
 
-def _run(
-    arguments: argparse.Namespace, screen: "Callable[[PlainLines], Display] | None"
-) -> "SessionResult":
-    session = _session(arguments)
-
-    import asyncio
-
-    from orchestrator.session.display import PlainLines
-    from orchestrator.session.output import Output
-
-    lines = PlainLines(quiet=arguments.quiet)
-    display = lines if screen is None else screen(lines)
-    output = Output(
-        display,
-        json=arguments.json,
-        quiet=arguments.quiet,
-        several=len(session.questions) > 1,
+def _exit_unwritten(result: "SessionResult") -> int:
+    """The exit code of a session with an answer: 1 if stdout did not take it, with a sentence that says where it is."""
+    error = write_error()
+    if error is None:
+        return 0
+    folders = [Path(report.run_dir) for report in result.reports if report.run_dir]
+    place = folders[0] / "report.json" if len(folders) == 1 else folders[0].parent
+    print(
+        f"{PROGRAM}: The answer could not be written to stdout ({error.strerror}); read it in {place}.",
+        file=sys.stderr,
     )
-    return asyncio.run(session.run(output, display))
+    return 1
 
 
 def _wants_screen(arguments: argparse.Namespace) -> bool:
@@ -155,7 +169,7 @@ def _questions(arguments: argparse.Namespace) -> "list[Question]":
         if arguments.question is not None:
             raise ConfigError("Give a question or --questions FILE, not both.")
         return read_questions(arguments.questions)
-    text = sys.stdin.read() if arguments.question == "-" else arguments.question
+    text = text_from_stdin() if arguments.question == "-" else arguments.question
     if text is None or not text.strip():
         return []
     return [Question(id="1", question=text.strip())]

@@ -5,42 +5,53 @@ Exit 1 if the core decides otherwise than recorded, or if the report differs fro
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import msgspec
+from orchestrator.cli.program import run_program
 
-from orchestrator.errors import DeepPruneError
-from orchestrator.journal.replay import replay
-from orchestrator.journal.run_dir import REPORT_FILE
-from orchestrator.report.report import Report, read_report, to_json_line
-from orchestrator.terminal.render import render_report
+if TYPE_CHECKING:
+    from orchestrator.report.report import Report
 
 __all__ = ["main"]
+
+_PROGRAM = "deepprune-replay"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """The command; see the head of this module."""
-    parser = argparse.ArgumentParser(prog="deepprune-replay", description=__doc__)
+    return run_program(_PROGRAM, argv, _prepare)
+
+
+def _prepare(words: list[str]) -> Callable[[], int]:
+    parser = argparse.ArgumentParser(prog=_PROGRAM, description=__doc__)
     parser.add_argument("run", type=Path, help="a run's folder")
     parser.add_argument("--summary", action="store_true", help="for people instead of JSON")
-    arguments = parser.parse_args(argv)
-    try:
-        again = replay(arguments.run)
-        recorded = read_report(arguments.run / REPORT_FILE)
-    except DeepPruneError as error:
-        print(f"deepprune-replay: {error}", file=sys.stderr)
-        return error.exit_code
-    print(render_report(again.report) if arguments.summary else to_json_line(again.report))
+    arguments = parser.parse_args(words)
+    return lambda: _replay(arguments.run, summary=arguments.summary)
+
+
+def _replay(run: Path, *, summary: bool) -> int:
+    from orchestrator.journal.replay import replay
+    from orchestrator.journal.run_dir import REPORT_FILE
+    from orchestrator.report.report import read_report, to_json_line
+    from orchestrator.terminal.render import render_report
+
+    again = replay(run)
+    recorded = read_report(run / REPORT_FILE)
+    print(render_report(again.report) if summary else to_json_line(again.report))
     problem = again.difference or _report_difference(recorded, again.report)
     if problem is not None:
-        print(f"deepprune-replay: {problem}", file=sys.stderr)
+        print(f"{_PROGRAM}: {problem}", file=sys.stderr)
         return 1
     return 0
 
 
-def _report_difference(recorded: Report | None, replayed: Report) -> str | None:
+def _report_difference(recorded: "Report | None", replayed: "Report") -> str | None:
     """The first key whose value differs; the folder may have been moved."""
+    import msgspec
+
     then, now = msgspec.to_builtins(recorded or replayed), msgspec.to_builtins(replayed)
     for key in then:
         if key != "run_dir" and then[key] != now[key]:

@@ -1,16 +1,16 @@
-"""Programs with subcommands: how the commands are listed, and which exit code each end has.
+"""Programs with subcommands: how the commands are listed, and which module does the work of each.
 
-A foreseen error is one sentence on stderr and an exit code, never a traceback.
+The streams, Ctrl-C and the errors that end a program are the business of `orchestrator.cli.program`.
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Mapping
 from types import ModuleType
 
 from orchestrator import __version__
 from orchestrator.errors import DeepPruneError
+from orchestrator.terminal.sanitize import sanitize
 
 __all__ = ["carry_out", "subcommand_parser"]
 
@@ -44,15 +44,11 @@ def subcommand_parser(
 def carry_out(
     program: str, commands: Mapping[str, ModuleType], arguments: argparse.Namespace
 ) -> int:
-    """Runs the chosen command (`run` of its module); the program's exit code."""
+    """Runs the chosen command (`run` of its module); the exit code. An error names the command."""
     try:
         commands[arguments.command].run(arguments)
     except DeepPruneError as error:
-        print(f"{program} {arguments.command}: {error}", file=sys.stderr)
+        text = sanitize(str(error), one_line=False)
+        print(f"{program} {arguments.command}: {text}", file=sys.stderr)
         return error.exit_code
-    except KeyboardInterrupt:
-        return 130
-    except BrokenPipeError:  # the reader of our output has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     return 0
