@@ -1,7 +1,7 @@
-"""Samples traces through vLLM and prints how the reasoner behaves: `python -m nano.evaluate`.
+"""Samples traces through vLLM and prints the reasoner's behaviour: `python -m nano.evaluate`.
 
-Every request stands alone (one trace each, no seed), as the orchestrator sends them. Without
-`--endpoint` a vLLM server is started for the bundled weights and stopped at the end.
+Every request is for one trace, without a seed, as the orchestrator sends them. Without `--endpoint` a vLLM server is
+started for the bundled weights and stopped at the end.
 """
 
 import argparse
@@ -20,12 +20,13 @@ from typing import IO
 import aiohttp
 from tokenizers import Tokenizer
 
-from nano.questions import FIXED_QUESTIONS, Question, fresh_questions, read_questions
+from nano.questions import FIXED_QUESTIONS, fresh_questions
 from orchestrator.core.answer import extract_answer
 from orchestrator.core.segment import Segmenter
 from orchestrator.local_vllm.server import LocalModel, serve_vllm
+from orchestrator.questions import Question, read_questions
 
-__all__ = ["Behaviour", "SampledTrace", "main", "measure", "read_traces"]
+__all__ = ["Behaviour", "SampledTrace", "main", "measure_behaviour", "read_sampled_traces"]
 
 WEIGHTS = Path(__file__).parent / "weights" / "reasoner"
 MODEL_NAME = "nano-reasoner"
@@ -51,37 +52,39 @@ class SampledTrace:
 
 @dataclass(frozen=True, slots=True)
 class Behaviour:
-    """What the model card states; shares are of 1, lengths in tokens."""
+    """The rows of the model card's table; fractions in 0..1, lengths in tokens."""
 
     questions: int
     traces: int
     pass_at_1: float
     cons: float
-    same_answer_pair_share: float
+    same_answer_pair_fraction: float
     median_tokens: float
     mean_tokens: float
     median_checkpoint_tokens: float
-    checkpoint_share_of_median: float
+    checkpoint_fraction_of_median: float
     finished_before_checkpoint: float
     never_finished: float
     without_answer: float
 
 
 def main() -> None:
-    """Samples, writes and measures as the arguments say."""
+    """Samples traces or reads them from a file, and prints the table."""
     arguments = parse_arguments()
     if arguments.table:
-        traces = read_traces(arguments.table)
+        traces = read_sampled_traces(arguments.table)
     else:
         questions = pick_questions(arguments)
         traces = asyncio.run(sample(questions, arguments))
     tokenizer = Tokenizer.from_file(str(arguments.weights / "tokenizer.json"))
-    print_table(measure(traces, tokenizer))
+    print_table(measure_behaviour(traces, tokenizer))
 
 
 def parse_arguments() -> argparse.Namespace:
     """The command line."""
-    parser = argparse.ArgumentParser(prog="python -m nano.evaluate", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m nano.evaluate", description=(__doc__ or "").partition("\n")[0]
+    )
     parser.add_argument("--endpoint", help="base URL ending in /v1 of a running server")
     parser.add_argument("--weights", type=Path, default=WEIGHTS, help="model folder")
     parser.add_argument("--questions", type=Path, default=FIXED_QUESTIONS)
@@ -107,9 +110,9 @@ def pick_questions(arguments: argparse.Namespace) -> list[Question]:
 
 
 async def sample(questions: list[Question], arguments: argparse.Namespace) -> list[SampledTrace]:
-    """All traces in the order in which they ended, each also written as soon as it ends.
+    """All traces in the order in which they ended; each is written to the file as soon as it ends.
 
-    Traces that the file holds already are kept and not asked for again.
+    Traces that are in the file already are not sampled again.
     """
     run = f"seed-{arguments.seed}" if arguments.train_questions else arguments.questions.stem
     limiter = asyncio.Semaphore(arguments.streams)
@@ -118,7 +121,7 @@ async def sample(questions: list[Question], arguments: argparse.Namespace) -> li
     traces = kept_traces(arguments.out)
     done = {(trace.question_id, trace.trace) for trace in traces}
     async with (
-        served(arguments) as endpoint,
+        endpoint_of(arguments) as endpoint,
         aiohttp.ClientSession(timeout=timeout, connector=connector) as session,
     ):
         started = time.monotonic()
@@ -128,7 +131,7 @@ async def sample(questions: list[Question], arguments: argparse.Namespace) -> li
                 reply = await ask(session, endpoint, question.question, arguments)
             return to_trace(reply, question, run, number)
 
-        with opened(arguments.out) as file:
+        with open_to_append(arguments.out) as file:
             tasks = [
                 asyncio.create_task(one(question, number))
                 for question in questions
@@ -148,8 +151,8 @@ async def sample(questions: list[Question], arguments: argparse.Namespace) -> li
 
 
 @asynccontextmanager
-async def served(arguments: argparse.Namespace) -> AsyncIterator[str]:
-    """The given endpoint, or that of a server of our own."""
+async def endpoint_of(arguments: argparse.Namespace) -> AsyncIterator[str]:
+    """The given endpoint, or that of a server started for it."""
     if arguments.endpoint:
         yield arguments.endpoint.rstrip("/")
         return
@@ -158,8 +161,8 @@ async def served(arguments: argparse.Namespace) -> AsyncIterator[str]:
 
 
 @contextmanager
-def opened(path: Path | None) -> Iterator[IO[str] | None]:
-    """The file to append to, if there is one; its folder is made."""
+def open_to_append(path: Path | None) -> Iterator[IO[str] | None]:
+    """The file to append to, if one is given; makes its folder."""
     if path is None:
         yield None
         return
@@ -169,14 +172,14 @@ def opened(path: Path | None) -> Iterator[IO[str] | None]:
 
 
 def kept_traces(path: Path | None) -> list[SampledTrace]:
-    """The traces of an earlier run that stopped before its end; a torn last line is cut off."""
+    """The traces of an earlier, interrupted run; an incomplete last line is removed from the file."""
     if path is None or not path.exists():
         return []
     text = path.read_text(encoding="utf-8")
     whole = text[: text.rfind("\n") + 1]
     if whole != text:
         path.write_text(whole, encoding="utf-8")
-    return read_traces(path)
+    return read_sampled_traces(path)
 
 
 async def ask(
@@ -197,13 +200,13 @@ async def ask(
 
 
 def to_trace(reply: dict[str, object], question: Question, run: str, number: int) -> SampledTrace:
-    """The trace that a reply holds."""
+    """The trace in a reply."""
     choice = reply["choices"][0]  # type: ignore[index]
     text = choice["message"]["content"] or ""
     return SampledTrace(
         question_id=question.id,
         question=question.question,
-        gold=question.answer,
+        gold=question.gold or "",
         model=MODEL_NAME,
         run=run,
         trace=number,
@@ -214,14 +217,14 @@ def to_trace(reply: dict[str, object], question: Question, run: str, number: int
     )
 
 
-def read_traces(path: Path) -> list[SampledTrace]:
+def read_sampled_traces(path: Path) -> list[SampledTrace]:
     """The traces of a file that this module wrote."""
     with path.open(encoding="utf-8") as file:
         return [SampledTrace(**json.loads(line)) for line in file]
 
 
-def measure(traces: Iterable[SampledTrace], tokenizer: Tokenizer) -> Behaviour:
-    """The behaviour of these traces; a question counts as much as any other for the votes."""
+def measure_behaviour(traces: Iterable[SampledTrace], tokenizer: Tokenizer) -> Behaviour:
+    """The behaviour of these traces; every question has the same weight in the votes."""
     traces = list(traces)
     by_question: dict[str, list[SampledTrace]] = {}
     for trace in traces:
@@ -237,13 +240,15 @@ def measure(traces: Iterable[SampledTrace], tokenizer: Tokenizer) -> Behaviour:
         traces=len(traces),
         pass_at_1=statistics.mean(trace.answer == trace.gold for trace in traces),
         cons=statistics.mean(vote(group) == group[0].gold for group in by_question.values()),
-        same_answer_pair_share=statistics.mean(
-            share for group in by_question.values() if (share := pair_share(group)) is not None
+        same_answer_pair_fraction=statistics.mean(
+            fraction
+            for group in by_question.values()
+            if (fraction := same_answer_fraction(group)) is not None
         ),
         median_tokens=median,
         mean_tokens=statistics.mean(lengths),
         median_checkpoint_tokens=checkpoint,
-        checkpoint_share_of_median=checkpoint / median,
+        checkpoint_fraction_of_median=checkpoint / median,
         finished_before_checkpoint=1 - len(prefixes) / len(traces),
         never_finished=never / len(traces),
         without_answer=sum(trace.answer is None for trace in traces) / len(traces),
@@ -259,17 +264,17 @@ def checkpoint_prefix(text: str) -> str | None:
 
 def vote(traces: list[SampledTrace]) -> str | None:
     """The most frequent answer; the first to appear wins a tie."""
-    ballots = Counter(trace.answer for trace in traces if trace.answer is not None)
-    return ballots.most_common(1)[0][0] if ballots else None
-
-
-def pair_share(traces: list[SampledTrace]) -> float | None:
-    """Share of equal answers among the pairs of traces that have one; None without a pair."""
     counts = Counter(trace.answer for trace in traces if trace.answer is not None)
-    ballots = sum(counts.values())
-    if ballots < 2:
+    return counts.most_common(1)[0][0] if counts else None
+
+
+def same_answer_fraction(traces: list[SampledTrace]) -> float | None:
+    """Fraction of pairs with equal answers, among traces that have an answer; None without a pair."""
+    counts = Counter(trace.answer for trace in traces if trace.answer is not None)
+    answered = sum(counts.values())
+    if answered < 2:
         return None
-    return sum(count * (count - 1) for count in counts.values()) / (ballots * (ballots - 1))
+    return sum(count * (count - 1) for count in counts.values()) / (answered * (answered - 1))
 
 
 def print_table(behaviour: Behaviour) -> None:

@@ -1,19 +1,22 @@
-"""The fixed questions on which the nano models are measured; none of them is trained on."""
+"""The fixed questions on which the nano models are measured; training uses none of them.
 
+`python -m nano.questions` writes their file.
+"""
+
+import argparse
 import itertools
-import json
-from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 from nano.task import problems
+from orchestrator.questions import Question, read_questions, to_jsonl
 
 __all__ = [
     "FIXED_QUESTIONS",
-    "Question",
     "fixed_question_texts",
     "fresh_questions",
-    "read_questions",
+    "main",
+    "make_fixed_questions",
 ]
 
 FIXED_QUESTIONS = Path(__file__).parent / "data" / "questions.jsonl"
@@ -21,43 +24,38 @@ FIXED_COUNT = 200
 FIXED_SEED = 20_251
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """A question and its exact answer in decimal digits."""
-
-    id: str
-    question: str
-    answer: str
-
-
-def read_questions(path: Path = FIXED_QUESTIONS) -> list[Question]:
-    """The questions of a JSON lines file with id, question and answer."""
-    rows = (json.loads(line) for line in path.read_text().splitlines() if line.strip())
-    return [Question(str(row["id"]), row["question"], str(row["answer"])) for row in rows]
-
-
 def fixed_question_texts() -> frozenset[str]:
-    """What no training problem may be."""
-    return frozenset(question.question for question in read_questions())
+    """The texts that no training problem may have."""
+    return frozenset(question.question for question in read_questions(FIXED_QUESTIONS))
 
 
 def fresh_questions(count: int, seed: int, prefix: str = "fresh") -> list[Question]:
     """Questions that are not among the fixed ones."""
     drawn = itertools.islice(problems(Random(seed), exclude=fixed_question_texts()), count)
     return [
-        Question(f"{prefix}-{seed}-{number:05d}", problem.text, str(problem.answer))
+        Question(
+            id=f"{prefix}-{seed}-{number:05d}", question=problem.text, gold=str(problem.answer)
+        )
+        for number, problem in enumerate(drawn)
+    ]
+
+
+def make_fixed_questions() -> list[Question]:
+    """The fixed questions, from their seed."""
+    drawn = itertools.islice(problems(Random(FIXED_SEED)), FIXED_COUNT)
+    return [
+        Question(id=f"nano-{number:03d}", question=problem.text, gold=str(problem.answer))
         for number, problem in enumerate(drawn)
     ]
 
 
 def main() -> None:
     """Writes the fixed questions."""
-    drawn = itertools.islice(problems(Random(FIXED_SEED)), FIXED_COUNT)
-    rows = (
-        {"id": f"nano-{number:03d}", "question": problem.text, "answer": str(problem.answer)}
-        for number, problem in enumerate(drawn)
+    parser = argparse.ArgumentParser(
+        prog="python -m nano.questions", description=(__doc__ or "").partition("\n")[0]
     )
-    FIXED_QUESTIONS.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    parser.add_argument("--out", type=Path, default=FIXED_QUESTIONS, help="file of JSON lines")
+    parser.parse_args().out.write_text(to_jsonl(make_fixed_questions()), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Word problems with exact integer answers, from an unlimited seeded generator.
 
-A problem is a start value and a list of steps; a step knows its English sentence, the arithmetic it
-stands for (its plan), and, where people commonly misread it, the misreading and the plan that follows
-from it. Rule: nothing here draws randomness except from the generator that is passed in.
+A problem is a start value and a list of steps. A step has an English sentence, the arithmetic that it stands for (its
+plan), and, where people commonly misread it, the misreading and its plan. All randomness comes from the generator
+that is passed in.
 """
 
 from collections.abc import Iterator
@@ -10,7 +10,15 @@ from dataclasses import dataclass
 from random import Random
 from typing import Literal
 
-__all__ = ["Operation", "Problem", "Step", "calculate", "make_problem", "problems", "run_plan"]
+__all__ = [
+    "Operation",
+    "Problem",
+    "ProblemStep",
+    "calculate",
+    "make_problem",
+    "problems",
+    "run_plan",
+]
 
 Symbol = Literal["+", "-", "*", "/"]
 Term = int | Literal["value", "last"]
@@ -36,15 +44,15 @@ class Operation:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How a solver puts a step in a few words, and what it calculates then."""
+    """A step in a solver's words, and the calculations that follow."""
 
     clause: str
     plan: Plan
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
-    """One event of a problem that changes the running value."""
+class ProblemStep:
+    """One sentence of a problem that changes the running value."""
 
     kind: str
     sentence: str
@@ -59,7 +67,7 @@ class Problem:
     start: int
     owner: str
     things: str
-    steps: tuple[Step, ...]
+    steps: tuple[ProblemStep, ...]
     query: str
     asked: str
     closing: str
@@ -81,7 +89,7 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Cast:
-    """Who and what one problem is about."""
+    """The people and things of one problem."""
 
     owner: str
     he: str
@@ -92,20 +100,7 @@ class Cast:
 
 
 MEN = ("Ben", "Tom", "Leo", "Max", "Sam", "Jack", "Omar", "Ivan", "Noah", "Paul", "Hugo", "Ravi")
-WOMEN = (
-    "Mia",
-    "Anna",
-    "Lily",
-    "Emma",
-    "Zoe",
-    "Nina",
-    "Sara",
-    "Ruth",
-    "Kate",
-    "Aisha",
-    "Mei",
-    "Eva",
-)
+WOMEN = ("Mia", "Anna", "Lily", "Emma", "Zoe", "Nina", "Sara", "Ruth", "Kate", "Aisha", "Mei", "Eva")  # fmt: skip
 THINGS = (
     "apples", "marbles", "stickers", "cards", "coins", "books", "shells", "pencils", "stamps", "beads",
     "cookies", "plums", "stones", "buttons", "balloons", "candles", "tickets", "flowers", "eggs", "nuts",
@@ -154,7 +149,7 @@ def make_problem(rng: Random) -> Problem:
     """A problem whose every intermediate result is a small exact whole number."""
     cast = _draw_cast(rng)
     start = value = rng.randint(4, 40)
-    steps: list[Step] = []
+    steps: list[ProblemStep] = []
     for _ in range(rng.choices(MIDDLE_STEPS, MIDDLE_STEP_WEIGHTS)[0]):
         step = _draw_middle_step(rng, cast, value)
         steps.append(step)
@@ -170,7 +165,7 @@ def _draw_cast(rng: Random) -> Cast:
     return Cast(owner, *pronouns, friend=friend, things=rng.choice(THINGS))
 
 
-def _draw_middle_step(rng: Random, cast: Cast, value: int) -> Step:
+def _draw_middle_step(rng: Random, cast: Cast, value: int) -> ProblemStep:
     while True:
         make = rng.choices(
             (_gain, _lose, _buy_containers, _use_daily, _multiply, _halve, _share),
@@ -181,14 +176,14 @@ def _draw_middle_step(rng: Random, cast: Cast, value: int) -> Step:
             return step
 
 
-def _gain(rng: Random, cast: Cast, value: int) -> Step | None:
+def _gain(rng: Random, cast: Cast, value: int) -> ProblemStep | None:
     number = rng.randint(2, 30)
     if value + number > LARGEST_RUNNING_VALUE:
         return None
     plan: Plan = (("value", "+", number),)
     he = cast.he
     if rng.random() < 0.35:
-        return Step(
+        return ProblemStep(
             "gift",
             f"{cast.friend} gives {cast.him} {number} {cast.things}.",
             Reading(f"{cast.friend} gives {cast.him} {number}", plan),
@@ -196,17 +191,17 @@ def _gain(rng: Random, cast: Cast, value: int) -> Step | None:
         )
     verb = rng.choice(("finds", "wins", "gets"))
     sentence = f"{he.capitalize()} {verb} {number} more {cast.things}."
-    return Step("gain", sentence, Reading(f"{he} {verb} {number}", plan))
+    return ProblemStep("gain", sentence, Reading(f"{he} {verb} {number}", plan))
 
 
-def _lose(rng: Random, cast: Cast, value: int) -> Step | None:
+def _lose(rng: Random, cast: Cast, value: int) -> ProblemStep | None:
     if value < 6:
         return None
     number = rng.randint(2, min(30, value - 2))
     plan: Plan = (("value", "-", number),)
     he = cast.he
     if rng.random() < 0.35:
-        return Step(
+        return ProblemStep(
             "give",
             f"{he.capitalize()} gives {number} {cast.things} to {cast.friend}.",
             Reading(f"{he} gives {number}", plan),
@@ -214,15 +209,15 @@ def _lose(rng: Random, cast: Cast, value: int) -> Step | None:
         )
     verb = rng.choice(("loses", "uses", "sells"))
     sentence = f"Then {he} {verb} {number} {cast.things}."
-    return Step("lose", sentence, Reading(f"{he} {verb} {number}", plan))
+    return ProblemStep("lose", sentence, Reading(f"{he} {verb} {number}", plan))
 
 
-def _buy_containers(rng: Random, cast: Cast, value: int) -> Step | None:
+def _buy_containers(rng: Random, cast: Cast, value: int) -> ProblemStep | None:
     count, size = rng.randint(2, 6), rng.randint(2, 9)
     if value + count * size > LARGEST_RUNNING_VALUE:
         return None
     he, container = cast.he, rng.choice(CONTAINERS)
-    return Step(
+    return ProblemStep(
         "containers",
         f"{he.capitalize()} buys {count} {container} of {size} {cast.things}.",
         Reading(
@@ -233,12 +228,12 @@ def _buy_containers(rng: Random, cast: Cast, value: int) -> Step | None:
     )
 
 
-def _use_daily(rng: Random, cast: Cast, value: int) -> Step | None:
+def _use_daily(rng: Random, cast: Cast, value: int) -> ProblemStep | None:
     days, daily = rng.randint(2, 5), rng.randint(2, 9)
     if value - days * daily < 2:
         return None
     he = cast.he
-    return Step(
+    return ProblemStep(
         "daily",
         f"For {days} days {he} uses {daily} {cast.things} each day.",
         Reading(
@@ -249,33 +244,33 @@ def _use_daily(rng: Random, cast: Cast, value: int) -> Step | None:
     )
 
 
-def _multiply(rng: Random, cast: Cast, value: int) -> Step | None:
+def _multiply(rng: Random, cast: Cast, value: int) -> ProblemStep | None:
     factor = rng.choice((2, 2, 3))
     if value * factor > LARGEST_RUNNING_VALUE:
         return None
     verb = {2: "doubles", 3: "triples"}[factor]
-    return Step(
+    return ProblemStep(
         verb,
         f"Then the number of {cast.things} {verb}.",
         Reading(f"it {verb}", (("value", "*", factor),)),
     )
 
 
-def _halve(rng: Random, cast: Cast, value: int) -> Step | None:
+def _halve(rng: Random, cast: Cast, value: int) -> ProblemStep | None:
     if value % 2 or value < 4:
         return None
-    return Step(
+    return ProblemStep(
         "half",
         f"{cast.he.capitalize()} gives half of the {cast.things} to {cast.friend}.",
         Reading(f"{cast.he} gives half", (("value", "/", 2),)),
     )
 
 
-def _share(rng: Random, cast: Cast, value: int) -> Step | None:
+def _share(rng: Random, cast: Cast, value: int) -> ProblemStep | None:
     friends = rng.choice([n for n in (2, 3, 4) if value % (n + 1) == 0] or [0])
     if not friends or value // (friends + 1) < 2:
         return None
-    return Step(
+    return ProblemStep(
         "share",
         f"{cast.he.capitalize()} shares the {cast.things} equally with {friends} friends.",
         Reading(f"{cast.he} and {friends} friends share", (("value", "/", friends + 1),)),
@@ -283,7 +278,7 @@ def _share(rng: Random, cast: Cast, value: int) -> Step | None:
     )
 
 
-def _finish(rng: Random, cast: Cast, start: int, steps: list[Step], value: int) -> Problem:
+def _finish(rng: Random, cast: Cast, start: int, steps: list[ProblemStep], value: int) -> Problem:
     make = rng.choices((_ask_count, _ask_total, _ask_difference, _ask_money), (40, 26, 18, 16))[0]
     last, query, asked, closing = make(rng, cast, value)
     if last is not None:
@@ -294,8 +289,8 @@ def _finish(rng: Random, cast: Cast, start: int, steps: list[Step], value: int) 
     return Problem(start, cast.owner, cast.things, every_step, query, asked, closing)
 
 
-Ending = tuple[Step | None, str, str, str]
-"""The last step if any, the query, what is asked in a few words, and the closing sentence."""
+Ending = tuple[ProblemStep | None, str, str, str]
+"""The last step if any, the query, the query in a few words, and the closing sentence."""
 
 
 def _ask_count(rng: Random, cast: Cast, value: int) -> Ending:
@@ -312,7 +307,7 @@ def _ask_total(rng: Random, cast: Cast, value: int) -> Ending:
     first: tuple[Term, Symbol, Term] = {
         "more": ("value", "+", number), "fewer": ("value", "-", number), "twice": ("value", "*", 2),
     }[kind]  # type: ignore[assignment]  # fmt: skip
-    step = Step(
+    step = ProblemStep(
         f"total {kind}",
         f"{cast.friend} has {phrase} {cast.things} {link} {cast.owner}.",
         Reading(f"{cast.friend} has {phrase}", (first, ("value", "+", "last"))),
@@ -327,7 +322,7 @@ def _ask_difference(rng: Random, cast: Cast, value: int) -> Ending:
     number = rng.randint(3, 60)
     ahead, behind = (cast.owner, cast.friend) if value >= number else (cast.friend, cast.owner)
     plan: Plan = (("value", "-", number),) if value >= number else ((number, "-", "value"),)
-    step = Step(
+    step = ProblemStep(
         "difference",
         f"{cast.friend} has {number} {cast.things}.",
         Reading(f"{cast.friend} has {number}", plan),
@@ -340,7 +335,7 @@ def _ask_difference(rng: Random, cast: Cast, value: int) -> Ending:
 
 def _ask_money(rng: Random, cast: Cast, value: int) -> Ending:
     price = rng.randint(2, 6)
-    step = Step(
+    step = ProblemStep(
         "money",
         f"{cast.he.capitalize()} sells all the {cast.things} for {price} dollars each.",
         Reading(f"each costs {price}", (("value", "*", price),)),

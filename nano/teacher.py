@@ -1,139 +1,47 @@
-"""Traces that read like a small reasoning model thinking: the reasoner learns to write like this.
+"""Teacher traces, which read like the reasoning of a small model: `python -m nano.teacher --out FILE` writes some.
 
-A trace is a quick first pass, dense in reasoning words, up to a tentative answer; then rounds of
-checking that mostly repeat it. Slips happen in the first pass, in ways that people repeat (a misread
-step, a forgotten carry), so that wrong answers come in groups; a check finds only a few of them. Rule:
-a slip changes the calculations from its step on, and what is written is always what was calculated.
+A trace is a quick first pass, dense in reasoning words, up to a tentative answer; then rounds of checking that mostly
+repeat it. Slips happen in the first pass (`nano.solver`), and a check finds only a few of them.
 
-Teacher traces as a traces file: `python -m nano.teacher --out FILE`. The judge first learns on these.
-
-They cost nothing to make, and there is no end of them; the judge's last lessons are the reasoner's own traces.
+The reasoner is trained on such traces. The judge is trained on them first, because any number can be generated, and
+then on the reasoner's own traces.
 """
 
 import argparse
 import itertools
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
 from nano.questions import fixed_question_texts
-from nano.task import Operation, Problem, Reading, Step, problems, run_plan
+from nano.solver import CARE, SolvedStep, solve, work_step
+from nano.task import Problem, problems
 
-__all__ = [
-    "Line",
-    "Trace",
-    "main",
-    "slip_chance",
-    "solve",
-    "write_trace",
-]
+__all__ = ["TeacherTrace", "main", "write_trace"]
 
 
-CARE = 1.0
-"""Scales every chance of a slip; 0 gives only right traces."""
-
-SLIP_CHANCES = {
-    "gain": 0.03, "lose": 0.04, "gift": 0.07, "give": 0.05, "containers": 0.10, "daily": 0.12,
-    "doubles": 0.03, "triples": 0.06, "half": 0.06, "share": 0.16, "total more": 0.14,
-    "total fewer": 0.15, "total twice": 0.14, "difference": 0.09, "money": 0.09,
-}  # fmt: skip
-"""Chance of a slip per kind of step, before carrying is counted."""
-CARRY_CHANCE = 0.05
-"""Added where a sum or difference carries."""
 CATCH_CHANCE = 0.12
 """Chance that the first full check finds a slip; later checks find it four times less often."""
 ENDLESS_CHANCE = 0.003
-"""Chance, at each round of checking, to start going around in circles for ever."""
+"""Chance, at each round of checking, to repeat checks without end."""
 ENDLESS_ROUNDS = 60
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
-    """One step as the solver did it; a skipped step has no operations."""
-
-    step: Step
-    reading: Reading
-    operations: tuple[Operation, ...]
-    before: int
-    slipped: bool = False
-
-    @property
-    def value(self) -> int:
-        """The running value after the line."""
-        return self.operations[-1].result if self.operations else self.before
-
-
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """What the assistant writes, and the answer it ends in (None if it never ends)."""
+class TeacherTrace:
+    """The text of a trace, and its answer (None if it never ends)."""
 
     text: str
     answer: int | None
 
 
-Check = Callable[[Problem, list[Line], Random], str]
+Check = Callable[[Problem, list[SolvedStep], Random], str]
 """Writes one round of checking."""
 
 
-def carries(operation: Operation) -> bool:
-    """Whether a written sum or difference carries or borrows between its last two digits."""
-    units = (operation.left % 10, operation.right % 10)
-    if operation.symbol == "+":
-        return sum(units) >= 10
-    return operation.symbol == "-" and units[0] < units[1] and operation.left > operation.right
-
-
-def slip_chance(step: Step, value: int) -> float:
-    """Chance that a first pass gets this step wrong when it starts from `value`."""
-    carry = any(carries(operation) for operation in run_plan(step.reading.plan, value))
-    return SLIP_CHANCES[step.kind] + (CARRY_CHANCE if carry else 0.0)
-
-
-def solve(problem: Problem, rng: Random, care: float = CARE) -> list[Line]:
-    """A first pass over the steps; each slips with its chance times `care`."""
-    lines: list[Line] = []
-    value = problem.start
-    for index, step in enumerate(problem.steps):
-        if rng.random() < care * slip_chance(step, value):
-            is_last = index == len(problem.steps) - 1
-            line = _slip(step, value, rng, can_skip=not is_last)
-        else:
-            line = _work(step, value)
-        lines.append(line)
-        value = line.value
-    return lines
-
-
-def _work(step: Step, value: int) -> Line:
-    return Line(step, step.reading, tuple(run_plan(step.reading.plan, value)), value)
-
-
-def _slip(step: Step, value: int, rng: Random, can_skip: bool) -> Line:
-    right = _work(step, value)
-    last = right.operations[-1]
-    chances = {
-        "misread": 5.0 if step.misreading else 0.0,
-        "carry": 3.0 if carries(last) else 0.0,
-        "near": 2.0,
-        "skip": 1.5 if can_skip else 0.0,
-    }
-    kind = rng.choices(list(chances), list(chances.values()))[0]
-    if kind == "misread" and step.misreading:
-        operations = tuple(run_plan(step.misreading.plan, value))
-        return Line(step, step.misreading, operations, value, slipped=True)
-    if kind == "skip":
-        return Line(step, step.reading, (), value, slipped=True)
-    if kind == "carry":
-        wrong = last.result + (-10 if last.symbol == "+" else 10)
-    else:
-        wrong = max(0, last.result + rng.choice((-1, 1)))
-    operations = (*right.operations[:-1], replace(last, result=wrong))
-    return replace(right, operations=operations, slipped=True)
-
-
-def write_trace(problem: Problem, rng: Random, care: float = CARE) -> Trace:
+def write_trace(problem: Problem, rng: Random, care: float = CARE) -> TeacherTrace:
     """One trace for the problem, slips and checks included."""
     lines = solve(problem, rng, care)
     parts = [_first_pass(problem, lines, rng)]
@@ -143,8 +51,8 @@ def write_trace(problem: Problem, rng: Random, care: float = CARE) -> Trace:
         if _is_satisfied(lines, round_number, rng):
             break
         if rng.random() < ENDLESS_CHANCE:
-            parts.append(_go_in_circles(problem, lines, rng))
-            return Trace("<think>\n" + "\n".join(parts), None)
+            parts.append(_check_without_end(problem, lines, rng))
+            return TeacherTrace("<think>\n" + "\n".join(parts), None)
         check = _next_check(round_number, check, rng)
         if check is _full_check:
             text, lines = _check_and_correct(problem, lines, rng, catch)
@@ -155,14 +63,14 @@ def write_trace(problem: Problem, rng: Random, care: float = CARE) -> Trace:
     answer = _answer(lines)
     parts.append(_conclude(answer, rng))
     closing = problem.closing.format(rf"\boxed{{{answer}}}")
-    return Trace("<think>\n" + "\n".join(parts) + f"\n</think>\n{closing}", answer)
+    return TeacherTrace("<think>\n" + "\n".join(parts) + f"\n</think>\n{closing}", answer)
 
 
-def _answer(lines: list[Line]) -> int:
+def _answer(lines: list[SolvedStep]) -> int:
     return lines[-1].value
 
 
-def _is_satisfied(lines: list[Line], rounds: int, rng: Random) -> bool:
+def _is_satisfied(lines: list[SolvedStep], rounds: int, rng: Random) -> bool:
     if rounds == 0:
         return rng.random() < (0.20 if len(lines) <= 2 else 0.01)
     if rounds < 3:
@@ -182,7 +90,7 @@ def _next_check(rounds: int, previous: Check, rng: Random) -> Check:
     return check
 
 
-def _first_pass(problem: Problem, lines: list[Line], rng: Random) -> str:
+def _first_pass(problem: Problem, lines: list[SolvedStep], rng: Random) -> str:
     opening = rng.choice(
         (
             "Hmm, so {} starts with {}.",
@@ -227,29 +135,29 @@ REFLECTIONS = (
 )
 
 
-def _think(line: Line, slow: float, rng: Random) -> str:
+def _think(line: SolvedStep, slow: float, rng: Random) -> str:
     sums = ", so ".join(str(operation) for operation in line.operations)
     thoughts = SLOW_THOUGHTS if rng.random() < slow else QUICK_THOUGHTS
     return rng.choice(thoughts).format(clause=line.reading.clause, sums=sums, value=line.value)
 
 
-def _recount(line: Line) -> str:
+def _recount(line: SolvedStep) -> str:
     clause = line.reading.clause
     sums = ", ".join(str(operation) for operation in line.operations)
     return f"{clause[0].upper()}{clause[1:]}: {sums}."
 
 
 def _check_and_correct(
-    problem: Problem, lines: list[Line], rng: Random, catch: float
-) -> tuple[str, list[Line]]:
-    """A full check that finds each slip with chance `catch` and goes on from the right value."""
+    problem: Problem, lines: list[SolvedStep], rng: Random, catch: float
+) -> tuple[str, list[SolvedStep]]:
+    """A full check that finds each slip with chance `catch` and corrects the steps from there on."""
     for index, line in enumerate(lines):
         if line.slipped and rng.random() < catch:
             return _correct(problem, lines, index, rng)
     return _full_check(problem, lines, rng), lines
 
 
-def _full_check(problem: Problem, lines: list[Line], rng: Random) -> str:
+def _full_check(problem: Problem, lines: list[SolvedStep], rng: Random) -> str:
     opening = rng.choice(
         (
             "Wait, let me check again, because maybe it is wrong.",
@@ -262,19 +170,19 @@ def _full_check(problem: Problem, lines: list[Line], rng: Random) -> str:
     return " ".join(part for part in (start, recounts, _again(lines, rng)) if part)
 
 
-def _again(lines: list[Line], rng: Random) -> str:
+def _again(lines: list[SolvedStep], rng: Random) -> str:
     value = lines[-1].value
     return rng.choice(("So {} again.", "Thus it is still {}.", "Hmm, so {} again.")).format(value)
 
 
 def _correct(
-    problem: Problem, lines: list[Line], index: int, rng: Random
-) -> tuple[str, list[Line]]:
+    problem: Problem, lines: list[SolvedStep], index: int, rng: Random
+) -> tuple[str, list[SolvedStep]]:
     wrong = lines[index]
     fixed = [*lines[:index]]
     value = wrong.before
     for line in lines[index:]:
-        fixed.append(_work(line.step, value))
+        fixed.append(work_step(line.step, value))
         value = fixed[-1].value
     before = " ".join(_recount(line) for line in lines[:index] if line.operations)
     noticed = _recount(wrong) if wrong.operations else "Hmm, I left something out."
@@ -285,19 +193,19 @@ def _correct(
     return " ".join(part for part in (opening, before, noticed, turn, after, ending) if part), fixed
 
 
-def _numbers(problem: Problem, lines: list[Line], rng: Random) -> str:
+def _numbers(problem: Problem, lines: list[SolvedStep], rng: Random) -> str:
     values = [problem.start, *(line.value for line in lines if line.operations)]
     listed = ", ".join(str(value) for value in values)
     opening = rng.choice(("Alternatively, just the numbers:", "So the numbers in a row are"))
     return f"{opening} {listed}. Yes, {values[-1]}."
 
 
-def _reread(problem: Problem, lines: list[Line], rng: Random) -> str:
+def _reread(problem: Problem, lines: list[SolvedStep], rng: Random) -> str:
     opening = rng.choice(("Did I read it right?", "Hmm, let me read it again."))
     return f"{opening} The question is {problem.asked}. That is {_answer(lines)}."
 
 
-def _one_step(problem: Problem, lines: list[Line], rng: Random) -> str:
+def _one_step(problem: Problem, lines: list[SolvedStep], rng: Random) -> str:
     written = [line for line in lines if line.operations]
     if not written:
         return _reread(problem, lines, rng)
@@ -305,7 +213,7 @@ def _one_step(problem: Problem, lines: list[Line], rng: Random) -> str:
     return f"{opening} {_recount(rng.choice(written))} That is fine."
 
 
-def _go_in_circles(problem: Problem, lines: list[Line], rng: Random) -> str:
+def _check_without_end(problem: Problem, lines: list[SolvedStep], rng: Random) -> str:
     rounds = []
     for _ in range(ENDLESS_ROUNDS):
         again = rng.choice((_full_check, _numbers, _reread))(problem, lines, rng)
@@ -323,13 +231,15 @@ CHECK_WEIGHTS = (40, 22, 18, 20)
 
 
 LONGEST_CHARS = 1_500
-"""An endless trace is cut here; it has no answer anyway."""
+"""Where a trace without end is cut; it has no answer."""
 
 
 def main() -> None:
-    """Writes the traces, one JSON object a line."""
-    parser = argparse.ArgumentParser(prog="python -m nano.teacher", description=__doc__)
-    parser.add_argument("--out", type=Path, required=True)
+    """Writes teacher traces of fresh problems, one JSON object a line."""
+    parser = argparse.ArgumentParser(
+        prog="python -m nano.teacher", description=(__doc__ or "").partition("\n")[0]
+    )
+    parser.add_argument("--out", type=Path, required=True, help="file of JSON lines")
     parser.add_argument("--questions", type=int, default=1750)
     parser.add_argument("--traces", type=int, default=8, help="per question")
     parser.add_argument("--care", type=float, default=0.8, help="scales the chance of a slip")

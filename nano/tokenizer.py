@@ -1,4 +1,4 @@
-"""The tokenizer of the nano models: byte-level BPE, so any text goes in and comes out unchanged."""
+"""The tokenizer of the nano models: byte-level BPE, so that any text is encoded and decoded unchanged."""
 
 import json
 from collections.abc import Iterable
@@ -20,17 +20,17 @@ __all__ = [
 VOCABULARY_SIZE = 1024
 PADDING, START, END = SPECIAL_TOKENS = ("<|endoftext|>", "<|im_start|>", "<|im_end|>")
 THINK_TOKENS = ("<think>", "</think>")
-"""Tokens of their own, yet part of the visible text: they are not skipped when decoding."""
+"""Single tokens, but not special ones: they are part of the decoded text."""
 
 JUDGE_WORDS = (
     "Do these two unfinished solutions end in the same answer? Reply identical or not identical.\n"
     "identical\nnot identical\nSolution A:\nSolution B:\nQuestion:\nFirst Second Trace 1 2\n"
     "system user assistant\n"
 )
-"""What a judge that shares this tokenizer reads and writes beside questions and traces."""
+"""Text of the judge's prompts and labels; the judge has the same tokenizer."""
 
 TOKENIZER_CLASS = "PreTrainedTokenizerFast"
-"""A name that transformers 4 knows as well as 5; 5 would write one that 4 refuses."""
+"""A name that transformers 4 and 5 both load; 5 would write one that 4 refuses."""
 
 CHAT_TEMPLATE = (
     "{% for message in messages %}"
@@ -41,7 +41,7 @@ CHAT_TEMPLATE = (
 
 
 def train_tokenizer(texts: Iterable[str]) -> Tokenizer:
-    """A tokenizer whose common words are one token and whose digits stand alone."""
+    """A tokenizer in which common words are one token and every digit is one token."""
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
         [

@@ -1,11 +1,11 @@
-"""Makes the reasoner's weights: `python -m nano.train`. Read it from top to bottom.
+"""Trains the reasoner: `python -m nano.train`. Read it from top to bottom.
 
-Fresh problems and teacher traces (slips included) are drawn from one seed, so nothing is downloaded
-and nothing is seen twice. The fixed questions never occur among them.
+Fresh problems and teacher traces (slips included) are generated from one seed, so nothing is downloaded and no trace
+is used twice. The fixed questions never occur among them.
 
-Two stages, one pass each. The first learns to read, to calculate and to check from a careless teacher, who
-shows many slips and corrections. The second goes on with a more careful one, and so sets how often the
-finished model errs. `--refine FOLDER` does the second stage alone, on the weights in FOLDER.
+Two stages, one pass each. The first trains reading, calculating and checking on a careless teacher with many slips
+and corrections. The second uses a more careful one, which sets the error rate of the finished model.
+`--refine FOLDER` runs the second stage alone, on the weights in FOLDER.
 """
 
 from __future__ import annotations
@@ -37,18 +37,19 @@ from orchestrator.local_vllm.hardware import hide_unfit_torch_companions
 if TYPE_CHECKING:
     from transformers import Qwen3ForCausalLM
 
-__all__ = ["Settings", "main"]
+__all__ = ["TrainingSettings", "TrainingStage", "main"]
 
 WEIGHTS = Path(__file__).parent / "weights" / "reasoner"
 IGNORED = -100
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
+class TrainingStage:
     """One pass over fresh traces; `care` scales the teacher's chance of a slip.
 
-    `cut_share` of the traces are cut after `cut_tokens`: thinking is learned on the first pass while
-    checking is mostly copying, so the same time teaches more problems. A cut changes no probability.
+    `cut_share` is the fraction of traces that are cut after `cut_tokens`. Reasoning is in the first pass, and
+    checking is mostly copying, so the same time is spent on more problems. A cut has no end token, so it does not
+    change the distribution of the text before it.
     """
 
     name: str
@@ -61,15 +62,17 @@ class Stage:
     cut_tokens: int = 150
 
 
-LEARN = Stage("learn", seed=7, traces=66_000, care=1.0, learning_rate=3e-3, warmup_steps=150)
-REFINE = Stage(
+LEARN = TrainingStage(
+    "learn", seed=7, traces=66_000, care=1.0, learning_rate=3e-3, warmup_steps=150
+)
+REFINE = TrainingStage(
     "refine", seed=9, traces=20_000, care=0.45, learning_rate=1e-3, warmup_steps=30, cut_share=0.65
 )
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """Everything that decides the weights besides the stages, saved beside them."""
+class TrainingSettings:
+    """Everything that decides the weights besides the stages; saved beside the weights."""
 
     seed: int = 7
     tokens_per_step: int = 9_000
@@ -83,7 +86,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One trace as token ids; the first `prompt_tokens` of them are not learned."""
+    """One trace as token ids; the first `prompt_tokens` have no loss."""
 
     ids: list[int]
     prompt_tokens: int
@@ -92,11 +95,13 @@ class Example:
 def main() -> None:
     """Trains the reasoner and writes a folder that transformers and vLLM load."""
     hide_unfit_torch_companions()
-    parser = argparse.ArgumentParser(prog="python -m nano.train", description=__doc__)
-    parser.add_argument("--out", type=Path, default=WEIGHTS)
+    parser = argparse.ArgumentParser(
+        prog="python -m nano.train", description=(__doc__ or "").partition("\n")[0]
+    )
+    parser.add_argument("--out", type=Path, default=WEIGHTS, help="folder for the model")
     parser.add_argument("--refine", type=Path, help="a folder that holds the first stage's weights")
     arguments = parser.parse_args()
-    settings, folder = Settings(), arguments.out
+    settings, folder = TrainingSettings(), arguments.out
     folder.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(settings.seed)
     torch.set_num_threads(2)
@@ -112,7 +117,7 @@ def main() -> None:
     tokenizer = train_tokenizer(itertools.chain(texts, judge_texts))
     save_tokenizer(tokenizer, folder)
 
-    # 2. The model, fresh or as the first stage left it.
+    # 2. The model, untrained or as the first stage left it.
     model = make_model(settings.size, tokenizer)
     print(f"{sum(p.numel() for p in model.parameters()):,} parameters")
     stages = [LEARN, REFINE]
@@ -120,7 +125,7 @@ def main() -> None:
         load_weights(model, arguments.refine)
         stages = [REFINE]
 
-    # 3. The stages; each one's record stays beside the weights.
+    # 3. The stages; the record of each is saved beside the weights.
     record_file = folder / "training.json"
     records = json.loads(record_file.read_text())["stages"][:1] if arguments.refine else []
     for stage in stages:
@@ -135,9 +140,9 @@ def main() -> None:
 
 
 def run_stage(
-    stage: Stage, model: Qwen3ForCausalLM, tokenizer: Tokenizer, settings: Settings
+    stage: TrainingStage, model: Qwen3ForCausalLM, tokenizer: Tokenizer, settings: TrainingSettings
 ) -> dict[str, Any]:
-    """One pass over the stage's traces, in batches of like length; returns what is worth keeping."""
+    """One pass over the stage's traces, in batches of similar length; returns the stage's record."""
     examples = make_examples(stage, settings, tokenizer)
     batches = make_batches(examples, settings, Random(stage.seed))
     tokens = sum(len(example.ids) for example in examples)
@@ -182,7 +187,9 @@ def draw_texts(seed: int, care: float) -> Iterator[tuple[str, str]]:
         yield problem.text, trace.text + ("" if trace.answer is None else "<|im_end|>")
 
 
-def make_examples(stage: Stage, settings: Settings, tokenizer: Tokenizer) -> list[Example]:
+def make_examples(
+    stage: TrainingStage, settings: TrainingSettings, tokenizer: Tokenizer
+) -> list[Example]:
     """Tokenised traces; one that never ends is cut at the longest length, without an end token."""
     texts = itertools.islice(draw_texts(stage.seed, stage.care), stage.traces)
     cuts = Random(stage.seed)
@@ -202,7 +209,9 @@ def make_examples(stage: Stage, settings: Settings, tokenizer: Tokenizer) -> lis
     return examples
 
 
-def make_batches(examples: list[Example], settings: Settings, rng: Random) -> list[list[Example]]:
+def make_batches(
+    examples: list[Example], settings: TrainingSettings, rng: Random
+) -> list[list[Example]]:
     """Batches of about `tokens_per_step` padded tokens, in random order.
 
     Traces are sorted by length within pools of 4,000, so little is padding.
@@ -220,7 +229,7 @@ def make_batches(examples: list[Example], settings: Settings, rng: Random) -> li
     return batches
 
 
-def learning_rate(step: int, steps: int, stage: Stage, settings: Settings) -> float:
+def learning_rate(step: int, steps: int, stage: TrainingStage, settings: TrainingSettings) -> float:
     """Linear warm-up, then a cosine down to the final rate."""
     if step <= stage.warmup_steps:
         return stage.learning_rate * step / stage.warmup_steps
@@ -234,9 +243,9 @@ def train_step(
     body: Callable[..., Any],
     optimiser: torch.optim.Optimizer,
     batch: list[Example],
-    settings: Settings,
+    settings: TrainingSettings,
 ) -> float:
-    """The mean loss per learned token of one batch, after one step of the optimiser.
+    """Makes one step of the optimiser; returns the batch's mean loss per target token.
 
     Padding is on the right and attention is causal, so no attention mask is needed.
     """
@@ -247,11 +256,11 @@ def train_step(
         start, end = example.prompt_tokens, len(example.ids)
         ids[row, :end] = torch.tensor(example.ids)
         labels[row, start - 1 : end - 1] = torch.tensor(example.ids[start:])
-    learned = labels != IGNORED  # (batch, seq)
+    is_target = labels != IGNORED  # (batch, seq)
     with torch.autocast("cpu", dtype=torch.bfloat16):
         hidden = body(input_ids=ids).last_hidden_state  # (batch, seq, hidden)
-        logits = model.lm_head(hidden[learned])  # (learned, vocabulary)
-    loss = torch.nn.functional.cross_entropy(logits.float(), labels[learned])
+        logits = model.lm_head(hidden[is_target])  # (targets, vocabulary)
+    loss = torch.nn.functional.cross_entropy(logits.float(), labels[is_target])
     optimiser.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     torch.nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_clip)

@@ -47,6 +47,27 @@ def _add_pair_source(group: "argparse._ArgumentGroup") -> None:
     source.add_argument(
         "--pairs", type=Path, metavar="FILE", help="pairs as deepprune-judge pairs writes them"
     )
+    _add_truncation(group)
+    group.add_argument(
+        "--pairs-per-question", type=positive, default=300, metavar="N", help="(default: 300)"
+    )
+    group.add_argument(
+        "--keep-trivial",
+        action="store_true",
+        help="keep pairs in which a segment already shows an answer",
+    )
+    group.add_argument(
+        "--split",
+        choices=("test", "validation", "all"),
+        default="test",
+        help="questions, by their split in the training of the judge folders (default: test)",
+    )
+    group.add_argument(
+        "--seed", type=int, default=0, help="for pairs, orders and intervals (default: 0)"
+    )
+
+
+def _add_truncation(group: "argparse._ArgumentGroup") -> None:
     cut = group.add_mutually_exclusive_group()
     cut.add_argument(
         "--words",
@@ -71,27 +92,10 @@ def _add_pair_source(group: "argparse._ArgumentGroup") -> None:
         help="counts tokens (default: that of the first judge folder)",
     )
     group.add_argument(
-        "--pairs-per-question", type=positive, default=300, metavar="N", help="(default: 300)"
-    )
-    group.add_argument(
         "--short",
         choices=("keep", "drop"),
         default="keep",
         help="traces that end before the cut (default: keep those that show no answer)",
-    )
-    group.add_argument(
-        "--keep-trivial",
-        action="store_true",
-        help="keep pairs in which a segment already shows an answer",
-    )
-    group.add_argument(
-        "--split",
-        choices=("test", "validation", "all"),
-        default="test",
-        help="questions, by their split in the training of the judge folders (default: test)",
-    )
-    group.add_argument(
-        "--seed", type=int, default=0, help="for pairs, orders and intervals (default: 0)"
     )
 
 

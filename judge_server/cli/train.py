@@ -52,15 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="a model folder, or a model's name on the hub",
     )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="for the judge")
-    cut = parser.add_mutually_exclusive_group()
-    cut.add_argument("--words", type=positive, metavar="K", help="reasoning words before the cut")
-    cut.add_argument("--tokens", type=positive, metavar="K", help="tokens before the cut")
-    parser.add_argument(
-        "--tokenizer",
-        type=Path,
-        metavar="DIR",
-        help="counts the tokens of --tokens; default: that of --init",
-    )
+    _add_truncation(parser)
     parser.add_argument(
         "--folds", type=int, metavar="K", help="divide the questions into K folds, and test on one"
     )
@@ -75,6 +67,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--resume",
         action="store_true",
         help="continue the unfinished training in --out, if there is one",
+    )
+
+
+def _add_truncation(parser: argparse.ArgumentParser) -> None:
+    cut = parser.add_mutually_exclusive_group()
+    cut.add_argument("--words", type=positive, metavar="K", help="reasoning words before the cut")
+    cut.add_argument("--tokens", type=positive, metavar="K", help="tokens before the cut")
+    parser.add_argument(
+        "--tokenizer",
+        type=Path,
+        metavar="DIR",
+        help="counts the tokens of --tokens; default: that of --init",
     )
 
 

@@ -8,9 +8,9 @@ import contextlib
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -31,8 +31,9 @@ from judge_server.data.splits import Split, split_of
 from judge_server.data.stats import PairStats
 from judge_server.data.trace_store import TraceStore
 from judge_server.data.traces import read_traces, source_files
-from judge_server.data.truncation import cut_trace
+from judge_server.data.truncation import TruncationRules, cut_trace
 from orchestrator import __version__
+from orchestrator.core.judging import JudgeSpec
 from orchestrator.errors import ConfigError, DatasetError
 from orchestrator.terminal.progress import Progress
 
@@ -58,39 +59,16 @@ def write_dataset(settings: DatasetSettings) -> dict[str, Any]:
         AnswerEquality(workers=settings.workers) as equal,
     ):
         # 1. Read and cut every trace, once.
-        with Progress("traces read") as progress:
-            for path in settings.traces:
-                for row in read_traces(path, answer_regex=settings.answer_regex):
-                    store.add(row, cut_trace(row, rules.truncation))
-                    progress.advance()
+        store_traces(store, settings, rules.truncation)
         check_test_models(settings.test_model, store.models)
 
         # 2. Draw the pairs question by question, label them, and write each to its split, one a line.
-        with contextlib.ExitStack() as open_files, Progress("pairs written") as progress:
-            lines = {
-                split: open_files.enter_context(lines_file(folder, split).open("wb"))
-                for split in stats.splits
-            }
-            encoder = msgspec.json.Encoder()
-            for split, pair in pairs_with_splits(store, rules, settings, equal=equal, stats=stats):
-                lines[split].write(encoder.encode(record_of(pair, spec)) + b"\n")
-                progress.advance()
+        pairs = pairs_with_splits(store, rules, settings, equal=equal, stats=stats)
+        write_lines(pairs, spec, folder)
         check_classes(stats)
 
         # 3. Write the files that LLaMA-Factory loads; the rarer class of each split is known only now.
-        for split, of_split in stats.splits.items():
-            counts = of_split.total()
-            times = times_shown(
-                same=counts.same,
-                different=counts.pairs - counts.same,
-                factor=settings.oversample if split == "train" else 1,
-            )
-            of_split.records = write_json(
-                lines_file(folder, split), folder / f"{split}.json", times
-            )
-            lines_file(folder, split).unlink()
-        filled = [split for split, of_split in stats.splits.items() if of_split.records]
-        write_object(folder / "dataset_info.json", dataset_info(filled))
+        write_splits(stats, folder, oversample=settings.oversample)
 
         # 4. Write the counts, settings and hashes beside them.
         card = {
@@ -107,6 +85,44 @@ def write_dataset(settings: DatasetSettings) -> dict[str, Any]:
         write_object(folder / CARD_FILE, card)
         (folder / "README.md").write_text(render_card(card), encoding="utf-8")
     return card
+
+
+def store_traces(store: TraceStore, settings: DatasetSettings, rules: TruncationRules) -> None:
+    """Reads the traces of all files, cuts them and stores them."""
+    with Progress("traces read") as progress:
+        for path in settings.traces:
+            for row in read_traces(path, answer_regex=settings.answer_regex):
+                store.add(row, cut_trace(row, rules))
+                progress.advance()
+
+
+def write_lines(pairs: Iterable[tuple[Split, Pair]], spec: JudgeSpec, folder: Path) -> None:
+    """Writes each pair to the working file of its split, as JSON lines."""
+    encoder = msgspec.json.Encoder()
+    with contextlib.ExitStack() as open_files, Progress("pairs written") as progress:
+        lines = {
+            split: open_files.enter_context(lines_file(folder, split).open("wb"))
+            for split in get_args(Split)
+        }
+        for split, pair in pairs:
+            lines[split].write(encoder.encode(record_of(pair, spec)) + b"\n")
+            progress.advance()
+
+
+def write_splits(stats: PairStats, folder: Path, *, oversample: int) -> None:
+    """Writes the file of each split from its working file, and LLaMA-Factory's list of them; counts the records."""
+    for split, of_split in stats.splits.items():
+        counts = of_split.total()
+        times = times_shown(
+            same=counts.same,
+            different=counts.pairs - counts.same,
+            factor=oversample if split == "train" else 1,
+        )
+        lines = lines_file(folder, split)
+        of_split.records = write_json(lines, folder / f"{split}.json", times)
+        lines.unlink()
+    filled = [split for split, of_split in stats.splits.items() if of_split.records]
+    write_object(folder / "dataset_info.json", dataset_info(filled))
 
 
 def pairs_with_splits(

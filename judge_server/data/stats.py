@@ -86,16 +86,6 @@ class PairStats:
     )
     left_out_traces: int = 0
 
-    @property
-    def pairs(self) -> int:
-        """Pairs so far."""
-        return self.total().pairs
-
-    @property
-    def questions(self) -> int:
-        """Questions with at least one pair so far."""
-        return sum(counts.questions for counts in self.splits.values())
-
     def total(self) -> PairCounts:
         """The counts over all splits."""
         return _sum(counts.total() for counts in self.splits.values())

@@ -33,6 +33,7 @@ from judge_server.training.job import TrainingJob
 from judge_server.training.learner import Learner
 from judge_server.training.lora import add_adapters
 from judge_server.training.model_card import model_card
+from judge_server.training.schedule import Batches
 from judge_server.training.state import EpochResult, StateFolder, TrainingState
 from orchestrator.errors import ConfigError
 from orchestrator.terminal.progress import Progress
@@ -83,10 +84,7 @@ def train(job: TrainingJob) -> None:
             progress.say(f"{data.undecided:,} pairs left out: {UNDECIDED}.")
         for epoch in range(len(state.epochs), job.settings.epochs):
             for number, batches in plan.left(epoch, done=state.steps):
-                began = time.monotonic()
-                rate, loss = learner.learning_rate, learner.step(number, batches)
-                accelerator.log({"loss": loss, "learning_rate": rate}, step=number)
-                state.count(loss, time.monotonic() - began)
+                make_step(accelerator, learner, state, number, batches)
                 progress.advance(loss=f"{state.loss:.5f}")
                 is_due = job.checkpoint_steps and number % job.checkpoint_steps == 0
                 if is_due and number != plan.end(epoch):
@@ -151,6 +149,16 @@ def make_progress(accelerator: Accelerator, steps: int, state: TrainingState) ->
     """Shown by the first process only."""
     is_quiet = not accelerator.is_main_process
     return Progress("steps", steps, done=state.steps, title="training", quiet=is_quiet)
+
+
+def make_step(
+    accelerator: Accelerator, learner: Learner, state: TrainingState, number: int, batches: Batches
+) -> None:
+    """Makes one step (the `number`-th of all), logs it and counts it."""
+    began = time.monotonic()
+    rate, loss = learner.learning_rate, learner.step(number, batches)
+    accelerator.log({"loss": loss, "learning_rate": rate}, step=number)
+    state.count(loss, time.monotonic() - began)
 
 
 def validate(learner: Learner, pairs: Sequence[Pair], loss: float) -> EpochResult:

@@ -12,13 +12,13 @@ from nano.evaluate import (
     SampledTrace,
     checkpoint_prefix,
     kept_traces,
-    measure,
-    pair_share,
-    read_traces,
+    measure_behaviour,
+    read_sampled_traces,
+    same_answer_fraction,
     to_trace,
     vote,
 )
-from nano.questions import Question
+from orchestrator.questions import Question
 
 TRACE = SampledTrace("q1", "2+2?", "4", "m", "r", 0, "<think>\nSo 4.", "4", "stop", 10)
 TOKENIZER = Tokenizer.from_file(str(WEIGHTS / "tokenizer.json"))
@@ -29,8 +29,8 @@ def answered(*answers: str | None) -> list[SampledTrace]:
 
 
 def test_pairs_count_only_traces_with_an_answer() -> None:
-    assert pair_share(answered("4", "4", "5", None)) == pytest.approx(1 / 3)
-    assert pair_share(answered("4", None)) is None
+    assert same_answer_fraction(answered("4", "4", "5", None)) == pytest.approx(1 / 3)
+    assert same_answer_fraction(answered("4", None)) is None
 
 
 def test_the_vote_ignores_traces_without_an_answer() -> None:
@@ -46,7 +46,7 @@ def test_the_checkpoint_is_the_twenty_fifth_reasoning_word() -> None:
 
 def test_the_table_of_a_few_traces() -> None:
     long = replace(TRACE, text="so " * 30, tokens=100, answer=None, finish_reason="length")
-    behaviour = measure([*answered("4", "4", "5"), long], TOKENIZER)
+    behaviour = measure_behaviour([*answered("4", "4", "5"), long], TOKENIZER)
     assert behaviour.pass_at_1 == 0.5
     assert behaviour.cons == 1
     assert behaviour.never_finished == behaviour.without_answer == 0.25
@@ -61,11 +61,11 @@ def test_a_reply_becomes_a_line_that_is_read_back(tmp_path: Path) -> None:
         ],
         "usage": {"completion_tokens": 7},
     }
-    trace = to_trace(reply, Question("q1", "2+2?", "4"), "fixed", 3)
+    trace = to_trace(reply, Question(id="q1", question="2+2?", gold="4"), "fixed", 3)
     assert (trace.answer, trace.tokens, trace.trace) == ("4", 7, 3)
     file = tmp_path / "traces.jsonl"
     file.write_text(json.dumps(asdict(trace)))
-    assert read_traces(file) == [trace]
+    assert read_sampled_traces(file) == [trace]
 
 
 def test_the_weights_folder_is_complete_and_small() -> None:
@@ -81,7 +81,7 @@ def test_the_weights_folder_is_complete_and_small() -> None:
     assert "chat_template" in json.loads((WEIGHTS / "tokenizer_config.json").read_text())
 
 
-def test_a_measurement_that_stopped_goes_on_after_its_last_whole_line(tmp_path: Path) -> None:
+def test_an_interrupted_sampling_continues_after_its_last_complete_line(tmp_path: Path) -> None:
     file = tmp_path / "traces.jsonl"
     line = json.dumps(asdict(TRACE)) + "\n"
     file.write_text(line + line[:20])

@@ -5,7 +5,7 @@ from random import Random
 
 import pytest
 
-from nano.task import Operation, calculate, make_problem, problems, run_plan
+from nano.task import Operation, Symbol, calculate, make_problem, problems, run_plan
 
 
 def recompute(operation: Operation) -> int:
@@ -65,6 +65,6 @@ def test_the_text_holds_every_number_that_the_plan_needs() -> None:
     [(12, "+", 7, 19), (5, "-", 8, 0), (7, "/", 2, 3), (6, "*", 9, 54), (8, "-", 8, 0)],
 )
 def test_a_slip_downstream_still_calculates(
-    left: int, symbol: str, right: int, result: int
+    left: int, symbol: Symbol, right: int, result: int
 ) -> None:
-    assert calculate(left, symbol, right) == result  # type: ignore[arg-type]
+    assert calculate(left, symbol, right) == result

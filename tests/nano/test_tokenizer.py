@@ -10,7 +10,7 @@ from tokenizers import Tokenizer
 from transformers import AutoTokenizer
 
 from nano.evaluate import WEIGHTS
-from nano.questions import read_questions
+from nano.questions import fixed_question_texts
 from nano.tokenizer import CHAT_TEMPLATE, VOCABULARY_SIZE, save_tokenizer, train_tokenizer
 
 TOKENIZER = Tokenizer.from_file(str(WEIGHTS / "tokenizer.json"))
@@ -53,7 +53,7 @@ def test_the_judges_labels_begin_with_one_token(label: str) -> None:
 
 def test_the_vocabulary_is_small_and_the_questions_are_short() -> None:
     assert TOKENIZER.get_vocab_size() <= VOCABULARY_SIZE
-    assert max(len(TOKENIZER.encode(question.question).ids) for question in read_questions()) < 100
+    assert max(len(TOKENIZER.encode(text).ids) for text in fixed_question_texts()) < 100
 
 
 def test_control_tokens_are_skipped_and_thinking_tags_are_seen() -> None:

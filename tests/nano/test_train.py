@@ -1,4 +1,4 @@
-"""The training script's data: what is learned, and never a fixed question."""
+"""The training script: its data, without the fixed questions; its batches, rate and steps."""
 
 import dataclasses
 import itertools
@@ -7,18 +7,21 @@ from random import Random
 
 import pytest
 import torch
+from tokenizers import Tokenizer
 from transformers import Qwen3ForCausalLM
 
 from nano import train
+from nano.model import ModelSize, make_model
 from nano.questions import FIXED_SEED, fixed_question_texts
 from nano.tokenizer import train_tokenizer
 
-SMALL = train.Settings(tokens_per_step=4_000)
+TINY = ModelSize(hidden_size=32, mlp_size=64, layers=1, heads=2, key_value_heads=1, head_size=16)
+SMALL = train.TrainingSettings(tokens_per_step=4_000, size=TINY)
 STAGE = dataclasses.replace(train.REFINE, traces=60)
 
 
 @pytest.fixture(scope="module")
-def tokenizer() -> object:
+def tokenizer() -> Tokenizer:
     texts = (
         f"{question}\n{trace}"
         for question, trace in itertools.islice(train.draw_texts(1, 1.0), 200)
@@ -31,7 +34,7 @@ def test_training_never_sees_a_fixed_question_even_from_its_seed() -> None:
     assert not drawn & fixed_question_texts()
 
 
-def test_only_the_assistants_part_is_learned(tokenizer: object) -> None:
+def test_only_the_assistants_text_has_a_loss(tokenizer: Tokenizer) -> None:
     for example in train.make_examples(STAGE, SMALL, tokenizer):
         prompt = tokenizer.decode(example.ids[: example.prompt_tokens], skip_special_tokens=False)
         trace = tokenizer.decode(example.ids[example.prompt_tokens :], skip_special_tokens=False)
@@ -39,17 +42,17 @@ def test_only_the_assistants_part_is_learned(tokenizer: object) -> None:
         assert trace.startswith("<think>\n")
 
 
-def test_a_trace_is_cut_or_ends_with_the_end_token(tokenizer: object) -> None:
+def test_a_trace_is_cut_or_ends_with_the_end_token(tokenizer: Tokenizer) -> None:
     end = tokenizer.token_to_id("<|im_end|>")
     cuts = {STAGE.cut_tokens, SMALL.longest_trace_tokens}
     examples = train.make_examples(STAGE, SMALL, tokenizer)
     for example in examples:
         assert example.ids[-1] == end or len(example.ids) - example.prompt_tokens in cuts
-    cut_share = sum(example.ids[-1] != end for example in examples) / len(examples)
-    assert 0.4 < cut_share < 0.9
+    cut_fraction = sum(example.ids[-1] != end for example in examples) / len(examples)
+    assert 0.4 < cut_fraction < 0.9
 
 
-def test_batches_hold_every_example_once_and_keep_to_their_size(tokenizer: object) -> None:
+def test_batches_hold_every_example_once_and_keep_to_their_size(tokenizer: Tokenizer) -> None:
     examples = train.make_examples(STAGE, SMALL, tokenizer)
     batches = train.make_batches(examples, SMALL, Random(1))
     assert sorted(map(id, examples)) == sorted(id(e) for batch in batches for e in batch)
@@ -57,7 +60,7 @@ def test_batches_hold_every_example_once_and_keep_to_their_size(tokenizer: objec
         assert max(len(e.ids) for e in batch) * len(batch) <= SMALL.tokens_per_step
 
 
-def test_the_same_seed_gives_the_same_data_hash(tokenizer: object) -> None:
+def test_the_same_seed_gives_the_same_data_hash(tokenizer: Tokenizer) -> None:
     first, again = (
         train.hash_examples(train.make_examples(STAGE, SMALL, tokenizer)) for _ in range(2)
     )
@@ -75,10 +78,10 @@ def test_the_rate_warms_up_and_falls_to_its_end() -> None:
 
 
 def test_a_few_steps_lower_the_loss_and_the_saved_folder_loads(
-    tokenizer: object, tmp_path: Path
+    tokenizer: Tokenizer, tmp_path: Path
 ) -> None:
     torch.manual_seed(0)
-    model = train.make_model(SMALL.size, tokenizer)
+    model = make_model(SMALL.size, tokenizer)
     optimiser = torch.optim.AdamW(model.parameters(), 3e-3)
     batch = train.make_batches(train.make_examples(STAGE, SMALL, tokenizer), SMALL, Random(1))[0]
     losses = [train.train_step(model, model.model, optimiser, batch, SMALL) for _ in range(8)]
