@@ -10,7 +10,7 @@ from orchestrator.core.events import RunStarted, StopTrace, TokensArrived, Trace
 from orchestrator.journal.journal import read_journal
 from orchestrator.journal.replay import replay
 from orchestrator.report.report import to_json_line
-from tests.support.command import idle_within, orchestrate
+from tests.support.command import orchestrate, until_idle
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(300)]
 
@@ -48,7 +48,7 @@ async def test_deepconf_stops_unsure_traces_on_a_real_server(
     assert set(whole) >= set(range(6))
     assert report["answer"] is not None
     assert all(vote["weight"] > vote["ballots"] for vote in report["votes"])
-    assert await idle_within(reasoner_url, 2.0)
+    await until_idle(reasoner_url)
     monkeypatch.chdir(tmp_path)
     again = replay(Path(report["run_dir"]))
     assert again.difference is None

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.core.events import Command, Event, StopTrace, TokensArrived, TraceFinished
+from orchestrator.core.events import Command, Event, TokensArrived, TraceFinished
 from orchestrator.errors import JournalError
 from orchestrator.journal.journal import read_journal
 from orchestrator.journal.replay import replay
 from orchestrator.report.report import to_json_line
-from tests.support.command import end, idle_within, metric, orchestrate, start
+from tests.support.command import end, metric, orchestrate, start, until_idle
 from tests.support.paced_servers import PacedServers
 
 pytestmark = pytest.mark.slow
@@ -93,7 +93,8 @@ async def test_of_several_questions_only_the_open_ones_are_asked(
     servers.pause = 0.005
     asked = ("--questions", file, *flags(servers), "--json", "--policy", "pass1")
     process = await start(*asked, cwd=tmp_path)
-    while not list(tmp_path.glob("runs/*/0002-q2/journal.jsonl")):  # noqa: ASYNC110  another process makes it
+    while not list(tmp_path.glob("runs/*/0002-q2/journal.jsonl")):
+        assert process.returncode is None
         await asyncio.sleep(0.02)
     process.kill()
     await end(process)
@@ -136,20 +137,23 @@ async def test_what_would_change_the_run_is_refused(tmp_path: Path, servers: Pac
 @pytest.mark.vllm
 @pytest.mark.timeout(600)
 async def test_the_servers_own_count_agrees_that_nothing_is_paid_twice(
-    tmp_path: Path, reasoner_url: str, judge_url: str
+    tmp_path: Path, reasoner_url: str
 ) -> None:
-    """What the server generates after the kill is what the journal lacked, and nothing else."""
+    """What the server generates after the kill is what the journal lacked, and nothing else.
+
+    No trace is stopped: how much a server generates until it notices depends on how busy the machine is.
+    """
     question = json.loads(QUESTIONS.read_text().splitlines()[0])["question"]
-    servers = ("--endpoint", reasoner_url, "--judge-endpoint", judge_url)
-    asked = (question, *servers, "--json", "--traces", 24)
+    consensus = ("--endpoint", reasoner_url, "--policy", "consensus", "--traces", 24)
+    asked = (question, *consensus, "--json")
     run_dir = await killed(tmp_path, *asked, tokens=200)
-    assert await idle_within(reasoner_url, 10.0)
+    await until_idle(reasoner_url)
     before = list(read_journal(run_dir))
     paid = sum(map(len, generated(before).values()))
     counted = await metric(reasoner_url, "vllm:generation_tokens")
     ended = await orchestrate("--resume", run_dir, "--json", cwd=tmp_path)
     assert ended.code in (0, 3), ended.err
-    assert await idle_within(reasoner_url, 10.0)
+    await until_idle(reasoner_url)
     counted = await metric(reasoner_url, "vllm:generation_tokens") - counted
     (report,) = ended.reports
     entries = list(read_journal(run_dir))
@@ -158,10 +162,8 @@ async def test_the_servers_own_count_agrees_that_nothing_is_paid_twice(
     assert whole == sum(map(len, generated(entries).values()))
     new, probe = whole - paid, 1
     assert paid > 0
-    # as in test_run.py: a busy server counts what it had not sent when a stream was hung up
-    assert new <= counted - probe <= 1.05 * new
+    assert counted - probe == new
     done = {entry.trace for entry in before if isinstance(entry, TraceFinished)}
     since = {e.trace for e in entries[len(before) :] if isinstance(e, TokensArrived)}
     assert not done & since
     assert replay(run_dir).difference is None
-    assert [e for e in entries if isinstance(e, StopTrace)]

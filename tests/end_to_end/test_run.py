@@ -29,7 +29,7 @@ from orchestrator.core.events import (
 from orchestrator.journal.journal import read_journal
 from orchestrator.journal.replay import replay
 from orchestrator.report.report import to_json_line
-from tests.support.command import Ended, end, idle_within, metric, orchestrate, start
+from tests.support.command import Ended, completed, end, metric, orchestrate, start, until_idle
 from tests.support.proxy import Proxy
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(300)]
@@ -69,17 +69,18 @@ async def test_prunes_most_traces_and_bills_every_token_received(
     tmp_path: Path, reasoner_url: str, judge_url: str
 ) -> None:
     before = await metric(reasoner_url, "vllm:generation_tokens")
+    completed_before = await completed(reasoner_url)
     ended = await run(tmp_path, reasoner_url, judge_url)
     assert ended.code == 0, ended.err
     (report,) = ended.reports
-    assert await idle_within(reasoner_url, 2.0)
+    await until_idle(reasoner_url)
     generated = report["ledger"]["reasoner"]["generated_tokens"]
     ids = [e.token_ids for e in journal_of(report, tmp_path) if isinstance(e, TokensArrived)]
     assert generated == sum(map(len, ids))
-    # On a free machine the server's own count is within 1 % (docs/explanation/experiments.md); on a busy one its API process
-    # lags behind its engine, and what it had not sent when a stream was hung up never arrives.
-    counted = report["ledger"]["reasoner"]["server_generated_tokens"]
-    assert generated <= counted <= 1.05 * generated
+    # On a free machine the server's own count is within 1 % (docs/explanation/experiments.md). On a busy one its API
+    # process lags behind its engine, and the tokens that it had not sent when a stream was closed never arrive.
+    assert generated <= report["ledger"]["reasoner"]["server_generated_tokens"]
+    assert await completed(reasoner_url) - completed_before < TRACES
     assert generated < await metric(reasoner_url, "vllm:generation_tokens") - before
     traces = report["traces"]
     assert traces["started"] == TRACES
@@ -153,7 +154,7 @@ async def test_in_run_mode_no_trace_pauses_and_what_pruned_ones_wrote_past_their
     assert overshoot <= report["ledger"]["reasoner"]["by_fate"]["pruned"]
     judged = {e.trace for e in entries if isinstance(e, PairsJudged)}
     assert judged
-    assert await idle_within(reasoner_url, 2.0)
+    await until_idle(reasoner_url)
 
 
 async def test_several_questions_end_in_a_summary_line(
@@ -198,7 +199,7 @@ async def test_broken_streams_go_on_from_their_tokens(
         mine = [e for e in entries if isinstance(e, TokensArrived) and e.trace == trace]
         ids = [token for e in mine for token in e.token_ids]
         assert len(ids) == tokens_of(entries, trace)  # nothing lost, nothing twice
-    assert await idle_within(reasoner_url, 2.0)
+    await until_idle(reasoner_url)
 
 
 async def test_a_server_that_goes_away_fails_the_run_and_keeps_its_events(
@@ -211,7 +212,7 @@ async def test_a_server_that_goes_away_fails_the_run_and_keeps_its_events(
             *("--json", "--traces", TRACES, "--set", "endpoint.max_attempts=2"),
             cwd=tmp_path,
         )
-        await journal_grows(tmp_path)
+        await journal_grows(tmp_path, process)
         proxy.refuse()
         ended = await end(process)
     assert ended.code == 1
@@ -221,7 +222,7 @@ async def test_a_server_that_goes_away_fails_the_run_and_keeps_its_events(
     assert report["ledger"]["reasoner"]["by_fate"]["failed"] > 0
     failed = [e for e in journal_of(report, tmp_path) if isinstance(e, TraceFailed)]
     assert {event.boundary for event in failed} == {"server"}
-    assert await idle_within(reasoner_url, 2.0)
+    await until_idle(reasoner_url)
 
 
 async def test_without_its_judge_a_run_prunes_nothing_more_and_votes(
@@ -234,7 +235,7 @@ async def test_without_its_judge_a_run_prunes_nothing_more_and_votes(
             *("--set", "judge.max_attempts=1"),
             cwd=tmp_path,
         )
-        await journal_grows(tmp_path, until=CheckpointReached)
+        await journal_grows(tmp_path, process, CheckpointReached)
         proxy.refuse()
         ended = await end(process)
     assert ended.code == 0, ended.err
@@ -246,21 +247,21 @@ async def test_without_its_judge_a_run_prunes_nothing_more_and_votes(
     assert unjudged
     assert unjudged <= finished
     assert report["ledger"]["judge"]["pruning_off_since"] is not None
-    assert await idle_within(reasoner_url, 2.0)
-    assert await idle_within(judge_url, 2.0)
+    await until_idle(reasoner_url)
+    await until_idle(judge_url)
 
 
 @pytest.mark.parametrize("seed", range(3))
 async def test_ctrl_c_at_a_random_moment_leaves_idle_servers_and_a_partial_report(
     seed: int, tmp_path: Path, reasoner_url: str, judge_url: str
 ) -> None:
+    completed_before = await completed(reasoner_url)
     process = await start(
         *(questions(1)[0]["question"], "--endpoint", reasoner_url),
         *("--judge-endpoint", judge_url, "--json", "--traces", TRACES),
         cwd=tmp_path,
     )
-    await journal_grows(tmp_path)
-    await asyncio.sleep(random.Random(seed).uniform(0.0, 1.0))
+    await journal_grows(tmp_path, process, count=random.Random(seed).randrange(1, 200))
     process.send_signal(signal.SIGINT)
     ended = await end(process)
     assert ended.code == 130, ended.err
@@ -270,8 +271,9 @@ async def test_ctrl_c_at_a_random_moment_leaves_idle_servers_and_a_partial_repor
         sum(report["traces"][fate] for fate in ("finished", "pruned", "stopped", "failed"))
         == TRACES
     )
-    assert await idle_within(reasoner_url, 2.0)
-    assert await idle_within(judge_url, 2.0)
+    await until_idle(reasoner_url)
+    await until_idle(judge_url)
+    assert await completed(reasoner_url) - completed_before < TRACES
     again = replay(tmp_path / report["run_dir"])
     assert again.difference is None
 
@@ -292,11 +294,16 @@ async def test_commands_are_recorded_before_what_they_cause(
     assert isinstance(entries[-2], Command)
 
 
-async def journal_grows(cwd: Path, until: type[Event] = TokensArrived) -> None:
-    """Waits for the first event of a kind in the only run below `cwd`."""
+async def journal_grows(
+    cwd: Path,
+    process: asyncio.subprocess.Process,
+    until: type[Event] = TokensArrived,
+    count: int = 1,
+) -> None:
+    """Waits for some events of a kind in the only run below `cwd`, which `process` writes."""
     name = f'"type":"{until.__name__}"'.encode()
-    while True:
-        for path in cwd.glob("runs/*/journal.jsonl"):
-            if name in path.read_bytes():
-                return
+    while not any(
+        path.read_bytes().count(name) >= count for path in cwd.glob("runs/*/journal.jsonl")
+    ):
+        assert process.returncode is None
         await asyncio.sleep(0.02)

@@ -52,8 +52,8 @@ async def orchestrate(*arguments: object, cwd: Path, **environment: str) -> Ende
     return await end(await start(*arguments, cwd=cwd, **environment))
 
 
-async def metric(url: str, name: str) -> float:
-    """The sum of a server's Prometheus metric over its label sets."""
+async def metric(url: str, name: str, **labels: str) -> float:
+    """The sum of a server's Prometheus metric over its label sets, or over those with these labels."""
     page = url.removesuffix("/v1") + "/metrics"
     async with aiohttp.ClientSession() as session, session.get(page) as response:
         text = await response.text()
@@ -61,15 +61,23 @@ async def metric(url: str, name: str) -> float:
         sample.value
         for family in text_string_to_metric_families(text)
         for sample in family.samples
-        if sample.name in (name, f"{name}_total")
+        if sample.name in (name, f"{name}_total") and labels.items() <= sample.labels.items()
     )
 
 
-async def idle_within(url: str, seconds: float) -> bool:
-    """Whether the server comes to count no running and no waiting request within `seconds`."""
-    for _ in range(round(seconds / 0.1)):
-        busy = await metric(url, "vllm:num_requests_running")
-        if busy + await metric(url, "vllm:num_requests_waiting") == 0:
-            return True
-        await asyncio.sleep(0.1)
-    return False
+async def completed(url: str) -> float:
+    """Requests that the server has carried to their end; one whose client hung up is not among them."""
+    reasons = ("stop", "length")
+    return sum([await metric(url, "vllm:request_success", finished_reason=r) for r in reasons])
+
+
+async def until_idle(url: str) -> None:
+    """Waits until the server counts no running and no waiting request."""
+    async with asyncio.timeout(120):
+        while await _requests(url) > 0:  # noqa: ASYNC110  the server tells nobody
+            await asyncio.sleep(0.05)
+
+
+async def _requests(url: str) -> float:
+    running = await metric(url, "vllm:num_requests_running")
+    return running + await metric(url, "vllm:num_requests_waiting")

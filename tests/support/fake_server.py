@@ -74,7 +74,7 @@ class FakeServer:
 
     async def until_live(self, requests: int) -> None:
         """Waits until so many requests are being answered: 0 after every client has hung up."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while self.live != requests:
                 self._changed.clear()
                 await self._changed.wait()

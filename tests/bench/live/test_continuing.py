@@ -28,7 +28,7 @@ from tests.support.recorded_server import (
 SLOW = ServerModel(first_token_seconds=0.0, step_seconds=0.05, step_seconds_per_stream=0.0)
 
 
-async def until(holds: Callable[[], object], seconds: float = 10) -> None:
+async def until(holds: Callable[[], object], seconds: float = 60) -> None:
     async with asyncio.timeout(seconds):
         while not holds():  # noqa: ASYNC110  the server has no event for it
             await asyncio.sleep(0.01)

@@ -69,7 +69,7 @@ def text_of(chunks: list[Chunk]) -> str:
 
 async def idle(client: ReasonerClient) -> ServerCounters:
     """The counters once nothing runs any more."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(120):
         while True:
             counters = await client.counters()
             assert counters is not None

@@ -216,7 +216,7 @@ def test_a_policy_without_a_judge_has_no_tau(story: Callable[..., Any]) -> None:
 
 def test_folds_text_about_as_fast_as_it_is_read(story: Callable[..., Any]) -> None:
     """A fold of 2,000 streams must cost little beside building the events themselves."""
-    began = time.perf_counter()
+    began = time.process_time()
     events: list[Any] = [
         TraceStarted(at=0.0, trace=t, endpoint="e", prompt_tokens=1, cached_prompt_tokens=0)
         for t in range(2000)
@@ -225,10 +225,10 @@ def test_folds_text_about_as_fast_as_it_is_read(story: Callable[..., Any]) -> No
         TokensArrived(at=0.0, trace=n % 2000, text="so ", tokens=n // 2000 + 1)
         for n in range(20_000)
     ]
-    built = time.perf_counter() - began
+    built = time.process_time() - began
     view = story(2000).view()
-    began = time.perf_counter()
+    began = time.process_time()
     for event in events:
         view.apply(event)
-    assert time.perf_counter() - began < 20 * built
+    assert time.process_time() - began < 20 * built
     assert view.generated_tokens == 20_000

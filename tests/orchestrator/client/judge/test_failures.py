@@ -60,11 +60,11 @@ async def test_after_the_last_attempt_the_verdict_is_unknown() -> None:
 
 
 async def test_a_judge_that_does_not_answer_in_time_is_unknown() -> None:
-    settings: dict[str, Any] = {"max_attempts": 1, "timeout_seconds": 0.5}
+    settings: dict[str, Any] = {"max_attempts": 1, "timeout_seconds": 1.0}
     async with vllm_like() as server, judge(server, **settings) as client:
         await client.probe()
         server.answers[SCORING] = never
-        with pytest.raises(JudgeError, match=r"0\.5 seconds"):
+        with pytest.raises(JudgeError, match=r"\b1 seconds"):
             await score(client, "a")
 
 
@@ -134,7 +134,7 @@ async def test_a_pair_that_the_server_would_truncate_is_unknown_and_does_not_ope
 
 
 async def test_after_failures_in_a_row_the_judge_is_not_asked_for_a_while() -> None:
-    settings: dict[str, Any] = {"max_attempts": 1, "breaker_failures": 2, "breaker_seconds": 0.3}
+    settings: dict[str, Any] = {"max_attempts": 1, "breaker_failures": 2, "breaker_seconds": 1.0}
     async with vllm_like() as server, judge(server, **settings) as client:
         await client.probe()
         server.answers[SCORING] = answer_json({}, 500)
@@ -146,7 +146,7 @@ async def test_after_failures_in_a_row_the_judge_is_not_asked_for_a_while() -> N
             await score(client, "a")
         assert len(server.bodies(SCORING)) == asked
         server.answers[SCORING] = scoring(0.7)
-        await asyncio.sleep(0.35)
+        await asyncio.sleep(1.1)
         assert (await score(client, "a")).probabilities == (0.7,)
 
 
