@@ -40,7 +40,7 @@ MISTAKES = {
     "empty file": (["--questions", "empty.jsonl", *CONSENSUS], ["empty.jsonl"]),
     "missing file": (["--questions", "none.jsonl", *CONSENSUS], ["none.jsonl"]),
     "broken line": (["--questions", "broken.jsonl", *CONSENSUS], ["broken.jsonl", "line 2"]),
-    "tau": (["hi", *CONSENSUS, "--tau", "1.5"], ["tau", "1.5"]),
+    "tau": (["hi", *ENDPOINT, "--policy", "deepprune", "--tau", "1.5"], ["tau", "1.5"]),
     "not a number": (["hi", *CONSENSUS, "--traces", "many"], ["traces", "many"]),
     "mistyped setting": (
         ["hi", *CONSENSUS, "--set", "policy.tua=0.4"],

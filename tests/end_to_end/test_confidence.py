@@ -67,8 +67,8 @@ def test_a_recording_that_keeps_confidences_replays_deepconf(
     kept = ["--set", "run.keep_confidences=true"]
     assert bench(["record", *to, *kept, "--traces", str(TRACES)]) == 0
     recording = capsys.readouterr().out.strip()
-    options = "confidence_window=16,warm_up=6"
-    policies = [f"deepconf-{name}:{options}" for name in ("low", "high", "offline")]
+    live = [f"deepconf-{name}:confidence_window=16,warm_up=6" for name in ("low", "high")]
+    policies = [*live, "deepconf-offline:confidence_window=16"]
     named = [argument for policy in policies for argument in ("--policy", policy)]
     assert bench(["run", "--replay", recording, *named, "--resamples", "3", "--json"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
