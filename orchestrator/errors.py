@@ -10,6 +10,7 @@ DeepPruneError               exit code 1: the run failed
 │   └── StreamBroken         a stream ended, stalled or spoke nonsense before its finish reason
 ├── JudgeError               the judge gave no usable verdict: unknown, so nothing is pruned on it
 ├── JournalError             exit code 1: the journal cannot be written or read
+├── EventOutOfTurn           exit code 1: an event came that cannot come in the state of its trace
 └── LocalServerError         exit code 1: a local vLLM server could not be started
 
 Each message is one plain sentence that ends with the remedy; the CLI prints it as it is.
@@ -23,6 +24,7 @@ __all__ = [
     "EndpointError",
     "EndpointRejected",
     "EndpointUnreachable",
+    "EventOutOfTurn",
     "JournalError",
     "JudgeError",
     "LocalServerError",
@@ -91,6 +93,10 @@ class JudgeError(DeepPruneError):
 
 class JournalError(DeepPruneError):
     """The journal cannot be written or read."""
+
+
+class EventOutOfTurn(DeepPruneError):
+    """The core was fed an event that cannot come now: a fault of the program, or of a journal that was edited."""
 
 
 class LocalServerError(DeepPruneError):

@@ -237,7 +237,7 @@ class Clustering:
             return 1
         if typical > self.tau:
             rivals = (each.high for each in similarities if each is not best)
-            wanted = math.floor(size * max(self.tau, *rivals, 0.0) / typical) + 1
+            wanted = math.floor(min(size * max(self.tau, *rivals, 0.0) / typical, size)) + 1
         else:
             wanted = math.ceil(size * (1.0 - self.tau) / (1.0 - typical)) if typical < 1 else size
         return max(1, wanted - known)

@@ -42,6 +42,7 @@ from orchestrator.core.policies import (
     voting_rule,
 )
 from orchestrator.core.segment import Cut, Segmenter
+from orchestrator.core.transitions import Transitions
 from orchestrator.core.voting import Rewards, Vote, VoteWeights, best_of_n, weighted_majority
 
 __all__ = ["Engine", "Outcome"]
@@ -83,13 +84,21 @@ class Engine:
         self._closing = False  # no more decisions: what is open is being stopped
         self._interrupted = False  # nothing more is asked, and no reward waited for
         self._over = False
+        self._transitions = Transitions()
 
     def feed(self, event: Event) -> Outcome:
-        """The decisions that follow from `event`; events that come after the vote change nothing."""
+        """The decisions that follow from `event`; events that come after the vote change nothing.
+
+        Raises:
+            EventOutOfTurn: the event cannot come in the state that its trace is in.
+        """
+        self._transitions.note_event(event)
         outcome = Outcome([], [])
         if not self._over:
             self._dispatch(event, outcome)
             self._close_if_done(event.at, outcome)
+        for command in outcome.commands:
+            self._transitions.note_command(command)
         return outcome
 
     def _dispatch(self, event: Event, outcome: Outcome) -> None:

@@ -45,7 +45,7 @@ from orchestrator.core.events import (
     TraceStarted,
     TraceStopped,
 )
-from orchestrator.errors import ConfigError, JournalError
+from orchestrator.errors import ConfigError, EventOutOfTurn, JournalError
 from orchestrator.journal.run_dir import QUESTIONS_FILE, SETTINGS_FILE
 from orchestrator.questions import Question, read_questions
 from orchestrator.settings import Settings, changed_setting
@@ -204,7 +204,12 @@ class RecoveredRun:
             self.started, self.engine = event, Engine(event)
         if self.engine is None:
             raise _no_beginning()
-        outcome = self.engine.feed(event)
+        try:
+            outcome = self.engine.feed(event)
+        except EventOutOfTurn as error:
+            raise JournalError(
+                f"The journal was changed or damaged ({error}) Start a new run."
+            ) from error
         self.pending.extend(outcome.events)
         self.pending.extend(outcome.commands)
 

@@ -86,6 +86,13 @@ class _Trace:
     """Chunks so far; each is one token."""
 
 
+def opened(trace: int) -> TraceStarted:
+    """The first stream of a trace has given its first event."""
+    return TraceStarted(
+        at=0.5, trace=trace, endpoint="here", prompt_tokens=7, cached_prompt_tokens=0
+    )
+
+
 @dataclass
 class World:
     """Runs an engine to its end; every pending event is possible next, and `choose` picks one.

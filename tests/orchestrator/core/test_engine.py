@@ -10,7 +10,7 @@ from orchestrator.core.events import (
 )
 from orchestrator.core.policies import needs_judge
 from orchestrator.settings import Settings
-from tests.support.world import Script, World, run_started
+from tests.support.world import Script, World, opened, run_started
 
 
 def settings(name="consensus", **policy):
@@ -19,6 +19,11 @@ def settings(name="consensus", **policy):
 
 def first(n) -> int:
     return 0
+
+
+def open_all(engine: Engine, traces: int) -> None:
+    for trace in range(traces):
+        engine.feed(opened(trace))
 
 
 def finished(trace, answer, at=1.0):
@@ -31,6 +36,7 @@ def test_consensus_starts_every_trace_and_votes_when_all_have_ended() -> None:
     started = run_started(settings())
     engine = Engine(started)
     assert engine.feed(started).commands == [StartTrace(trace=t) for t in range(3)]
+    open_all(engine, 3)
     assert engine.feed(finished(0, "4")) == ([], [])
     assert engine.feed(finished(2, "5")) == ([], [])
     events, commands = engine.feed(finished(1, "4", at=9.0))
@@ -50,19 +56,21 @@ def test_consensus_looks_for_no_checkpoints() -> None:
     started = run_started(settings())
     engine = Engine(started)
     engine.feed(started)
+    open_all(engine, 3)
     text = "wait " * 100
     assert engine.feed(TokensArrived(at=1.0, trace=0, text=text, tokens=100)) == ([], [])
 
 
-def test_facts_after_the_vote_change_nothing() -> None:
+def test_events_after_the_vote_change_nothing() -> None:
     world = World(settings(), [Script(["x"])] * 3, judge=None, choose=first).play()
-    assert world.engine.feed(finished(0, "7")) == ([], [])
+    assert world.engine.feed(RunInterrupted(at=9.0)) == ([], [])
 
 
 def test_an_interrupt_stops_every_open_trace_and_votes_over_what_has_finished() -> None:
     started = run_started(settings())
     engine = Engine(started)
     engine.feed(started)
+    open_all(engine, 3)
     engine.feed(finished(1, "4"))
     commands = engine.feed(RunInterrupted(at=2.0)).commands
     assert commands == [StopTrace(trace=t, reason="interrupted") for t in (0, 2)]
@@ -88,6 +96,7 @@ def test_a_checkpoint_may_be_a_number_of_tokens() -> None:
     started = run_started(both)
     engine = Engine(started)
     engine.feed(started)
+    open_all(engine, 1)
     reached, _ = engine.feed(TokensArrived(at=1.0, trace=0, text="so 2 ", tokens=5))
     assert (reached[0].tokens, reached[0].words, reached[0].chars) == (5, 1, 5)
 

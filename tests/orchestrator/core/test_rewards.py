@@ -10,6 +10,7 @@ from orchestrator.core.events import (
     RewardFailed,
     RewardTrace,
     RunInterrupted,
+    StartTrace,
     StopTrace,
     TraceFinished,
     TraceRewarded,
@@ -19,7 +20,7 @@ from orchestrator.core.events import (
 )
 from orchestrator.core.voting import Vote, best_of_n
 from orchestrator.settings import RewardSettings, Settings
-from tests.support.world import run_started
+from tests.support.world import opened, run_started
 
 
 class Jury:
@@ -55,7 +56,9 @@ class Jury:
     def both(self, *ends):
         """Traces that end with these answers and rewards, in order."""
         for trace, (answer, reward) in enumerate(ends):
-            self.end(trace, answer).reward(trace, reward)
+            self.end(trace, answer)
+            if trace in self.asked:
+                self.reward(trace, reward)
         return self
 
     def do(self, event: Event):
@@ -75,6 +78,8 @@ class Jury:
             if isinstance(command, RewardTrace):
                 self.asked.append(command.trace)
         for command in outcome.commands:
+            if isinstance(command, StartTrace):
+                self._feed(opened(command.trace))
             if isinstance(command, StopTrace):
                 self._feed(
                     TraceStopped(at=1.0, trace=command.trace, reason=command.reason, tokens=3)

@@ -19,7 +19,7 @@ from orchestrator.core.events import (
 )
 from orchestrator.core.policies.deepconf import bar_of
 from orchestrator.settings import Settings
-from tests.support.world import run_started
+from tests.support.world import opened, run_started
 
 
 class Lane:
@@ -67,6 +67,7 @@ class Lane:
         for command in outcome.commands:
             if isinstance(command, StartTrace):
                 self.started.append(command.trace)
+                self.feed(opened(command.trace))
             if isinstance(command, StopTrace):
                 self.stopped.append((command.trace, command.reason))
                 stop = TraceStopped(at=1.0, trace=command.trace, reason=command.reason, tokens=1)
@@ -198,7 +199,8 @@ def test_tokens_in_one_chunk_or_in_many_stop_the_same_trace() -> None:
     one, many = warmed(), warmed()
     one.write(3, *tokens)
     for token in tokens:
-        many.write(3, token)
+        if not many.stopped:
+            many.write(3, token)
     assert one.stopped == many.stopped == [(3, "unsure")]
 
 

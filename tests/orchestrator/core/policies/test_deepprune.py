@@ -1,3 +1,4 @@
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,7 +20,7 @@ from orchestrator.core.events import (
     VoteCast,
 )
 from orchestrator.settings import Settings
-from tests.support.world import Script, World, run_started
+from tests.support.world import Script, World, opened, run_started
 
 
 def settings(traces, at="pause", lookahead=8, **policy):
@@ -204,16 +205,17 @@ def test_a_paused_trace_is_not_judged_twice_for_the_same_pair() -> None:
     assert len(pairs) == len(set(pairs))
 
 
-def test_a_late_failure_of_the_judge_does_not_release_an_assigned_trace() -> None:
+@pytest.mark.parametrize("failed", [True, False])
+def test_a_verdict_on_a_trace_that_has_ended_meanwhile_changes_nothing(failed: bool) -> None:
     started = run_started(settings(3))
     engine = Engine(started)
     engine.feed(started)
     for trace in (0, 1):
+        engine.feed(opened(trace))
         engine.feed(TokensArrived(at=1.0, trace=trace, text="so wait ", tokens=2))
-    joined = engine.feed(judged(1, (0,), (0.9,)))
-    assert [type(event) for event in joined.events] == [TraceJoined]
+    engine.feed(TraceFailed(at=2.0, trace=1, boundary="server", message="reset", tokens=2))
     late = JudgeFailed(at=3.0, trace=1, members=(0,), message="late")
-    assert engine.feed(late) == ([], [])
+    assert engine.feed(late if failed else judged(1, (0,), (0.9,))) == ([], [])
 
 
 SCRIPTS = st.builds(

@@ -20,7 +20,7 @@ from orchestrator.core.events import (
 )
 from orchestrator.core.policies.adaptive_consistency import dirichlet_posterior
 from orchestrator.settings import Settings
-from tests.support.world import Script, World, run_started
+from tests.support.world import Script, World, opened, run_started
 
 
 def settings(name, traces=16, **policy):
@@ -78,12 +78,14 @@ class Heat:
         for command in outcome.commands:
             if isinstance(command, StartTrace):
                 self.started.append(command.trace)
+                self._engine.feed(opened(command.trace))
             if isinstance(command, StopTrace):
                 self.stopped.append(command.trace)
         for event in outcome.events:
             if isinstance(event, VoteCast):
                 self.answer, self.votes = event.answer, [(b.answer, b.count) for b in event.votes]
-        for trace in [t for t in self.stopped if t not in self._ended]:
+        while waiting := [t for t in self.stopped if t not in self._ended]:
+            trace = waiting[0]
             self._ended.add(trace)
             self._follow(
                 self._engine.feed(TraceStopped(at=1.0, trace=trace, reason="settled", tokens=3))
@@ -204,6 +206,7 @@ def test_the_first_traces_to_end_decide() -> None:
 
 
 def reach_checkpoint(engine, trace):
+    engine.feed(opened(trace))
     return engine.feed(TokensArrived(at=1.0, trace=trace, text="so wait ", tokens=2))
 
 
@@ -329,6 +332,8 @@ def test_a_ballot_that_comes_after_the_vote_is_settled_starts_nothing() -> None:
         TraceFinished(at=1.0, trace=t, answer=a, raw_answer=a, finish_reason="stop", tokens=5)
         for t, a in ((0, "1"), (1, "1"), (2, "2"))
     ]
+    for end in ends:
+        engine.feed(opened(end.trace))
     _, second, late = (engine.feed(end).commands for end in ends)
     assert {type(command) for command in second} == {StopTrace}
     assert late == []

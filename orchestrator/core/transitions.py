@@ -1,0 +1,158 @@
+"""Which event may come when: a table of transitions per trace, and what has been asked and not been answered yet.
+
+An event out of turn (a second end, an answer of a trace that was never started, tokens after the end) raises, so that
+no such event can ever reach a policy or the vote.
+"""
+
+from collections.abc import Mapping
+from enum import Enum, auto
+
+from orchestrator.core.events import (
+    AskJudge,
+    Command,
+    DerivedEvent,
+    Event,
+    JudgeFailed,
+    PairsJudged,
+    RewardFailed,
+    RewardTrace,
+    RunFinished,
+    RunStarted,
+    StartTrace,
+    TokensArrived,
+    TraceFailed,
+    TraceFinished,
+    TracePaused,
+    TraceResumed,
+    TraceRewarded,
+    TraceStarted,
+    TraceStopped,
+)
+from orchestrator.errors import EventOutOfTurn
+
+__all__ = ["TRANSITIONS", "TraceState", "Transitions"]
+
+
+class TraceState(Enum):
+    """Where a trace is between its `StartTrace` and its end."""
+
+    PLANNED = auto()
+    """It was not started."""
+    QUEUED = auto()
+    """It was started; no stream of it has given an event."""
+    HELD = auto()
+    """It was paused before its first stream gave an event."""
+    STREAMING = auto()
+    PAUSED = auto()
+    COMPLETE = auto()
+    """The model has ended it, and its answer is being read."""
+    ENDED = auto()
+
+
+_TraceEvent = (
+    TraceStarted
+    | TokensArrived
+    | TracePaused
+    | TraceResumed
+    | TraceFinished
+    | TraceStopped
+    | TraceFailed
+)
+
+_STOPPED: Mapping[type, TraceState] = {
+    TraceStopped: TraceState.ENDED,
+    TraceFailed: TraceState.ENDED,
+}
+
+TRANSITIONS: Mapping[TraceState, Mapping[type, TraceState]] = {
+    TraceState.PLANNED: {},
+    TraceState.QUEUED: {
+        TraceStarted: TraceState.STREAMING,
+        TracePaused: TraceState.HELD,
+        **_STOPPED,
+    },
+    TraceState.HELD: {TraceStarted: TraceState.STREAMING, **_STOPPED},
+    TraceState.STREAMING: {
+        TokensArrived: TraceState.STREAMING,  # COMPLETE with a finish reason
+        TraceFinished: TraceState.ENDED,
+        TracePaused: TraceState.PAUSED,
+        TraceResumed: TraceState.STREAMING,  # a further stream after a fault, or after a pause that was taken back
+        **_STOPPED,
+    },
+    TraceState.PAUSED: {TraceResumed: TraceState.STREAMING, **_STOPPED},
+    TraceState.COMPLETE: {TraceFinished: TraceState.ENDED},
+    TraceState.ENDED: {},
+}
+"""The state that follows from an event in a state; what is not here is out of turn."""
+
+
+class Transitions:
+    """The states of a run's traces, advanced by events and by the commands that the core gives."""
+
+    def __init__(self) -> None:
+        self._started = False
+        self._finished = False
+        self._states: dict[int, TraceState] = {}
+        self._asked: list[tuple[int, tuple[int, ...]]] = []
+        self._unrewarded: set[int] = set()
+
+    def note_command(self, command: Command) -> None:
+        """Takes in a command that goes out: what it asks for may be answered from now on."""
+        match command:
+            case StartTrace(trace=trace):
+                self._states[trace] = TraceState.QUEUED
+            case AskJudge(trace=trace, members=members):
+                self._asked.append((trace, members))
+            case RewardTrace(trace=trace):
+                self._unrewarded.add(trace)
+            case _:
+                pass
+
+    def note_event(self, event: Event) -> None:
+        """Takes in an event from outside.
+
+        Raises:
+            EventOutOfTurn: it cannot come now.
+        """
+        if isinstance(event, _TraceEvent):
+            self._advance(event)
+        elif isinstance(event, PairsJudged | JudgeFailed):
+            self._answer(event)
+        elif isinstance(event, TraceRewarded | RewardFailed):
+            self._reward(event)
+        else:
+            self._check_run(event)
+
+    def _advance(self, event: _TraceEvent) -> None:
+        state = self._states.get(event.trace, TraceState.PLANNED)
+        following = TRANSITIONS[state].get(type(event))
+        if following is None or self._finished:
+            raise EventOutOfTurn(
+                f"{type(event).__name__} of trace {event.trace} came out of turn: the trace is {state.name.lower()}."
+            )
+        if isinstance(event, TokensArrived) and event.finish_reason is not None:
+            following = TraceState.COMPLETE
+        self._states[event.trace] = following
+
+    def _answer(self, event: PairsJudged | JudgeFailed) -> None:
+        asked = (event.trace, event.members)
+        if asked not in self._asked or self._finished:
+            raise EventOutOfTurn(
+                f"{type(event).__name__} of trace {event.trace} came out of turn: the judge was not asked this."
+            )
+        self._asked.remove(asked)
+
+    def _reward(self, event: TraceRewarded | RewardFailed) -> None:
+        if event.trace not in self._unrewarded or self._finished:
+            raise EventOutOfTurn(
+                f"{type(event).__name__} of trace {event.trace} came out of turn: no reward was asked for."
+            )
+        self._unrewarded.discard(event.trace)
+
+    def _check_run(self, event: Event) -> None:
+        """Events of the whole run: one start, at the head; nothing behind the end; no event of the core's own."""
+        is_start = isinstance(event, RunStarted)
+        if self._finished or is_start == self._started or isinstance(event, DerivedEvent):
+            raise EventOutOfTurn(f"{type(event).__name__} came out of turn.")
+        self._started = True
+        self._finished = isinstance(event, RunFinished)
