@@ -56,9 +56,9 @@ def make_model(size: ModelSize, tokenizer: Tokenizer) -> Qwen3ForCausalLM:
         pad_token_id=pad,
     )
     AttentionInterface.register("float32", float32_attention)
-    model = Qwen3ForCausalLM(config)  # type: ignore[no-untyped-call]
+    model = Qwen3ForCausalLM(config)
     model.set_attn_implementation("float32")
-    model.generation_config = GenerationConfig(  # type: ignore[no-untyped-call]
+    model.generation_config = GenerationConfig(
         eos_token_id=end, pad_token_id=pad, do_sample=True, temperature=1.0, top_p=1.0
     )
     return model

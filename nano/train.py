@@ -262,7 +262,7 @@ def train_step(
         logits = model.lm_head(hidden[is_target])  # (targets, vocabulary)
     loss = torch.nn.functional.cross_entropy(logits.float(), labels[is_target])
     optimiser.zero_grad(set_to_none=True)
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     torch.nn.utils.clip_grad_norm_(model.parameters(), settings.gradient_clip)
     optimiser.step()
     return loss.item()

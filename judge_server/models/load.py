@@ -24,7 +24,7 @@ from orchestrator.errors import ConfigError
 __all__ = ["LocalJudge", "hub_commit", "load_judge"]
 
 # The commands show their own progress.
-logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+logging.disable_progress_bar()
 
 
 def load_judge(
@@ -112,7 +112,7 @@ def _no_warnings_if(new_head: bool) -> Iterator[None]:
     """Hides transformers' warning of a head that is not in the file, where a new one is wanted."""
     level = logging.get_verbosity()
     if new_head:
-        logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+        logging.set_verbosity_error()
     yield
     logging.set_verbosity(level)
 

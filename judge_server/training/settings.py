@@ -28,60 +28,70 @@ class TrainSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    seed: int = Field(0, ge=0)
+    seed: int = Field(default=0, ge=0)
 
-    validation_share: Fraction = Field(0.07, description="questions that choose the best epoch")
-    test_share: Fraction = Field(0.18, description="questions kept for evaluation")
-    pairs_per_question: int = Field(300, ge=1)
+    validation_share: Fraction = Field(
+        default=0.07, description="questions that choose the best epoch"
+    )
+    test_share: Fraction = Field(default=0.18, description="questions kept for evaluation")
+    pairs_per_question: int = Field(default=300, ge=1)
     keep_trivial: bool = Field(
-        False, description="also pairs in which a segment already shows an answer"
+        default=False, description="also pairs in which a segment already shows an answer"
     )
     both_orders: bool = True
-    oversample: int = Field(2, ge=1, description="times that a pair of the rarer class is shown")
+    oversample: int = Field(
+        default=2, ge=1, description="times that a pair of the rarer class is shown"
+    )
 
-    gamma: float = Field(2.0, ge=0.0)
+    gamma: float = Field(default=2.0, ge=0.0)
     alpha: Fraction = 0.5
     reading_weight: float = Field(
-        0.0,
+        default=0.0,
         ge=0.0,
         description="weight of the language-model loss on members, beside the focal loss",
     )
     ranking_weight: float = Field(
-        0.0,
+        default=0.0,
         ge=0.0,
         description="weight of the loss that ranks pairs within a question, beside the focal loss",
     )
 
-    epochs: int = Field(3, ge=1)
-    learning_rate: float = Field(1e-5, gt=0.0)
+    epochs: int = Field(default=3, ge=1)
+    learning_rate: float = Field(default=1e-5, gt=0.0)
     warmup_share: Fraction = 0.1
-    adam_beta1: float = Field(0.9, ge=0.0, lt=1.0)
-    adam_beta2: float = Field(0.999, ge=0.0, lt=1.0)
-    adam_epsilon: float = Field(1e-8, gt=0.0)
-    weight_decay: float = Field(0.0, ge=0.0)
-    gradient_clip: float = Field(1.0, gt=0.0)
+    adam_beta1: float = Field(default=0.9, ge=0.0, lt=1.0)
+    adam_beta2: float = Field(default=0.999, ge=0.0, lt=1.0)
+    adam_epsilon: float = Field(default=1e-8, gt=0.0)
+    weight_decay: float = Field(default=0.0, ge=0.0)
+    gradient_clip: float = Field(default=1.0, gt=0.0)
 
     packing: bool = Field(
-        True,
+        default=True,
         description="compute the members of one new trace behind one copy of it (language models)",
     )
-    pack_tokens: int = Field(1_536, ge=1, description="longest pack of pairs that share a query")
-    batch_tokens: int = Field(8_192, ge=1, description="padded tokens in one batch, or one pack")
-    batch_pairs: int | None = Field(None, ge=1, description="pairs in one batch, or one pack")
-    batches_per_step: int = Field(1, ge=1, description="over all devices together")
+    pack_tokens: int = Field(
+        default=1_536, ge=1, description="longest pack of pairs that share a query"
+    )
+    batch_tokens: int = Field(
+        default=8_192, ge=1, description="padded tokens in one batch, or one pack"
+    )
+    batch_pairs: int | None = Field(
+        default=None, ge=1, description="pairs in one batch, or one pack"
+    )
+    batches_per_step: int = Field(default=1, ge=1, description="over all devices together")
 
-    lora_rank: int = Field(0, ge=0, description="0 trains all weights")
-    lora_alpha: int = Field(32, ge=1)
+    lora_rank: int = Field(default=0, ge=0, description="0 trains all weights")
+    lora_alpha: int = Field(default=32, ge=1)
     lora_targets: tuple[str, ...] = Field(
-        (), description="names of the layers that get an adapter; empty: all linear ones"
+        default=(), description="names of the layers that get an adapter; empty: all linear ones"
     )
     gradient_checkpointing: bool = Field(
-        False, description="compute activations twice instead of storing them"
+        default=False, description="compute activations twice instead of storing them"
     )
     compile: bool = Field(
-        False, description="compile the model first: minutes once, then faster steps"
+        default=False, description="compile the model first: minutes once, then faster steps"
     )
-    bf16: bool = Field(True, description="autocast matrix products to bfloat16")
+    bf16: bool = Field(default=True, description="autocast matrix products to bfloat16")
 
 
 def read_train_settings(path: Path, assignments: Sequence[str] = ()) -> TrainSettings:

@@ -1,6 +1,7 @@
 """A judge too small to know anything, and traces from which one can be learned."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ from transformers import (  # isort: skip
 
 
 @pytest.fixture(autouse=True)
-def _each_test_is_a_process_of_its_own():
+def _each_test_is_a_process_of_its_own() -> Iterator[None]:
     """accelerate keeps device and precision for as long as the process lives."""
     yield
     AcceleratorState._reset_state(reset_partial_state=True)

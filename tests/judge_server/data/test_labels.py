@@ -1,12 +1,14 @@
 """Labels come from the same equality as the online votes."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from judge_server.data.labels import AnswerEquality
 
 
 @pytest.fixture(scope="module")
-def equal():
+def equal() -> Iterator[AnswerEquality]:
     with AnswerEquality() as equality:
         yield equality
 
@@ -22,20 +24,20 @@ def equal():
         ("1,000", "1000", True),
     ],
 )
-def test_answers_are_equal_as_mathematics_or_as_words(
-    equal: AnswerEquality, one, two, same
+def test_answers_are_equal_as_mathematics_or_as_text(
+    equal: AnswerEquality, one: str, two: str, same: bool
 ) -> None:
     assert equal(one, two) is same
     assert equal(two, one) is same
 
 
-def test_a_pair_of_answers_is_checked_once_in_whatever_order(
+def test_a_pair_of_answers_is_checked_once_in_any_order(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     with AnswerEquality() as equal:
-        asked = []
+        asked: list[tuple[str, str]] = []
 
-        async def check(one, two) -> bool:
+        async def check(one: str, two: str) -> bool:
             asked.append((one, two))
             return False
 

@@ -136,7 +136,9 @@ def test_a_table_without_answers_is_read_for_them_and_a_missing_number_is_none(
     ("rows", "message"),
     [([{"question_id": "q1"}], "row 1 is not a trace"), (None, "cannot be read")],
 )
-def test_a_parquet_file_that_holds_no_traces_is_refused(tmp_path: Path, rows, message: str) -> None:
+def test_a_parquet_file_that_holds_no_traces_is_refused(
+    tmp_path: Path, rows: list[dict[str, object]] | None, message: str
+) -> None:
     file = tmp_path / "traces.parquet"
     file.write_bytes(b"PAR1 and no table")
     if rows:

@@ -7,7 +7,7 @@ import pytest
 from scipy.special import expit, logit
 from sklearn.isotonic import IsotonicRegression
 
-from judge_server.evaluation.calibration import calibrate, fit_calibration
+from judge_server.evaluation.calibration import CalibrationMethod, calibrate, fit_calibration
 from judge_server.metrics import ScoredPairs, auroc
 from judge_server.model_folder import write_spec
 from orchestrator.config.shipped import judge_spec
@@ -47,7 +47,7 @@ def test_the_isotonic_line_is_scikit_learns() -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_on_other_questions_the_probabilities_are_better(method) -> None:
+def test_on_other_questions_the_probabilities_are_better(method: CalibrationMethod) -> None:
     tested, validation = overconfident(seed=1), overconfident(seed=2)
     found = calibrate(method, tested, validation)
     assert found.ece_before > 0.1
@@ -56,7 +56,7 @@ def test_on_other_questions_the_probabilities_are_better(method) -> None:
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_without_validation_questions_it_is_cross_fitted(method) -> None:
+def test_without_validation_questions_it_is_cross_fitted(method: CalibrationMethod) -> None:
     found = calibrate(method, overconfident(), None)
     assert found.ece_after < 0.04 < found.ece_before
     assert "cross-fitted" in found.fitted_to
@@ -81,7 +81,7 @@ def test_one_question_cannot_say_whether_a_calibration_helps() -> None:
 
 @pytest.mark.parametrize("method", METHODS)
 def test_the_saved_spec_is_the_one_the_client_reads(
-    method, tmp_path: Path, spec: JudgeSpec
+    method: CalibrationMethod, tmp_path: Path, spec: JudgeSpec
 ) -> None:
     calibrated = spec.model_copy(
         update={"calibration": fit_calibration(method, overconfident(300))}

@@ -8,6 +8,7 @@ import pytest
 
 from judge_server.data.pairs import Pair
 from judge_server.evaluation.candidates import Candidate, QueryOptions, find_candidates
+from judge_server.models.base import LocalJudge
 from orchestrator.config.shipped import configs_folder
 from orchestrator.core.judging import JudgeSpec
 from orchestrator.errors import ConfigError, EndpointUnreachable
@@ -115,7 +116,7 @@ def test_specs_are_one_for_all_or_one_for_each(folder: Path, copied: Path, named
 
 
 def test_a_local_judge_scores_in_chunks_what_it_scores_at_once(
-    folder: Path, judge, monkeypatch: pytest.MonkeyPatch
+    folder: Path, judge: LocalJudge, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("judge_server.evaluation.scoring.CHUNK_PAIRS", 7)
     done: list[float] = []

@@ -36,7 +36,8 @@ def alone(folder: Path, text: str) -> torch.Tensor:
     """The mean of the last layer over the text's tokens, in float32, without a batch."""
     ids = AutoTokenizer.from_pretrained(folder)(text, return_tensors="pt")
     with torch.inference_mode():
-        return BertModel.from_pretrained(folder).eval()(**ids).last_hidden_state[0].mean(0)
+        hidden: torch.Tensor = BertModel.from_pretrained(folder).eval()(**ids).last_hidden_state
+    return hidden[0].mean(0)
 
 
 def pair(new: str, member: str) -> Pair:
@@ -45,7 +46,7 @@ def pair(new: str, member: str) -> Pair:
 
 def test_padding_changes_nothing_and_the_cosine_is_that_of_the_mean_vectors(encoder: Path) -> None:
     texts = [("so wait", "maybe thus . so wait ."), ("thus .", "so " * 40)]
-    done = []
+    done: list[float] = []
     found = embedding.cosines(encoder, [pair(*text) for text in texts], done.append)
     expected = [
         float(torch.cosine_similarity(alone(encoder, new), alone(encoder, member), dim=0))

@@ -16,6 +16,7 @@ from judge_server.data.alpaca import record_of
 from judge_server.data.pairs import Pair
 from judge_server.data.splits import split_of
 from judge_server.data.traces import fingerprint
+from judge_server.evaluation.calibration import CalibrationMethod
 from orchestrator.config.shipped import judge_spec
 from orchestrator.core.judging import JudgeSpec
 from tests.support.fake_server import FakeServer
@@ -157,7 +158,7 @@ def knowing(trained: Path, traces: Path) -> Path:
 
 
 def test_a_question_that_training_had_under_another_id_is_left_out(
-    capsys: pytest.CaptureFixture[str], traces: Path, knowing
+    capsys: pytest.CaptureFixture[str], traces: Path, knowing: Path
 ) -> None:
     evaluate("--traces", traces, "--judge", knowing, "--json")
     captured = capsys.readouterr()
@@ -167,7 +168,7 @@ def test_a_question_that_training_had_under_another_id_is_left_out(
 
 
 def test_questions_of_the_training_that_are_used_all_the_same_are_counted(
-    capsys: pytest.CaptureFixture[str], traces: Path, knowing
+    capsys: pytest.CaptureFixture[str], traces: Path, knowing: Path
 ) -> None:
     evaluate("--traces", traces, "--judge", knowing, "--split", "all", "--json")
     captured = capsys.readouterr()
@@ -189,7 +190,7 @@ def test_the_cut_is_the_judges_own_unless_another_is_asked_for(
 
 
 def test_pairs_of_a_file_are_scored_and_told_apart_by_model(
-    capsys: pytest.CaptureFixture[str], pairs_file, tmp_path: Path
+    capsys: pytest.CaptureFixture[str], pairs_file: Path, tmp_path: Path
 ) -> None:
     evaluate("--pairs", pairs_file, "--judge", "words", "--out", tmp_path / "out")
     assert "| words | m1 | 60 |" in capsys.readouterr().out
@@ -198,7 +199,7 @@ def test_pairs_of_a_file_are_scored_and_told_apart_by_model(
 
 
 def test_the_report_says_in_files_what_the_table_says(
-    capsys: pytest.CaptureFixture[str], pairs_file, tmp_path: Path
+    capsys: pytest.CaptureFixture[str], pairs_file: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "deep" / "out"
     evaluate("--pairs", pairs_file, "--judge", "words", "--judge", "tfidf", "--out", out, "--json")
@@ -220,12 +221,11 @@ def test_the_report_says_in_files_what_the_table_says(
     assert "![roc.svg](roc.svg)" in (out / "report.md").read_text()
 
 
-def test_the_same_command_writes_the_same_files(pairs_file, tmp_path: Path) -> None:
+def test_the_same_command_writes_the_same_files(pairs_file: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
         evaluate("--pairs", pairs_file, "--judge", "words", "--out", tmp_path / name)
-    for file in (tmp_path / "one").iterdir():
-        if file.suffix == ".svg" or file.name == "scores.jsonl":
-            assert file.read_bytes() == (tmp_path / "two" / file.name).read_bytes()
+    for name in ("roc.svg", "reliability.svg", "scores.svg", "scores.jsonl"):
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 
 def test_truncations_are_rows_of_a_table(
@@ -269,7 +269,7 @@ def test_symmetric_scores_are_the_mean_of_both_orders(
 
 @pytest.mark.parametrize("method", ["temperature", "isotonic"])
 def test_a_calibration_is_saved_beside_the_judge_and_used_the_next_time(
-    capsys: pytest.CaptureFixture[str], traces: Path, trained: Path, method
+    capsys: pytest.CaptureFixture[str], traces: Path, trained: Path, method: CalibrationMethod
 ) -> None:
     evaluate("--traces", traces, "--judge", trained, "--calibrate", method)
     captured = capsys.readouterr()
@@ -316,7 +316,7 @@ def spec_file(tmp_path: Path, spec: JudgeSpec) -> Path:
 
 
 async def test_a_served_judge_stands_beside_a_baseline(
-    capsys: pytest.CaptureFixture[str], traces: Path, spec_file, tmp_path: Path
+    capsys: pytest.CaptureFixture[str], traces: Path, spec_file: Path, tmp_path: Path
 ) -> None:
     async with FakeServer({"/generative_scoring": answers, "/tokenize": tokenize}) as server:
         out = tmp_path / "out"
@@ -344,7 +344,7 @@ async def test_a_served_judge_stands_beside_a_baseline(
 
 
 async def test_a_server_that_fails_midway_ends_the_command_and_leaves_nothing(
-    capsys: pytest.CaptureFixture[str], traces: Path, spec_file, tmp_path: Path
+    capsys: pytest.CaptureFixture[str], traces: Path, spec_file: Path, tmp_path: Path
 ) -> None:
     asked = 0
 
@@ -409,7 +409,7 @@ def refusals(folder: Path) -> dict[str, tuple[list[object], str]]:
 
 @pytest.mark.parametrize("case", refusals(Path()))
 def test_wrong_input_is_one_sentence_and_nothing_is_written(
-    capsys: pytest.CaptureFixture[str], traces: Path, tmp_path: Path, case
+    capsys: pytest.CaptureFixture[str], traces: Path, tmp_path: Path, case: str
 ) -> None:
     row = {"question_id": "q", "question": "?", "text": "so " * 30, "answer": "1"}
     (tmp_path / "one.jsonl").write_text((json.dumps(row) + "\n") * 4)
@@ -433,7 +433,7 @@ def test_a_file_with_no_unseen_question_says_how_to_use_it_anyway(
 
 
 async def test_the_calibration_of_a_served_judge_needs_a_place(
-    capsys: pytest.CaptureFixture[str], traces: Path, spec_file
+    capsys: pytest.CaptureFixture[str], traces: Path, spec_file: Path
 ) -> None:
     async with FakeServer({"/generative_scoring": answers, "/tokenize": tokenize}) as server:
         words = ["--traces", traces, "--judge", server.url, "--spec", spec_file]

@@ -45,7 +45,7 @@ def train(config: Path, traces: Path, init: Path, out: Path, *more: str) -> int:
 
 
 def test_an_encoder_becomes_a_judge_with_a_head_of_two_labels(
-    config, traces: Path, encoder: Path, tmp_path: Path
+    config: Path, traces: Path, encoder: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "judge"
     assert train(config, traces, encoder, out) == 0
@@ -60,7 +60,7 @@ def test_an_encoder_becomes_a_judge_with_a_head_of_two_labels(
 
 
 def test_a_pair_is_one_text_and_its_score_the_first_label(
-    config, traces: Path, encoder: Path, tmp_path: Path, classification: JudgeSpec
+    config: Path, traces: Path, encoder: Path, tmp_path: Path, classification: JudgeSpec
 ) -> None:
     out = tmp_path / "judge"
     train(config, traces, encoder, out, "--set", "epochs=1")
@@ -78,7 +78,7 @@ def test_a_pair_is_one_text_and_its_score_the_first_label(
 
 
 def test_dropout_is_the_same_whoever_computes_a_batch(
-    config, traces: Path, encoder: Path, tmp_path: Path
+    config: Path, traces: Path, encoder: Path, tmp_path: Path
 ) -> None:
     for name in ("one", "two"):
         torch.rand(7 if name == "one" else 3)
@@ -95,7 +95,7 @@ def test_an_encoder_without_a_head_is_no_judge_yet(
 
 
 def test_a_pair_that_an_encoder_cannot_read_whole_is_refused_before_anything_is_written(
-    capsys: pytest.CaptureFixture[str], config, traces: Path, encoder: Path, tmp_path: Path
+    capsys: pytest.CaptureFixture[str], config: Path, traces: Path, encoder: Path, tmp_path: Path
 ) -> None:
     text = config.read_text().replace("max_segment_chars: 70", "max_segment_chars: 4000")
     config.write_text(text)
@@ -105,7 +105,7 @@ def test_a_pair_that_an_encoder_cannot_read_whole_is_refused_before_anything_is_
 
 
 def test_adapters_learn_and_so_does_the_head(
-    config, traces: Path, encoder: Path, tmp_path: Path, classification: JudgeSpec
+    config: Path, traces: Path, encoder: Path, tmp_path: Path, classification: JudgeSpec
 ) -> None:
     out = tmp_path / "judge"
     assert train(config, traces, encoder, out, "--set", "lora_rank=2", "--set", "epochs=1") == 0

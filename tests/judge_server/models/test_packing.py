@@ -98,10 +98,11 @@ def test_packs_of_one_item_need_no_mask_and_score_the_same(judge: CausalJudge) -
     assert logits.softmax(-1)[:, 0].tolist() == pytest.approx(judge.scores(PAIRS), abs=1e-5)
 
 
-def test_an_item_sees_the_query_and_itself_only() -> None:
+def test_an_item_attends_to_the_query_and_itself_only() -> None:
     batch = collate(
         [Pack([1, 2], [[3, 4], [5]], [(0, 0), (1, 1)]), Pack([6], [[7]], [(2, 0)])], padding_id=0
     )
+    assert batch.mask is not None
     seen = batch.mask[0, 0].int().tolist()
     assert seen == [
         [1, 0, 0, 0, 0],
@@ -116,7 +117,7 @@ def test_an_item_sees_the_query_and_itself_only() -> None:
     assert batch.ends.tolist() == [3, 4, 1]
     assert batch.pairs.tolist() == [0, 1, 2]
     assert batch.next_ids[0].tolist() == [-100, -100, 4, -100, -100]
-    assert batch.mask.any(-1).all()  # no token is without anything to see
+    assert batch.mask.any(-1).all()  # every token attends to some token
 
 
 def test_batches_hold_every_pack_once_and_respect_the_size() -> None:

@@ -12,6 +12,7 @@ from judge_server.cli.main import main
 from judge_server.serving import serve as serving
 from judge_server.serving.serve import _warnings
 from orchestrator.local_vllm import server as local
+from orchestrator.local_vllm.command import LocalModel
 from orchestrator.local_vllm.hardware import Hardware
 
 ROOT = Path(__file__).parents[3]
@@ -82,7 +83,7 @@ def runs(pid: int) -> bool:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_stops_the_server_and_leaves_nothing(
-    folder: Path, tmp_path: Path, number
+    folder: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
     (tmp_path / "stand_in.py").write_text(STAND_IN)
     (tmp_path / "serve.py").write_text(COMMAND)
@@ -134,7 +135,7 @@ def test_flags_after_two_dashes_go_to_vllm(
     monkeypatch.setattr(local, "vllm_missing", lambda: None)
     seen = []
 
-    def command(model, port, hardware):
+    def command(model: LocalModel, port: int, hardware: Hardware) -> list[str]:
         seen.append(model)
         return [sys.executable, "-c", "pass"]
 
@@ -161,7 +162,7 @@ def test_no_other_command_takes_flags_after_two_dashes(capsys: pytest.CaptureFix
     ],
 )
 def test_impossible_numbers_are_refused(
-    capsys: pytest.CaptureFixture[str], folder: Path, words
+    capsys: pytest.CaptureFixture[str], folder: Path, words: list[str]
 ) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["serve", str(folder), *words])

@@ -24,9 +24,9 @@ from nano.task import make_problem
 from nano.teacher import write_trace
 from orchestrator.client.judge.client import JudgeClient
 from orchestrator.config.shipped import judge_spec
-from orchestrator.core.judging import pair_prompt
+from orchestrator.core.judging import JudgeSpec, pair_prompt
 from orchestrator.local_vllm.server import nano_model
-from orchestrator.settings import JudgeSettings
+from orchestrator.settings import JudgeDialect, JudgeSettings
 
 import torch  # isort: skip
 from transformers import (  # isort: skip
@@ -66,7 +66,7 @@ def segments(seed: int, count: int) -> tuple[str, list[str]]:
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("dialect", ["generative_scoring", "completions"])
 async def test_served_probabilities_are_the_local_ones_to_a_thousandth(
-    vllm_servers: dict[str, str], dialect: str
+    vllm_servers: dict[str, str], dialect: JudgeDialect
 ) -> None:
     spec = judge_spec("nano")
     local = load_judge(nano_model("judge"), spec)
@@ -180,12 +180,12 @@ def generative(folder: Path) -> Path:
     return nano_model("judge")
 
 
-def generative_scores(folder: Path, spec, pairs: list[Pair]) -> list[float]:
+def generative_scores(folder: Path, spec: JudgeSpec, pairs: list[Pair]) -> list[float]:
     return load_judge(folder, spec).scores(pairs)
 
 
 @torch.inference_mode()
-def classifier_scores(folder: Path, spec, pairs: list[Pair]) -> list[float]:
+def classifier_scores(folder: Path, spec: JudgeSpec, pairs: list[Pair]) -> list[float]:
     """The rule of `orchestrator.core.judging`, written out with transformers."""
     model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32).eval()
     tokenizer = AutoTokenizer.from_pretrained(folder)
@@ -273,6 +273,7 @@ async def test_serve_gives_the_local_probabilities_and_leaves_nothing(
     spec = judge_spec(spec_name)
     small = ("--", "--kv-cache-memory-bytes", 2**28)
     async with served(folder, "--spec", spec_name, "--threads", 1, *small, cwd=tmp_path) as process:
+        assert process.stdout
         url = (await process.stdout.readline()).decode().strip()
         leaders = children_of(process.pid)
         assert len(in_sessions(leaders)) > 1
@@ -291,9 +292,10 @@ async def test_serve_gives_the_local_probabilities_and_leaves_nothing(
     assert max(probabilities) - min(probabilities) > 0.3  # the pairs are not all alike to it
 
 
-async def ask(url: str, spec, dialect: str) -> tuple[list[Pair], list[float]]:
+async def ask(url: str, spec: JudgeSpec, dialect: str) -> tuple[list[Pair], list[float]]:
     """Some pairs, and what the judge at `url` says of them."""
-    pairs, probabilities = [], []
+    pairs: list[Pair] = []
+    probabilities: list[float] = []
     async with JudgeClient(JudgeSettings(url=url, timeout_seconds=300), spec, None) as client:
         assert (await client.probe()).dialect == dialect
         for seed in range(4):

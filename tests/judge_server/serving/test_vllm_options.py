@@ -3,6 +3,7 @@
 import itertools
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -34,11 +35,11 @@ def trained(tmp_path: Path) -> Path:
     return folder
 
 
-def model_of(judge: object, hardware: Hardware = CPU, **values: object) -> LocalModel:
+def model_of(judge: object, hardware: Hardware = CPU, **values: Any) -> LocalModel:
     return judge_model(ServeOptions(judge=str(judge), **values), hardware)[1]
 
 
-def flags_of(judge: object, hardware: Hardware = CPU, **values: object) -> dict[str, str]:
+def flags_of(judge: object, hardware: Hardware = CPU, **values: Any) -> dict[str, str]:
     """The last value of each flag, as vLLM's parser takes it."""
     command = vllm_command(model_of(judge, hardware, **values), 1, hardware)
     return dict(itertools.pairwise([*command, ""]))
@@ -89,13 +90,13 @@ def test_a_name_on_the_hub_needs_a_spec() -> None:
 
 
 @pytest.mark.parametrize("judge", ["no-such-judge", "missing.yaml"])
-def test_a_judge_that_does_not_exist_is_refused(judge) -> None:
+def test_a_judge_that_does_not_exist_is_refused(judge: str) -> None:
     with pytest.raises(ConfigError, match=judge):
         find_judge(judge, None)
 
 
 @pytest.mark.parametrize("judge", ["nowhere", "a/b/c", "../up"])
-def test_a_model_that_is_no_folder_and_no_hub_name_is_refused(judge) -> None:
+def test_a_model_that_is_no_folder_and_no_hub_name_is_refused(judge: str) -> None:
     with pytest.raises(ConfigError, match="is neither a model folder"):
         find_judge(judge, "nano")
 
@@ -147,7 +148,7 @@ def test_on_gpus_it_computes_in_bfloat16_with_full_steps(trained: Path) -> None:
 
 
 @pytest.mark.parametrize(("gpus", "shared"), [(2, "2"), (3, "2"), (4, "4"), (8, "4")])
-def test_as_many_gpus_share_it_as_divide_its_heads(trained: Path, gpus, shared) -> None:
+def test_as_many_gpus_share_it_as_divide_its_heads(trained: Path, gpus: int, shared: str) -> None:
     assert flags_of(trained, Hardware(gpus=gpus))["--tensor-parallel-size"] == shared
 
 
@@ -214,7 +215,7 @@ def test_a_model_with_less_context_keeps_its_own(trained: Path) -> None:
         if not path.stem.endswith("-train")
     ],
 )
-def test_every_shipped_judge_can_be_served_from_a_folder(trained: Path, name) -> None:
+def test_every_shipped_judge_can_be_served_from_a_folder(trained: Path, name: str) -> None:
     spec, model = judge_model(ServeOptions(judge=str(trained), spec=name), CPU)
     assert model.name == spec.name == name
     assert model.source == trained

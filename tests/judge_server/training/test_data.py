@@ -66,7 +66,9 @@ def write_pairs(path: Path, pairs: list[Pair], spec: JudgeSpec) -> Path:
     return path
 
 
-def test_a_file_of_pairs_is_split_by_question(tmp_path: Path, pairs, spec: JudgeSpec) -> None:
+def test_a_file_of_pairs_is_split_by_question(
+    tmp_path: Path, pairs: list[Pair], spec: JudgeSpec
+) -> None:
     source = TrainingSource(pairs=write_pairs(tmp_path / "pairs.json", pairs, spec))
     data = read_training_data(source, spec, SETTINGS, None)
     tested = set(data.test_questions)
@@ -80,7 +82,7 @@ def test_a_file_of_pairs_is_split_by_question(tmp_path: Path, pairs, spec: Judge
 
 
 def test_with_pairs_for_validation_all_of_the_first_file_is_learned(
-    tmp_path: Path, pairs, spec: JudgeSpec
+    tmp_path: Path, pairs: list[Pair], spec: JudgeSpec
 ) -> None:
     source = TrainingSource(
         pairs=write_pairs(tmp_path / "train.json", pairs[:80], spec),
@@ -92,7 +94,9 @@ def test_with_pairs_for_validation_all_of_the_first_file_is_learned(
     assert data.validation == pairs[80:]
 
 
-def test_a_question_in_both_files_is_named(tmp_path: Path, pairs, spec: JudgeSpec) -> None:
+def test_a_question_in_both_files_is_named(
+    tmp_path: Path, pairs: list[Pair], spec: JudgeSpec
+) -> None:
     file = write_pairs(tmp_path / "train.json", pairs, spec)
     source = TrainingSource(pairs=file, validation_pairs=file)
     with pytest.raises(ConfigError, match=r"Question q0 is in --pairs and in --validation-pairs"):
@@ -100,7 +104,7 @@ def test_a_question_in_both_files_is_named(tmp_path: Path, pairs, spec: JudgeSpe
 
 
 def test_pairs_that_were_split_otherwise_than_the_training_says_are_refused(
-    tmp_path: Path, pairs, spec: JudgeSpec
+    tmp_path: Path, pairs: list[Pair], spec: JudgeSpec
 ) -> None:
     file = write_pairs(tmp_path / "train.json", pairs, spec)
     source = TrainingSource(pairs=file, validation_pairs=file)
@@ -113,7 +117,7 @@ def test_without_validation_questions_none_are_asked_for(traces: Path, spec: Jud
     assert read_training_data(TrainingSource(traces=traces), spec, settings, None).validation == []
 
 
-def test_pairs_of_one_class_are_refused(tmp_path: Path, pairs, spec: JudgeSpec) -> None:
+def test_pairs_of_one_class_are_refused(tmp_path: Path, pairs: list[Pair], spec: JudgeSpec) -> None:
     same = [pair for pair in pairs if pair.same]
     source = TrainingSource(pairs=write_pairs(tmp_path / "pairs.json", same, spec))
     with pytest.raises(DatasetError, match=r"The training pairs .* are not of both classes"):
@@ -125,7 +129,11 @@ def answered_traces(file: Path, answers: dict[str, int | None]) -> Path:
     with file.open("w") as lines:
         for question in range(4):
             for answer, answer_class in answers.items():
-                row = {"question_id": f"q{question}", "question": f"{question}?", "answer": answer}
+                row: dict[str, object] = {
+                    "question_id": f"q{question}",
+                    "question": f"{question}?",
+                    "answer": answer,
+                }
                 row |= {} if answer_class is None else {"answer_class": answer_class}
                 lines.write(json.dumps(row | {"text": "so it goes " * 30}) + "\n")
     return file
@@ -139,7 +147,7 @@ def answered_traces(file: Path, answers: dict[str, int | None]) -> Path:
     ],
 )
 def test_labels_are_by_mathematics_unless_the_traces_name_classes(
-    tmp_path: Path, spec: JudgeSpec, answers, same
+    tmp_path: Path, spec: JudgeSpec, answers: dict[str, int | None], same: int
 ) -> None:
     file = answered_traces(tmp_path / "traces.jsonl", answers)
     settings = TrainSettings(validation_share=0.0, test_share=0.0)

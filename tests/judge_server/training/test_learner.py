@@ -24,7 +24,9 @@ SETTINGS = TrainSettings(
 """With so large an epsilon AdamW moves a weight by its gradient, not by the gradient's sign."""
 
 
-def after_a_step(folder: Path, spec: JudgeSpec, **changed: object) -> tuple[float, dict]:
+def after_a_step(
+    folder: Path, spec: JudgeSpec, **changed: object
+) -> tuple[float, dict[str, torch.Tensor]]:
     """The loss of one step over all pairs, and the weights after it."""
     settings = SETTINGS.model_copy(update=changed)
     judge = load_judge(folder, spec)
@@ -34,12 +36,14 @@ def after_a_step(folder: Path, spec: JudgeSpec, **changed: object) -> tuple[floa
     return loss, learner.weights()
 
 
-def same_weights(one: dict, other: dict) -> bool:
+def same_weights(one: dict[str, torch.Tensor], other: dict[str, torch.Tensor]) -> bool:
     return all(torch.allclose(one[name], other[name], atol=1e-6) for name in one | other)
 
 
 @pytest.mark.parametrize("weights", [{}, {"gamma": 0.0, "alpha": 0.3}])
-def test_a_step_in_batches_is_a_step_in_one(folder: Path, spec: JudgeSpec, weights) -> None:
+def test_a_step_in_batches_is_a_step_in_one(
+    folder: Path, spec: JudgeSpec, weights: dict[str, float]
+) -> None:
     whole_loss, whole = after_a_step(folder, spec, **weights)
     cut_loss, cut = after_a_step(folder, spec, batch_pairs=2, batches_per_step=4, **weights)
     assert cut_loss == pytest.approx(whole_loss, rel=1e-5)
@@ -74,7 +78,7 @@ def test_the_loss_is_the_focal_loss_over_all_pairs_of_the_step(
 
 @pytest.mark.parametrize("weight", ["reading_weight", "ranking_weight"])
 def test_the_other_losses_move_the_weights_and_not_the_reported_loss(
-    folder: Path, spec: JudgeSpec, weight
+    folder: Path, spec: JudgeSpec, weight: str
 ) -> None:
     loss, without = after_a_step(folder, spec)
     same_loss, moved = after_a_step(folder, spec, **{weight: 0.5})

@@ -23,15 +23,17 @@ def test_the_gradients_agree_with_cross_entropy_too() -> None:
     focal_loss(logits, SAME, gamma=0.0, alpha=0.5).backward()
     other = LOGITS.clone().requires_grad_()
     (0.5 * cross_entropy(other, TARGETS)).backward()
+    assert logits.grad is not None
+    assert other.grad is not None
     assert torch.allclose(logits.grad, other.grad, atol=1e-7)
 
 
-def test_an_undecided_pair_costs_what_the_formula_says() -> None:
+def test_an_undecided_pair_has_the_loss_of_the_formula() -> None:
     loss = focal_loss(torch.zeros(1, 2), torch.tensor([True]), gamma=2.0, alpha=0.5)
     assert float(loss) == pytest.approx(0.5 * 0.25 * math.log(2.0))
 
 
-def test_easy_pairs_are_played_down() -> None:
+def test_easy_pairs_are_weighed_down() -> None:
     easy = focal_loss(torch.tensor([[4.0, 0.0]]), torch.tensor([True]), gamma=2.0, alpha=0.5)
     plain = focal_loss(torch.tensor([[4.0, 0.0]]), torch.tensor([True]), gamma=0.0, alpha=0.5)
     p = 1.0 / (1.0 + math.exp(-4.0))
@@ -64,15 +66,17 @@ def test_ranking_compares_each_same_answer_pair_with_each_other_pair_of_its_ques
     assert float(ranking_loss(logits, same, questions)) == pytest.approx(expected)
 
 
-def test_ranking_of_questions_with_one_class_is_nothing_and_teaches_nothing() -> None:
+def test_ranking_of_questions_with_one_class_is_0_and_has_no_gradient() -> None:
     logits = log_odds(2.0, -1.0).requires_grad_()
     loss = ranking_loss(logits, torch.tensor([True, False]), torch.tensor([0, 1]))
     loss.backward()
     assert loss.item() == 0.0
+    assert logits.grad is not None
     assert not logits.grad.any()
 
 
 def test_ranking_lifts_the_same_answer_pair_over_the_other() -> None:
     logits = log_odds(0.0, 0.0).requires_grad_()
     ranking_loss(logits, torch.tensor([True, False]), torch.tensor([3, 3])).backward()
+    assert logits.grad is not None
     assert logits.grad[0, 0] < 0 < logits.grad[1, 0]  # a step goes against the gradient

@@ -181,21 +181,21 @@ def stopped(monkeypatch: pytest.MonkeyPatch, flags: list[str], tmp_path: Path) -
 
 
 def test_an_unfinished_training_is_not_started_anew(
-    capsys: pytest.CaptureFixture[str], flags: list[str], stopped
+    capsys: pytest.CaptureFixture[str], flags: list[str], stopped: Path
 ) -> None:
     assert main([*flags, "--out", str(stopped)]) == 2
     assert "add --resume to continue it" in capsys.readouterr().err
 
 
 def test_changed_settings_are_refused_by_name(
-    capsys: pytest.CaptureFixture[str], flags: list[str], stopped
+    capsys: pytest.CaptureFixture[str], flags: list[str], stopped: Path
 ) -> None:
     assert main([*flags, "--out", str(stopped), "--resume", "--set", "gamma=0"]) == 2
     assert "settings.gamma was 2.0 when the training" in capsys.readouterr().err
 
 
 def test_changed_data_are_refused(
-    capsys: pytest.CaptureFixture[str], flags: list[str], stopped, traces: Path
+    capsys: pytest.CaptureFixture[str], flags: list[str], stopped: Path, traces: Path
 ) -> None:
     with traces.open("a") as file:
         file.write('{"question_id": "new", "question": "?", "text": "so", "answer": "1"}\n')

@@ -73,7 +73,9 @@ def test_an_empty_file_gives_the_defaults(tmp_path: Path) -> None:
         ("epochs: 3", "gamma", r"--set gamma needs the form"),
     ],
 )
-def test_a_wrong_setting_is_named_with_its_place(tmp_path: Path, text, assignment, message) -> None:
+def test_a_wrong_setting_is_named_with_its_place(
+    tmp_path: Path, text: str, assignment: str, message: str
+) -> None:
     file = tmp_path / "x-train.yaml"
     file.write_text(text)
     with pytest.raises(ConfigError, match=message):

@@ -15,6 +15,7 @@ from transformers import PreTrainedTokenizerFast
 
 from judge_server.cli.main import main
 from judge_server.data.pairs import Pair
+from judge_server.models.base import LocalJudge
 from judge_server.models.load import load_judge
 from orchestrator.config.shipped import configs_folder, judge_spec
 from orchestrator.core.judging import JudgeSpec
@@ -40,7 +41,7 @@ def run(command: str, **flags: object) -> int:
 
 
 def test_a_judge_learns_and_is_evaluated_on_questions_it_never_saw(
-    capsys: pytest.CaptureFixture[str], config, traces: Path, folder: Path, tmp_path: Path
+    capsys: pytest.CaptureFixture[str], config: Path, traces: Path, folder: Path, tmp_path: Path
 ) -> None:
     out = tmp_path / "judge"
     run("train", config=config, traces=traces, init=folder, out=out)
@@ -61,7 +62,7 @@ def test_a_judge_learns_and_is_evaluated_on_questions_it_never_saw(
 
 
 def test_the_same_seed_gives_the_same_weights(
-    config, traces: Path, folder: Path, tmp_path: Path
+    config: Path, traces: Path, folder: Path, tmp_path: Path
 ) -> None:
     config.with_name("tiny-train.yaml").write_text("epochs: 1\nbf16: false\n")
     for name in ("one", "two"):
@@ -71,7 +72,7 @@ def test_the_same_seed_gives_the_same_weights(
 
 
 def test_traces_of_a_single_answer_are_refused_before_training(
-    capsys: pytest.CaptureFixture[str], config, folder: Path, tmp_path: Path
+    capsys: pytest.CaptureFixture[str], config: Path, folder: Path, tmp_path: Path
 ) -> None:
     file = tmp_path / "same.jsonl"
     line = {"question": "?", "text": "so", "answer": "1"}
@@ -83,7 +84,7 @@ def test_traces_of_a_single_answer_are_refused_before_training(
     assert not (tmp_path / "none").exists()
 
 
-def test_the_reading_loss_is_the_language_models_on_the_member(judge) -> None:
+def test_the_reading_loss_is_the_language_models_on_the_member(judge: LocalJudge) -> None:
     pair = Pair("q", "How many?", "so 4", "thus 4, so 5", True)
     packs = judge.packs([pair], longest=None)
     query, item = packs[0].query, packs[0].items[0]
@@ -113,7 +114,7 @@ def refused(capsys: pytest.CaptureFixture[str], out: Path) -> str:
 
 
 def test_labels_that_the_tokenizer_does_not_know_are_refused(
-    capsys: pytest.CaptureFixture[str], config, traces: Path, folder: Path, tmp_path: Path
+    capsys: pytest.CaptureFixture[str], config: Path, traces: Path, folder: Path, tmp_path: Path
 ) -> None:
     shutil.copytree(folder, tmp_path / "model")
     words = Tokenizer(models.WordLevel({"[UNK]": 0, "so": 1}, unk_token="[UNK]"))
@@ -126,7 +127,7 @@ def test_labels_that_the_tokenizer_does_not_know_are_refused(
 
 
 def test_a_pair_longer_than_the_context_is_refused(
-    capsys: pytest.CaptureFixture[str], config, traces: Path, folder: Path, tmp_path: Path
+    capsys: pytest.CaptureFixture[str], config: Path, traces: Path, folder: Path, tmp_path: Path
 ) -> None:
     config.write_text(
         config.read_text().replace("max_segment_chars: 70", "max_segment_chars: 9000")
@@ -141,10 +142,10 @@ def test_a_pair_longer_than_the_context_is_refused(
 def test_a_model_that_is_not_there_is_refused(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
-    config,
+    config: Path,
     traces: Path,
     tmp_path: Path,
-    init,
+    init: str,
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     assert run("train", config=config, traces=traces, init=init, out=tmp_path / "none") == 2
@@ -153,7 +154,12 @@ def test_a_model_that_is_not_there_is_refused(
 
 @pytest.mark.parametrize("flags", [{"fold": 0}, {"fold": 3, "folds": 3}, {"fold": 0, "folds": 1}])
 def test_a_fold_that_does_not_exist_is_refused(
-    capsys: pytest.CaptureFixture[str], config, traces: Path, folder: Path, tmp_path: Path, flags
+    capsys: pytest.CaptureFixture[str],
+    config: Path,
+    traces: Path,
+    folder: Path,
+    tmp_path: Path,
+    flags: dict[str, int],
 ) -> None:
     given = {"config": config, "traces": traces, "init": folder, "out": tmp_path / "none"}
     assert run("train", **given, **flags) == 2
@@ -161,7 +167,7 @@ def test_a_fold_that_does_not_exist_is_refused(
 
 
 def test_a_fold_is_left_out_and_recorded(
-    config, traces: Path, folder: Path, tmp_path: Path
+    config: Path, traces: Path, folder: Path, tmp_path: Path
 ) -> None:
     config.with_name("tiny-train.yaml").write_text(
         "epochs: 1\nbf16: false\nvalidation_share: 0.2\n"
@@ -176,7 +182,7 @@ def test_a_fold_is_left_out_and_recorded(
 
 
 def test_the_cut_on_the_command_line_is_what_the_judge_is_asked_with(
-    config, traces: Path, folder: Path, tmp_path: Path
+    config: Path, traces: Path, folder: Path, tmp_path: Path
 ) -> None:
     config.with_name("tiny-train.yaml").write_text(
         "epochs: 1\nbf16: false\nvalidation_share: 0.2\n"
@@ -193,7 +199,7 @@ def test_the_cut_on_the_command_line_is_what_the_judge_is_asked_with(
 
 
 def test_adapters_are_merged_and_kept_beside(
-    config, traces: Path, folder: Path, tmp_path: Path, spec: JudgeSpec
+    config: Path, traces: Path, folder: Path, tmp_path: Path, spec: JudgeSpec
 ) -> None:
     config.with_name("tiny-train.yaml").write_text(
         "epochs: 1\nlearning_rate: 0.01\nvalidation_share: 0.2\nbatch_tokens: 3000\n"
@@ -211,11 +217,11 @@ def test_adapters_are_merged_and_kept_beside(
     assert all("q_proj" in name or "v_proj" in name for name in changed)
     adapted = PeftModel.from_pretrained(plain.model, out / "adapter")
     assert plain.scores([pair]) == pytest.approx(merged.scores([pair]), abs=1e-5)
-    assert adapted.peft_config["default"].r == 4
+    assert adapted.peft_config["default"].to_dict()["r"] == 4
 
 
 def test_the_logs_can_be_read_by_tensorboard(
-    config, traces: Path, folder: Path, tmp_path: Path
+    config: Path, traces: Path, folder: Path, tmp_path: Path
 ) -> None:
     config.with_name("tiny-train.yaml").write_text(
         "epochs: 2\nbf16: false\nvalidation_share: 0.2\n"
@@ -229,7 +235,7 @@ def test_the_logs_can_be_read_by_tensorboard(
 
 
 def test_the_card_says_what_made_the_judge(
-    config, traces: Path, folder: Path, tmp_path: Path
+    config: Path, traces: Path, folder: Path, tmp_path: Path
 ) -> None:
     config.with_name("tiny-train.yaml").write_text(
         "epochs: 2\nbf16: false\nvalidation_share: 0.2\n"
@@ -247,7 +253,7 @@ def test_the_card_says_what_made_the_judge(
 
 
 def test_without_validation_the_last_epoch_is_kept_and_the_card_says_so(
-    config, traces: Path, folder: Path, tmp_path: Path
+    config: Path, traces: Path, folder: Path, tmp_path: Path
 ) -> None:
     config.with_name("tiny-train.yaml").write_text(
         "epochs: 2\nbf16: false\nvalidation_share: 0.0\n"
