@@ -63,7 +63,7 @@ def test_a_missing_encoder_is_found_at_once(tmp_path: Path) -> None:
 
 
 def test_an_address_that_is_none_is_refused() -> None:
-    with pytest.raises(ConfigError, match="address like"):
+    with pytest.raises(ConfigError, match="is not an address"):
         one("http://")
 
 
