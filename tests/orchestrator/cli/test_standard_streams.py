@@ -11,6 +11,8 @@ import pytest
 from tests.support.command import Ended, console_script, end
 from tests.support.paced_servers import PacedServers
 
+pytestmark = pytest.mark.slow  # starts some fifty programs
+
 PROGRAMS = ["orchestrate", "bench", "judge", "tui", "replay"]
 
 
