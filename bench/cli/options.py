@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from orchestrator.cli.argtypes import positive
 
 if TYPE_CHECKING:
-    from bench.live.benchmark import LiveOptions
+    from bench.programs.live import LiveOptions
 
 __all__ = [
     "add_half_argument",
@@ -82,7 +82,7 @@ def add_live_arguments(parser: argparse.ArgumentParser) -> None:
 
 def live_options(arguments: argparse.Namespace, assignments: Sequence[str] = ()) -> "LiveOptions":
     """What the flags of `add_live_arguments` and `add_ray_argument` say; `assignments` come after those of --set."""
-    from bench.live.benchmark import LiveOptions
+    from bench.programs.live import LiveOptions
 
     return LiveOptions(
         questions=arguments.questions,

@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Records, and prints the folder that `run --replay` takes."""
-    from bench.live.benchmark import run_live_benchmark
+    from bench.programs.live import run_live_benchmark
 
     run_live_benchmark(
         live_options(arguments),

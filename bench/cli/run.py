@@ -115,7 +115,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _replay(arguments: argparse.Namespace) -> "list[Outcome]":
-    from bench.replay.benchmark import read_files, run_replay
+    from bench.programs.replay import read_files, run_replay
     from bench.results.outcomes import write_outcomes
     from bench.specs.policy_spec import parse_policies
 
@@ -129,7 +129,7 @@ def _replay(arguments: argparse.Namespace) -> "list[Outcome]":
 
 
 def _run_live(arguments: argparse.Namespace) -> "list[Outcome]":
-    from bench.live.benchmark import run_live_benchmark
+    from bench.programs.live import run_live_benchmark
     from bench.results.outcomes import write_outcomes
     from orchestrator.errors import ConfigError
 

@@ -36,7 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Replays what the folder does not hold yet; prints one JSON line per policy and file."""
-    from bench.replay.sweep import run_sweep
+    from bench.programs.sweep import run_sweep
     from bench.specs.grid import read_grid
 
     lines = run_sweep(

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 from urllib.parse import quote
 
 from bench.data.sampling import Half
-from bench.replay.benchmark import RecordedFile, open_replayer, read_files, validate_files
+from bench.programs.replay import RecordedFile, open_replayer, read_files, validate_files
 from bench.replay.replay import ReplayPlan
 from bench.results.folder import claim_folder
 from bench.results.outcomes import policy_line, read_outcomes, write_outcomes
