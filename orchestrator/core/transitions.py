@@ -80,7 +80,10 @@ TRANSITIONS: Mapping[TraceState, Mapping[type, TraceState]] = {
         **_STOPPED,
     },
     TraceState.PAUSED: {TraceResumed: TraceState.STREAMING, **_STOPPED},
-    TraceState.COMPLETE: {TraceFinished: TraceState.ENDED},
+    TraceState.COMPLETE: {
+        TraceFinished: TraceState.ENDED,
+        TraceFailed: TraceState.ENDED,  # its answer could not be placed
+    },
     TraceState.ENDED: {},
 }
 """The state that follows from an event in a state; what is not here is out of turn."""

@@ -200,7 +200,7 @@ class RecoveredRun:
             raise _other_decision(entry)
 
     def _decide(self, event: Event) -> None:
-        if isinstance(event, RunStarted):
+        if isinstance(event, RunStarted) and self.engine is None:
             self.started, self.engine = event, Engine(event)
         if self.engine is None:
             raise _no_beginning()
@@ -234,7 +234,8 @@ class RecoveredRun:
             case PauseTrace() | ResumeTrace() | StopTrace():
                 _apply_command(self._trace(entry), entry)
             case TraceStarted():
-                self._trace(entry).opened = True
+                trace = self._trace(entry)
+                trace.opened, trace.paused = True, False
                 self.prompt_tokens = entry.prompt_tokens
             case TraceResumed() | TracePaused():
                 self._trace(entry).paused = isinstance(entry, TracePaused)

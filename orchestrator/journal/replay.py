@@ -39,7 +39,7 @@ def decisions(entries: Iterable[Event | Command]) -> Iterator[Event | Command]:
         if not isinstance(entry, Event) or isinstance(entry, DerivedEvent):
             continue
         yield entry
-        if isinstance(entry, RunStarted):
+        if isinstance(entry, RunStarted) and engine is None:
             engine = Engine(entry)
         if engine is not None:
             outcome = engine.feed(entry)

@@ -66,7 +66,7 @@ RUNTIME: dict[str, dict[str, str]] = {
         "failed": "end",
     },
     "paused": {"resumed": "streaming", "stopped": "end", "failed": "end"},
-    "complete": {"finished": "end"},
+    "complete": {"finished": "end", "failed": "end"},
     "end": {},
 }
 """What `orchestrator/runtime/trace.py` emits behind what, written down once more and by hand."""

@@ -21,7 +21,7 @@ from orchestrator.core.events import (
     TracePaused,
     TraceStopped,
 )
-from orchestrator.errors import ConfigError, JournalError
+from orchestrator.errors import ConfigError, EventOutOfTurn, JournalError
 from orchestrator.journal.journal import JournalWriter, read_journal
 from orchestrator.journal.recovery import RecoveredRun
 from orchestrator.journal.replay import decisions
@@ -35,6 +35,7 @@ from orchestrator.runtime.question_run import QuestionRun
 from orchestrator.settings import Settings
 from tests.support.capabilities import capabilities
 from tests.support.paced_servers import PacedServers as Servers
+from tests.support.world import opened, run_started
 
 QUESTION = Question(id="q", question="How many?", gold="26")
 ENDS = (TraceFinished, TraceStopped, TraceFailed)
@@ -258,6 +259,22 @@ async def test_what_the_end_cut_off_of_a_decision_is_given_again(whole) -> None:
     recovered = RecoveredRun(whole[:2])
     assert list(recovered.pending) == commands[1:]
     assert list(recovered.traces) == [command.trace for command in commands]
+
+
+def test_a_trace_that_was_held_before_its_first_stream_is_not_paused_once_it_streams() -> None:
+    started = run_started(Settings.model_validate({"policy": {"name": "pass1"}}))
+    held = TracePaused(at=0.2, trace=0, tokens=0)
+    begun = [started, StartTrace(trace=0), held]
+    assert RecoveredRun(begun).traces[0].paused
+    assert not RecoveredRun([*begun, opened(0)]).traces[0].paused
+
+
+def test_a_second_start_of_a_run_is_refused() -> None:
+    started = run_started(Settings.model_validate({"policy": {"name": "pass1"}}))
+    with pytest.raises(JournalError, match="RunStarted"):
+        RecoveredRun([started, StartTrace(trace=0), started])
+    with pytest.raises(EventOutOfTurn, match="RunStarted"):
+        list(decisions([started, StartTrace(trace=0), started]))
 
 
 async def test_a_journal_that_was_changed_is_refused(whole) -> None:
