@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, Unpack
 
+from orchestrator.config.keys import usable_key
 from orchestrator.config.keywords import SettingKeywords, settings_from_keywords
 from orchestrator.core.policies import Policy
 from orchestrator.errors import ConfigError
@@ -134,9 +135,9 @@ class Client:
         """The settings of every question; with local servers, their addresses once they are started."""
         environment = Keys.of(os.environ)
         self._keys = Keys(
-            reasoner=api_key or environment.reasoner,
-            judge=judge_api_key or environment.judge,
-            reward=reward_api_key or environment.reward,
+            reasoner=usable_key(api_key, "api_key") or environment.reasoner,
+            judge=usable_key(judge_api_key, "judge_api_key") or environment.judge,
+            reward=usable_key(reward_api_key, "reward_api_key") or environment.reward,
         )
         self._local = local
         self._out = None if out is None else Path(out)

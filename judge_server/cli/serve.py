@@ -70,10 +70,11 @@ def run(arguments: argparse.Namespace) -> None:
 
     from judge_server.serving.serve import serve
     from judge_server.serving.vllm_options import ServeOptions
+    from orchestrator.config.keys import JUDGE_KEY, key_from
 
     values = {name: value for name, value in vars(arguments).items() if name != "command"}
     values["vllm_flags"] = tuple(values["vllm_flags"])
-    key = os.environ.get("DEEPPRUNE_JUDGE_API_KEY") or None
+    key = key_from(os.environ, JUDGE_KEY)
     try:
         asyncio.run(serve(ServeOptions(**values), key))
     except asyncio.CancelledError:

@@ -17,6 +17,7 @@ from judge_server.evaluation.scoring import EndpointJudge, Scorer, say, score_in
 from judge_server.model_folder import RECORD_FILE, SPEC_FILE, check_model_folder
 from orchestrator.client.http import parse_address
 from orchestrator.config.explain import explain
+from orchestrator.config.keys import JUDGE_KEY, key_from
 from orchestrator.config.shipped import judge_spec
 from orchestrator.core.judging import JudgeSpec
 from orchestrator.errors import ConfigError
@@ -25,7 +26,6 @@ from orchestrator.settings import JudgeDialect
 __all__ = ["BASELINES", "Candidate", "QueryOptions", "find_candidates"]
 
 BASELINES = ("overlap", "words", "tfidf", "embedding")
-API_KEY = "DEEPPRUNE_JUDGE_API_KEY"
 DEFAULT_SPEC = "nano"
 
 
@@ -115,7 +115,9 @@ def _model(name: str, spec: str | None, query: QueryOptions) -> Candidate:
 
 def _endpoint(url: str, spec: JudgeSpec, query: QueryOptions) -> Candidate:
     parse_address(url)
-    judge = EndpointJudge(url, spec, os.environ.get(API_KEY), query.concurrency, query.dialect)
+    judge = EndpointJudge(
+        url, spec, key_from(os.environ, JUDGE_KEY), query.concurrency, query.dialect
+    )
     found = judge.probe()
     say(f"{url}: {found.model}, asked by {found.dialect} as judge {spec.name}")
     return Candidate(url, lambda: judge.scores, spec)

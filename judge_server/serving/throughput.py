@@ -19,6 +19,7 @@ from typing import NamedTuple
 from judge_server.data.traces import TraceRow, group_by_question
 from judge_server.data.truncation import Truncation, TruncationRules, cut_text
 from orchestrator.client.judge.client import JudgeClient
+from orchestrator.config.keys import JUDGE_KEY, key_from
 from orchestrator.core.judging import JudgeSpec
 from orchestrator.errors import DatasetError, first_error
 from orchestrator.settings import JudgeSettings
@@ -166,7 +167,7 @@ def _client(
             "max_attempts": 1,
         }
     )
-    return JudgeClient(settings, spec, os.environ.get("DEEPPRUNE_JUDGE_API_KEY"))
+    return JudgeClient(settings, spec, key_from(os.environ, JUDGE_KEY))
 
 
 async def _time(

@@ -15,7 +15,7 @@ from typing import BinaryIO, Self
 from orchestrator.core.events import Command, Event, TokensArrived
 from orchestrator.errors import JournalError
 from orchestrator.journal.encoding import HEADER_LINE, Decoder, check_header, entry_encoder
-from orchestrator.journal.run_dir import JOURNAL_FILE, unwritable
+from orchestrator.journal.run_dir import JOURNAL_FILE, PRIVATE, unwritable
 
 __all__ = ["JournalTail", "JournalWriter", "read_journal"]
 
@@ -52,7 +52,7 @@ class JournalWriter:
         """
         path = run_dir / JOURNAL_FILE
         try:
-            run_dir.mkdir(parents=True, exist_ok=True)
+            run_dir.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
             _probe(path)
             file = path.open("ab", buffering=_BUFFER_BYTES)
         except OSError as error:

@@ -1,5 +1,6 @@
 """The folder of a run: its name, its settings and questions, and a folder for each of several questions."""
 
+import contextlib
 import re
 import secrets
 from collections.abc import Iterable, Sequence
@@ -14,6 +15,7 @@ from orchestrator.settings import Settings
 
 __all__ = [
     "JOURNAL_FILE",
+    "PRIVATE",
     "QUESTIONS_FILE",
     "REPORT_FILE",
     "SETTINGS_FILE",
@@ -22,10 +24,14 @@ __all__ = [
     "new_run_dir",
     "question_dirs",
     "question_name",
+    "remove_unstarted",
     "unwritable",
     "write_inputs",
     "write_run_file",
 ]
+
+PRIVATE = 0o700
+"""The mode of a run's folders: journals hold questions and answers."""
 
 JOURNAL_FILE = "journal.jsonl"
 SETTINGS_FILE = "settings.yaml"
@@ -36,14 +42,14 @@ SUMMARY_FILE = "summary.json"
 
 
 def new_run_dir(out: Path, now: datetime, token: str) -> Path:
-    """The new, empty folder `<out>/<YYYY-MM-DDTHH-MM-SS>-<token>` of one question.
+    """The new, empty folder `<out>/<YYYY-MM-DDTHH-MM-SS>-<token>` of one question, for its owner only.
 
     Raises:
         JournalError: the folder cannot be made, or is there already.
     """
     run_dir = out / f"{now:%Y-%m-%dT%H-%M-%S}-{token}"
     try:
-        run_dir.mkdir(parents=True)
+        run_dir.mkdir(mode=PRIVATE, parents=True)
     except OSError as error:
         raise unwritable(run_dir, error) from error
     return run_dir
@@ -82,6 +88,16 @@ def write_inputs(run_dir: Path, settings: Settings, questions: Iterable[Question
     text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
     write_run_file(run_dir, SETTINGS_FILE, text)
     write_run_file(run_dir, QUESTIONS_FILE, to_jsonl(questions))
+
+
+def remove_unstarted(run_dir: Path) -> None:
+    """Removes the folder of a run that could not start, unless it holds more than its inputs, such as a server's log."""
+    with contextlib.suppress(OSError):
+        files = list(run_dir.iterdir())
+        if {file.name for file in files} <= {SETTINGS_FILE, QUESTIONS_FILE}:
+            for file in files:
+                file.unlink()
+            run_dir.rmdir()
 
 
 def question_dirs(run_dir: Path, questions: Sequence[Question]) -> list[Path]:

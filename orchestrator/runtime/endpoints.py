@@ -14,6 +14,7 @@ from orchestrator.client.answer_judge import AnswerJudgeClient, JudgedEquality
 from orchestrator.client.judge.client import JudgeClient
 from orchestrator.client.reasoner.client import ReasonerClient
 from orchestrator.client.reward import RewardClient
+from orchestrator.config.keys import JUDGE_KEY, REASONER_KEY, REWARD_KEY, key_from
 from orchestrator.config.shipped import judge_spec
 from orchestrator.core.policies import Policy, needs_confidences, needs_judge, needs_rewards
 from orchestrator.errors import ConfigError, first_error
@@ -42,9 +43,8 @@ class Keys(NamedTuple):
 
     @classmethod
     def of(cls, environ: Mapping[str, str]) -> Self:
-        """The keys in the environment."""
-        names = ("OPENAI_API_KEY", "DEEPPRUNE_JUDGE_API_KEY", "DEEPPRUNE_REWARD_API_KEY")
-        return cls(*(environ.get(name) for name in names))
+        """The keys in the environment; ConfigError where one cannot be sent."""
+        return cls(*(key_from(environ, name) for name in (REASONER_KEY, JUDGE_KEY, REWARD_KEY)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,6 +16,7 @@ from orchestrator.journal.run_dir import (
     SUMMARY_FILE,
     make_run_dir,
     question_dirs,
+    remove_unstarted,
     write_inputs,
     write_run_file,
 )
@@ -113,7 +114,7 @@ class _Asking:
                     self._state.start(question, folder, report=report)
                     self._output.result(report)
                 else:
-                    client = self._client or await self._open(stack, run_dir)
+                    client = self._client or await self._started(stack, run_dir)
                     report = await self._ask(client, question, folder)
                 self.reports.append(report)
                 if self._interrupts.requested.is_set():
@@ -129,6 +130,15 @@ class _Asking:
         run_dir = make_run_dir(Path(settings.run.out))
         write_inputs(run_dir, settings, self._session.questions)
         return run_dir
+
+    async def _started(self, stack: contextlib.AsyncExitStack, run_dir: Path) -> Client:
+        """The connected client; a new run without one has spent nothing, and leaves no folder."""
+        try:
+            return await self._open(stack, run_dir)
+        except BaseException:
+            if self._session.resume is None:
+                remove_unstarted(run_dir)
+            raise
 
     async def _open(self, stack: contextlib.AsyncExitStack, run_dir: Path) -> Client:
         session = self._session

@@ -138,3 +138,21 @@ async def test_a_session_that_cannot_work_is_refused_before_anything_is_made(
             await run_session(wrong)
         assert servers.reasoner.seen == []
     assert not (tmp_path / "runs").exists()
+
+
+async def test_a_run_folder_can_be_read_by_its_owner_only(tmp_path: Path) -> None:
+    async with PacedServers(words=6, answers=("26",)).serving() as servers:
+        await run_session(session(servers, tmp_path, questions=2))
+    (run_dir,) = tmp_path.iterdir()
+    folders = [run_dir, *(path for path in run_dir.iterdir() if path.is_dir())]
+    assert len(folders) == 3
+    assert {path.stat().st_mode & 0o777 for path in folders} == {0o700}
+
+
+async def test_a_start_that_fails_leaves_no_folder(tmp_path: Path) -> None:
+    servers = PacedServers()
+    async with servers.serving():
+        asked = session(servers, tmp_path)
+    with pytest.raises(DeepPruneError, match=r"127\.0\.0\.1"):
+        await run_session(asked)
+    assert not list(tmp_path.iterdir())
