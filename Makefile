@@ -31,7 +31,8 @@ check: $(READY)  ## format, lint, strict types, import contracts
 	$(BIN)/lint-imports
 
 test: $(READY)  ## every test, against real vLLM servers too
-	$(BIN)/pytest -n auto --dist loadgroup --cov --cov-report=
+	$(BIN)/pytest -n auto -m "not vllm" --cov --cov-report=
+	$(BIN)/pytest -m vllm --cov --cov-append --cov-report=
 	$(BIN)/coverage report --include='orchestrator/core/*' --fail-under=100
 	$(BIN)/coverage report --skip-covered
 

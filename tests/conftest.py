@@ -22,18 +22,6 @@ settings.register_profile("default", deadline=None, suppress_health_check=[Healt
 settings.load_profile("default")
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Gives all tests on vLLM to one process, which shares its two servers; xdist reads groups right after collection."""
-    if item.get_closest_marker("vllm"):
-        item.add_marker(pytest.mark.xdist_group("vllm"))
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begins with the tests on vLLM, which take longest."""
-    items.sort(key=lambda item: item.get_closest_marker("vllm") is None)
-
-
 @pytest.fixture(autouse=True)
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """A developer's own keys and settings must not change what a test sees."""
