@@ -32,6 +32,8 @@ _WORDS = re.compile(r"[^\W\d_]+(?:[ '’-][^\W\d_]{2,})*")
 _FACTORIAL = re.compile(r"factorial|\d!|\)!|(?<![^\W\d_])[A-Za-z]!", re.IGNORECASE)
 _LIST = re.compile(r"[^()\[\]{}]+(?:,[^()\[\]{}]+)+")
 _ATTEMPTS = 2
+_START_SECONDS = 60.0
+_STOP_SECONDS = 10.0
 _ELEMENTS = frozenset(
     [
         "Co",
@@ -61,6 +63,10 @@ _ELEMENTS = frozenset(
     ]
 )
 """Chemical elements whose capitals spell another substance: cobalt is Co, carbon monoxide CO."""
+
+
+class _PoolStuck(Exception):
+    """The pool answers no more."""
 
 
 class Equality(Protocol):
@@ -179,7 +185,7 @@ class AnswerChecker:
             if self._closed.is_set():
                 return None
             try:
-                verdict = await self._schedule(function, answers)
+                verdict = await self._answer_of(self._schedule(function, answers))
             except asyncio.CancelledError:
                 task = asyncio.current_task()
                 if self._closed.is_set() and task is not None and not task.cancelling():
@@ -188,6 +194,9 @@ class AnswerChecker:
             except concurrent.futures.TimeoutError:
                 self.timeouts += 1
                 return None
+            except _PoolStuck as error:
+                self.last_failure = str(error)
+                await self._stop_pool()
             except Exception as error:  # a worker died, or none could be started
                 self.last_failure = str(error) or type(error).__name__
                 await self._replace_broken_pool()
@@ -196,6 +205,26 @@ class AnswerChecker:
                 return verdict
         self.errors += 1
         return None
+
+    async def _answer_of(self, check: asyncio.Future[T | None]) -> T | None:
+        """What a scheduled check returns.
+
+        A worker that is killed while it takes its task leaves the pool's lock behind, and then no task starts and no
+        time limit ends one. So the wait is bounded by what all checks ahead could take.
+
+        Raises:
+            _PoolStuck: that time is over.
+        """
+        longest = self._timeout_seconds * len(self._running) + _START_SECONDS
+        try:
+            done, _ = await asyncio.wait({check}, timeout=longest)
+        except asyncio.CancelledError:
+            check.cancel()
+            raise
+        if not done:
+            check.cancel()
+            raise _PoolStuck("the mathematics workers take no more tasks")
+        return check.result()
 
     def _schedule(
         self, function: Callable[..., T | None], answers: tuple[str, ...]
@@ -220,7 +249,10 @@ class AnswerChecker:
         pool, self._pool = self._pool, None
         if pool is not None:
             pool.stop()  # type: ignore[no-untyped-call]
-            await asyncio.to_thread(pool.join)
+            with contextlib.suppress(
+                TimeoutError
+            ):  # a stuck pool may never end; its processes are killed
+                await asyncio.to_thread(pool.join, _STOP_SECONDS)
 
 
 def _plain_spelling(answer: str) -> str:

@@ -1,4 +1,5 @@
 import asyncio
+import concurrent.futures
 import contextlib
 import itertools
 import json
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from orchestrator.answers import equality
 from orchestrator.answers.answer_book import AnswerBook
 from orchestrator.answers.equality import AnswerChecker, QuestionEquality, SameText
 
@@ -220,6 +222,38 @@ async def test_a_check_whose_workers_are_all_killed_is_undecided_and_says_why() 
         assert not await check
         assert (question.undecided, checker.errors, checker.timeouts) == (1, 1, 0)
         assert checker.last_failure
+
+
+async def test_a_pool_that_takes_no_more_tasks_is_given_up_and_the_next_one_answers(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    taken = asyncio.Event()
+
+    class Stuck:
+        active = True
+
+        def schedule(self, *args: object, **kwargs: object) -> concurrent.futures.Future[None]:
+            taken.set()
+            return concurrent.futures.Future()
+
+        def stop(self) -> None: ...
+
+        def join(self, timeout: float) -> None:
+            raise TimeoutError
+
+    monkeypatch.setattr("orchestrator.answers.equality._START_SECONDS", 0.2)
+    whole, pools = equality._new_pool, [Stuck()]
+    monkeypatch.setattr(
+        equality, "_new_pool", lambda workers: pools.pop() if pools else whole(workers)
+    )
+    async with AnswerChecker(timeout_seconds=0.1) as checker:
+        check = asyncio.create_task(checker.verdict("x+y", "y+x"))
+        await taken.wait()
+        monkeypatch.setattr("orchestrator.answers.equality._START_SECONDS", 60.0)
+        monkeypatch.setattr(checker, "_timeout_seconds", 60.0)
+        assert await check
+        assert checker.last_failure == "the mathematics workers take no more tasks"
+        assert (checker.errors, checker.timeouts) == (0, 0)
 
 
 async def test_no_worker_can_be_started_is_undecided_and_says_why(
