@@ -1,19 +1,17 @@
 """`deepprune-orchestrate` killed with SIGKILL and resumed: nothing that the journal holds is paid for again."""
 
 import asyncio
-import contextlib
 import json
-from collections.abc import AsyncIterator, Iterable, Iterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 
 import pytest
 
 from orchestrator.core.events import Command, Event, TokensArrived, TraceFinished
-from orchestrator.errors import JournalError
 from orchestrator.journal.journal import read_journal
 from orchestrator.journal.replay import replay
 from orchestrator.report.report import to_json_line
-from tests.support.command import end, metric, orchestrate, start, until_idle
+from tests.support.command import end, metric, orchestrate, start, until_idle, until_tokens
 from tests.support.paced_servers import PacedServers
 
 pytestmark = pytest.mark.slow
@@ -43,23 +41,13 @@ def generated(entries: Iterable[Event | Command]) -> dict[int, list[int]]:
 
 
 async def killed(cwd: Path, *arguments: object, tokens: int) -> Path:
-    """Runs the command and kills it once the newest journal below `cwd` holds so many pieces of text."""
+    """Runs the command and kills it once the newest journal below `cwd` holds so many tokens."""
     process = await start(*arguments, cwd=cwd)
-    while True:
-        journals = sorted(cwd.glob("runs/**/journal.jsonl"))
-        with contextlib.suppress(JournalError):
-            if journals and len([*arrivals(journals[-1])]) >= tokens:
-                break
-        assert process.returncode is None
-        await asyncio.sleep(0.02)
+    await until_tokens(cwd, process, tokens)
     process.kill()
     assert (await end(process)).code == -9
     (run_dir,) = cwd.glob("runs/*")
     return run_dir
-
-
-def arrivals(journal: Path) -> Iterator[TokensArrived]:
-    return (entry for entry in read_journal(journal) if isinstance(entry, TokensArrived))
 
 
 async def test_a_killed_question_goes_on_from_its_tokens(

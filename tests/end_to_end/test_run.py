@@ -29,13 +29,24 @@ from orchestrator.core.events import (
 from orchestrator.journal.journal import read_journal
 from orchestrator.journal.replay import replay
 from orchestrator.report.report import to_json_line
-from tests.support.command import Ended, completed, end, metric, orchestrate, start, until_idle
+from tests.support.command import (
+    Ended,
+    completed,
+    end,
+    metric,
+    orchestrate,
+    start,
+    until_idle,
+    until_tokens,
+)
 from tests.support.proxy import Proxy
 
 pytestmark = [pytest.mark.vllm, pytest.mark.timeout(300)]
 
 QUESTIONS = Path(__file__).parents[2] / "nano" / "data" / "questions.jsonl"
 TRACES = 24
+EARLY = ("--set", "checkpoint.words=5")
+"""An early checkpoint: also on a busy machine, traces are still running when they are pruned."""
 
 
 def questions(count: int) -> list[dict[str, str]]:
@@ -60,7 +71,8 @@ def text_of(entries: Sequence[Event | Command], trace: int) -> str:
 async def run(tmp_path: Path, reasoner: str, judge: str, *more: object) -> Ended:
     return await orchestrate(
         questions(1)[0]["question"],
-        *("--endpoint", reasoner, "--judge-endpoint", judge, "--json", "--traces", TRACES, *more),
+        *("--endpoint", reasoner, "--judge-endpoint", judge, "--json", "--traces", TRACES),
+        *(*EARLY, *more),
         cwd=tmp_path,
     )
 
@@ -79,7 +91,8 @@ async def test_prunes_most_traces_and_bills_every_token_received(
     assert generated == sum(map(len, ids))
     # On a free machine the server's own count is within 1 % (docs/explanation/experiments.md). On a busy one its API
     # process lags behind its engine, and the tokens that it had not sent when a stream was closed never arrive.
-    assert generated <= report["ledger"]["reasoner"]["server_generated_tokens"]
+    counted = report["ledger"]["reasoner"]["server_generated_tokens"]
+    assert generated <= counted <= 1.05 * generated
     assert await completed(reasoner_url) - completed_before < TRACES
     assert generated < await metric(reasoner_url, "vllm:generation_tokens") - before
     traces = report["traces"]
@@ -258,10 +271,10 @@ async def test_ctrl_c_at_a_random_moment_leaves_idle_servers_and_a_partial_repor
     completed_before = await completed(reasoner_url)
     process = await start(
         *(questions(1)[0]["question"], "--endpoint", reasoner_url),
-        *("--judge-endpoint", judge_url, "--json", "--traces", TRACES),
+        *("--judge-endpoint", judge_url, "--json", "--traces", TRACES, *EARLY),
         cwd=tmp_path,
     )
-    await journal_grows(tmp_path, process, count=random.Random(seed).randrange(1, 200))
+    await until_tokens(tmp_path, process, random.Random(seed).randrange(1, 1000))
     process.send_signal(signal.SIGINT)
     ended = await end(process)
     assert ended.code == 130, ended.err
@@ -295,15 +308,10 @@ async def test_commands_are_recorded_before_what_they_cause(
 
 
 async def journal_grows(
-    cwd: Path,
-    process: asyncio.subprocess.Process,
-    until: type[Event] = TokensArrived,
-    count: int = 1,
+    cwd: Path, process: asyncio.subprocess.Process, until: type[Event] = TokensArrived
 ) -> None:
-    """Waits for some events of a kind in the only run below `cwd`, which `process` writes."""
+    """Waits for the first event of a kind in the only run below `cwd`, which `process` writes."""
     name = f'"type":"{until.__name__}"'.encode()
-    while not any(
-        path.read_bytes().count(name) >= count for path in cwd.glob("runs/*/journal.jsonl")
-    ):
+    while not any(name in path.read_bytes() for path in cwd.glob("runs/*/journal.jsonl")):
         assert process.returncode is None
         await asyncio.sleep(0.02)

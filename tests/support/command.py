@@ -1,6 +1,7 @@
 """Starts the console scripts as a user does, in processes of their own."""
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
@@ -10,6 +11,10 @@ from typing import Any
 
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
+
+from orchestrator.core.events import TokensArrived
+from orchestrator.errors import JournalError
+from orchestrator.journal.journal import read_journal
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,26 @@ async def completed(url: str) -> float:
     """Requests that the server has carried to their end; one whose client hung up is not among them."""
     reasons = ("stop", "length")
     return sum([await metric(url, "vllm:request_success", finished_reason=r) for r in reasons])
+
+
+def tokens_received(cwd: Path) -> int:
+    """Tokens in the newest journal below `cwd`, however few pieces a busy machine received them in; 0 without one."""
+    journals = sorted(cwd.glob("runs/**/journal.jsonl"))
+    with contextlib.suppress(JournalError):  # its first line is still being written
+        return sum(
+            len(entry.token_ids)
+            for journal in journals[-1:]
+            for entry in read_journal(journal)
+            if isinstance(entry, TokensArrived)
+        )
+    return 0
+
+
+async def until_tokens(cwd: Path, process: asyncio.subprocess.Process, tokens: int) -> None:
+    """Waits until `process` has journalled so many tokens of its newest question below `cwd`."""
+    while tokens_received(cwd) < tokens:
+        assert process.returncode is None
+        await asyncio.sleep(0.01)
 
 
 async def until_idle(url: str) -> None:
