@@ -121,7 +121,8 @@ async def test_what_is_sent_on_resume_is_what_was_received(
 ) -> None:
     """Greedy decoding with a pause in the middle writes the same text as without."""
     greedy = ("--temperature", "0", "--traces")
-    paused = await run(tmp_path, reasoner_url, judge_url, *greedy, 4)
+    soon = ("--set", "checkpoint.unit=tokens", "--set", "checkpoint.tokens=10")
+    paused = await run(tmp_path, reasoner_url, judge_url, *greedy, 12, *soon)
     straight = await run(tmp_path, reasoner_url, judge_url, *greedy, 1, "--policy", "pass1")
     entries = journal_of(paused.reports[0], tmp_path)
     text = text_of(journal_of(straight.reports[0], tmp_path), 0)
