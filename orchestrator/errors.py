@@ -1,22 +1,24 @@
-"""Every error this project raises, in one tree; foreign exceptions are translated at the client boundary.
+"""Every error of this project, in one tree, with its exit code; the clients translate foreign exceptions into these.
 
 DeepPruneError               exit code 1: the run failed
-├── ConfigError              exit code 2: a flag, setting or key the user can mend
-├── DatasetError             exit code 2: a questions file the user can mend
-├── EndpointError            exit code 1: a server could not do its part
+├── ConfigError              exit code 2: a flag, a setting or a key is wrong
+├── DatasetError             exit code 2: a questions file is wrong
+├── EndpointError            exit code 1: a server failed or cannot be used
 │   ├── EndpointUnreachable  exit code 2 at start: no server answers at this address
 │   ├── EndpointRejected     exit code 2: the server refuses every such request (401, 403, 404, 400)
 │   ├── EndpointBusy         429 or 503: try again, after `retry_after` seconds if the server says so
-│   └── StreamBroken         a stream ended, stalled or spoke nonsense before its finish reason
-├── JudgeError               the judge gave no usable verdict: unknown, so nothing is pruned on it
+│   └── StreamBroken         an answer was cut off, stalled or is invalid
+├── JudgeError               no usable verdict: nothing is pruned
 ├── JournalError             exit code 1: the journal cannot be written or read
-├── EventOutOfTurn           exit code 1: an event came that cannot come in the state of its trace
+├── EventOutOfTurn           exit code 1: an event that is not possible in the state of its trace
 └── LocalServerError         exit code 1: a local vLLM server could not be started
 
-Each message is one plain sentence that ends with the remedy; the CLI prints it as it is.
+Each message is one plain sentence that ends with the remedy; the CLI prints it as it is. An interrupted program
+ends with `EXIT_INTERRUPTED`.
 """
 
 __all__ = [
+    "EXIT_INTERRUPTED",
     "ConfigError",
     "DatasetError",
     "DeepPruneError",
@@ -31,6 +33,9 @@ __all__ = [
     "StreamBroken",
     "first_error",
 ]
+
+EXIT_INTERRUPTED = 130
+"""The exit code after Ctrl-C."""
 
 
 class DeepPruneError(Exception):
@@ -52,7 +57,7 @@ class DatasetError(DeepPruneError):
 
 
 class EndpointError(DeepPruneError):
-    """A server could not do its part."""
+    """A server failed or cannot be used."""
 
 
 class EndpointUnreachable(EndpointError):
@@ -62,7 +67,7 @@ class EndpointUnreachable(EndpointError):
 
 
 class EndpointRejected(EndpointError):
-    """The server understood and refuses: retrying the same request cannot help."""
+    """The server refuses the request, and will refuse it again; `status` is the HTTP status."""
 
     exit_code = 2
 
@@ -72,7 +77,7 @@ class EndpointRejected(EndpointError):
 
 
 class EndpointBusy(EndpointError):
-    """The server asks for patience (429 or 503)."""
+    """The server asks to be asked later (429 or 503); `retry_after` is in seconds, None if it does not say when."""
 
     def __init__(self, message: str, retry_after: float | None = None) -> None:
         super().__init__(message)
@@ -80,7 +85,7 @@ class EndpointBusy(EndpointError):
 
 
 class StreamBroken(EndpointError):
-    """A stream ended, stalled or spoke nonsense; `boundary` is "server" or "decode"."""
+    """An answer was cut off, stalled or is invalid; `boundary` is "server" or "decode"."""
 
     def __init__(self, message: str, boundary: str = "server") -> None:
         super().__init__(message)

@@ -6,9 +6,9 @@ import os
 import signal
 from collections.abc import Callable, Iterator
 
-__all__ = ["EXIT_INTERRUPTED", "Interrupts"]
+from orchestrator.errors import EXIT_INTERRUPTED
 
-EXIT_INTERRUPTED = 130
+__all__ = ["Interrupts"]
 
 
 def _do_nothing() -> None:

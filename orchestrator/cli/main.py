@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator import __version__
 from orchestrator.cli.program import run_program, text_from_stdin, write_error
-from orchestrator.errors import ConfigError
-from orchestrator.interrupts import EXIT_INTERRUPTED
+from orchestrator.errors import EXIT_INTERRUPTED, ConfigError
 
 if TYPE_CHECKING:
     from orchestrator.questions import Question

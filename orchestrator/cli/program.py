@@ -15,14 +15,13 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, TextIO
 
-from orchestrator.errors import ConfigError, DeepPruneError
+from orchestrator.errors import EXIT_INTERRUPTED, ConfigError, DeepPruneError
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
 __all__ = ["Prepare", "run_program", "text_from_stdin", "write_error"]
 
-_EXIT_INTERRUPTED = 130  # as in orchestrator.interrupts, which imports asyncio
 _EXIT_UNWRITTEN = 1
 _SHOWN_CHARACTERS = 60  # of an argument that is named in an error
 
@@ -50,7 +49,7 @@ def run_program(program: str, argv: Sequence[str] | None, prepare: Prepare) -> i
             print(f"{program}: {sanitize(str(error), one_line=False)}", file=sys.stderr)
             code = error.exit_code
         except KeyboardInterrupt:
-            return _EXIT_INTERRUPTED
+            return EXIT_INTERRUPTED
         except SystemExit as end:  # --help, --version, or a wrong flag
             if end.code or write_error() is None:
                 raise
@@ -116,7 +115,7 @@ def _leaving_at_once() -> Iterator[None]:
     try:
         changes = signal.getsignal(signal.SIGINT) is signal.default_int_handler
         if changes:
-            signal.signal(signal.SIGINT, lambda number, frame: os._exit(_EXIT_INTERRUPTED))
+            signal.signal(signal.SIGINT, lambda number, frame: os._exit(EXIT_INTERRUPTED))
     except ValueError:  # not the main thread, which receives no signals
         changes = False
     try:

@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 
-from orchestrator.interrupts import EXIT_INTERRUPTED, Interrupts
+from orchestrator.errors import EXIT_INTERRUPTED
+from orchestrator.interrupts import Interrupts
 
 
 async def test_the_first_interrupt_asks_the_work_to_end() -> None:
