@@ -136,7 +136,7 @@ def _settings(arguments: argparse.Namespace) -> "Settings":
     paths = {flag: path for flag, path in KEYWORDS.items() if flag != "judge_spec"} | _FLAGS
     flags = {path: getattr(arguments, flag) for flag, path in paths.items()}
     if arguments.resume is not None:
-        from orchestrator.journal.recovery import settings_of
+        from orchestrator.journal.run_dir import settings_of
 
         if arguments.config is not None or arguments.out is not None:
             raise ConfigError(
@@ -159,7 +159,7 @@ def _questions(arguments: argparse.Namespace) -> "list[Question]":
     from orchestrator.questions import Question, read_questions
 
     if arguments.resume is not None:
-        from orchestrator.journal.recovery import questions_of
+        from orchestrator.journal.run_dir import questions_of
 
         if arguments.question is not None or arguments.questions is not None:
             raise ConfigError("--resume asks the run's own questions; leave out others.")

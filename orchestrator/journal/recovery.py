@@ -3,20 +3,14 @@
 The rule: nothing is guessed and nothing is undone. The core must decide what the journal says it decided; what the
 end of the program cut off of its last decision is given again (`pending`). A trace goes on only if every token on
 its bill is there with its id.
-
-What `--resume RUN` goes on with: the settings and the questions that lie in the run's folder.
-
-The rule: a run keeps its settings; only the addresses of its servers, and their keys, may be other ones.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from orchestrator.capabilities import Capabilities, JudgeCapabilities, ServerCapabilities
-from orchestrator.config.load import load_settings
 from orchestrator.core.engine import Engine
 from orchestrator.core.events import (
     AskJudge,
@@ -46,15 +40,11 @@ from orchestrator.core.events import (
     TraceStopped,
 )
 from orchestrator.errors import ConfigError, EventOutOfTurn, JournalError
-from orchestrator.journal.run_dir import QUESTIONS_FILE, SETTINGS_FILE
-from orchestrator.questions import Question, read_questions
 from orchestrator.settings import Settings, changed_setting
 
 __all__ = [
     "RecoveredRun",
     "TraceProgress",
-    "questions_of",
-    "settings_of",
 ]
 
 
@@ -291,51 +281,3 @@ def _other_decision(entry: Event | Command) -> JournalError:
         f"This version decides otherwise than the journal, which has {type(entry).__name__} at this point: "
         "go on with the version that wrote it, or ask anew."
     )
-
-
-def settings_of(
-    run_dir: Path,
-    *,
-    environ: Mapping[str, str],
-    assignments: Sequence[str],
-    flags: Mapping[str, Any],
-    local: bool,
-) -> Settings:
-    """The settings of the run in `run_dir`, with the addresses that are given now.
-
-    With `local` the addresses are left open, unless `flags` names one. See `load_settings` for the sources.
-
-    Raises:
-        ConfigError: there is no such run, or one of the sources changes another setting.
-    """
-    file = _in(run_dir, SETTINGS_FILE)
-    then = load_settings(file=file, environ={}, assignments=(), flags={})
-    now = load_settings(file=file, environ=environ, assignments=assignments, flags=flags)
-    if (changed := changed_setting(then, now)) is not None:
-        raise ConfigError(
-            f"--resume goes on with the run's own settings, and {changed} was another one; leave it out."
-        )
-    if local and not flags.get("endpoint.urls"):
-        endpoint = now.endpoint.model_copy(update={"urls": ()})
-        return now.model_copy(update={"endpoint": endpoint})
-    return now
-
-
-def questions_of(run_dir: Path) -> list[Question]:
-    """The questions of the run in `run_dir`, in order.
-
-    Raises:
-        ConfigError: there is no such run.
-        DatasetError: the file was damaged.
-    """
-    return read_questions(_in(run_dir, QUESTIONS_FILE))
-
-
-def _in(run_dir: Path, name: str) -> Path:
-    path = run_dir / name
-    if not path.is_file():
-        raise ConfigError(
-            f"{run_dir} holds no run that can be resumed ({name} is missing); give the folder of a run, "
-            "or ask anew."
-        )
-    return path

@@ -17,7 +17,8 @@ import msgspec
 from orchestrator.capabilities import ServerCapabilities
 from orchestrator.errors import JournalError
 from orchestrator.report.savings import Counterfactual, of_run
-from orchestrator.report.view import ClusterView, Ending, RunView, TraceView
+from orchestrator.report.trace_view import ClusterView, Ending, TraceView
+from orchestrator.report.view import RunView
 
 __all__ = [
     "ClusterLine",

@@ -11,7 +11,8 @@ from orchestrator.report.report import (
     build_report,
     to_json_line,
 )
-from orchestrator.report.view import Ending, RunView, TraceView
+from orchestrator.report.trace_view import Ending, TraceView
+from orchestrator.report.view import RunView
 
 __all__ = ["Result", "TraceResult", "Usage"]
 

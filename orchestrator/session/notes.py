@@ -1,7 +1,7 @@
 """Sentences for the user about the servers of a session, and about costs that are on no other bill."""
 
 from orchestrator.core.policies import needs_judge
-from orchestrator.report.view import RewardTotals
+from orchestrator.report.totals import RewardTotals
 from orchestrator.runtime.endpoints import Endpoints
 from orchestrator.settings import Settings
 from orchestrator.terminal.sanitize import sanitize

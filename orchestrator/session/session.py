@@ -23,7 +23,7 @@ from orchestrator.journal.run_dir import (
 from orchestrator.questions import Question
 from orchestrator.report.report import Report, read_report, to_json_line
 from orchestrator.report.summary import summarise
-from orchestrator.report.view import RewardTotals
+from orchestrator.report.totals import RewardTotals
 from orchestrator.runtime.endpoints import Keys, validate_endpoints
 from orchestrator.session.display import Display, displayed
 from orchestrator.session.notes import (

@@ -6,7 +6,8 @@ They are derived from the folded view alone.
 from collections import Counter
 from typing import Literal
 
-from orchestrator.report.view import RunView, TraceView
+from orchestrator.report.trace_view import TraceView
+from orchestrator.report.view import RunView
 
 __all__ = ["GLYPHS", "LABELS", "ORDER", "DisplayState", "count_states", "display_state"]
 

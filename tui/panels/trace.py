@@ -6,7 +6,7 @@ from functools import lru_cache
 
 from textual.strip import Strip
 
-from orchestrator.report.view import TraceView
+from orchestrator.report.trace_view import TraceView
 from tui.drawing.cells import Part, bar, line, spread
 from tui.drawing.states import GLYPHS, LABELS, display_state
 from tui.drawing.text_flow import Row, TextFlow

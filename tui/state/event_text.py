@@ -20,7 +20,8 @@ from orchestrator.core.events import (
     UserCommandReceived,
     VoteCast,
 )
-from orchestrator.report.view import RunView, TraceView
+from orchestrator.report.trace_view import TraceView
+from orchestrator.report.view import RunView
 from tui.drawing.cells import sanitize_line
 from tui.drawing.states import DisplayState
 

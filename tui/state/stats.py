@@ -11,7 +11,8 @@ from typing import NamedTuple
 from orchestrator.core.voting import leader_posterior
 from orchestrator.report.report import weighed_judge_tokens
 from orchestrator.report.savings import Counterfactual, of_run, saved_if
-from orchestrator.report.view import RunView, TraceView
+from orchestrator.report.trace_view import TraceView
+from orchestrator.report.view import RunView
 
 __all__ = ["RunStats", "SavedFraction", "run_stats"]
 

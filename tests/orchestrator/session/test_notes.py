@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import pytest
 
-from orchestrator.report.view import RewardTotals
+from orchestrator.report.totals import RewardTotals
 from orchestrator.runtime.endpoints import Endpoints
 from orchestrator.session.notes import (
     comparison_notes,

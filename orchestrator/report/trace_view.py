@@ -1,0 +1,117 @@
+"""What is known of one trace, and of a cluster of traces, at one moment of a run."""
+
+from array import array
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Literal
+
+from orchestrator.core.events import CheckpointReached
+
+__all__ = ["ClusterView", "Ending", "TraceState", "TraceView"]
+
+Ending = Literal["finished", "pruned", "stopped", "failed"]
+"""A trace's fate: exactly one for each trace of a run that ended properly."""
+
+TraceState = Literal[
+    "queued", "running", "checkpoint", "paused", "finished", "pruned", "stopped", "failed"
+]
+"""`checkpoint` waits for the judge's verdict (its stream may be open); `paused` has one and may resume."""
+
+_TAIL = 400
+_BLOCK = 256  # chunks joined at a time: text costs its own size, not 60 bytes for every token
+
+
+@dataclass(slots=True)
+class TraceView:
+    """One trace; token counts are totals of generated tokens."""
+
+    trace: int
+    tokens: int = 0
+    started: bool = False
+    ending: Ending | None = None
+    paused: bool = False
+    waiting: bool = False
+    """At its checkpoint, without a verdict yet."""
+    asked: bool = False
+    """A judge call about it is out."""
+    pinned: bool = False
+    """The user wants it never to be pruned."""
+    checkpoint: CheckpointReached | None = None
+    cluster: int | None = None
+    similarity: float | None = None
+    """The similarity that decided its cluster, 0..1."""
+    answer: str | None = None
+    raw_answer: str | None = None
+    finish_reason: str | None = None
+    reward: float | None = None
+    """What the reward model gave it, 0..1; None where it was not asked, or gave none."""
+    reason: str | None = None
+    """Why it was stopped, or what failed."""
+    endpoint: str | None = None
+    prompt_tokens: int = 0
+    """Length of its prompt, in tokens."""
+    started_at: float | None = None
+    ended_at: float | None = None
+    retries: int = 0
+    """Streams opened anew after a fault."""
+    confidences: "array[float]" = field(default_factory=lambda: array("d"), repr=False)
+    """Of each of its tokens, in nats; empty where the run asks for none, or where texts are dropped."""
+    _blocks: list[str] = field(default_factory=list, repr=False)
+    _chunks: list[str] = field(default_factory=list, repr=False)
+    _segment: str | None = field(default=None, repr=False)
+
+    @property
+    def state(self) -> TraceState:
+        """What the trace is doing; its ending once it has one."""
+        if self.ending is not None:
+            return self.ending
+        if self.waiting:
+            return "checkpoint"
+        if self.paused:
+            return "paused"
+        return "running" if self.started else "queued"
+
+    @property
+    def text(self) -> str:
+        """All text received so far (untrusted), joined now and kept joined."""
+        if self._chunks or len(self._blocks) != 1:
+            self._blocks = ["".join([*self._blocks, *self._chunks])]
+            self._chunks.clear()
+        return self._blocks[0]
+
+    @property
+    def tail(self) -> str:
+        """The last 400 characters or so (untrusted), without joining all text."""
+        return "".join([*(block[-_TAIL:] for block in self._blocks[-1:]), *self._chunks])[-_TAIL:]
+
+    @property
+    def segment(self) -> str:
+        """What the judge reads: the text up to the checkpoint; empty before it is reached."""
+        if self._segment is None and self.checkpoint is not None:
+            self._segment = self.text[: self.checkpoint.chars]
+        return self._segment or ""
+
+    @property
+    def overshoot_tokens(self) -> int:
+        """Tokens that a pruned trace generated past its checkpoint; 0 for any other trace."""
+        if self.ending != "pruned" or self.checkpoint is None:
+            return 0
+        return max(0, self.tokens - self.checkpoint.tokens)
+
+    def add_text(self, text: str) -> None:
+        """Appends a chunk."""
+        self._chunks.append(text)
+        if len(self._chunks) >= _BLOCK:
+            self._blocks.append("".join(self._chunks))
+            self._chunks.clear()
+
+
+@dataclass(slots=True)
+class ClusterView:
+    """Traces that the judge holds to end in the same answer; the founder represents them."""
+
+    cluster: int
+    representative: int
+    members: list[int]
+    answers: Counter[str] = field(default_factory=Counter)
+    """Answers of the members that have finished."""
