@@ -214,11 +214,19 @@ class JournalTail:
 
 
 def _probe(path: Path) -> None:
-    """Creates the file and makes the disk take some bytes for a moment."""
-    with path.open("xb", buffering=0) as file:
-        file.write(b"\n" * _PROBE_BYTES)
-        os.fsync(file.fileno())
-        file.truncate(0)
+    """Creates the file and makes the disk take some bytes for a moment; raises OSError if it takes fewer."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
+    try:
+        left = _PROBE_BYTES
+        while left:  # a disk that is nearly full takes a part and refuses the rest
+            left -= os.write(descriptor, b"\n" * left)
+        os.fsync(descriptor)
+    except OSError:
+        path.unlink()
+        raise
+    finally:
+        os.ftruncate(descriptor, 0)
+        os.close(descriptor)
 
 
 def _lock(path: Path, file: BinaryIO) -> None:

@@ -17,7 +17,7 @@ import msgspec
 from orchestrator.capabilities import ServerCapabilities
 from orchestrator.errors import JournalError
 from orchestrator.report.savings import Counterfactual, of_run
-from orchestrator.report.trace_view import ClusterView, Ending, TraceView
+from orchestrator.report.trace_view import ClusterView, Ending
 from orchestrator.report.view import RunView
 
 __all__ = [
@@ -48,7 +48,10 @@ class VoteLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TraceCounts(msgspec.Struct, frozen=True, kw_only=True):
-    """How many traces met which fate; those that never started have none."""
+    """How many traces ended in which way.
+
+    `planned` = `started` + `not_started`, and `started` = `finished` + `pruned` + `stopped` + `failed`.
+    """
 
     planned: int
     started: int
@@ -56,6 +59,7 @@ class TraceCounts(msgspec.Struct, frozen=True, kw_only=True):
     pruned: int
     stopped: int
     failed: int
+    not_started: int = 0
 
 
 class ClusterLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -216,20 +220,16 @@ def _correct(view: RunView) -> bool | None:
     return view.answer in view.finished.correct_answers
 
 
-def _fate(trace: TraceView) -> Ending | None:
-    """The trace's ending; a started trace without one was cut off with its journal: stopped."""
-    return trace.ending or ("stopped" if trace.started else None)
-
-
 def _traces(view: RunView) -> TraceCounts:
-    fates = Counter(_fate(trace) for trace in view.traces.values())
+    fates = Counter(trace.fate for trace in view.traces.values())
     return TraceCounts(
         planned=view.planned,
-        started=sum(trace.started for trace in view.traces.values()),
+        started=len(view.traces) - fates[None],
         finished=fates["finished"],
         pruned=fates["pruned"],
         stopped=fates["stopped"],
         failed=fates["failed"],
+        not_started=fates[None],
     )
 
 
@@ -246,7 +246,7 @@ def _cluster(cluster: ClusterView) -> ClusterLine:
 def _reasoner(view: RunView, server: ServerCapabilities) -> ReasonerBill:
     tokens: Counter[Ending | None] = Counter()
     for trace in view.traces.values():
-        tokens[_fate(trace)] += trace.tokens
+        tokens[trace.fate] += trace.tokens
     return ReasonerBill(
         generated_tokens=view.generated_tokens,
         prompt_tokens=view.prompt_tokens,

@@ -92,7 +92,7 @@ class Result:
             answer=report.answer,
             correct=report.correct,
             votes=tuple(report.votes),
-            traces=tuple(_trace(trace) for trace in view.traces.values() if trace.started),
+            traces=tuple(_trace(trace, trace.fate) for trace in view.traces.values() if trace.fate),
             usage=Usage(reasoner=report.ledger.reasoner, judge=report.ledger.judge),
             saved=report.saved,
             net_saved=report.net_saved,
@@ -105,13 +105,13 @@ class Result:
         return to_json_line(self.report)
 
 
-def _trace(trace: TraceView) -> TraceResult:
+def _trace(trace: TraceView, fate: Ending) -> TraceResult:
     return TraceResult(
         number=trace.trace,
         text=trace.text,
         answer=trace.answer,
         tokens=trace.tokens,
-        fate=trace.ending or "stopped",
+        fate=fate,
         finish_reason=trace.finish_reason,
         reason=trace.reason,
     )

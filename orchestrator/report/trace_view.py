@@ -10,12 +10,23 @@ from orchestrator.core.events import CheckpointReached
 __all__ = ["ClusterView", "Ending", "TraceState", "TraceView"]
 
 Ending = Literal["finished", "pruned", "stopped", "failed"]
-"""A trace's fate: exactly one for each trace of a run that ended properly."""
+"""How a trace ended: exactly one for each trace that was to be started, in a run that ended properly."""
 
 TraceState = Literal[
-    "queued", "running", "checkpoint", "paused", "finished", "pruned", "stopped", "failed"
+    "queued",
+    "running",
+    "checkpoint",
+    "paused",
+    "finished",
+    "pruned",
+    "stopped",
+    "failed",
+    "unstarted",
 ]
-"""`checkpoint` waits for the judge's verdict (its stream may be open); `paused` has one and may resume."""
+"""`checkpoint` waits for the judge's verdict (its stream may be open); `paused` has one and may resume.
+
+`unstarted` was stopped before a stream of it gave anything.
+"""
 
 _TAIL = 400
 _BLOCK = 256  # chunks joined at a time: text costs its own size, not 60 bytes for every token
@@ -64,12 +75,23 @@ class TraceView:
     def state(self) -> TraceState:
         """What the trace is doing; its ending once it has one."""
         if self.ending is not None:
-            return self.ending
+            return self.fate or "unstarted"
         if self.waiting:
             return "checkpoint"
         if self.paused:
             return "paused"
         return "running" if self.started else "queued"
+
+    @property
+    def fate(self) -> Ending | None:
+        """The ending that is counted; None for a trace that never started, so that a stop cost nothing.
+
+        A trace that failed before its first token was tried, and counts. One that was cut off with its journal was
+        stopped.
+        """
+        if not self.started and self.ending != "failed":
+            return None
+        return self.ending or "stopped"
 
     @property
     def text(self) -> str:

@@ -1,4 +1,4 @@
-"""The eleven states that a trace is displayed in, each with a glyph of its own that is one cell wide.
+"""The twelve states that a trace is displayed in, each with a glyph of its own that is one cell wide.
 
 They are derived from the folded view alone.
 """
@@ -23,6 +23,7 @@ DisplayState = Literal[
     "pruned",
     "stopped",
     "failed",
+    "unstarted",
 ]
 
 GLYPHS: dict[DisplayState, str] = {
@@ -37,10 +38,12 @@ GLYPHS: dict[DisplayState, str] = {
     "pruned": "×",
     "stopped": "■",
     "failed": "!",
+    "unstarted": "-",
 }
 
 LABELS: dict[DisplayState, str] = {state: state for state in GLYPHS} | {
-    "checkpoint": "at checkpoint"
+    "checkpoint": "at checkpoint",
+    "unstarted": "not started",
 }
 
 ORDER: tuple[DisplayState, ...] = (
@@ -55,6 +58,7 @@ ORDER: tuple[DisplayState, ...] = (
     "pruned",
     "stopped",
     "failed",
+    "unstarted",
 )
 """The order of bars and legends: traces that vote or may vote first, traces that were ended last."""
 
@@ -68,6 +72,8 @@ def display_state(view: RunView, trace: TraceView) -> DisplayState:
             return "representative" if _represents(view, trace) else "paused"
         case "running":
             return "finishing" if trace.checkpoint is not None else "running"
+        case "queued" if view.finished is not None:
+            return "unstarted"
         case state:
             return state
 

@@ -79,6 +79,7 @@ DARK = _palette(
         "pruned": "#6f7c89",
         "stopped": "#a3adb7",
         "failed": "#ff7a4d",
+        "unstarted": "#687583",
     },
 )
 
@@ -106,6 +107,7 @@ LIGHT = _palette(
         "pruned": "#808b95",
         "stopped": "#4d5864",
         "failed": "#b83a00",
+        "unstarted": "#8a949e",
     },
 )
 

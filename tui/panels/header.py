@@ -125,7 +125,7 @@ def _bar(frame: Frame, counts: dict[DisplayState, int]) -> Strip:
     for state in ORDER:
         seen += counts[state]
         end = round(width * seen / total) if total else 0
-        cell = "━" if state not in ("pruned", "stopped", "queued") else "╌"
+        cell = "━" if state not in ("pruned", "stopped", "queued", "unstarted") else "╌"
         parts.append((cell * (end - drawn), palette.states[state]))
         drawn = end
     return line(frame.width, parts)

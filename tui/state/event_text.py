@@ -157,6 +157,8 @@ def describe_trace(view: RunView, trace: TraceView) -> str:
             return f"Paused until the clusters are known; {_membership(view, trace)}."
         case "running":
             return "Running to its end." if trace.checkpoint is not None else "Running."
+        case "unstarted":
+            return "Never started."
         case "queued":
             return "Waiting for a free stream."
 

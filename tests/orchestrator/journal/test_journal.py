@@ -1,4 +1,5 @@
 import errno
+import resource
 from collections.abc import Callable
 from pathlib import Path
 
@@ -45,6 +46,17 @@ def test_reads_back_what_was_written_in_order(tmp_path: Path) -> None:
     path = write(tmp_path / "run", ENTRIES)
     assert list(read_journal(path)) == ENTRIES
     assert list(read_journal(tmp_path / "run")) == ENTRIES
+
+
+def test_a_disk_with_room_for_a_part_of_the_probe_is_refused(tmp_path: Path) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (28 << 10, hard))  # a short write, then an error
+    try:
+        with pytest.raises(JournalError, match="cannot be written"):
+            JournalWriter.create(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_line_without_confidences_is_read_as_before(tmp_path: Path) -> None:

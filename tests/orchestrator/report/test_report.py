@@ -39,7 +39,7 @@ def test_has_every_key_of_schema_1_whatever_happened(
             "run_dir",
         }
         fates = {"finished", "pruned", "stopped", "failed"}
-        assert set(report["traces"]) == {"planned", "started"} | fates
+        assert set(report["traces"]) == {"planned", "started", "not_started"} | fates
         ledger = report["ledger"]
         assert set(ledger) == {"reasoner", "judge", "counterfactual", "equal_cost_votes"}
         assert set(ledger["reasoner"]) == {
@@ -88,6 +88,27 @@ def test_a_report_of_an_earlier_version_without_a_key_is_read(
     )
 
 
+def test_started_traces_are_those_with_a_fate(story: Callable[..., Any]) -> None:
+    told = story(7).start(0, 1, 2).finish(0, 9).stop(1, 4).stop(2, 3, "interrupted")
+    told.stop(3, 0, "voted").stop(4, 0)  # ended before a stream of theirs was opened
+    told.fail(5, 0)  # refused by the server; trace 6 was never to be started
+    traces = report_of(told)["traces"]
+    assert traces == {
+        "planned": 7,
+        "started": 4,
+        "finished": 1,
+        "pruned": 1,
+        "stopped": 1,
+        "failed": 1,
+        "not_started": 3,
+    }
+
+
+def test_traces_cut_off_with_their_journal_were_stopped(story: Callable[..., Any]) -> None:
+    traces = report_of(story(3).start(0, 1).finish(0, 9))["traces"]
+    assert (traces["started"], traces["stopped"], traces["not_started"]) == (2, 1, 1)
+
+
 @pytest.mark.parametrize("content", [b"{", b"{}", b"\xff", b"[]"])
 def test_a_file_that_is_no_report_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "report.json").write_bytes(content)
@@ -113,6 +134,7 @@ def test_a_pruned_run_in_full(pruned_story: Any) -> None:
         "pruned": 1,
         "stopped": 1,
         "failed": 1,
+        "not_started": 0,
     }
     assert report["clusters"] == [
         {"id": 0, "size": 2, "representative": 0, "answers": {"42": 1}},

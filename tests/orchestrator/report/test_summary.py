@@ -59,6 +59,7 @@ def test_totals_are_sums(reports: list[Report]) -> None:
         "pruned": 1,
         "stopped": 2,
         "failed": 1,
+        "not_started": 1,
     }
     assert summary["ledger"]["judge"]["calls"] == 2
     assert summary["ledger"]["judge"]["weighed_tokens"] == 41.0
