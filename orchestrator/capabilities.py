@@ -40,7 +40,11 @@ class JudgeCapabilities(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Capabilities(msgspec.Struct, frozen=True, kw_only=True):
-    """The servers of one run; `judge` is None where the policy asks no judge."""
+    """The servers of one run; `judge` is None where the policy asks no judge.
+
+    Several servers of the reasoner (`replicas`, by address) are alike, and `reasoner` is the first of them.
+    """
 
     reasoner: ServerCapabilities
     judge: JudgeCapabilities | None = None
+    replicas: tuple[str, ...] = ()

@@ -20,6 +20,8 @@ from orchestrator.core.events import (
     FinishRun,
     HoldLaunches,
     ReleaseLaunches,
+    ReplicaDown,
+    ReplicaUp,
     RewardFailed,
     RunInterrupted,
     RunStarted,
@@ -116,6 +118,8 @@ class Engine:
                 self._end_trace(event, outcome)
             case TraceRewarded() | RewardFailed():
                 self._rewards.take(event)
+            case ReplicaDown() | ReplicaUp():
+                pass  # where the traces run decides nothing about them
             case _:
                 self._ask_policy(event, outcome)
 

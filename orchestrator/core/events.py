@@ -24,9 +24,12 @@ __all__ = [
     "FinishRun",
     "HoldLaunches",
     "JudgeFailed",
+    "MoveReason",
     "PairsJudged",
     "PauseTrace",
     "ReleaseLaunches",
+    "ReplicaDown",
+    "ReplicaUp",
     "ResumeTrace",
     "RewardFailed",
     "RewardTrace",
@@ -54,6 +57,10 @@ __all__ = [
 
 Boundary = Literal["server", "decode", "judge", "answer"]
 """Where a failure crossed into our program."""
+
+MoveReason = Literal["down", "busy", "load"]
+"""Why a trace left the replica that has its cache: it is out, it refuses streams or has no room for another, it has too
+many."""
 
 UserCommand = Literal["tau", "pin", "unpin", "finish", "stop", "vote", "hold", "release"]
 """What a user can do to a run while it goes on.
@@ -128,7 +135,8 @@ class TracePaused(_Event, frozen=True, kw_only=True):
 class TraceResumed(_Event, frozen=True, kw_only=True):
     """A further stream of the trace gave its first event.
 
-    It was opened after a pause, after the run was resumed or, `attempt` > 0, after a fault.
+    It was opened after a pause, after the run was resumed or, `attempt` > 0, after a fault. `moved` says why it is on
+    another server than the stream before, which has its cache.
     """
 
     trace: int
@@ -136,6 +144,7 @@ class TraceResumed(_Event, frozen=True, kw_only=True):
     prompt_tokens: int
     cached_prompt_tokens: int
     attempt: int = 0
+    moved: MoveReason | None = None
 
 
 class TraceFinished(_Event, frozen=True, kw_only=True):
@@ -207,6 +216,19 @@ class RewardFailed(_Event, frozen=True, kw_only=True):
 
     trace: int
     message: str
+
+
+class ReplicaDown(_Event, frozen=True, kw_only=True):
+    """One of several servers of the reasoner takes no streams from now on; `reason` is what it failed with."""
+
+    endpoint: str
+    reason: str
+
+
+class ReplicaUp(_Event, frozen=True, kw_only=True):
+    """A server of the reasoner that was out has answered again."""
+
+    endpoint: str
 
 
 class RunInterrupted(_Event, frozen=True, kw_only=True):
@@ -313,6 +335,8 @@ Event = (
     | JudgeFailed
     | TraceRewarded
     | RewardFailed
+    | ReplicaDown
+    | ReplicaUp
     | RunInterrupted
     | UserCommandReceived
     | RunFinished

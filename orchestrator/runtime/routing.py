@@ -6,14 +6,12 @@ owner goes where the smallest fraction of the capacity is in use.
 """
 
 from collections.abc import Hashable, Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
+from orchestrator.core.events import MoveReason
 from orchestrator.runtime.replica import Replica, StreamEnd
 
-__all__ = ["MoveReason", "Placement", "ReplicaChange", "Routing"]
-
-MoveReason = Literal["down", "busy", "load"]
-"""Why a trace left its owner: it is out, it refuses streams or has no room for another, it has too many."""
+__all__ = ["Placement", "ReplicaChange", "Routing"]
 
 _SPREAD = 2  # streams above the least loaded replica before a trace leaves its owner
 

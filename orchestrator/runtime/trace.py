@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Literal
 
+import msgspec
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from orchestrator.answers.answer_book import AnswerBook
@@ -220,18 +221,18 @@ class TraceRunner:
 
     def _opening(self, chunk: Chunk, attempt: int) -> Event:
         """The event that says that a stream has begun; made from its first chunk."""
-        usage = {
-            "prompt_tokens": chunk.prompt_tokens,
-            "cached_prompt_tokens": chunk.cached_prompt_tokens,
-        }
-        at, endpoint = self._shared.clock(), self._shared.endpoint
+        started = TraceStarted(
+            at=self._shared.clock(),
+            trace=self._trace,
+            endpoint=self._shared.endpoint,
+            prompt_tokens=chunk.prompt_tokens,
+            cached_prompt_tokens=chunk.cached_prompt_tokens,
+        )
         self._progress.paused = False
         if self._progress.opened:
-            return TraceResumed(
-                at=at, trace=self._trace, endpoint=endpoint, attempt=attempt, **usage
-            )
+            return TraceResumed(**msgspec.structs.asdict(started), attempt=attempt)
         self._progress.opened = True
-        return TraceStarted(at=at, trace=self._trace, endpoint=endpoint, **usage)
+        return started
 
     def _receive(self, chunk: Chunk, before: int) -> None:
         """Records a chunk without awaiting, so that a cancellation cannot lose it.

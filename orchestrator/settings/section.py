@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 
 __all__ = [
     "LOCATION",
+    "HeaderName",
     "Number",
     "OptionalNumber",
     "OptionalWhole",
@@ -95,6 +96,7 @@ Url = Annotated[str, AfterValidator(_http_url)]
 Urls = Annotated[tuple[Url, ...], BeforeValidator(_as_list)]
 Words = Annotated[tuple[Annotated[str, Field(pattern=r"^\w+$")], ...], BeforeValidator(_as_list)]
 Pattern = Annotated[str, AfterValidator(_pattern)]
+HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
 Template = Annotated[str, AfterValidator(_with_trace)]
 Whole = Annotated[int, BeforeValidator(_no_truth_value)]
 Number = Annotated[float, BeforeValidator(_no_truth_value)]

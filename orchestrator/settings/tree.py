@@ -11,6 +11,7 @@ from pydantic import Field, model_validator
 from orchestrator.settings.policies import AnyPolicySettings, AutoSettings
 from orchestrator.settings.section import (
     LOCATION,
+    HeaderName,
     Number,
     OptionalNumber,
     OptionalWhole,
@@ -81,6 +82,27 @@ class EndpointSettings(Section):
     connect_seconds: Number = Field(default=10.0, gt=0, description="for opening one connection")
     max_attempts: Whole = Field(
         default=4, ge=1, description="streams opened for one trace in a row without progress"
+    )
+    on_mismatch: Annotated[Literal["refuse", "leave-out"], LOCATION] = Field(
+        default="refuse",
+        description="what happens to one of several servers that has another model, tokenizer or context",
+    )
+    breaker_failures: Whole = Field(
+        default=3, ge=1, description="broken streams in a row that put one of several servers out"
+    )
+    breaker_seconds: Number = Field(
+        default=10.0, gt=0, description="until a server that is out is tried again"
+    )
+    health_seconds: Number = Field(
+        default=2.0, gt=0, description="between the health checks of several servers"
+    )
+    session_header: Annotated[HeaderName | None, LOCATION] = Field(
+        default="X-Session-ID",
+        description="header that names the trace, for routers behind one address; null sends none",
+    )
+    request_header: Annotated[HeaderName | None, LOCATION] = Field(
+        default="X-Request-ID",
+        description="header that names the trace and the attempt; null sends none",
     )
 
 

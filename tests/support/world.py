@@ -230,8 +230,8 @@ class World:
 
     def _open(self, trace: _Trace, kind: type[TraceStarted | TraceResumed]) -> None:
         trace.state = "running"
-        usage = {"prompt_tokens": 1, "cached_prompt_tokens": 0}
-        self._feed(kind(at=self._now(), trace=trace.number, endpoint="e", **usage))
+        at, number = self._now(), trace.number
+        self._feed(kind(at=at, trace=number, endpoint="e", prompt_tokens=1, cached_prompt_tokens=0))
 
     def _advance(self, trace: _Trace) -> None:
         script, written = trace.script, trace.written

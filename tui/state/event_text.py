@@ -5,6 +5,8 @@ from orchestrator.core.events import (
     ClusterOpened,
     Event,
     JudgeFailed,
+    ReplicaDown,
+    ReplicaUp,
     RewardFailed,
     RunFinished,
     RunInterrupted,
@@ -41,6 +43,8 @@ _LOGGED: dict[type, DisplayState | None] = {
     JudgeFailed: "failed",
     TraceRewarded: "finished",
     RewardFailed: "failed",
+    ReplicaDown: "failed",
+    ReplicaUp: "finished",
     RunInterrupted: None,
     UserCommandReceived: None,
     VoteCast: None,
@@ -82,7 +86,7 @@ def describe_event(event: Event) -> str:
             return f"trace {event.trace} got no verdict and continues"
         case TraceResumed():
             again = f" after an error, attempt {event.attempt + 1}" if event.attempt else ""
-            return f"trace {event.trace} resumed{again}"
+            return f"trace {event.trace} resumed{_where(event)}{again}"
         case _:
             return _describe_outcome(event)
 
@@ -106,6 +110,10 @@ def _describe_outcome(event: Event) -> str:
             return f"trace {event.trace} has reward {event.reward:.3f}"
         case RewardFailed():
             return f"no reward for trace {event.trace}: {sanitize_line(event.message)}"
+        case ReplicaDown():
+            return f"{event.endpoint} is left out: {sanitize_line(event.reason)}"
+        case ReplicaUp():
+            return f"{event.endpoint} is back"
         case RunInterrupted():
             return "you interrupted the run"
         case UserCommandReceived():
@@ -118,6 +126,14 @@ def _describe_outcome(event: Event) -> str:
             return "the run is over"
         case _:
             return ""
+
+
+def _where(event: TraceResumed) -> str:
+    """The server that a trace has moved to, and why; empty where it has not moved."""
+    if event.moved is None:
+        return ""
+    why = {"down": "its server is out", "busy": "its server is busy", "load": "to spread the load"}
+    return f" on {event.endpoint} ({why[event.moved]})"
 
 
 def _describe_command(event: UserCommandReceived) -> str:

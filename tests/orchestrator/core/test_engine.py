@@ -1,6 +1,8 @@
 from orchestrator.core.engine import Engine
 from orchestrator.core.events import (
     FinishRun,
+    ReplicaDown,
+    ReplicaUp,
     RunInterrupted,
     StartTrace,
     StopTrace,
@@ -59,6 +61,15 @@ def test_consensus_looks_for_no_checkpoints() -> None:
     open_all(engine, 3)
     text = "wait " * 100
     assert engine.feed(TokensArrived(at=1.0, trace=0, text=text, tokens=100)) == ([], [])
+
+
+def test_a_server_that_goes_out_and_comes_back_decides_nothing() -> None:
+    started = run_started(settings())
+    engine = Engine(started)
+    engine.feed(started)
+    open_all(engine, 3)
+    assert engine.feed(ReplicaDown(at=1.0, endpoint="http://a/v1", reason="reset")) == ([], [])
+    assert engine.feed(ReplicaUp(at=2.0, endpoint="http://a/v1")) == ([], [])
 
 
 def test_events_after_the_vote_change_nothing() -> None:

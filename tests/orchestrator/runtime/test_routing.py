@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from orchestrator.core.events import MoveReason
 from orchestrator.runtime.replica import StreamEnd
-from orchestrator.runtime.routing import MoveReason, Placement, Routing
+from orchestrator.runtime.routing import Placement, Routing
 
 
 def placed(

@@ -1,9 +1,31 @@
 import pytest
 
-from orchestrator.core.events import RunInterrupted, TraceStopped, UserCommand, UserCommandReceived
+from orchestrator.core.events import (
+    Event,
+    MoveReason,
+    ReplicaDown,
+    ReplicaUp,
+    RunInterrupted,
+    TraceResumed,
+    TraceStopped,
+    UserCommand,
+    UserCommandReceived,
+)
 from orchestrator.report.view import RunView
 from tests.support.story import Story
 from tui.state.event_text import describe_event, describe_trace, event_state, is_logged
+
+
+def moved(reason: MoveReason) -> TraceResumed:
+    return TraceResumed(
+        at=1.0,
+        trace=3,
+        endpoint="http://b/v1",
+        prompt_tokens=9,
+        cached_prompt_tokens=0,
+        attempt=1,
+        moved=reason,
+    )
 
 
 def lines(view: RunView) -> list[str]:
@@ -43,6 +65,33 @@ def test_the_rarer_events_have_sentences(story: type[Story]) -> None:
         "the vote gives no answer",
     ]
     assert describe_event(RunInterrupted(at=1.0)) == "you interrupted the run"
+
+
+@pytest.mark.parametrize(
+    ("event", "said"),
+    [
+        (
+            ReplicaDown(at=1.0, endpoint="http://a/v1", reason="reset\n"),
+            "http://a/v1 is left out: reset",
+        ),
+        (ReplicaUp(at=1.0, endpoint="http://a/v1"), "http://a/v1 is back"),
+        (
+            moved("down"),
+            "trace 3 resumed on http://b/v1 (its server is out) after an error, attempt 2",
+        ),
+        (
+            moved("busy"),
+            "trace 3 resumed on http://b/v1 (its server is busy) after an error, attempt 2",
+        ),
+        (
+            moved("load"),
+            "trace 3 resumed on http://b/v1 (to spread the load) after an error, attempt 2",
+        ),
+    ],
+)
+def test_servers_that_go_and_traces_that_move_have_sentences(event: Event, said: str) -> None:
+    assert is_logged(event)
+    assert describe_event(event).strip() == said
 
 
 def test_clusters_say_what_decided(story: type[Story]) -> None:
