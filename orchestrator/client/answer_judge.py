@@ -75,7 +75,8 @@ class AnswerJudgeClient(RequestClient):
         """Finds the model and asks it one question; raises EndpointError or ConfigError if it cannot be asked."""
         served = await self.find_model(self._settings.llm_model, "answers.llm_model")
         self.model = served.name
-        await self._ask("Is it raining?", "yes", "yes, it is")
+        with self.explained():
+            await self._ask("Is it raining?", "yes", "yes, it is")
 
     async def same(self, question: str, one: str, other: str) -> bool:
         """Whether the model says, in both orders, that the answers to `question` mean the same."""

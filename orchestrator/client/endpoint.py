@@ -2,45 +2,27 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Any, Self, TypeVar
 
-import msgspec
 from tenacity import AsyncRetrying
 
 from orchestrator.client.http import HttpClient, parse_address
+from orchestrator.client.models import MAX_LIST_BYTES, ServedModel, choose_model, models_in
 from orchestrator.client.retry import retries
 from orchestrator.client.server_counters import ServerCounters, read_counters
-from orchestrator.errors import ConfigError, EndpointRejected, StreamBroken
+from orchestrator.errors import EndpointRejected, StreamBroken
 
-__all__ = ["CONNECT_SECONDS", "EndpointClient", "RequestClient", "ServedModel", "all_of"]
+__all__ = ["CONNECT_SECONDS", "EndpointClient", "RequestClient", "all_of"]
 
 T = TypeVar("T")
 
 CONNECT_SECONDS = 10.0
 """For the connection of a short request."""
 
-_LIST_SECONDS = 60.0
-"""For /v1/models, which a healthy server answers at once even when it is full."""
-
-
-class ServedModel(msgspec.Struct, frozen=True, kw_only=True):
-    """A model that a server offers; `max_model_len` is its context in tokens where the server tells."""
-
-    name: str
-    owner: str | None
-    max_model_len: int | None
-
-
-class _ModelCard(msgspec.Struct):
-    id: str
-    owned_by: str | None = None
-    max_model_len: int | None = None
-
-
-class _ModelList(msgspec.Struct):
-    data: list[_ModelCard]
+ANSWER_SECONDS = 60.0
+"""For a whole answer that is no stream: a healthy server gives one at once, even when it is full."""
 
 
 class EndpointClient:
@@ -57,6 +39,7 @@ class EndpointClient:
         key_name: str,
         connect_seconds: float,
         read_seconds: float,
+        answer_seconds: float | None = None,
     ) -> None:
         self.address = parse_address(url)
         self._http = HttpClient(
@@ -65,7 +48,10 @@ class EndpointClient:
             key_name=key_name,
             connect_seconds=connect_seconds,
             read_seconds=read_seconds,
+            answer_seconds=answer_seconds or ANSWER_SECONDS,
         )
+        self.notes: list[str] = []
+        """Sentences for the user about this server."""
 
     async def __aenter__(self) -> Self:
         await self._http.open()
@@ -84,37 +70,46 @@ class EndpointClient:
         return await read_counters(self._http)
 
     async def find_model(self, wanted: str | None, setting: str) -> ServedModel:
-        """The model `wanted`, or the only one served.
+        """The model `wanted`, or the only one served; `setting` is the flag or setting that messages name.
 
-        Raises EndpointRejected when `wanted` is not served, ConfigError when there are several to choose from;
-        `setting` is the flag or setting that the message names.
+        A server that does not list `wanted` is asked for it nevertheless, and a note says so.
+
+        Raises EndpointRejected or StreamBroken where no model is wanted and the server lists none, ConfigError when
+        there are several to choose from.
         """
-        url = f"{self.address.base}/models"
         try:
-            async with asyncio.timeout(_LIST_SECONDS):
-                listed = await self._http.json("GET", url, _ModelList)
-        except TimeoutError:
-            raise StreamBroken(
-                f"{self.address} did not list its models within {_LIST_SECONDS:g} seconds."
-            ) from None
-        cards = {card.id: card for card in listed.data}
-        names = ", ".join(cards) or "none"
-        if wanted is not None and wanted not in cards:
-            raise EndpointRejected(
-                f"{self.address} does not serve the model {wanted!r}; it serves: {names}. "
-                f"Set {setting} to one of these.",
-                404,
+            answer = await self._http.json(
+                "GET", f"{self.address.base}/models", Any, limit=MAX_LIST_BYTES
             )
-        if not cards:
-            raise EndpointRejected(
-                f"{self.address} lists no model; wait until it has loaded one.", 404
-            )
-        if wanted is None and len(cards) > 1:
-            raise ConfigError(
-                f"{self.address} serves several models: {names}. Set {setting} to one of these."
-            )
-        card = cards[wanted or next(iter(cards))]
-        return ServedModel(name=card.id, owner=card.owned_by, max_model_len=card.max_model_len)
+        except (EndpointRejected, StreamBroken) as error:
+            if isinstance(error, EndpointRejected) and error.status == 401:
+                raise
+            if wanted is None:
+                error.args = (
+                    f"{error} If the server lists no models, set {setting} to the name of one.",
+                )
+                raise
+            self.notes.append(f"{self.address} does not list its models: {error}")
+            return ServedModel(name=wanted)
+        choice = choose_model(
+            str(self.address),
+            models_in(answer),
+            wanted,
+            setting=setting,
+            secrets=self._http.secrets,
+        )
+        if choice.note is not None:
+            self.notes.append(choice.note)
+        return choice.model
+
+    @contextlib.contextmanager
+    def explained(self) -> Iterator[None]:
+        """Adds the notes to a refusal: they may be its cause."""
+        try:
+            yield
+        except EndpointRejected as error:
+            error.args = (" ".join([str(error), *self.notes]),)
+            raise
 
 
 class RequestClient(EndpointClient):
@@ -140,6 +135,7 @@ class RequestClient(EndpointClient):
             key_name=key_name,
             connect_seconds=min(CONNECT_SECONDS, timeout_seconds),
             read_seconds=timeout_seconds,
+            answer_seconds=timeout_seconds,
         )
         self._timeout_seconds = timeout_seconds
         self._max_attempts = max_attempts

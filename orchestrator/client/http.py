@@ -1,48 +1,38 @@
 """HTTP with one server: its address, one aiohttp session, and the errors of `orchestrator.errors`.
 
-Every request of every client goes through `HttpClient`, so TLS, certificates and proxies are the same for all:
-certificates are checked against the system's (or SSL_CERT_FILE), and the proxy variables are ignored.
-
-The rule: no aiohttp exception and no API key leaves this module; every error is one plain sentence.
+Every request of every client goes through `HttpClient`, so proxies, certificates and limits are the same for all: no
+redirect is followed, and no body is read beyond a limit, whatever the server sends. No aiohttp exception and no API key
+leaves this module; every error is one plain sentence.
 """
 
+import asyncio
 import errno
-import math
-import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 import aiohttp
 import msgspec
 from yarl import URL
 
-from orchestrator.errors import (
-    ConfigError,
-    EndpointBusy,
-    EndpointError,
-    EndpointRejected,
-    EndpointUnreachable,
-    StreamBroken,
-)
+from orchestrator.client.connections import proxy_for, tls_context
+from orchestrator.client.messages import error_for_status, error_in_answer, one_line, server_message
+from orchestrator.errors import ConfigError, EndpointError, EndpointUnreachable, StreamBroken
 
-__all__ = [
-    "Address",
-    "HttpClient",
-    "error_for_status",
-    "parse_address",
-    "retry_after_seconds",
-    "server_message",
-]
+__all__ = ["Address", "HttpClient", "parse_address"]
 
 T = TypeVar("T")
 
-MAX_MESSAGE_CHARS = 300
-"""A longer message from a server is truncated; some answer with whole web pages."""
+MAX_JSON_BYTES = 32 * 2**20
+"""The token ids of a context of some million tokens have less."""
+
+MAX_TEXT_BYTES = 8 * 2**20
+"""vLLM's /metrics page has some 100 KB for each engine."""
 
 MAX_REFUSAL_BYTES = 2**16
+"""Of an error's body, the rest of which is not read."""
+
+MAX_LOCATION_CHARS = 200
 
 KEEP_ALIVE_SECONDS = 4.0
 """Shorter than uvicorn's 5, so that no pooled connection is used while the server closes it."""
@@ -83,7 +73,13 @@ def parse_address(url: str) -> Address:
 class HttpClient:
     """One session with one server, without a limit on connections.
 
-    `key_name` is the environment variable that the message about a 401 names; the key itself is never shown.
+    Args:
+        address: of the server.
+        api_key: sent with every request and never shown.
+        key_name: the environment variable that the message about a 401 names.
+        connect_seconds: for opening one connection.
+        read_seconds: the longest silence within an answer.
+        answer_seconds: for a whole answer of `json` or `text`; None sets no limit.
     """
 
     def __init__(
@@ -94,26 +90,42 @@ class HttpClient:
         key_name: str,
         connect_seconds: float,
         read_seconds: float,
+        answer_seconds: float | None = None,
     ) -> None:
         self.address = address
+        self.secrets = (api_key,) if api_key else ()
+        """What no message may show."""
         self._api_key = api_key
         self._key_name = key_name
         self._read_seconds = read_seconds
+        self._answer_seconds = answer_seconds
         self._timeout = aiohttp.ClientTimeout(
             total=None, sock_connect=connect_seconds, sock_read=read_seconds
         )
+        self._proxy: URL | None = None
         self._session: aiohttp.ClientSession | None = None
 
     async def open(self) -> None:
-        """Creates the session; needs a running event loop."""
+        """Creates the session; needs a running event loop.
+
+        Raises:
+            ConfigError: the environment names a proxy or certificates that cannot be used.
+        """
+        url = URL(self.address.base)
+        self._proxy = proxy_for(url)
         headers = {"Accept-Encoding": "identity", "Content-Type": "application/json"}
         if self._api_key:
             headers["Authorization"] = f"Bearer {self._api_key}"
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=KEEP_ALIVE_SECONDS),
+            connector=aiohttp.TCPConnector(
+                limit=0,
+                keepalive_timeout=KEEP_ALIVE_SECONDS,
+                ssl=tls_context() if self._uses_tls(url) else True,
+            ),
             headers=headers,
             timeout=self._timeout,
             cookie_jar=aiohttp.DummyCookieJar(),
+            proxy=self._proxy,
         )
 
     async def close(self) -> None:
@@ -147,74 +159,128 @@ class HttpClient:
         finally:
             response.close()
 
-    async def json(self, method: str, url: str, kind: type[T], body: Any = None) -> T:
-        """The decoded answer. Raises StreamBroken (boundary "decode") if it is not a `kind`."""
-        async with self.response(method, url, body) as response:
-            content = await response.read()
-        return _decode(url, content, kind)
+    async def json(
+        self,
+        method: str,
+        url: str,
+        kind: type[T],
+        body: Any = None,
+        *,
+        limit: int | None = None,
+    ) -> T:
+        """The decoded answer.
 
-    async def text(self, url: str) -> str:
-        """The body of a GET as text."""
-        async with self.response("GET", url) as response:
-            return (await response.read()).decode("utf-8", errors="replace")
+        Raises StreamBroken (boundary "decode") if it is not a `kind` or has more than `limit` bytes, by default 32 MiB.
+        """
+        return self._decode(
+            url, await self._whole(method, url, body, limit or MAX_JSON_BYTES), kind
+        )
+
+    async def text(self, url: str, *, limit: int | None = None) -> str:
+        """The body of a GET as text. Raises StreamBroken if it has more than `limit` bytes, by default 8 MiB."""
+        return (await self._whole("GET", url, None, limit or MAX_TEXT_BYTES)).decode(
+            "utf-8", errors="replace"
+        )
 
     def translate(self, error: Exception) -> EndpointError:
         """The error of ours for one that aiohttp raised while connecting or reading."""
+        if isinstance(error, aiohttp.ClientProxyConnectionError):
+            return self._no_proxy(_connection_failure(error))
+        if isinstance(error, aiohttp.ClientHttpProxyError):
+            return self._no_proxy(f"it answered {error.status}")
         if isinstance(error, aiohttp.ConnectionTimeoutError):
             return _unreachable(self.address, "it did not accept the connection in time")
         if isinstance(error, TimeoutError):
             return StreamBroken(f"{self.address} was silent for {self._read_seconds:g} seconds.")
+        if isinstance(error, aiohttp.ClientConnectorCertificateError):
+            return self._untrusted(error)
         if isinstance(error, aiohttp.ClientConnectorError):
             return _unreachable(self.address, _connection_failure(error))
         # Some aiohttp errors carry the request's headers in their text: only the kind is shown.
         return StreamBroken(f"{self.address} broke off the answer ({type(error).__name__}).")
 
+    async def _whole(self, method: str, url: str, body: Any, limit: int) -> bytes:
+        """All of an answer."""
+        try:
+            async with (
+                asyncio.timeout(self._answer_seconds),
+                self.response(method, url, body) as response,
+            ):
+                content = await _read_at_most(response, limit + 1)
+                if len(content) > limit:
+                    raise StreamBroken(
+                        f"{url} sent more than {limit // 2**20} MiB; check what answers there.",
+                        "decode",
+                    )
+                return content
+        except TimeoutError:
+            raise StreamBroken(
+                f"{url} did not answer within {self._answer_seconds:g} seconds."
+            ) from None
+
+    def _decode(self, url: str, content: bytes, kind: type[T]) -> T:
+        try:
+            return msgspec.json.decode(content, type=kind)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            if (said := error_in_answer(content, self.secrets)) is not None:
+                raise StreamBroken(f"{url} answered with an error: {said}") from None
+            if isinstance(error, msgspec.ValidationError):
+                reason = str(error)
+            else:
+                reason = server_message(content[:MAX_REFUSAL_BYTES], self.secrets)
+            raise StreamBroken(
+                f"{url} sent an answer that cannot be read: {reason}.", "decode"
+            ) from None
+
     async def _refusal(self, response: aiohttp.ClientResponse) -> EndpointError:
-        body = b""
-        async for data in response.content.iter_any():
-            body += data
-            if len(body) > MAX_REFUSAL_BYTES:
-                break
-        message = server_message(body.decode("utf-8", errors="replace"))
-        if self._api_key:
-            message = message.replace(self._api_key, "***")
+        location = response.headers.get("Location")
         return error_for_status(
-            self.address,
+            str(self.address),
             response.status,
-            message,
+            server_message(await _read_at_most(response, MAX_REFUSAL_BYTES), self.secrets),
             retry_after=response.headers.get("Retry-After"),
+            location=location and self._target(response, location),
             key_name=self._key_name,
         )
 
+    def _target(self, response: aiohttp.ClientResponse, location: str) -> str:
+        """Where a redirect leads, without its query; as a base address if only that differs."""
+        path = str(response.url).removeprefix(self.address.base)
+        try:
+            target = str(
+                response.url.join(URL(location))
+                .with_query(None)
+                .with_fragment(None)
+                .with_user(None)
+            )
+        except ValueError:
+            target = location
+        return one_line(target.removesuffix(path), self.secrets, MAX_LOCATION_CHARS)
 
-def _decode(server: str, content: bytes, kind: type[T]) -> T:
-    """A JSON answer as a `kind`. Raises StreamBroken (boundary "decode") if it is something else."""
-    try:
-        return msgspec.json.decode(content, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise StreamBroken(
-            f"{server} sent an answer that cannot be read: {error}.", "decode"
-        ) from None
+    def _uses_tls(self, url: URL) -> bool:
+        return "https" in (url.scheme, self._proxy.scheme if self._proxy else None)
+
+    def _untrusted(self, error: aiohttp.ClientConnectorCertificateError) -> EndpointUnreachable:
+        reason = getattr(error.certificate_error, "verify_message", "") or "not valid"
+        return EndpointUnreachable(
+            f"The TLS certificate of {self.address} is not trusted ({reason}); set SSL_CERT_FILE to a file with the "
+            "certificate of its authority."
+        )
+
+    def _no_proxy(self, reason: str) -> EndpointUnreachable:
+        proxy = str(self._proxy.with_user(None)) if self._proxy else "the proxy"
+        return EndpointUnreachable(
+            f"{self.address} cannot be reached through {proxy} ({reason}); correct HTTP_PROXY or HTTPS_PROXY, "
+            "or put the host into NO_PROXY."
+        )
 
 
-def error_for_status(
-    address: Address, status: int, message: str, *, retry_after: str | None, key_name: str
-) -> EndpointError:
-    """EndpointBusy for 429 and 503, StreamBroken for 408, 425 and 5xx except 501, otherwise EndpointRejected."""
-    said = f": {message}" if message else "."
-    if status in (429, 503):
-        seconds = retry_after_seconds(retry_after, datetime.now(UTC))
-        return EndpointBusy(f"{address} is busy ({status}){said}", seconds)
-    if status in (408, 425) or (status >= 500 and status != 501):
-        return StreamBroken(f"{address} failed ({status}){said}")
-    remedy = {
-        401: f" Set {key_name} to a key that this server accepts.",
-        403: f" Set {key_name} to a key that this server accepts.",
-        404: " Check the address (it usually ends in /v1) and the model name.",
-    }.get(status, "")
-    if 300 <= status < 400:
-        remedy = " It redirects; give the address that it redirects to."
-    return EndpointRejected(f"{address} refused the request ({status}){said}{remedy}", status)
+async def _read_at_most(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """The body, or its first `limit` bytes; the rest is not taken from the connection."""
+    content = bytearray()
+    while len(content) < limit and (data := await response.content.read(limit - len(content))):
+        content += data
+    return bytes(content)
 
 
 def _unreachable(address: Address, reason: str) -> EndpointUnreachable:
@@ -222,43 +288,6 @@ def _unreachable(address: Address, reason: str) -> EndpointUnreachable:
     return EndpointUnreachable(
         f"No server answers at {address} ({reason}); check the address and that the server is running."
     )
-
-
-def server_message(body: str) -> str:
-    """The server's own message in an error body, on one line and truncated.
-
-    It is found in {"error": {"message"}}, {"error": "..."}, {"message"} and {"detail"}; otherwise it is the text.
-    """
-    try:
-        found = _find_message(msgspec.json.decode(body))
-    except msgspec.DecodeError:
-        found = re.sub(r"<[^>]*>", " ", body)
-    line = " ".join("".join(c if c.isprintable() else " " for c in found).split())
-    return line if len(line) <= MAX_MESSAGE_CHARS else line[: MAX_MESSAGE_CHARS - 1] + "…"
-
-
-def retry_after_seconds(value: str | None, now: datetime) -> float | None:
-    """Seconds to wait, from a Retry-After header in seconds or as an HTTP date; None if it is neither."""
-    if value is None:
-        return None
-    try:
-        seconds = float(value)
-    except ValueError:
-        try:
-            date = parsedate_to_datetime(value)
-        except ValueError:
-            return None
-        seconds = (date.replace(tzinfo=date.tzinfo or UTC) - now).total_seconds()
-    return max(0.0, seconds) if math.isfinite(seconds) else None
-
-
-def _find_message(answer: Any) -> str:
-    if isinstance(answer, dict):
-        for key in ("error", "message", "detail"):
-            if answer.get(key):
-                return _find_message(answer[key])
-        return ""
-    return str(answer)
 
 
 def _connection_failure(error: aiohttp.ClientConnectorError) -> str:

@@ -66,7 +66,8 @@ class RewardClient(RequestClient):
         """Finds the model and asks for one small reward; raises EndpointError or ConfigError if it gives none."""
         served = await self.find_model(self._settings.model, "reward.model")
         self.model = served.name
-        await self._ask(self._body("1 + 1 = ?", "It is 2."))
+        with self.explained():
+            await self._ask(self._body("1 + 1 = ?", "It is 2."))
 
     async def score(self, *, question: str, trace: str) -> Reward:
         """The reward of a whole trace.

@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from orchestrator.client.http import HttpClient
+from orchestrator.errors import EndpointRejected
 
 __all__ = ["ServerTokenizer", "Tokenized"]
 
@@ -29,11 +30,11 @@ class ServerTokenizer:
         self._texts: OrderedDict[str, tuple[int, ...]] = OrderedDict()
 
     async def chat(self, messages: tuple[dict[str, str], ...]) -> Tokenized:
-        """The rendered chat, up to the start of the assistant's turn."""
+        """The rendered chat, up to the start of the assistant's turn. Raises EndpointRejected if it has no tokens."""
         return await self._request({"messages": messages, "add_generation_prompt": True})
 
     async def text(self, text: str) -> tuple[int, ...]:
-        """The ids of `text`, without special tokens around it; cached."""
+        """The ids of `text`, without special tokens around it; cached. Raises EndpointRejected if there are none."""
         if (known := self._texts.get(text)) is not None:
             self._texts.move_to_end(text)
             return known
@@ -45,4 +46,9 @@ class ServerTokenizer:
 
     async def _request(self, form: dict[str, Any]) -> Tokenized:
         url = f"{self._http.address.root}/tokenize"
-        return await self._http.json("POST", url, Tokenized, {"model": self._model, **form})
+        found = await self._http.json("POST", url, Tokenized, {"model": self._model, **form})
+        if (
+            not found.tokens and form.get("prompt") != ""
+        ):  # some servers ignore fields they do not know
+            raise EndpointRejected(f"{url} answers without tokens, so it cannot tokenise.", 404)
+        return found

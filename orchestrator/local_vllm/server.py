@@ -215,7 +215,7 @@ async def _ready(server: VllmServer, address: str, seconds: float) -> None:
 
 async def _is_healthy(session: aiohttp.ClientSession) -> bool:
     try:
-        async with session.get("/health") as response:
+        async with session.get("/health", allow_redirects=False) as response:
             return response.status == 200
     except aiohttp.ClientError:
         return False
@@ -239,7 +239,7 @@ async def _warm_up(session: aiohttp.ClientSession, server: VllmServer) -> None:
         request = {"prompt": "Hello", "max_tokens": 4}
     request["model"] = server.model.name
     try:
-        async with session.post(path, json=request) as response:
+        async with session.post(path, json=request, allow_redirects=False) as response:
             if response.status == 200:
                 await response.read()
                 return

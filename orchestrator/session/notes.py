@@ -20,6 +20,8 @@ def server_notes(endpoints: Endpoints, settings: Settings) -> list[str]:
     if (reward := endpoints.reward) is not None:
         dialect = settings.reward.dialect
         notes.append(f"Reward model {sanitize(reward.model)} at {reward.address} ({dialect})")
+    clients = (endpoints.reasoner, endpoints.judge, reward, endpoints.same_answer)
+    notes += [sanitize(note) for client in clients if client is not None for note in client.notes]
     if needs_judge(settings) and settings.checkpoint.at == "pause" and not found.resumable:
         notes.append(
             "This server cannot resume a closed stream exactly, so traces write on while the judge "

@@ -92,7 +92,8 @@ class JudgeClient(RequestClient):
         there or not ready.
         """
         server = await self._find_server()
-        protocol = await self._find_protocol(server)
+        with self.explained():
+            protocol = await self._find_protocol(server)
         self._protocol = protocol
         return JudgeCapabilities(
             endpoint=self.address.base,
@@ -146,14 +147,14 @@ class JudgeClient(RequestClient):
         )
 
     async def _label_token_ids(self, tokenizer: ServerTokenizer) -> tuple[int, int] | None:
-        """The first tokens of the labels; None where the server has no /tokenize."""
+        """The first tokens of the labels; None where the server cannot tokenise."""
         try:
             identical, different = await all_of(
                 tokenizer.text(label) for label in self._spec.labels
             )
         except (EndpointRejected, StreamBroken):
             return None
-        if not identical or not different or identical[0] == different[0]:
+        if identical[0] == different[0]:
             raise ConfigError(
                 f"The judge's labels {self._spec.labels[0]!r} and {self._spec.labels[1]!r} begin with the "
                 "same token, so they cannot be told apart; choose others in the judge spec."

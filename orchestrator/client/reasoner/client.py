@@ -46,13 +46,15 @@ class ReasonerClient(EndpointClient):
         Raises ConfigError or EndpointRejected where the user must choose or correct something, and
         EndpointUnreachable, EndpointBusy or StreamBroken where the server is not there or not ready.
         """
-        found = await probe_server(
-            self._http,
-            await self.find_model(self._endpoint.model, "--model"),
-            endpoint=self._endpoint,
-            sampling=self._sampling,
-            top_logprobs=top_logprobs,
-        )
+        model = await self.find_model(self._endpoint.model, "--model")
+        with self.explained():
+            found = await probe_server(
+                self._http,
+                model,
+                endpoint=self._endpoint,
+                sampling=self._sampling,
+                top_logprobs=top_logprobs,
+            )
         self._requests = found.requests
         return found.capabilities
 

@@ -5,8 +5,9 @@ from typing import Any
 import msgspec
 
 from orchestrator.capabilities import ServerCapabilities
-from orchestrator.client.endpoint import ServedModel
 from orchestrator.client.http import HttpClient
+from orchestrator.client.messages import one_line
+from orchestrator.client.models import ServedModel
 from orchestrator.client.reasoner.chunks import ChunkFold
 from orchestrator.client.reasoner.request import EXTRAS, Prompt, StreamRequests, user_message
 from orchestrator.client.reasoner.sse import SseSplitter
@@ -139,4 +140,5 @@ async def _server_name(http: HttpClient, model: ServedModel) -> str:
         version = await http.json("GET", f"{http.address.root}/version", dict[str, Any])
     except EndpointError:
         return name
-    return f"{name} {version['version']}" if "version" in version else name
+    number = version.get("version")
+    return f"{name} {one_line(number, limit=40)}" if isinstance(number, str) else name

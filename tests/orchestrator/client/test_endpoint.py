@@ -6,9 +6,8 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from orchestrator.client import endpoint
 from orchestrator.client.endpoint import EndpointClient, all_of
-from orchestrator.errors import ConfigError, EndpointRejected, StreamBroken
+from orchestrator.errors import ConfigError, EndpointError, EndpointRejected, StreamBroken
 from tests.support.fake_server import Answer, FakeServer, answer_json, answer_stream
 
 
@@ -36,55 +35,71 @@ async def test_a_wanted_model_is_found_among_several() -> None:
     assert (found.name, found.owner, found.max_model_len) == ("b", "vllm", 9)
 
 
-async def test_a_model_that_is_not_served_is_refused_with_the_ones_that_are() -> None:
-    async with serving(TWO) as server, client(server) as asked:
-        with pytest.raises(EndpointRejected, match=r"'other'.*serves: a, b\. Set --model"):
-            await asked.find_model("other", "--model")
-
-
 async def test_several_models_need_a_choice() -> None:
     async with serving(TWO) as server, client(server) as asked:
         with pytest.raises(ConfigError, match=r"a, b.*judge\.model"):
             await asked.find_model(None, "judge.model")
 
 
-async def test_a_server_without_a_model_is_refused() -> None:
-    async with serving({"data": []}) as server, client(server) as asked:
-        with pytest.raises(EndpointRejected, match="lists no model"):
+@pytest.mark.parametrize(
+    "models", [{"data": []}, [], None, {"data": None}, {}, 7, "m", {"data": 3}]
+)
+async def test_a_server_without_a_model_is_refused_unless_one_is_named(models: Any) -> None:
+    async with serving(models) as server, client(server) as asked:
+        with pytest.raises(EndpointRejected, match=r"lists no model.*--model"):
             await asked.find_model(None, "--model")
+        assert (await asked.find_model("m", "--model")).name == "m"
+    assert ["does not list the model 'm'" in note for note in asked.notes] == [True]
 
 
-async def test_a_web_server_without_models_is_refused() -> None:
-    not_found = answer_json({"detail": "Not Found"}, 404)
-    async with FakeServer({"/v1/models": not_found}) as server, client(server) as asked:
-        with pytest.raises(EndpointRejected, match="/v1"):
-            await asked.find_model(None, "--model")
+async def page(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+    return web.Response(text="<html><h1>Welcome</h1></html>", content_type="text/html")
 
 
-async def test_a_web_page_is_not_a_list_of_models() -> None:
-    async def page(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
-        return web.Response(text="<html>Welcome</html>", content_type="text/html")
-
-    async with FakeServer({"/v1/models": page}) as server, client(server) as asked:
-        with pytest.raises(StreamBroken, match="cannot be read"):
-            await asked.find_model(None, "--model")
-
-
-@pytest.mark.parametrize("body", [[], {"models": []}, {"data": None}, {"data": [{"name": "m"}]}])
-async def test_a_list_of_another_form_is_an_error(body: Any) -> None:
-    async with serving(body) as server, client(server) as asked:
-        with pytest.raises(StreamBroken, match="cannot be read"):
-            await asked.find_model(None, "--model")
-
-
-async def test_a_list_that_does_not_come_is_not_waited_for_as_long_as_a_stream(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("answer", "kind", "reason"),
+    [
+        (answer_json({"detail": "Not Found"}, 404), EndpointRejected, "Not Found"),
+        (answer_json({"detail": "not yours"}, 403), EndpointRejected, "not yours"),
+        (answer_json({"detail": "broken"}, 500), StreamBroken, "broken"),
+        (answer_json({}, 302, {"Location": "/login"}), EndpointRejected, "/login"),
+        (answer_json({"error": {"message": "no list"}}, 405), EndpointRejected, "no list"),
+        (page, StreamBroken, "cannot be read: Welcome"),
+    ],
+)
+async def test_a_server_without_a_list_of_models_is_refused_unless_one_is_named(
+    answer: Answer, kind: type[EndpointError], reason: str
 ) -> None:
-    monkeypatch.setattr(endpoint, "_LIST_SECONDS", 0.1)
+    async with FakeServer({"/v1/models": answer}) as server, client(server) as asked:
+        with pytest.raises(kind, match=rf"{reason}.*set --model to the name of one"):
+            await asked.find_model(None, "--model")
+        assert (await asked.find_model("m", "--model")).name == "m"
+    assert [reason in note for note in asked.notes] == [True]
+
+
+async def test_a_refused_key_is_no_missing_list() -> None:
+    refusal = answer_json({"detail": "who?"}, 401)
+    async with FakeServer({"/v1/models": refusal}) as server, client(server) as asked:
+        with pytest.raises(EndpointRejected, match=r"who\?.*Set KEY"):
+            await asked.find_model("m", "--model")
+    assert asked.notes == []
+
+
+async def test_what_may_explain_a_refusal_is_added_to_it() -> None:
+    async with serving(TWO) as server, client(server) as asked:
+        await asked.find_model("c", "--model")
+        with (
+            pytest.raises(EndpointRejected, match=r"no such model\. .*'c'.*it lists: a, b"),
+            asked.explained(),
+        ):
+            raise EndpointRejected("no such model.", 404)
+
+
+async def test_a_list_that_does_not_come_is_not_waited_for_as_long_as_a_stream() -> None:
     hang = answer_stream(end="hang")
     async with (
         FakeServer({"/v1/models": hang}) as server,
-        client(server, read_seconds=3600.0) as asked,
+        client(server, read_seconds=3600.0, answer_seconds=0.1) as asked,
     ):
         with pytest.raises(StreamBroken, match=r"within 0\.1 seconds"):
             await asked.find_model(None, "--model")

@@ -3,7 +3,6 @@
 import contextlib
 import errno
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -11,23 +10,16 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from orchestrator.client.http import (
-    HttpClient,
-    error_for_status,
-    parse_address,
-    retry_after_seconds,
-    server_message,
-)
+from orchestrator.client.http import HttpClient, parse_address
+from orchestrator.client.tokenize import Tokenized
 from orchestrator.errors import (
     ConfigError,
-    EndpointBusy,
+    EndpointError,
     EndpointRejected,
     EndpointUnreachable,
     StreamBroken,
 )
 from tests.support.fake_server import FakeServer, answer_json
-
-NOW = datetime(2026, 7, 1, 12, 0, 0, tzinfo=UTC)
 
 
 @pytest.mark.parametrize(
@@ -56,75 +48,6 @@ def test_an_address_with_credentials_is_refused_without_showing_them(url: str) -
     with pytest.raises(ConfigError, match="environment") as caught:
         parse_address(url)
     assert "secret" not in str(caught.value)
-
-
-@pytest.mark.parametrize(
-    ("value", "seconds"),
-    [
-        (None, None),
-        ("7", 7.0),
-        ("0.5", 0.5),
-        ("-3", 0.0),
-        ("inf", None),
-        ("Wed, 01 Jul 2026 12:01:30 GMT", 90.0),
-        ("Wed, 01 Jul 2026 11:00:00 GMT", 0.0),
-        ("soon", None),
-    ],
-)
-def test_retry_after_is_read_in_seconds_or_as_a_date(
-    value: str | None, seconds: float | None
-) -> None:
-    assert retry_after_seconds(value, NOW) == seconds
-
-
-@pytest.mark.parametrize(
-    "body",
-    [
-        '{"error": {"message": "too\\n long", "code": 400}}',
-        '{"error": "too long"}',
-        '{"object": "error", "message": "too long"}',
-        '{"detail": "too long"}',
-        "<html><body><h1>too long</h1></body></html>",
-        "too \x1b long",
-    ],
-)
-def test_the_servers_own_message_is_found_and_put_on_one_line(body: str) -> None:
-    assert server_message(body) == "too long"
-
-
-def test_a_long_message_is_truncated() -> None:
-    assert len(server_message("x" * 10_000)) == 300
-
-
-@pytest.mark.parametrize("status", [429, 503])
-def test_a_busy_server_says_how_long_to_wait(status: int) -> None:
-    error = error_for_status(
-        parse_address("http://gpu"), status, "", retry_after="2", key_name="KEY"
-    )
-    assert isinstance(error, EndpointBusy)
-    assert error.retry_after == 2.0
-
-
-@pytest.mark.parametrize("status", [408, 500, 502, 504])
-def test_a_failing_server_breaks_the_stream(status: int) -> None:
-    error = error_for_status(
-        parse_address("http://gpu"), status, "", retry_after=None, key_name="KEY"
-    )
-    assert isinstance(error, StreamBroken)
-    assert error.boundary == "server"
-
-
-@pytest.mark.parametrize(
-    ("status", "remedy"), [(400, ""), (401, "Set KEY"), (403, "Set KEY"), (404, "/v1"), (422, "")]
-)
-def test_a_refusal_names_the_remedy(status: int, remedy: str) -> None:
-    error = error_for_status(
-        parse_address("http://gpu"), status, "no way", retry_after=None, key_name="KEY"
-    )
-    assert isinstance(error, EndpointRejected)
-    assert error.status == status
-    assert "no way" in str(error)
-    assert remedy in str(error)
 
 
 def client(url: str = "http://gpu", *, api_key: str | None = None) -> HttpClient:
@@ -176,20 +99,12 @@ async def test_a_server_without_tls_is_unreachable_through_https() -> None:
             await http.text(f"{http.address.root}/metrics")
 
 
-async def test_the_proxy_variables_are_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")
-    monkeypatch.setenv("NO_PROXY", "")
-    async with FakeServer() as server, opened(server.url) as http:
-        assert "data" in await http.json("GET", f"{http.address.base}/models", dict[str, Any])
-
-
 async def test_an_answer_that_is_not_json_is_broken_at_the_decode_boundary() -> None:
     async def page(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
-        return web.Response(text="<html>")
+        return web.Response(text="<html><title>Welcome</title>")
 
     async with FakeServer({"/page": page}) as server, opened(server.url) as http:
-        with pytest.raises(StreamBroken, match="cannot be read") as caught:
+        with pytest.raises(StreamBroken, match=r"cannot be read: Welcome") as caught:
             await http.json("GET", f"{http.address.root}/page", dict[str, Any])
     assert caught.value.boundary == "decode"
 
@@ -202,3 +117,50 @@ async def test_a_refusal_never_shows_the_key() -> None:
     ):
         with pytest.raises(EndpointRejected, match=r"bad key \*\*\*.*Set KEY"):
             await http.text(f"{http.address.root}/page")
+
+
+@pytest.mark.parametrize(
+    ("location", "shown"),
+    [
+        ("https://gpu.example/v1/models", "to https://gpu.example/v1,"),
+        ("/other/v1/models?token=secret#x", "/other/v1,"),
+        ("https://me:secret@login.example/start?next=secret", "to https://login.example/start,"),
+        ("//evil.example", "to http://evil.example,"),
+        ("http://[", "to http://[,"),
+        ("https://gpu.example/" + "x" * 5000, "xxx…,"),
+        ("/sk-12345", "/***,"),
+    ],
+)
+async def test_a_redirect_is_shown_and_never_followed(location: str, shown: str) -> None:
+    redirect = answer_json({}, 302, {"Location": location})
+    async with (
+        FakeServer({"/v1/models": redirect}) as server,
+        opened(server.url, api_key="sk-12345") as http,
+    ):
+        with pytest.raises(EndpointRejected) as caught:
+            await http.json("GET", f"{http.address.base}/models", dict[str, Any])
+        assert len(server.seen) == 1
+    assert shown in str(caught.value)
+    assert "secret" not in str(caught.value)
+    assert len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize("status", [200, 418])
+async def test_an_answer_in_brackets_without_end_is_an_error(status: int) -> None:
+    async def nested(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        return web.Response(status=status, body=b'{"data":' + b"[" * 1200 + b"]" * 1200 + b"}")
+
+    async with FakeServer({"/page": nested}) as server, opened(server.url) as http:
+        with pytest.raises(EndpointError):
+            await http.json("GET", f"{http.address.root}/page", dict[str, Any])
+
+
+async def test_an_error_with_status_200_is_in_the_message_without_the_key() -> None:
+    said = answer_json({"error": {"message": "out of memory for sk-12345"}})
+    async with (
+        FakeServer({"/page": said}) as server,
+        opened(server.url, api_key="sk-12345") as http,
+    ):
+        with pytest.raises(StreamBroken, match=r"out of memory for \*\*\*") as caught:
+            await http.json("GET", f"{http.address.root}/page", Tokenized)
+    assert caught.value.boundary == "server"

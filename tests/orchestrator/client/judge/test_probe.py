@@ -104,7 +104,7 @@ async def test_a_judge_that_never_answers_is_a_broken_stream_after_the_timeout()
     hang = answer_stream(end="hang")
     answers = {"/v1/models": hang}
     async with vllm_like(**answers) as server, judge(server, timeout_seconds=0.3) as client:
-        with pytest.raises(StreamBroken, match=r"silent for 0\.3 seconds"):
+        with pytest.raises(StreamBroken, match=r"did not answer within 0\.3 seconds"):
             await client.probe()
 
 
