@@ -16,6 +16,7 @@ from typing import Any, Self, TypeVar, Unpack
 
 from orchestrator.config.keys import usable_key
 from orchestrator.config.keywords import SettingKeywords, settings_from_keywords
+from orchestrator.config.presets import LOCAL_PRESET
 from orchestrator.core.policies import Policy
 from orchestrator.errors import ConfigError
 from orchestrator.journal.run_dir import (
@@ -59,6 +60,7 @@ class ClientArguments(SettingKeywords, total=False):
     local: bool
     settings: Settings | Mapping[str, Any] | None
     config: str | Path | None
+    preset: str | None
     api_key: str | None
     judge_api_key: str | None
     reward_api_key: str | None
@@ -82,6 +84,8 @@ class Client:
         local: starts the bundled nano models on local vLLM servers instead.
         settings: any setting, as sections or dotted paths, such as {"policy.survivors": 4}; or all of them.
         config: a YAML file with any of the settings; `settings` and the other arguments come before it.
+        preset: settings for a family of models, by a name in configs/models or a YAML file; `config` comes before it. By
+            default none, or `nano` with `local`.
         api_key: the key to the reasoner; by default OPENAI_API_KEY. `judge_api_key` and `reward_api_key` are by
             default DEEPPRUNE_JUDGE_API_KEY and DEEPPRUNE_REWARD_API_KEY.
         out: the folder that receives one folder per run, which `deepprune-tui` shows and `--resume` continues. By
@@ -104,6 +108,7 @@ class Client:
         local: bool = False,
         settings: Settings | Mapping[str, Any] | None = None,
         config: str | Path | None = None,
+        preset: str | None = None,
         api_key: str | None = None,
         judge_api_key: str | None = None,
         reward_api_key: str | None = None,
@@ -127,8 +132,9 @@ class Client:
                 },
                 settings=settings or {},
                 config=None if config is None else Path(config),
+                preset=preset or (LOCAL_PRESET if local else None),
             )
-        elif keywords or config or endpoint or judge or reward or policy:
+        elif keywords or config or preset or endpoint or judge or reward or policy:
             raise ConfigError("A whole Settings object takes no other settings beside it.")
         validate_endpoints(settings, local=local, policy=self._policy)
         self.settings = settings

@@ -6,8 +6,8 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from orchestrator.config.explain import explain
-from orchestrator.config.load import read_yaml
 from orchestrator.config.shipped import configs_folder
+from orchestrator.config.yaml_file import read_yaml
 from orchestrator.errors import ConfigError
 from orchestrator.questions import Question
 

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orchestrator.config.explain import explain
-from orchestrator.config.load import read_yaml
+from orchestrator.config.yaml_file import read_yaml
 from orchestrator.errors import ConfigError
 
 __all__ = ["Grid", "expand_grid", "read_grid"]

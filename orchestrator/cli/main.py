@@ -132,15 +132,17 @@ def _session(arguments: argparse.Namespace) -> "Session":
 def _settings(arguments: argparse.Namespace) -> "Settings":
     from orchestrator.config.keywords import KEYWORDS
     from orchestrator.config.load import load_settings
+    from orchestrator.config.presets import LOCAL_PRESET
 
     paths = {flag: path for flag, path in KEYWORDS.items() if flag != "judge_spec"} | _FLAGS
     flags = {path: getattr(arguments, flag) for flag, path in paths.items()}
     if arguments.resume is not None:
         from orchestrator.journal.run_dir import settings_of
 
-        if arguments.config is not None or arguments.out is not None:
+        given = (arguments.config, arguments.out, arguments.preset)
+        if any(each is not None for each in given):
             raise ConfigError(
-                "--resume continues a run with its own settings; leave out --config and --out."
+                "--resume continues a run with its own settings; leave out --config, --preset and --out."
             )
         return settings_of(
             arguments.resume,
@@ -150,7 +152,11 @@ def _settings(arguments: argparse.Namespace) -> "Settings":
             local=arguments.local,
         )
     return load_settings(
-        file=arguments.config, environ=os.environ, assignments=arguments.set, flags=flags
+        file=arguments.config,
+        environ=os.environ,
+        assignments=arguments.set,
+        flags=flags,
+        preset=arguments.preset or (LOCAL_PRESET if arguments.local else None),
     )
 
 
@@ -235,6 +241,11 @@ def _add_method(group: Any) -> None:
     group.add_argument("--traces", metavar="N", help="traces planned for a question")
     group.add_argument("--tau", metavar="P", help="similarity above which a trace joins a cluster")
     group.add_argument("--min-ballots", metavar="N", help="with fewer, the answer is null")
+    group.add_argument(
+        "--preset",
+        metavar="NAME|FILE",
+        help="settings for a family of models: a name in configs/models, or a YAML file; default: none, nano with --local",
+    )
     group.add_argument("--temperature", metavar="T", help="default: the model's own")
     group.add_argument("--top-p", metavar="P", help="default: the model's own")
     group.add_argument("--max-tokens", metavar="N", help="per trace; default: the model's context")

@@ -54,14 +54,16 @@ def settings_from_keywords(
     named: Mapping[str, Any],
     settings: Mapping[str, Any],
     config: Path | None,
+    preset: str | None = None,
 ) -> Settings:
-    """Defaults < `config` < environment < `settings` < keyword arguments.
+    """Defaults < `preset` < `config` < environment < `settings` < keyword arguments.
 
     Args:
         keywords: settings by keyword.
         named: settings by dotted path, from the arguments with a name of their own; None stands for one not given.
         settings: sections, such as {"policy": {"tau": 0.6}}, or dotted paths, such as {"policy.tau": 0.6}.
         config: a YAML file with any of the settings.
+        preset: a name in configs/models, or a YAML file.
 
     Raises:
         ConfigError: one sentence on the first unknown key or wrong value.
@@ -80,6 +82,7 @@ def settings_from_keywords(
         assignments=(),
         flags={**dict(_dotted(settings)), **named, **by_path},
         flags_origin="the arguments",
+        preset=preset,
     )
 
 

@@ -11,7 +11,9 @@ from typing import Any, NamedTuple
 import yaml
 from pydantic import ValidationError
 
-from orchestrator.config.explain import Leaf, explain, leaves, one_line, unknown_key
+from orchestrator.config.explain import Leaf, explain, leaves, unknown_key
+from orchestrator.config.shipped import preset_file
+from orchestrator.config.yaml_file import parse_yaml, read_yaml
 from orchestrator.errors import ConfigError
 from orchestrator.settings import Settings
 
@@ -23,14 +25,10 @@ __all__ = [
     "from_set",
     "load_settings",
     "nest",
-    "read_yaml",
     "resolve",
 ]
 
 _ENVIRONMENT_PREFIX = "DEEPPRUNE__"
-_MAX_YAML_BYTES = 1 << 20
-_MAX_YAML_VALUES = 20_000
-_OPEN = -1
 
 
 class Assigned(NamedTuple):
@@ -92,51 +90,6 @@ def nest(values: Mapping[str, Any]) -> dict[str, Any]:
     return nested
 
 
-def read_yaml(path: Path) -> Any:
-    """What a YAML file holds. Raises ConfigError with the file and, for a syntax error, the line."""
-    try:
-        with path.open("rb") as file:
-            data = file.read(_MAX_YAML_BYTES + 1)
-        if len(data) > _MAX_YAML_BYTES:
-            raise ConfigError(f"{path} is larger than a megabyte; give a file of settings.")
-        return _parse_yaml(data.decode("utf-8-sig"))
-    except OSError as error:
-        reason = error.strerror or str(error)
-        raise ConfigError(f"Cannot read {path}: {reason}; check the path.") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path} is not UTF-8 text; save it as UTF-8.") from error
-    except yaml.MarkedYAMLError as error:
-        raise ConfigError(_syntax_sentence(path, error)) from error
-    except (yaml.YAMLError, ValueError, RecursionError) as error:
-        too_deep = isinstance(error, RecursionError)
-        reason = "it is nested too deeply" if too_deep else one_line(error)
-        raise ConfigError(f"{path} is not valid YAML ({reason}).") from error
-
-
-def _parse_yaml(text: str) -> Any:
-    """What a YAML text holds, within limits: aliases may neither recur nor multiply the content.
-
-    Raises yaml.YAMLError, ValueError or RecursionError, as PyYAML does.
-    """
-    content = yaml.safe_load(text)
-    if _size(content, {}) > _MAX_YAML_VALUES:
-        raise ValueError("its aliases stand for too many values; write out what is needed")
-    return content
-
-
-def _size(value: Any, known: dict[int, int]) -> int:
-    """How many values `value` holds with every alias written out. `known` has the sizes by identity."""
-    if not isinstance(value, dict | list | set | tuple):
-        return 1
-    if known.get(id(value)) == _OPEN:
-        raise ValueError("an alias in it stands for a value that holds the alias")
-    if id(value) not in known:
-        known[id(value)] = _OPEN
-        inner = [*value, *value.values()] if isinstance(value, dict) else value
-        known[id(value)] = 1 + sum(_size(each, known) for each in inner)
-    return known[id(value)]
-
-
 def _flatten(content: Mapping[Any, Any], prefix: str, origin: str) -> Iterator[Assigned]:
     for key, value in content.items():
         path = f"{prefix}{key}"
@@ -149,18 +102,12 @@ def _flatten(content: Mapping[Any, Any], prefix: str, origin: str) -> Iterator[A
 def _value(text: str, leaf: Leaf | None) -> Any:
     """`text` read as YAML, except that a text setting takes anything YAML would not call text as it is."""
     try:
-        value = _parse_yaml(text)
+        value = parse_yaml(text)
     except (yaml.YAMLError, ValueError, RecursionError):
         return text
     if leaf is not None and leaf.is_text and value is not None and not isinstance(value, str):
         return text
     return value
-
-
-def _syntax_sentence(path: Path, error: yaml.MarkedYAMLError) -> str:
-    mark = error.problem_mark or error.context_mark
-    where = f"{path}, line {mark.line + 1}" if mark else str(path)
-    return f"{where}: not valid YAML ({error.problem or error.context}); mend that line."
 
 
 def load_settings(
@@ -170,8 +117,9 @@ def load_settings(
     assignments: Sequence[str],
     flags: Mapping[str, Any],
     flags_origin: str = "the command line",
+    preset: str | None = None,
 ) -> Settings:
-    """The settings of a run: defaults < `file` < `environ` < `assignments` < `flags`.
+    """The settings of a run: defaults < `preset` < `file` < `environ` < `assignments` < `flags`.
 
     Args:
         file: a YAML file that may name a part of the tree.
@@ -179,6 +127,7 @@ def load_settings(
         assignments: the texts of --set, such as "policy.tau=0.6".
         flags: values by dotted path; None stands for a flag that was not given.
         flags_origin: what messages call the flags.
+        preset: the name of a model family in configs/models, or a YAML file of the same form.
 
     Raises:
         ConfigError: one sentence on the first unknown key or wrong value.
@@ -186,6 +135,7 @@ def load_settings(
     tree = leaves(Settings)
     return resolve(
         [
+            *(from_file(preset_file(preset)) if preset else ()),
             *(from_file(file) if file else ()),
             *from_environment(environ, tree),
             *from_set(assignments, tree),

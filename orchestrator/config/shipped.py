@@ -5,11 +5,11 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from orchestrator.config.explain import explain
-from orchestrator.config.load import read_yaml
+from orchestrator.config.yaml_file import read_yaml
 from orchestrator.core.judging import JudgeSpec
 from orchestrator.errors import ConfigError
 
-__all__ = ["configs_folder", "judge_spec"]
+__all__ = ["configs_folder", "judge_spec", "preset_file", "preset_names"]
 
 
 def configs_folder() -> Path:
@@ -24,9 +24,7 @@ def judge_spec(name_or_path: str) -> JudgeSpec:
 
     Raises ConfigError for a name or file that does not exist, or a file that is not a JudgeSpec.
     """
-    path = Path(name_or_path)
-    if path.suffix not in (".yaml", ".yml") and not path.parent.name:
-        path = _shipped_judge(name_or_path)
+    path = _file_of(name_or_path, "judges", "judge")
     content = read_yaml(path)
     try:
         return JudgeSpec.model_validate({} if content is None else content)
@@ -34,12 +32,33 @@ def judge_spec(name_or_path: str) -> JudgeSpec:
         raise ConfigError(explain(error, JudgeSpec, {}, str(path))) from error
 
 
-def _shipped_judge(name: str) -> Path:
-    folder = configs_folder() / "judges"
-    names = sorted(path.stem for path in folder.glob("*.yaml") if not path.stem.endswith("-train"))
-    if name not in names:
+def preset_file(name_or_path: str) -> Path:
+    """The YAML file with the settings for a family of models: by its name in configs/models, or a file itself.
+
+    Raises ConfigError for a name that does not exist.
+    """
+    return _file_of(name_or_path, "models", "preset")
+
+
+def preset_names() -> list[str]:
+    """The families of models that have a preset."""
+    return _names("models")
+
+
+def _file_of(name_or_path: str, folder: str, kind: str) -> Path:
+    path = Path(name_or_path)
+    if path.suffix in (".yaml", ".yml") or path.parent.name:
+        return path
+    names = _names(folder)
+    if name_or_path not in names:
         available = ", ".join(names) or "none"
         raise ConfigError(
-            f"There is no judge '{name}'; choose one of {available}, or give a YAML file."
+            f"There is no {kind} '{name_or_path}'; choose one of {available}, or give a YAML file."
         )
-    return folder / f"{name}.yaml"
+    return configs_folder() / folder / f"{name_or_path}.yaml"
+
+
+def _names(folder: str) -> list[str]:
+    """The names of the YAML files in a folder of configs, those of trainings left out."""
+    paths = (configs_folder() / folder).glob("*.yaml")
+    return sorted(path.stem for path in paths if not path.stem.endswith("-train"))

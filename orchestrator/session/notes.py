@@ -1,5 +1,6 @@
 """Sentences for the user about the servers of a session, and about costs that are on no other bill."""
 
+from orchestrator.config.presets import suitable_preset
 from orchestrator.core.policies import needs_judge
 from orchestrator.report.totals import RewardTotals
 from orchestrator.runtime.endpoints import Endpoints
@@ -15,6 +16,9 @@ def server_notes(endpoints: Endpoints, settings: Settings) -> list[str]:
     notes = [
         f"Reasoner {sanitize(found.model)} at {found.endpoint} ({sanitize(found.server)}, {found.api} API)"
     ]
+    preset = suitable_preset(found.model)
+    if preset is not None and settings.model.family is None:
+        notes.append(f"There are settings for models of this name: --preset {preset} takes them.")
     if (judge := endpoints.judge_capabilities) is not None:
         notes.append(f"Judge {sanitize(judge.model)} at {judge.endpoint} ({judge.dialect})")
     if (reward := endpoints.reward) is not None:

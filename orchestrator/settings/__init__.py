@@ -1,5 +1,6 @@
 """The settings of a run as frozen models: no files, no environment. Unknown keys are refused."""
 
+from orchestrator.settings.model import ModelSettings
 from orchestrator.settings.policies import (
     POLICY_NAMES,
     AdaptiveConsistencySettings,
@@ -52,6 +53,7 @@ __all__ = [
     "EndpointSettings",
     "JudgeDialect",
     "JudgeSettings",
+    "ModelSettings",
     "Pass1Settings",
     "PolicySettings",
     "PriceSettings",

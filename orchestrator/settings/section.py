@@ -24,6 +24,7 @@ __all__ = [
     "Probability",
     "Section",
     "Template",
+    "Texts",
     "Url",
     "Urls",
     "Whole",
@@ -95,6 +96,7 @@ def _as_list(value: Any) -> Any:
 Url = Annotated[str, AfterValidator(_http_url)]
 Urls = Annotated[tuple[Url, ...], BeforeValidator(_as_list)]
 Words = Annotated[tuple[Annotated[str, Field(pattern=r"^\w+$")], ...], BeforeValidator(_as_list)]
+Texts = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
 Pattern = Annotated[str, AfterValidator(_pattern)]
 HeaderName = Annotated[str, Field(pattern=r"^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")]
 Template = Annotated[str, AfterValidator(_with_trace)]

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from orchestrator.settings.model import ModelSettings
 from orchestrator.settings.policies import AnyPolicySettings, AutoSettings
 from orchestrator.settings.section import (
     LOCATION,
@@ -273,6 +274,7 @@ class Settings(Section):
     """The whole tree; `configs/default.yaml` shows the same with the same defaults."""
 
     endpoint: EndpointSettings = EndpointSettings()
+    model: ModelSettings = ModelSettings()
     sampling: SamplingSettings = SamplingSettings()
     checkpoint: CheckpointSettings = CheckpointSettings()
     judge: JudgeSettings = JudgeSettings()

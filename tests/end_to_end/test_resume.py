@@ -109,7 +109,7 @@ async def test_what_would_change_the_run_is_refused(tmp_path: Path, servers: Pac
     journal = (run_dir / "journal.jsonl").read_bytes()
     for more, sentence in (
         (("--traces", 9), "policy.traces was another one"),
-        (("--config", "x.yaml"), "leave out --config and --out"),
+        (("--config", "x.yaml"), "leave out --config, --preset and --out"),
         (("another question",), "the run's own questions"),
     ):
         refused = await orchestrate(*more, "--resume", run_dir, cwd=tmp_path)

@@ -74,3 +74,12 @@ def test_the_cost_of_rewards_and_the_traces_without_one_are_noted() -> None:
     assert "3 traces, 1,500 tokens read in 2.0 s" in bill
     notes = reward_notes(RewardTotals(traces=3, failures=1, last_failure="down"))
     assert "1 traces got no reward" in notes[1]
+
+
+def test_a_model_of_a_known_family_gets_a_note_that_names_its_preset() -> None:
+    known = endpoints(model="Qwen/Qwen3-8B")
+    assert any("--preset qwen3" in note for note in server_notes(known, Settings()))
+    chosen = Settings.model_validate({"model": {"family": "qwen3"}})
+    assert not any("--preset" in note for note in server_notes(known, chosen))
+    unknown = endpoints(model="gpt-9")
+    assert not any("--preset" in note for note in server_notes(unknown, Settings()))

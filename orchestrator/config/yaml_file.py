@@ -1,0 +1,66 @@
+"""YAML files read safely: bounded in size, aliases and depth, and every fault one sentence."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from orchestrator.config.explain import one_line
+from orchestrator.errors import ConfigError
+
+__all__ = ["parse_yaml", "read_yaml"]
+
+_MAX_YAML_BYTES = 1 << 20
+_MAX_YAML_VALUES = 20_000
+_OPEN = -1
+
+
+def read_yaml(path: Path) -> Any:
+    """What a YAML file holds. Raises ConfigError with the file and, for a syntax error, the line."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(_MAX_YAML_BYTES + 1)
+        if len(data) > _MAX_YAML_BYTES:
+            raise ConfigError(f"{path} is larger than a megabyte; give a file of settings.")
+        return parse_yaml(data.decode("utf-8-sig"))
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise ConfigError(f"Cannot read {path}: {reason}; check the path.") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path} is not UTF-8 text; save it as UTF-8.") from error
+    except yaml.MarkedYAMLError as error:
+        raise ConfigError(_syntax_sentence(path, error)) from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
+        too_deep = isinstance(error, RecursionError)
+        reason = "it is nested too deeply" if too_deep else one_line(error)
+        raise ConfigError(f"{path} is not valid YAML ({reason}).") from error
+
+
+def parse_yaml(text: str) -> Any:
+    """What a YAML text holds, within limits: aliases may neither recur nor multiply the content.
+
+    Raises yaml.YAMLError, ValueError or RecursionError, as PyYAML does.
+    """
+    content = yaml.safe_load(text)
+    if _size(content, {}) > _MAX_YAML_VALUES:
+        raise ValueError("its aliases stand for too many values; write out what is needed")
+    return content
+
+
+def _size(value: Any, known: dict[int, int]) -> int:
+    """How many values `value` holds with every alias written out. `known` has the sizes by identity."""
+    if not isinstance(value, dict | list | set | tuple):
+        return 1
+    if known.get(id(value)) == _OPEN:
+        raise ValueError("an alias in it stands for a value that holds the alias")
+    if id(value) not in known:
+        known[id(value)] = _OPEN
+        inner = [*value, *value.values()] if isinstance(value, dict) else value
+        known[id(value)] = 1 + sum(_size(each, known) for each in inner)
+    return known[id(value)]
+
+
+def _syntax_sentence(path: Path, error: yaml.MarkedYAMLError) -> str:
+    mark = error.problem_mark or error.context_mark
+    where = f"{path}, line {mark.line + 1}" if mark else str(path)
+    return f"{where}: not valid YAML ({error.problem or error.context}); mend that line."
