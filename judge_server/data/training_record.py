@@ -4,14 +4,13 @@ Where the record lists its test questions, those and no others are test question
 follows from its id, as it did in training. Questions that training used are recognised by their text, under any id.
 """
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from judge_server.data.splits import Split, split_of
 from judge_server.data.traces import fingerprint
-from judge_server.model_folder import RECORD_FILE
+from judge_server.model_folder import RECORD_FILE, read_json_object
 from orchestrator.errors import ConfigError
 
 __all__ = ["TrainingRecord", "read_record"]
@@ -57,7 +56,7 @@ def read_record(folder: Path) -> TrainingRecord | None:
     if not file.is_file():
         return None
     try:
-        record = json.loads(file.read_text(encoding="utf-8-sig"))
+        record = read_json_object(file)
         settings, listed = record["settings"], record.get("test_questions")
         return TrainingRecord(
             judge=record.get("judge"),

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from judge_server.data.traces import TraceRow
+from judge_server.model_folder import NO_CODE, own_code_refusal
 from orchestrator.config.load import load_settings
 from orchestrator.config.shipped import configs_folder
 from orchestrator.core.answer import extract_answer
@@ -166,8 +167,10 @@ def _token_ends(folder: Path) -> TokenEnds:
     from transformers import AutoTokenizer
 
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, **NO_CODE)
     except (OSError, ValueError) as error:
+        if "custom code" in str(error):
+            raise ConfigError(own_code_refusal(folder)) from None
         reason = str(error).partition("\n")[0]
         raise ConfigError(
             f"{folder} holds no tokenizer ({reason}); name a model's folder with --tokenizer."

@@ -105,6 +105,8 @@ def _model(name: str, spec: str | None, query: QueryOptions) -> Candidate:
     if name.startswith(("http://", "https://")):
         return _endpoint(name, judge_spec(spec or DEFAULT_SPEC), query)
     folder = Path(name)
+    if folder.is_file():
+        check_model_folder(folder)
     if not folder.is_dir():
         raise ConfigError(
             f"There is no judge '{name}'; give an address that begins with http://, a model folder, or a "

@@ -16,7 +16,7 @@ from transformers import AutoModel, AutoTokenizer
 from judge_server.data.pairs import Pair
 from judge_server.evaluation.baselines import distinct_segments
 from judge_server.evaluation.scoring import OnProgress
-from judge_server.model_folder import check_model_folder
+from judge_server.model_folder import NO_CODE, check_model_folder
 from orchestrator.errors import ConfigError
 
 __all__ = ["cosines", "find_encoder"]
@@ -57,8 +57,10 @@ def cosines(folder: Path, pairs: Sequence[Pair], on_progress: OnProgress) -> lis
 def embed(folder: Path, segments: Sequence[str], on_progress: OnProgress) -> NDArray[np.float32]:
     """Vectors of length 1 for the segments, in order: (segments, hidden). Matrix products are in bfloat16."""
     device = torch.accelerator.current_accelerator(check_available=True) or torch.device("cpu")
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
-    model = AutoModel.from_pretrained(folder, local_files_only=True, dtype=torch.float32)
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, **NO_CODE)
+    model = AutoModel.from_pretrained(
+        folder, local_files_only=True, dtype=torch.float32, use_safetensors=True, **NO_CODE
+    )
     model.to(device).eval()
     ids = tokenizer(list(segments), truncation=True, max_length=MAX_TOKENS)["input_ids"]
     by_length = sorted(range(len(ids)), key=lambda number: len(ids[number]))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
     AutoModelForCausalLM,
@@ -14,7 +15,7 @@ from transformers import (
 )
 from transformers.utils import logging
 
-from judge_server.model_folder import check_model_folder
+from judge_server.model_folder import NO_CODE, check_model_folder, own_code_refusal
 from judge_server.models.base import LocalJudge
 from judge_server.models.causal import CausalJudge
 from judge_server.models.classifier import ClassifierJudge
@@ -37,18 +38,19 @@ def load_judge(
 ) -> LocalJudge:
     """The judge in a model folder, or (for a text that is no folder) of that name on the model hub.
 
-    Nothing is downloaded for a folder. With `new_head` an encoder without a head of two labels gets one,
+    Nothing is downloaded for a folder, and no code or pickle of a model is run. With `new_head` an encoder without a head of two labels gets one,
     initialised from torch's generator; otherwise it is refused. `device` None is the accelerator if there is one.
 
     Raises ConfigError if there is no model, if it does not suit this kind of judge, or if its tokenizer begins
     both labels with the same token.
     """
-    is_local = isinstance(source, Path) or Path(source).is_dir()
+    is_local = isinstance(source, Path) or Path(source).exists()
     if is_local:
         check_model_folder(Path(source))
     location: dict[str, Any] = {
         "pretrained_model_name_or_path": source,
         "local_files_only": is_local,
+        **NO_CODE,
     }
     with _as_config_error(source):
         tokenizer = AutoTokenizer.from_pretrained(**location)
@@ -56,11 +58,11 @@ def load_judge(
             labels = _labels(location, spec, new_head, source)
             with _no_warnings_if(new_head):
                 model = AutoModelForSequenceClassification.from_pretrained(
-                    **location, **labels, dtype=dtype
+                    **location, **labels, dtype=dtype, use_safetensors=True
                 )
         else:
             model = AutoModelForCausalLM.from_pretrained(
-                **location, dtype=dtype, attn_implementation="sdpa"
+                **location, dtype=dtype, attn_implementation="sdpa", use_safetensors=True
             )
     model.to(device or _accelerator())
     if spec.kind == "classification":
@@ -71,7 +73,7 @@ def load_judge(
 def hub_commit(name: str) -> str | None:
     """The commit of a model on the hub, where it is known. Raises ConfigError if there is no such model."""
     with _as_config_error(name):
-        commit: str | None = AutoConfig.from_pretrained(name)._commit_hash  # noqa: SLF001
+        commit: str | None = AutoConfig.from_pretrained(name, **NO_CODE)._commit_hash  # noqa: SLF001
         return commit
 
 
@@ -79,7 +81,9 @@ def hub_commit(name: str) -> str | None:
 def _as_config_error(source: Path | str) -> Iterator[None]:
     try:
         yield
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError, SafetensorError) as error:
+        if "custom code" in str(error):  # transformers has no error of its own for it
+            raise ConfigError(own_code_refusal(source)) from None
         reason = str(error).strip().partition("\n")[0].rstrip(".")
         raise ConfigError(
             f"{source} cannot be loaded as a model ({reason}); name a model folder, or a model on the hub "

@@ -4,13 +4,18 @@ A judge reads long prompts and writes one token, or none. Its context holds a pa
 because a longer pair is refused.
 """
 
-import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from judge_server.model_folder import SPEC_FILE, is_model_folder
+from judge_server.model_folder import (
+    SPEC_FILE,
+    check_model_folder,
+    is_model_folder,
+    read_json_object,
+)
 from orchestrator.config.shipped import configs_folder, judge_spec
 from orchestrator.core.judging import JudgeSpec
 from orchestrator.errors import ConfigError
@@ -24,6 +29,8 @@ CHARS_PER_TOKEN = 2
 QUESTION_CHARS = 4_000
 LEAST_CONTEXT = 2_048
 CPU_KV_CACHE_GIB = 4
+SAFETENSORS_FORMATS = ("safetensors", "fastsafetensors", "runai_streamer", "runai_streamer_sharded")
+"""vLLM's formats of weights that read no pickle, the one that is used first."""
 GPU_BATCHED_TOKENS = 16_384
 """Prompt tokens in one step; vLLM's default of 2,048 on most GPUs is meant for generation."""
 
@@ -53,6 +60,7 @@ def judge_model(
 
     Raises ConfigError for a judge that is not a folder, a shipped name or a name on the hub, or lacks its spec.
     """
+    _check_vllm_flags(options.vllm_flags)
     spec, source = find_judge(options.judge, options.spec)
     config = _model_config(source)
     return spec, LocalModel(
@@ -72,8 +80,29 @@ def judge_model(
     )
 
 
+def _check_vllm_flags(flags: Sequence[str]) -> None:
+    """Raises ConfigError for flags that let the model's folder run code."""
+    for place, flag in enumerate(flags):
+        name, _, value = flag.partition("=")
+        name = name.replace("_", "-")
+        if name.startswith("--trust"):
+            raise ConfigError(
+                f"{flag} would run Python code of the model's author, which this command never does; name a model "
+                "whose architecture is part of vLLM."
+            )
+        if (
+            name == "--load-format"
+            and (value or next(iter(flags[place + 1 :]), "")) not in SAFETENSORS_FORMATS
+        ):
+            raise ConfigError(
+                f"{flag} would read weights that can run code; give the model as safetensors and remove the flag."
+            )
+
+
 def find_judge(judge: str, spec_name: str | None) -> tuple[JudgeSpec, Path | str]:
     """A judge's spec, and its model as a folder or as a name on the hub; see `spec_source`."""
+    if Path(judge).suffix == ".gguf":
+        check_model_folder(Path(judge))
     spec = judge_spec(spec_source(judge, spec_name))
     is_model = spec_name is not None or is_model_folder(Path(judge))
     return spec, _find_model(judge if is_model else spec.model)
@@ -121,15 +150,14 @@ def _installation() -> Path:
 
 
 def _model_config(source: Path | str) -> dict[str, Any]:
-    """The model's config.json; empty for a model that is not on this machine."""
+    """The model's config.json; empty for a model that is not on this machine.
+
+    Raises ConfigError for a folder that could run code, or is not whole.
+    """
     if not isinstance(source, Path):
         return {}
-    file = source / "config.json"
-    try:
-        config: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    except ValueError:
-        raise ConfigError(f"{file} is not valid JSON; name a complete model folder.") from None
-    return config
+    check_model_folder(source)
+    return read_json_object(source / "config.json")
 
 
 def _context(spec: JudgeSpec, longest: int | None) -> int | None:
@@ -144,7 +172,7 @@ def _context(spec: JudgeSpec, longest: int | None) -> int | None:
 def _more_flags(
     options: ServeOptions, hardware: Hardware, spec: JudgeSpec, config: dict[str, Any]
 ) -> list[str]:
-    flags = []
+    flags = ["--load-format", SAFETENSORS_FORMATS[0]]
     gpus = options.tensor_parallel_size or _tensor_parallel_size(hardware, spec, config)
     if gpus > 1:
         flags += ["--tensor-parallel-size", str(gpus)]

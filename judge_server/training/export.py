@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from transformers import AutoConfig
 
-from judge_server.model_folder import SPEC_FILE, write_spec
+from judge_server.model_folder import NO_CODE, SPEC_FILE, write_spec
 from judge_server.models.base import LocalJudge
 from judge_server.models.load import load_judge
 from judge_server.training.lora import add_adapters
@@ -51,7 +51,9 @@ def write_judge(
     if adapters is not None:
         adapters.save_pretrained(folder / "adapter")
         model = adapters.merge_and_unload()
-    model.to(AutoConfig.from_pretrained(init).dtype or torch.float32).save_pretrained(folder)
+    model.to(AutoConfig.from_pretrained(init, **NO_CODE).dtype or torch.float32).save_pretrained(
+        folder
+    )
     _write_tokenizer(judge, init, folder)
     write_spec(spec, folder / SPEC_FILE)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from judge_server.data.splits import Fold
+from judge_server.model_folder import check_model_folder
 from judge_server.models.load import hub_commit
 from judge_server.training.data import TrainingSource
 from judge_server.training.settings import TrainSettings
@@ -52,8 +53,9 @@ class TrainingJob:
 def _weights_version(init: str) -> str | None:
     """The SHA-256 of a folder's weights (of several files: over their hashes), or the hub's commit."""
     folder = Path(init)
-    if not folder.is_dir():
+    if not folder.exists():
         return hub_commit(init)
+    check_model_folder(folder)
     hashes = [_hash_file(file) for file in sorted(folder.glob("*.safetensors"))]
     return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
 

@@ -6,11 +6,17 @@ batch alone; so the number of processes changes nothing but rounding.
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from accelerate import Accelerator
 from torch import Tensor
+from torch.distributed.checkpoint.state_dict import (
+    StateDictOptions,
+    get_optimizer_state_dict,
+    set_model_state_dict,
+    set_optimizer_state_dict,
+)
 from transformers import get_cosine_schedule_with_warmup
 
 from judge_server.data.pairs import Pair
@@ -20,7 +26,18 @@ from judge_server.training.loss import focal_loss, ranking_loss
 from judge_server.training.schedule import Batches, StepBatch, TrainingPlan, deal, make_plan
 from judge_server.training.settings import TrainSettings
 
-__all__ = ["Learner"]
+__all__ = ["Learner", "Snapshot"]
+
+WEIGHT = "weight"
+WHOLE = StateDictOptions(full_state_dict=True, cpu_offload=True, strict=False)
+"""The whole state by the names of the weights, in the first process, however the weights are divided."""
+
+
+class Snapshot(NamedTuple):
+    """Weights, optimiser and schedule at one step: tensors by name, and numbers and lists as JSON."""
+
+    tensors: dict[str, Tensor]
+    values: dict[str, Any]
 
 
 class _Losses(NamedTuple):
@@ -124,6 +141,43 @@ class Learner:
         names = [name for name, weight in network.named_parameters() if weight.requires_grad]
         state = self._accelerator.get_state_dict(self._network)
         return {name: state[name] for name in names if name in state}
+
+    def snapshot(self) -> Snapshot:
+        """Everything that the next step depends on; all processes call it together.
+
+        The generators of random numbers are not in it, because each batch seeds them.
+        """
+        optimiser: dict[str, Any] = get_optimizer_state_dict(
+            self._network, self._optimiser.optimizer, options=WHOLE
+        )
+        tensors = {f"{WEIGHT}/{name}": value for name, value in self.weights().items()}
+        for name, moments in optimiser.get("state", {}).items():
+            tensors |= {f"{moment}/{name}": value for moment, value in moments.items()}
+        return Snapshot(
+            {name: value.detach().cpu().contiguous() for name, value in tensors.items()},
+            {
+                "groups": optimiser.get("param_groups", []),
+                "schedule": self.schedule.state_dict(),
+            },
+        )
+
+    def restore(self, snapshot: Snapshot) -> None:
+        """Goes on from a snapshot; all processes call it together.
+
+        Raises KeyError, TypeError, ValueError or RuntimeError for a snapshot of other weights.
+        """
+        weights: dict[str, Any] = {}
+        moments: dict[str, dict[str, Tensor]] = {}
+        for label, value in snapshot.tensors.items():
+            kind, _, name = label.partition("/")
+            if kind == WEIGHT:
+                weights[name] = value
+            else:
+                moments.setdefault(name, {})[kind] = value
+        optimiser: dict[str, Any] = {"state": moments, "param_groups": snapshot.values["groups"]}
+        set_model_state_dict(self._network, weights, options=WHOLE)
+        set_optimizer_state_dict(self._network, self._optimiser.optimizer, optimiser, options=WHOLE)
+        self.schedule.load_state_dict(snapshot.values["schedule"])
 
     def _losses(self, dealt: StepBatch) -> _Losses:
         settings = self._settings

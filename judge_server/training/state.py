@@ -3,8 +3,10 @@
 The rule: a file or folder under its final name is complete. Everything is written under another name and renamed,
 and nothing old is removed before the new is in place.
 
-`OUT/checkpoint/` holds `run.json` (what is being trained), `step-N/` (accelerate's state after N steps) and
-`best.safetensors` (the trained weights of the best epoch so far); it is removed when the training ends.
+`OUT/checkpoint/` holds `run.json` (what is being trained), `step-N/` (the state after N steps) and
+`best.safetensors` (the trained weights of the best epoch so far); it is removed when the training ends. Tensors are in
+safetensors and everything else is JSON. accelerate's own checkpoints are not used, because they are pickles: reading one
+runs what whoever wrote it has put there.
 """
 
 import json
@@ -16,13 +18,17 @@ from pathlib import Path
 from typing import Any
 
 from accelerate import Accelerator
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from judge_server.model_folder import read_json_object
+from judge_server.training.learner import Learner, Snapshot
 from orchestrator.errors import ConfigError
 
 __all__ = ["EpochResult", "StateFolder", "TrainingState"]
 
+TENSORS_FILE, VALUES_FILE = "state.safetensors", "state.json"
 SMOOTHING = 0.98
 """The weight of the earlier steps in the smoothed loss."""
 
@@ -58,12 +64,8 @@ class TrainingState:
         self.loss = loss if is_first else SMOOTHING * self.loss + (1.0 - SMOOTHING) * loss
         self.seconds += seconds
 
-    def state_dict(self) -> dict[str, Any]:
-        """For accelerate."""
-        return asdict(self)
-
-    def load_state_dict(self, values: Mapping[str, Any]) -> None:
-        """For accelerate."""
+    def restore(self, values: Mapping[str, Any]) -> None:
+        """Takes the values that `dataclasses.asdict` gave."""
         self.steps, self.loss, self.seconds = values["steps"], values["loss"], values["seconds"]
         self.epochs = [EpochResult(**result) for result in values["epochs"]]
 
@@ -97,29 +99,37 @@ class StateFolder:
         self.folder.mkdir(parents=True, exist_ok=True)
         _write_whole(self.folder / "run.json", json.dumps(self._run, indent=2).encode())
 
-    def save(self, accelerator: Accelerator, steps: int) -> None:
-        """Saves the state after `steps` steps and removes the one before; all processes call it together."""
-        new = self.folder / f"step-{steps}"
-        written = self.folder / "writing"
+    def save(self, learner: Learner, state: TrainingState, accelerator: Accelerator) -> None:
+        """Saves the state after its steps and removes the one before; all processes call it together."""
+        snapshot = learner.snapshot()
         if accelerator.is_main_process:
+            written = self.folder / "writing"
             shutil.rmtree(written, ignore_errors=True)
-        accelerator.wait_for_everyone()
-        accelerator.save_state(str(written))
-        accelerator.wait_for_everyone()
-        if accelerator.is_main_process:
+            written.mkdir()
+            save_file(snapshot.tensors, written / TENSORS_FILE)
+            values = {"learner": snapshot.values, "training": asdict(state)}
+            (written / VALUES_FILE).write_text(json.dumps(values), encoding="utf-8")
+            new = self.folder / f"step-{state.steps}"
             written.rename(new)
             for old in self._states():
                 if old != new:
                     shutil.rmtree(old)
         accelerator.wait_for_everyone()
 
-    def load(self, accelerator: Accelerator) -> None:
-        """Restores the last saved state, if there is one."""
-        if states := self._states():
-            accelerator.load_state(str(states[-1]))
-            accelerator.step = (
-                0  # the number of processes, and so of batches a step, may have changed
-            )
+    def load(self, learner: Learner, state: TrainingState) -> None:
+        """Restores the last saved state, if there is one. Raises ConfigError if it cannot be read."""
+        if not (states := self._states()):
+            return
+        try:
+            tensors = load_file(states[-1] / TENSORS_FILE)
+            values = read_json_object(states[-1] / VALUES_FILE)
+            learner.restore(Snapshot(tensors, values["learner"]))
+            state.restore(values["training"])
+        except (OSError, ValueError, TypeError, KeyError, RuntimeError, SafetensorError) as error:
+            raise ConfigError(
+                f"{states[-1]} is not a training state of this version ({str(error).splitlines()[0]}); remove {self.folder} "
+                "and start the training again."
+            ) from None
 
     def save_best(self, weights: Mapping[str, Tensor]) -> None:
         """Saves trained weights in place of those of an earlier epoch."""

@@ -19,7 +19,7 @@ from dataclasses import asdict
 import torch
 import transformers
 from accelerate import Accelerator
-from accelerate.utils import is_bf16_available
+from accelerate.utils import DistributedType, is_bf16_available
 
 from judge_server.data.labels import UNDECIDED
 from judge_server.data.pairs import Pair
@@ -71,8 +71,7 @@ def train(job: TrainingJob) -> None:
 
     # 3. Start, or restore the saved state.
     state = TrainingState()
-    accelerator.register_for_checkpointing(learner.schedule, state)
-    start_or_resume(accelerator, saved, state)
+    start_or_resume(accelerator, saved, learner, state)
 
     # 4. Epochs; keep the weights with the best validation AUROC.
     with make_progress(accelerator, plan.steps, state) as progress:
@@ -88,13 +87,13 @@ def train(job: TrainingJob) -> None:
                 progress.advance(loss=f"{state.loss:.5f}")
                 is_due = job.checkpoint_steps and number % job.checkpoint_steps == 0
                 if is_due and number != plan.end(epoch):
-                    saved.save(accelerator, number)
+                    saved.save(learner, state, accelerator)
             state.epochs.append(validate(learner, data.validation, state.loss))
             report_epoch(accelerator, progress, state)
             weights = learner.weights()
             if accelerator.is_main_process and state.best_epoch == epoch + 1:
                 saved.save_best(weights)
-            saved.save(accelerator, state.steps)
+            saved.save(learner, state, accelerator)
 
     # 5. The finished judge, with its record and its card.
     accelerator.end_training()
@@ -111,11 +110,16 @@ def make_accelerator(job: TrainingJob) -> Accelerator:
     """Device, processes and precision, as given by `accelerate launch` or found on this machine."""
     if job.settings.bf16 and not is_bf16_available():
         raise ConfigError("This device has no bfloat16; add --set bf16=false.")
-    return Accelerator(
+    accelerator = Accelerator(
         mixed_precision="bf16" if job.settings.bf16 else "no",
         log_with="tensorboard",
         project_dir=job.out,
     )
+    if accelerator.distributed_type == DistributedType.DEEPSPEED:
+        raise ConfigError(
+            "DeepSpeed keeps its state in pickles, which are not read here; run accelerate launch --use_fsdp."
+        )
+    return accelerator
 
 
 def load_initial_judge(job: TrainingJob) -> LocalJudge:
@@ -135,13 +139,15 @@ def load_initial_judge(job: TrainingJob) -> LocalJudge:
     return judge
 
 
-def start_or_resume(accelerator: Accelerator, saved: StateFolder, state: TrainingState) -> None:
+def start_or_resume(
+    accelerator: Accelerator, saved: StateFolder, learner: Learner, state: TrainingState
+) -> None:
     """Makes the folder or restores the state in it, and opens the logs at that state's step."""
     accelerator.wait_for_everyone()  # all processes have checked the folder
     if accelerator.is_main_process:
         saved.begin()
     accelerator.wait_for_everyone()
-    saved.load(accelerator)
+    saved.load(learner, state)
     accelerator.init_trackers("logs", init_kwargs={"tensorboard": {"purge_step": state.steps + 1}})
 
 

@@ -81,6 +81,7 @@ def test_the_packaged_encoder_is_found_by_its_package(
 ) -> None:
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "config.json").write_text("{}")
+    (tmp_path / "model" / "model.safetensors").touch()
     spec = importlib.util.spec_from_loader("packaged", None, is_package=True)
     assert spec
     spec.submodule_search_locations = [str(tmp_path)]

@@ -69,6 +69,7 @@ def folder(tmp_path: Path) -> Path:
     folder.mkdir()
     (folder / "judge.yaml").write_text(SPEC)
     (folder / "config.json").write_text("{}")
+    (folder / "model.safetensors").touch()
     return folder
 
 

@@ -32,6 +32,7 @@ def trained(tmp_path: Path) -> Path:
     (folder / "judge.yaml").write_text(SPEC)
     config = {"num_attention_heads": 12, "max_position_embeddings": 40_000}
     (folder / "config.json").write_text(json.dumps(config))
+    (folder / "model.safetensors").touch()
     return folder
 
 

@@ -1,6 +1,8 @@
 """A training that was stopped goes on as if it never had been, or says why it cannot."""
 
 import json
+import pickle
+import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -171,13 +173,84 @@ def test_only_the_last_state_is_kept(
     assert states in (["run.json", "step-4"], ["best.safetensors", "run.json", "step-4"])
 
 
+@pytest.fixture(scope="module")
+def killed() -> list[Path]:
+    """The folder of a killed training, once a test has run it."""
+    return []
+
+
 @pytest.fixture
-def stopped(monkeypatch: pytest.MonkeyPatch, flags: list[str], tmp_path: Path) -> Path:
+def stopped(
+    killed: list[Path],
+    monkeypatch: pytest.MonkeyPatch,
+    flags: list[str],
+    tmp_path_factory: pytest.TempPathFactory,
+    tmp_path: Path,
+) -> Path:
     """A folder with a training that was killed."""
-    with monkeypatch.context() as patch:
-        kill_at_step(patch, 5)
-        train_until_killed(flags, tmp_path / "judge")
-    return tmp_path / "judge"
+    if not killed:
+        out = tmp_path_factory.mktemp("killed") / "judge"
+        with monkeypatch.context() as patch:
+            kill_at_step(patch, 5)
+            train_until_killed(flags, out)
+        killed.append(out)
+    return shutil.copytree(killed[0], tmp_path / "judge")
+
+
+class Planted:
+    """Touches a file when it is unpickled."""
+
+    def __init__(self, mark: Path) -> None:
+        self.mark = mark
+
+    def __reduce__(self) -> tuple[Any, tuple[str]]:
+        return eval, (f"__import__('pathlib').Path({str(self.mark)!r}).touch()",)
+
+
+def test_a_training_state_holds_no_pickle(stopped: Path) -> None:
+    files = {
+        file.name for file in stopped.rglob("*") if file.is_file() and "logs" not in file.parts
+    }
+    assert files - {"best.safetensors"} == {"run.json", "state.json", "state.safetensors"}
+
+
+def test_resuming_reads_no_pickle_in_the_folder(
+    flags: list[str], stopped: Path, tmp_path: Path
+) -> None:
+    (state,) = stopped.glob("checkpoint/step-*")
+    mark = tmp_path / "code-has-run"
+    for name in (
+        *("custom_checkpoint_0.pkl", "custom_checkpoint_1.pkl", "random_states_0.pkl"),
+        *("optimizer.bin", "scheduler.bin", "pytorch_model.bin", "sampler.bin", "scaler.pt"),
+    ):
+        (state / name).write_bytes(pickle.dumps(Planted(mark)))
+    assert main([*flags, "--out", str(stopped), "--resume"]) == 0
+    assert not mark.exists()
+
+
+@pytest.mark.parametrize("name", ["state.json", "state.safetensors"])
+@pytest.mark.parametrize("damage", ["pickle", "missing", "empty object"])
+def test_a_damaged_or_foreign_training_state_is_refused(
+    capsys: pytest.CaptureFixture[str],
+    flags: list[str],
+    stopped: Path,
+    tmp_path: Path,
+    name: str,
+    damage: str,
+) -> None:
+    (state,) = stopped.glob("checkpoint/step-*")
+    mark = tmp_path / "code-has-run"
+    if damage == "pickle":
+        (state / name).write_bytes(pickle.dumps(Planted(mark)))
+    elif damage == "missing":
+        (state / name).unlink()
+    else:
+        (state / name).write_text("{}")
+    assert main([*flags, "--out", str(stopped), "--resume"]) == 2
+    said = capsys.readouterr().err
+    assert "is not a training state of this version" in said
+    assert "Traceback" not in said
+    assert not mark.exists()
 
 
 def test_an_unfinished_training_is_not_started_anew(

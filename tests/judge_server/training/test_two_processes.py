@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
+import judge_server.training.train
 from judge_server.cli.main import main
 from orchestrator.config.shipped import configs_folder
 
@@ -45,8 +46,39 @@ def test_two_processes_give_the_loss_and_the_weights_of_one(
 ) -> None:
     alone, together = tmp_path / "alone", tmp_path / "together"
     assert main([*flags, "--out", str(alone)]) == 0
+    said = launch([*flags, "--out", str(together)])
+    assert said.count("epoch 1:") == 1  # one of the two speaks
+
+    one, two = (json.loads((out / "training.json").read_text()) for out in (alone, together))
+    assert one["steps"] == two["steps"] > 10
+    for first, second in zip(one["epochs"], two["epochs"], strict=True):
+        assert second["loss"] == pytest.approx(first["loss"], rel=1e-5)
+        assert second["auroc"] == pytest.approx(first["auroc"], abs=0.01)
+    assert apart(alone, together) < 1e-4 < 1e-2 < apart(alone, Path(one["init"]))
+
+
+@pytest.mark.timeout(300)
+def test_two_processes_resume_what_one_began(
+    monkeypatch: pytest.MonkeyPatch, flags: list[str], tmp_path: Path
+) -> None:
+    alone, resumed = tmp_path / "alone", tmp_path / "resumed"
+    assert main([*flags, "--out", str(alone)]) == 0
+    with monkeypatch.context() as patch:
+        patch.setattr(judge_server.training.train, "validate", interrupt)
+        assert main([*flags, "--out", str(resumed)]) == 130
+    assert [path.name for path in resumed.glob("checkpoint/step-*")] != []
+    launch([*flags, "--out", str(resumed), "--resume"])
+    assert apart(alone, resumed) < 1e-4
+
+
+def interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def launch(flags: list[str]) -> str:
+    """What two processes write to stderr."""
     launched = subprocess.run(
-        [*LAUNCH, *flags, "--out", str(together)],
+        [*LAUNCH, *flags],
         env=ENVIRONMENT,
         cwd=Path(__file__).parents[3],
         capture_output=True,
@@ -54,15 +86,10 @@ def test_two_processes_give_the_loss_and_the_weights_of_one(
         check=False,
     )
     assert launched.returncode == 0, launched.stderr
-    assert launched.stderr.count("epoch 1:") == 1  # one of the two speaks
+    return launched.stderr
 
-    one, two = (json.loads((out / "training.json").read_text()) for out in (alone, together))
-    assert one["steps"] == two["steps"] > 10
-    for first, second in zip(one["epochs"], two["epochs"], strict=True):
-        assert second["loss"] == pytest.approx(first["loss"], rel=1e-5)
-        assert second["auroc"] == pytest.approx(first["auroc"], abs=0.01)
-    weights, others = (load_file(out / "model.safetensors") for out in (alone, together))
-    first_weights = load_file(Path(one["init"]) / "model.safetensors")
-    moved = max(float((weights[name] - first_weights[name]).abs().max()) for name in weights)
-    apart = max(float((weights[name] - others[name]).abs().max()) for name in weights)
-    assert apart < 1e-4 < 1e-2 < moved
+
+def apart(one: Path, two: Path) -> float:
+    """The largest difference between two weights of the same name."""
+    weights, others = (load_file(folder / "model.safetensors") for folder in (one, two))
+    return max(float((weights[name] - others[name]).abs().max()) for name in weights)
