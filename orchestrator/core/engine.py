@@ -32,6 +32,7 @@ from orchestrator.core.events import (
     TraceFinished,
     TraceRewarded,
     TraceStopped,
+    TraceWarned,
     UserCommandReceived,
 )
 from orchestrator.core.overrides import UserOverrides
@@ -118,8 +119,8 @@ class Engine:
                 self._end_trace(event, outcome)
             case TraceRewarded() | RewardFailed():
                 self._rewards.take(event)
-            case ReplicaDown() | ReplicaUp():
-                pass  # where the traces run decides nothing about them
+            case ReplicaDown() | ReplicaUp() | TraceWarned():
+                pass  # what servers are like decides nothing about the traces
             case _:
                 self._ask_policy(event, outcome)
 

@@ -49,10 +49,12 @@ __all__ = [
     "TraceStarted",
     "TraceStopped",
     "TraceUnjudged",
+    "TraceWarned",
     "UserCommand",
     "UserCommandReceived",
     "VoteCast",
     "VoteCount",
+    "WarningKind",
 ]
 
 Boundary = Literal["server", "decode", "judge", "answer"]
@@ -61,6 +63,10 @@ Boundary = Literal["server", "decode", "judge", "answer"]
 MoveReason = Literal["down", "busy", "load"]
 """Why a trace left the replica that has its cache: it is out, it refuses streams or has no room for another, it has too
 many."""
+
+WarningKind = Literal["wait", "usage", "token_ids", "limit"]
+"""What is odd about a server: it is away or asks to wait, its counts contradict what it sent, it leaves out token ids, it
+generates beyond the limit."""
 
 UserCommand = Literal["tau", "pin", "unpin", "finish", "stop", "vote", "hold", "release"]
 """What a user can do to a run while it goes on.
@@ -115,6 +121,9 @@ class TokensArrived(_Event, frozen=True, kw_only=True, omit_defaults=True):
 
     `confidences` has one entry for each new token where the run asks for them (`orchestrator/core/confidence.py`).
     `finish_reason` comes with the last of them, so that a trace is known to be complete before its answer is.
+    `discarded` of the new tokens are on the bill and not in the trace: they came behind something that could not be read.
+    `prompt_tokens` and `cached_prompt_tokens` come where the server tells them later than with the first event of the
+    stream; they take the place of what that said.
     """
 
     trace: int
@@ -123,6 +132,9 @@ class TokensArrived(_Event, frozen=True, kw_only=True, omit_defaults=True):
     token_ids: tuple[int, ...] = ()
     confidences: tuple[float, ...] = ()
     finish_reason: str | None = None
+    discarded: int = 0
+    prompt_tokens: int | None = None
+    cached_prompt_tokens: int | None = None
 
 
 class TracePaused(_Event, frozen=True, kw_only=True):
@@ -145,6 +157,14 @@ class TraceResumed(_Event, frozen=True, kw_only=True):
     cached_prompt_tokens: int
     attempt: int = 0
     moved: MoveReason | None = None
+
+
+class TraceWarned(_Event, frozen=True, kw_only=True):
+    """Something is odd about the server of this trace, which goes on; `message` is a sentence for the user."""
+
+    trace: int
+    warning: WarningKind
+    message: str
 
 
 class TraceFinished(_Event, frozen=True, kw_only=True):
@@ -328,6 +348,7 @@ Event = (
     | TokensArrived
     | TracePaused
     | TraceResumed
+    | TraceWarned
     | TraceFinished
     | TraceStopped
     | TraceFailed

@@ -27,6 +27,7 @@ from orchestrator.core.events import (
     TraceRewarded,
     TraceStarted,
     TraceStopped,
+    TraceWarned,
 )
 from orchestrator.errors import EventOutOfTurn
 
@@ -57,6 +58,7 @@ _TraceEvent = (
     | TraceFinished
     | TraceStopped
     | TraceFailed
+    | TraceWarned
 )
 
 _STOPPED: Mapping[type, TraceState] = {
@@ -67,20 +69,31 @@ _STOPPED: Mapping[type, TraceState] = {
 TRANSITIONS: Mapping[TraceState, Mapping[type, TraceState]] = {
     TraceState.PLANNED: {},
     TraceState.QUEUED: {
+        TraceWarned: TraceState.QUEUED,
         TraceStarted: TraceState.STREAMING,
         TracePaused: TraceState.HELD,
         **_STOPPED,
     },
-    TraceState.HELD: {TraceStarted: TraceState.STREAMING, **_STOPPED},
+    TraceState.HELD: {
+        TraceWarned: TraceState.HELD,
+        TraceStarted: TraceState.STREAMING,
+        **_STOPPED,
+    },
     TraceState.STREAMING: {
+        TraceWarned: TraceState.STREAMING,
         TokensArrived: TraceState.STREAMING,  # COMPLETE with a finish reason
         TraceFinished: TraceState.ENDED,
         TracePaused: TraceState.PAUSED,
         TraceResumed: TraceState.STREAMING,  # a further stream after a fault, or after a pause that was taken back
         **_STOPPED,
     },
-    TraceState.PAUSED: {TraceResumed: TraceState.STREAMING, **_STOPPED},
+    TraceState.PAUSED: {
+        TraceWarned: TraceState.PAUSED,
+        TraceResumed: TraceState.STREAMING,
+        **_STOPPED,
+    },
     TraceState.COMPLETE: {
+        TraceWarned: TraceState.COMPLETE,
         TraceFinished: TraceState.ENDED,
         TraceFailed: TraceState.ENDED,  # its answer could not be placed
     },

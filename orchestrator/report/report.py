@@ -15,6 +15,7 @@ from typing import Literal
 import msgspec
 
 from orchestrator.capabilities import ServerCapabilities
+from orchestrator.core.events import WarningKind
 from orchestrator.errors import JournalError
 from orchestrator.report.savings import Counterfactual, of_run
 from orchestrator.report.trace_view import ClusterView, Ending
@@ -30,6 +31,7 @@ __all__ = [
     "TokensByFate",
     "TraceCounts",
     "VoteLine",
+    "WarningLine",
     "build_report",
     "read_report",
     "to_json_line",
@@ -117,6 +119,19 @@ class JudgeBill(msgspec.Struct, frozen=True, kw_only=True):
     weighed_tokens: float
 
 
+class WarningLine(msgspec.Struct, frozen=True, kw_only=True):
+    """Something odd about the reasoner's servers: its kind, how many traces it is about, and the last message.
+
+    "wait": a server was away or asked to wait. "usage": counts that contradict what was sent; they are not on the bill.
+    "token_ids": ids were left out, so those traces were not continued. "limit": a server went beyond the token limit, and its
+    streams were closed.
+    """
+
+    warning: WarningKind
+    traces: int
+    message: str
+
+
 class CounterfactualBill(msgspec.Struct, frozen=True, kw_only=True):
     """What cons@N would have generated; with method "none" `low` is a lower bound and no estimate."""
 
@@ -158,6 +173,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     run_dir: str | None
     interrupted: bool
     resumed: int = 0
+    warnings: list[WarningLine] = []
 
 
 def build_report(view: RunView, *, run_dir: str | None) -> Report:
@@ -191,6 +207,10 @@ def build_report(view: RunView, *, run_dir: str | None) -> Report:
         run_dir=run_dir,
         interrupted=view.interrupted or view.finished is None,
         resumed=view.resumed,
+        warnings=[
+            WarningLine(warning=kind, traces=len(totals.traces), message=totals.message)
+            for kind, totals in sorted(view.warnings.items())
+        ],
     )
 
 

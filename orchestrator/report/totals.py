@@ -1,8 +1,64 @@
-"""What the judge and the reward model have cost so far."""
+"""What prompts, the judge and the reward model have cost so far, and what was odd about the servers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-__all__ = ["JudgeTotals", "RewardTotals"]
+__all__ = ["JudgeTotals", "PromptTotals", "RewardTotals", "WarningTotals"]
+
+
+@dataclass(slots=True)
+class _Stream:
+    """The prompt of one stream, in tokens."""
+
+    prompt: int
+    cached: int
+
+
+@dataclass(slots=True)
+class PromptTotals:
+    """The prompt tokens that the servers have read, over all streams.
+
+    Some servers tell the length of a prompt only at the end of a stream. All streams of a question have the same prompt
+    there, because such servers continue none, so what one tells is true of those that were stopped before.
+    """
+
+    prompt: int = 0
+    cached: int = 0
+    _usual: int = 0
+    """The length that a stream told at its end."""
+    _unknown: list[_Stream] = field(default_factory=list)
+    _streams: dict[int, _Stream] = field(default_factory=dict)
+
+    def opened(self, trace: int, prompt: int, cached: int) -> None:
+        """A stream of `trace` has begun; `prompt` is 0 where the server has not told it."""
+        stream = self._streams[trace] = _Stream(prompt or self._usual, cached)
+        if not stream.prompt:
+            self._unknown.append(stream)
+        self.prompt += stream.prompt
+        self.cached += cached
+
+    def told(self, trace: int, prompt: int, cached: int) -> None:
+        """What the server tells of the latest stream of `trace` after it has begun."""
+        stream = self._streams.setdefault(trace, _Stream(0, 0))
+        self._correct(stream, prompt, cached)
+        if not self._usual:
+            self._usual = prompt
+            for other in self._unknown:
+                if other is not stream:
+                    self._correct(other, prompt, other.cached)
+            self._unknown.clear()
+
+    def _correct(self, stream: _Stream, prompt: int, cached: int) -> None:
+        self.prompt += prompt - stream.prompt
+        self.cached += cached - stream.cached
+        stream.prompt, stream.cached = prompt, cached
+
+
+@dataclass(slots=True)
+class WarningTotals:
+    """Warnings of one kind: the traces that they are about, and the last (untrusted) message."""
+
+    traces: set[int] = field(default_factory=set)
+    message: str = ""
 
 
 @dataclass(slots=True)

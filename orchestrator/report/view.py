@@ -34,11 +34,13 @@ from orchestrator.core.events import (
     TraceStarted,
     TraceStopped,
     TraceUnjudged,
+    TraceWarned,
     UserCommandReceived,
     VoteCast,
     VoteCount,
+    WarningKind,
 )
-from orchestrator.report.totals import JudgeTotals, RewardTotals
+from orchestrator.report.totals import JudgeTotals, PromptTotals, RewardTotals, WarningTotals
 from orchestrator.report.trace_view import ClusterView, Ending, TraceState, TraceView
 from orchestrator.settings import DeepPruneSettings
 
@@ -74,6 +76,8 @@ class RunView:
         self.prompt_tokens = 0
         """Prompt tokens read by the servers, over all streams; the cached ones included."""
         self.cached_prompt_tokens = 0
+        self.warnings: dict[WarningKind, WarningTotals] = {}
+        """What was odd about the servers, by kind."""
         self.vote: VoteCast | None = None
         self.finished: RunFinished | None = None
         self.interrupted = False
@@ -82,6 +86,7 @@ class RunView:
         self.held = False
         """The user lets no further trace be launched."""
         self._keep_text = keep_text
+        self._prompts = PromptTotals()
         self._cached_before = self._judge_cached_before = (
             0  # told before the last process took over
         )
@@ -193,12 +198,25 @@ class RunView:
         self._prompt(event)
 
     def _prompt(self, event: TraceStarted | TraceResumed) -> None:
-        self.prompt_tokens += event.prompt_tokens
-        self.cached_prompt_tokens += event.cached_prompt_tokens
+        self._prompts.opened(event.trace, event.prompt_tokens, event.cached_prompt_tokens)
+        self._count_prompts()
+
+    def _count_prompts(self) -> None:
+        self.prompt_tokens = self._prompts.prompt
+        self.cached_prompt_tokens = self._prompts.cached
+
+    def _trace_warned(self, event: TraceWarned) -> None:
+        totals = self.warnings.setdefault(event.warning, WarningTotals())
+        totals.traces.add(event.trace)
+        totals.message = event.message
 
     def _tokens_arrived(self, event: TokensArrived) -> None:
         trace = self._trace(event.trace)
         self._count(trace, event.tokens)
+        if event.prompt_tokens is not None:
+            trace.prompt_tokens = trace.prompt_tokens or event.prompt_tokens
+            self._prompts.told(event.trace, event.prompt_tokens, event.cached_prompt_tokens or 0)
+            self._count_prompts()
         if self._keep_text:
             trace.add_text(event.text)
             trace.confidences.extend(event.confidences)
@@ -319,6 +337,7 @@ class RunView:
         TokensArrived: _tokens_arrived,
         TracePaused: _trace_paused,
         TraceResumed: _trace_resumed,
+        TraceWarned: _trace_warned,
         TraceFinished: _trace_finished,
         TraceStopped: _trace_stopped,
         TraceFailed: _trace_failed,

@@ -19,6 +19,7 @@ from orchestrator.core.events import (
     TraceRewarded,
     TraceStopped,
     TraceUnjudged,
+    TraceWarned,
     UserCommandReceived,
     VoteCast,
 )
@@ -40,6 +41,7 @@ _LOGGED: dict[type, DisplayState | None] = {
     TraceFinished: "finished",
     TraceStopped: "pruned",
     TraceFailed: "failed",
+    TraceWarned: "running",
     JudgeFailed: "failed",
     TraceRewarded: "finished",
     RewardFailed: "failed",
@@ -102,6 +104,8 @@ def _describe_outcome(event: Event) -> str:
                 "pruned" if event.reason == "pruned" else f"stopped ({sanitize_line(event.reason)})"
             )
             return f"trace {event.trace} {why} at {event.tokens:,} tokens"
+        case TraceWarned():
+            return f"trace {event.trace}: {sanitize_line(event.message)}"
         case TraceFailed():
             return f"trace {event.trace} failed: {sanitize_line(event.message)}"
         case JudgeFailed():

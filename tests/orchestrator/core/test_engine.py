@@ -8,6 +8,7 @@ from orchestrator.core.events import (
     StopTrace,
     TokensArrived,
     TraceFinished,
+    TraceWarned,
     VoteCast,
 )
 from orchestrator.core.policies import needs_judge
@@ -70,6 +71,8 @@ def test_a_server_that_goes_out_and_comes_back_decides_nothing() -> None:
     open_all(engine, 3)
     assert engine.feed(ReplicaDown(at=1.0, endpoint="http://a/v1", reason="reset")) == ([], [])
     assert engine.feed(ReplicaUp(at=2.0, endpoint="http://a/v1")) == ([], [])
+    warned = TraceWarned(at=3.0, trace=0, warning="usage", message="odd")
+    assert engine.feed(warned) == ([], [])
 
 
 def test_events_after_the_vote_change_nothing() -> None:

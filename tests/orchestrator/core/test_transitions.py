@@ -27,6 +27,7 @@ from orchestrator.core.events import (
     TraceRewarded,
     TraceStarted,
     TraceStopped,
+    TraceWarned,
     UserCommandReceived,
 )
 from orchestrator.core.transitions import TRANSITIONS, TraceState, Transitions
@@ -42,6 +43,7 @@ MAKE: dict[str, Callable[[], Event]] = {
     "started": lambda: opened(0),
     "tokens": lambda: TokensArrived(at=1.0, trace=0, text="x", tokens=1),
     "last tokens": lambda: TokensArrived(at=1.0, trace=0, text="", tokens=1, finish_reason="stop"),
+    "warned": lambda: TraceWarned(at=1.0, trace=0, warning="usage", message="odd"),
     "paused": lambda: TracePaused(at=1.0, trace=0, tokens=1),
     "resumed": lambda: TraceResumed(
         at=1.0, trace=0, endpoint="here", prompt_tokens=7, cached_prompt_tokens=0
@@ -54,9 +56,16 @@ MAKE: dict[str, Callable[[], Event]] = {
 }
 
 RUNTIME: dict[str, dict[str, str]] = {
-    "queued": {"started": "streaming", "paused": "held", "stopped": "end", "failed": "end"},
-    "held": {"started": "streaming", "stopped": "end", "failed": "end"},
+    "queued": {
+        "warned": "queued",
+        "started": "streaming",
+        "paused": "held",
+        "stopped": "end",
+        "failed": "end",
+    },
+    "held": {"warned": "held", "started": "streaming", "stopped": "end", "failed": "end"},
     "streaming": {
+        "warned": "streaming",
         "tokens": "streaming",
         "last tokens": "complete",
         "paused": "paused",
@@ -65,8 +74,13 @@ RUNTIME: dict[str, dict[str, str]] = {
         "stopped": "end",
         "failed": "end",
     },
-    "paused": {"resumed": "streaming", "stopped": "end", "failed": "end"},
-    "complete": {"finished": "end", "failed": "end"},
+    "paused": {
+        "warned": "paused",
+        "resumed": "streaming",
+        "stopped": "end",
+        "failed": "end",
+    },
+    "complete": {"warned": "complete", "finished": "end", "failed": "end"},
     "end": {},
 }
 """What `orchestrator/runtime/trace.py` emits behind what, written down once more and by hand."""
@@ -93,7 +107,7 @@ def test_what_the_runtime_can_produce_is_taken_and_all_else_raises(names: list[s
         state = following
 
 
-@given(st.lists(st.integers(0, 6), max_size=12))
+@given(st.lists(st.integers(0, 7), max_size=12))
 def test_a_trace_has_one_end_and_nothing_comes_behind_it(choices: list[int]) -> None:
     taken, state = transitions(), "queued"
     for choice in choices:

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
+from orchestrator.core.events import TraceWarned
 from orchestrator.errors import JournalError
 from orchestrator.report.report import build_report, read_report, to_json_line
 from orchestrator.report.view import RunView
 
-ADDED = {"interrupted", "resumed"}
+ADDED = {"interrupted", "resumed", "warnings"}
 ADDED_TO_JUDGE = {"requests", "failures", "pruning_off_since", "weighed_tokens"}
 
 
@@ -86,6 +87,19 @@ def test_a_report_of_an_earlier_version_without_a_key_is_read(
     assert read_report(tmp_path / "report.json") == build_report(
         pruned_story.view(), run_dir="runs/x"
     )
+
+
+def test_what_was_odd_about_the_servers_is_said_once_for_each_kind(
+    story: Callable[..., Any],
+) -> None:
+    told = story(3).start(0, 1, 2)
+    for trace, message in ((0, "one"), (2, "two"), (2, "three")):
+        told._add(TraceWarned, trace=trace, warning="usage", message=message)
+    told._add(TraceWarned, trace=1, warning="limit", message="long")
+    assert report_of(told)["warnings"] == [
+        {"warning": "limit", "traces": 1, "message": "long"},
+        {"warning": "usage", "traces": 2, "message": "three"},
+    ]
 
 
 def test_started_traces_are_those_with_a_fate(story: Callable[..., Any]) -> None:

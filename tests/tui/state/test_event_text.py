@@ -8,6 +8,7 @@ from orchestrator.core.events import (
     RunInterrupted,
     TraceResumed,
     TraceStopped,
+    TraceWarned,
     UserCommand,
     UserCommandReceived,
 )
@@ -75,6 +76,10 @@ def test_the_rarer_events_have_sentences(story: type[Story]) -> None:
             "http://a/v1 is left out: reset",
         ),
         (ReplicaUp(at=1.0, endpoint="http://a/v1"), "http://a/v1 is back"),
+        (
+            TraceWarned(at=1.0, trace=3, warning="wait", message="it is\x1b away"),
+            "trace 3: it is␛ away",
+        ),
         (
             moved("down"),
             "trace 3 resumed on http://b/v1 (its server is out) after an error, attempt 2",
