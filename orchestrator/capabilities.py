@@ -24,6 +24,11 @@ class ServerCapabilities(msgspec.Struct, frozen=True, kw_only=True):
     max_model_len: int | None
     confidences: bool = False
     """It sent log-probabilities with its tokens when it was asked for them, which is only if the run needs them."""
+    probes: bool = False
+    """A running trace can be asked for its answer: prompts may be token ids, and the model's forced ending is known.
+
+    Where it is false, policies do without probes.
+    """
 
 
 class JudgeCapabilities(msgspec.Struct, frozen=True, kw_only=True):

@@ -24,9 +24,12 @@ __all__ = [
     "FinishRun",
     "HoldLaunches",
     "JudgeFailed",
+    "LikelyAnswer",
     "MoveReason",
     "PairsJudged",
     "PauseTrace",
+    "ProbeFailed",
+    "ProbeTrace",
     "ReleaseLaunches",
     "ReplicaDown",
     "ReplicaUp",
@@ -44,6 +47,7 @@ __all__ = [
     "TraceFinished",
     "TraceJoined",
     "TracePaused",
+    "TraceProbed",
     "TraceResumed",
     "TraceRewarded",
     "TraceStarted",
@@ -54,6 +58,7 @@ __all__ = [
     "UserCommandReceived",
     "VoteCast",
     "VoteCount",
+    "VoteWeighed",
     "WarningKind",
 ]
 
@@ -251,6 +256,33 @@ class ReplicaUp(_Event, frozen=True, kw_only=True):
     endpoint: str
 
 
+class TraceProbed(_Event, frozen=True, kw_only=True):
+    """A running trace was asked for its answer: what it would say if it had to answer after `asked_at` tokens.
+
+    `answer` names the class of equal answers as in `TraceFinished`, in the same book, so that a probe and a finished
+    trace with equal answers name the same class; None when no answer could be read. `tokens` were generated for the
+    probe; they belong to no trace. `prompt_tokens` of the request, the cached ones included, are the trace's own tokens
+    and the forced ending. `logprob` is the sum over the answer's tokens, in nats, None where the server gives none.
+    """
+
+    trace: int
+    answer: str | None
+    raw_answer: str | None
+    asked_at: int
+    tokens: int
+    prompt_tokens: int
+    cached_prompt_tokens: int
+    seconds: float
+    logprob: float | None = None
+
+
+class ProbeFailed(_Event, frozen=True, kw_only=True):
+    """A running trace gave no answer to a probe (server, time-out, or it ended meanwhile): nothing is known from it."""
+
+    trace: int
+    message: str
+
+
 class RunInterrupted(_Event, frozen=True, kw_only=True):
     """The user asked the run to end now."""
 
@@ -338,7 +370,35 @@ class VoteCast(_Event, frozen=True, kw_only=True):
     margin: float
 
 
-DerivedEvent = CheckpointReached | ClusterOpened | TraceJoined | TraceUnjudged | VoteCast
+class LikelyAnswer(msgspec.Struct, frozen=True, kw_only=True):
+    """The answer that a running trace will most probably give, of those seen so far, and how probable it is (0..1)."""
+
+    trace: int
+    answer: str
+    probability: float
+
+
+class VoteWeighed(_Event, frozen=True, kw_only=True):
+    """What `auto` made of the votes and the evidence, and what it does next.
+
+    `leader` is the answer ahead, None before the first vote. `lead_share` is the chance that one more trace would give it.
+    `worth` is by how much `traces` further votes are expected to raise that share, and `price` what they must bring for
+    it: the pair that is best of those that were compared. `action` says what follows: "wait" for running traces, "launch"
+    more, or "stop" all because nothing is worth its price. All of them are fractions in 0..1.
+    """
+
+    leader: str | None
+    lead_share: float
+    worth: float
+    price: float
+    traces: int
+    action: Literal["wait", "launch", "stop"]
+    likely: tuple[LikelyAnswer, ...] = ()
+
+
+DerivedEvent = (
+    CheckpointReached | ClusterOpened | TraceJoined | TraceUnjudged | VoteWeighed | VoteCast
+)
 """Recorded like what comes from outside, but never fed to a core."""
 
 Event = (
@@ -358,6 +418,8 @@ Event = (
     | RewardFailed
     | ReplicaDown
     | ReplicaUp
+    | TraceProbed
+    | ProbeFailed
     | RunInterrupted
     | UserCommandReceived
     | RunFinished
@@ -410,6 +472,18 @@ class RewardTrace(_Command, frozen=True, kw_only=True):
     trace: int
 
 
+class ProbeTrace(_Command, frozen=True, kw_only=True):
+    """Ask a running trace for its answer; its own stream goes on undisturbed.
+
+    The runtime continues the trace's ids of this moment (prompt and generated) behind a forced ending, in a request of
+    its own, greedily and for a few tokens, and reads the answer from the text. It answers every command with one
+    `TraceProbed` or `ProbeFailed`, also when the trace ends meanwhile; after the vote it may leave that out. It comes only
+    where `ServerCapabilities.probes` is true.
+    """
+
+    trace: int
+
+
 class HoldLaunches(_Command, frozen=True, kw_only=True):
     """Open the first stream of no further trace; open ones go on, and so do resumed ones."""
 
@@ -429,6 +503,7 @@ Command = (
     | StopTrace
     | AskJudge
     | RewardTrace
+    | ProbeTrace
     | HoldLaunches
     | ReleaseLaunches
     | FinishRun

@@ -4,6 +4,7 @@ An event out of turn (a second end, an answer of a trace that was never started,
 no such event can ever reach a policy or the vote.
 """
 
+from collections import Counter
 from collections.abc import Mapping
 from enum import Enum, auto
 
@@ -14,6 +15,8 @@ from orchestrator.core.events import (
     Event,
     JudgeFailed,
     PairsJudged,
+    ProbeFailed,
+    ProbeTrace,
     RewardFailed,
     RewardTrace,
     RunFinished,
@@ -23,6 +26,7 @@ from orchestrator.core.events import (
     TraceFailed,
     TraceFinished,
     TracePaused,
+    TraceProbed,
     TraceResumed,
     TraceRewarded,
     TraceStarted,
@@ -111,6 +115,7 @@ class Transitions:
         self._states: dict[int, TraceState] = {}
         self._asked: list[tuple[int, tuple[int, ...]]] = []
         self._unrewarded: set[int] = set()
+        self._probing: Counter[int] = Counter()  # probes of each trace that have not been answered
 
     def note_command(self, command: Command) -> None:
         """Takes in a command that goes out: what it asks for may be answered from now on."""
@@ -121,6 +126,8 @@ class Transitions:
                 self._asked.append((trace, members))
             case RewardTrace(trace=trace):
                 self._unrewarded.add(trace)
+            case ProbeTrace(trace=trace):
+                self._probing[trace] += 1
             case _:
                 pass
 
@@ -136,6 +143,8 @@ class Transitions:
             self._answer(event)
         elif isinstance(event, TraceRewarded | RewardFailed):
             self._reward(event)
+        elif isinstance(event, TraceProbed | ProbeFailed):
+            self._probe(event)
         else:
             self._check_run(event)
 
@@ -164,6 +173,13 @@ class Transitions:
                 f"{type(event).__name__} of trace {event.trace} came out of turn: no reward was asked for."
             )
         self._unrewarded.discard(event.trace)
+
+    def _probe(self, event: TraceProbed | ProbeFailed) -> None:
+        if not self._probing[event.trace] or self._finished:
+            raise EventOutOfTurn(
+                f"{type(event).__name__} of trace {event.trace} came out of turn: no probe was asked for."
+            )
+        self._probing[event.trace] -= 1
 
     def _check_run(self, event: Event) -> None:
         """Events of the whole run: one start, at the head; nothing behind the end; no event of the core's own."""

@@ -74,12 +74,13 @@ class ClusterLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class TokensByFate(msgspec.Struct, frozen=True, kw_only=True):
-    """Generated tokens by the fate of their trace."""
+    """Generated tokens by the fate of their trace; those of `probes` belong to no trace."""
 
     finished: int
     pruned: int
     stopped: int
     failed: int
+    probes: int = 0
 
 
 class ReasonerBill(msgspec.Struct, frozen=True, kw_only=True):
@@ -276,6 +277,7 @@ def _reasoner(view: RunView, server: ServerCapabilities) -> ReasonerBill:
             pruned=tokens["pruned"],
             stopped=tokens["stopped"],
             failed=tokens["failed"],
+            probes=view.probes.tokens,
         ),
         overshoot_tokens=sum(trace.overshoot_tokens for trace in view.traces.values()),
         source=_source(server),

@@ -1,8 +1,8 @@
-"""What prompts, the judge and the reward model have cost so far, and what was odd about the servers."""
+"""What prompts, the judge, the reward model and the probes have cost so far, and what was odd about the servers."""
 
 from dataclasses import dataclass, field
 
-__all__ = ["JudgeTotals", "PromptTotals", "RewardTotals", "WarningTotals"]
+__all__ = ["JudgeTotals", "ProbeTotals", "PromptTotals", "RewardTotals", "WarningTotals"]
 
 
 @dataclass(slots=True)
@@ -75,6 +75,19 @@ class JudgeTotals:
     failures: int = 0
     pruning_off_since: float | None = None
     """When the judge stopped giving verdicts (the first failure since the last good call), in seconds."""
+
+
+@dataclass(slots=True)
+class ProbeTotals:
+    """The bill of asking running traces for their answers: probes, failed ones apart, tokens and seconds over all."""
+
+    probes: int = 0
+    failures: int = 0
+    tokens: int = 0
+    """Generated, so they are part of the reasoner's bill, but of no trace."""
+    prompt_tokens: int = 0
+    cached_prompt_tokens: int = 0
+    seconds: float = 0.0
 
 
 @dataclass(slots=True)

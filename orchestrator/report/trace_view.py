@@ -5,7 +5,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Literal
 
-from orchestrator.core.events import CheckpointReached
+from orchestrator.core.events import CheckpointReached, TraceProbed
 
 __all__ = ["ClusterView", "Ending", "TraceState", "TraceView"]
 
@@ -56,6 +56,8 @@ class TraceView:
     finish_reason: str | None = None
     reward: float | None = None
     """What the reward model gave it, 0..1; None where it was not asked, or gave none."""
+    probed: TraceProbed | None = None
+    """What it said when it was last asked for its answer while it ran; None if it never was."""
     reason: str | None = None
     """Why it was stopped, or what failed."""
     endpoint: str | None = None

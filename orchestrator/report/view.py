@@ -19,6 +19,7 @@ from orchestrator.core.events import (
     Event,
     JudgeFailed,
     PairsJudged,
+    ProbeFailed,
     RewardFailed,
     RunFinished,
     RunInterrupted,
@@ -29,6 +30,7 @@ from orchestrator.core.events import (
     TraceFinished,
     TraceJoined,
     TracePaused,
+    TraceProbed,
     TraceResumed,
     TraceRewarded,
     TraceStarted,
@@ -38,9 +40,16 @@ from orchestrator.core.events import (
     UserCommandReceived,
     VoteCast,
     VoteCount,
+    VoteWeighed,
     WarningKind,
 )
-from orchestrator.report.totals import JudgeTotals, PromptTotals, RewardTotals, WarningTotals
+from orchestrator.report.totals import (
+    JudgeTotals,
+    ProbeTotals,
+    PromptTotals,
+    RewardTotals,
+    WarningTotals,
+)
 from orchestrator.report.trace_view import ClusterView, Ending, TraceState, TraceView
 from orchestrator.settings import DeepPruneSettings
 
@@ -72,6 +81,9 @@ class RunView:
         self.clusters: dict[int, ClusterView] = {}
         self.judge = JudgeTotals()
         self.rewards = RewardTotals()
+        self.probes = ProbeTotals()
+        self.weighed: VoteWeighed | None = None
+        """The latest account of what further traces are worth; None for policies that give none."""
         self.generated_tokens = 0
         self.prompt_tokens = 0
         """Prompt tokens read by the servers, over all streams; the cached ones included."""
@@ -160,6 +172,9 @@ class RunView:
     def _count(self, trace: TraceView, tokens: int) -> None:
         new = tokens - trace.tokens
         trace.tokens = tokens
+        self._generate(new)
+
+    def _generate(self, new: int) -> None:
         self.generated_tokens += new
         ticks = self.tokens_per_tick
         missing = int(self.elapsed / TICK_SECONDS) + 1 - len(ticks)
@@ -202,8 +217,8 @@ class RunView:
         self._count_prompts()
 
     def _count_prompts(self) -> None:
-        self.prompt_tokens = self._prompts.prompt
-        self.cached_prompt_tokens = self._prompts.cached
+        self.prompt_tokens = self._prompts.prompt + self.probes.prompt_tokens
+        self.cached_prompt_tokens = self._prompts.cached + self.probes.cached_prompt_tokens
 
     def _trace_warned(self, event: TraceWarned) -> None:
         totals = self.warnings.setdefault(event.warning, WarningTotals())
@@ -281,6 +296,24 @@ class RunView:
         self.rewards.failures += 1
         self.rewards.last_failure = event.message
 
+    def _trace_probed(self, event: TraceProbed) -> None:
+        trace = self._trace(event.trace)
+        trace.probed = event
+        probes = self.probes
+        probes.probes += 1
+        probes.tokens += event.tokens
+        probes.prompt_tokens += event.prompt_tokens
+        probes.cached_prompt_tokens += event.cached_prompt_tokens
+        probes.seconds += event.seconds
+        self._count_prompts()
+        self._generate(event.tokens)
+
+    def _probe_failed(self, _event: ProbeFailed) -> None:
+        self.probes.failures += 1
+
+    def _vote_weighed(self, event: VoteWeighed) -> None:
+        self.weighed = event
+
     def _cluster_opened(self, event: ClusterOpened) -> None:
         self.clusters[event.cluster] = ClusterView(event.cluster, event.trace, [])
         self._place(event)
@@ -345,6 +378,9 @@ class RunView:
         JudgeFailed: _judge_failed,
         TraceRewarded: _trace_rewarded,
         RewardFailed: _reward_failed,
+        TraceProbed: _trace_probed,
+        ProbeFailed: _probe_failed,
+        VoteWeighed: _vote_weighed,
         RunInterrupted: _run_interrupted,
         UserCommandReceived: _user_acted,
         RunFinished: _run_finished,

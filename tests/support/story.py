@@ -9,6 +9,7 @@ from orchestrator.core.events import (
     Event,
     JudgeFailed,
     PairsJudged,
+    ProbeFailed,
     RunFinished,
     RunStarted,
     TokensArrived,
@@ -16,6 +17,7 @@ from orchestrator.core.events import (
     TraceFinished,
     TraceJoined,
     TracePaused,
+    TraceProbed,
     TraceResumed,
     TraceStarted,
     TraceStopped,
@@ -120,6 +122,22 @@ class Story:
 
     def judge_failed(self, trace: int, *members: int) -> "Story":
         return self._add(JudgeFailed, trace=trace, members=members, message="timeout")
+
+    def probed(self, trace: int, asked_at: int, answer: str | None = "42") -> "Story":
+        return self._add(
+            TraceProbed,
+            trace=trace,
+            answer=answer,
+            raw_answer=answer,
+            asked_at=asked_at,
+            tokens=7,
+            prompt_tokens=asked_at + 20,
+            cached_prompt_tokens=asked_at,
+            seconds=0.2,
+        )
+
+    def probe_failed(self, trace: int) -> "Story":
+        return self._add(ProbeFailed, trace=trace, message="timeout")
 
     def open_cluster(self, trace: int, cluster: int) -> "Story":
         return self._add(ClusterOpened, trace=trace, cluster=cluster, similarity=None)

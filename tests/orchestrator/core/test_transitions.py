@@ -14,6 +14,8 @@ from orchestrator.core.events import (
     Event,
     JudgeFailed,
     PairsJudged,
+    ProbeFailed,
+    ProbeTrace,
     RewardFailed,
     RewardTrace,
     RunFinished,
@@ -23,6 +25,7 @@ from orchestrator.core.events import (
     TraceFailed,
     TraceFinished,
     TracePaused,
+    TraceProbed,
     TraceResumed,
     TraceRewarded,
     TraceStarted,
@@ -183,6 +186,34 @@ def test_a_reward_comes_once_and_only_when_asked_for(reward: Event) -> None:
     taken.note_event(reward)
     with pytest.raises(EventOutOfTurn, match="no reward was asked for"):
         taken.note_event(reward)
+
+
+PROBED = TraceProbed(
+    at=1.0,
+    trace=0,
+    answer="4",
+    raw_answer="4.0",
+    asked_at=7,
+    tokens=20,
+    prompt_tokens=30,
+    cached_prompt_tokens=16,
+    seconds=0.1,
+)
+
+
+@pytest.mark.parametrize("answer", [PROBED, ProbeFailed(at=1.0, trace=0, message="down")])
+def test_each_probe_is_answered_once_also_after_its_trace_has_ended(answer: Event) -> None:
+    taken = transitions()
+    with pytest.raises(EventOutOfTurn, match="no probe was asked for"):
+        taken.note_event(answer)
+    for _ in range(2):
+        taken.note_command(ProbeTrace(trace=0))
+    taken.note_event(answer)
+    taken.note_event(opened(0))
+    taken.note_event(TraceStopped(at=1.0, trace=0, reason="settled", tokens=1))
+    taken.note_event(answer)
+    with pytest.raises(EventOutOfTurn, match="no probe was asked for"):
+        taken.note_event(answer)
 
 
 def end_of_run() -> RunFinished:

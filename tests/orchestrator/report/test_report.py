@@ -52,7 +52,7 @@ def test_has_every_key_of_schema_1_whatever_happened(
             "source",
             "server_generated_tokens",
         }
-        assert set(ledger["reasoner"]["by_fate"]) == fates
+        assert set(ledger["reasoner"]["by_fate"]) == fates | {"probes"}
         assert set(ledger["judge"]) - ADDED_TO_JUDGE == {
             "calls",
             "pairs",
@@ -158,7 +158,7 @@ def test_a_pruned_run_in_full(pruned_story: Any) -> None:
         "generated_tokens": 200,
         "prompt_tokens": 130,
         "cached_prompt_tokens": 112,
-        "by_fate": {"finished": 100, "pruned": 36, "stopped": 30, "failed": 34},
+        "by_fate": {"finished": 100, "pruned": 36, "stopped": 30, "failed": 34, "probes": 0},
         "overshoot_tokens": 6,
         "source": "server_usage",
         "server_generated_tokens": 200,

@@ -51,7 +51,13 @@ def test_totals_are_sums(reports: list[Report]) -> None:
     summary = summary_of(reports)
     reasoner = summary["ledger"]["reasoner"]
     assert reasoner["generated_tokens"] == 200 + 400 + 50 + 10
-    assert reasoner["by_fate"] == {"finished": 550, "pruned": 36, "stopped": 40, "failed": 34}
+    assert reasoner["by_fate"] == {
+        "finished": 550,
+        "pruned": 36,
+        "stopped": 40,
+        "failed": 34,
+        "probes": 0,
+    }
     assert summary["traces"] == {
         "planned": 9,
         "started": 8,

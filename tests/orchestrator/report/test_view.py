@@ -2,6 +2,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 from orchestrator.core.events import (
     AskJudge,
     RunInterrupted,
@@ -10,6 +12,7 @@ from orchestrator.core.events import (
     TraceStarted,
     UserCommandReceived,
 )
+from orchestrator.report.report import build_report
 from orchestrator.report.view import RunView
 from tests.support.capabilities import JUDGE
 
@@ -113,6 +116,23 @@ def test_pruning_is_off_from_the_first_failure_since_the_last_verdict(
 def test_overshoot_is_what_pruned_traces_wrote_past_their_checkpoint(pruned_story: Any) -> None:
     traces = pruned_story.view().traces
     assert [trace.overshoot_tokens for trace in traces.values()] == [0, 6, 0, 0]
+
+
+def test_probes_are_on_the_bill_of_the_reasoner_and_of_no_trace(story: Callable[..., Any]) -> None:
+    told = story(2).start(0, 1).tokens(0, 50).probed(0, 50, "7").probed(0, 60).probe_failed(1)
+    view = told.view()
+    assert (view.probes.probes, view.probes.failures, view.probes.tokens) == (2, 1, 14)
+    assert view.generated_tokens == 50 + 14
+    assert view.traces[0].tokens == 50
+    assert view.prompt_tokens == 2 * 20 + 70 + 80
+    assert view.cached_prompt_tokens == 50 + 60
+    assert view.probes.seconds == pytest.approx(0.4)
+    last = view.traces[0].probed
+    assert last is not None
+    assert (last.answer, last.asked_at) == ("42", 60)
+    assert view.traces[1].probed is None
+    by_fate = build_report(view, run_dir=None).ledger.reasoner.by_fate
+    assert (by_fate.stopped, by_fate.probes) == (50, 14)
 
 
 def test_why_a_trace_ended(pruned_story: Any) -> None:
