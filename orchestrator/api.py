@@ -37,7 +37,6 @@ from orchestrator.runtime.endpoints import (
     validate_endpoints,
 )
 from orchestrator.runtime.event_stream import EventStream, cancel_all
-from orchestrator.runtime.limiter import StreamLimiter
 from orchestrator.runtime.loop import run_question
 from orchestrator.runtime.question_run import QuestionRun
 from orchestrator.settings import Settings
@@ -75,7 +74,7 @@ class Client:
     All questions of a client share one budget of streams (`concurrency`), and may be asked side by side.
 
     Args:
-        endpoint: the reasoner's server, such as "http://gpu:8000/v1".
+        endpoint: the reasoner's server, such as "http://gpu:8000/v1", or several with the same model.
         judge: the judge's server.
         reward: the reward model's server, for votes by reward.
         policy: what decides, by name or as an object of your own; each question gets a copy of the object. Such runs
@@ -149,7 +148,6 @@ class Client:
         self._out = None if out is None else Path(out)
         self._logs = logs
         self._announce = announce
-        self._limiter = StreamLimiter(settings.run.concurrency)
         self._running: set[QuestionRun] = set()
         self._tasks: set[asyncio.Task[Result]] = set()
         self._stack = contextlib.AsyncExitStack()
@@ -273,7 +271,7 @@ class Client:
             other.exclusive = run.exclusive = False
         self._running.add(run)
         try:
-            await run_question(run, endpoints, self._limiter)
+            await run_question(run, endpoints)
         finally:
             self._running.discard(run)
         result = Result.of(run.view, run.folder)

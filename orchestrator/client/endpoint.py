@@ -12,7 +12,7 @@ from orchestrator.client.http import HttpClient, parse_address
 from orchestrator.client.models import MAX_LIST_BYTES, ServedModel, choose_model, models_in
 from orchestrator.client.retry import retries
 from orchestrator.client.server_counters import ServerCounters, read_counters
-from orchestrator.errors import EndpointRejected, StreamBroken
+from orchestrator.errors import EndpointError, EndpointRejected, StreamBroken
 
 __all__ = ["CONNECT_SECONDS", "EndpointClient", "RequestClient", "all_of"]
 
@@ -23,6 +23,9 @@ CONNECT_SECONDS = 10.0
 
 ANSWER_SECONDS = 60.0
 """For a whole answer that is no stream: a healthy server gives one at once, even when it is full."""
+
+_HEALTH_SECONDS = 5.0
+"""For /health, which needs nothing but a free event loop in the server."""
 
 
 class EndpointClient:
@@ -68,6 +71,17 @@ class EndpointClient:
     async def counters(self) -> ServerCounters | None:
         """The server's own counters now; None where it has no /metrics page like vLLM's."""
         return await read_counters(self._http)
+
+    async def healthy(self) -> bool | None:
+        """Whether /health says that the server works; None where it has no such page."""
+        try:
+            async with asyncio.timeout(_HEALTH_SECONDS):
+                await self._http.text(f"{self.address.root}/health")
+        except EndpointRejected:
+            return None
+        except (EndpointError, TimeoutError):
+            return False
+        return True
 
     async def find_model(self, wanted: str | None, setting: str) -> ServedModel:
         """The model `wanted`, or the only one served; `setting` is the flag or setting that messages name.

@@ -7,7 +7,7 @@ leaves this module; every error is one plain sentence.
 
 import asyncio
 import errno
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
@@ -136,9 +136,9 @@ class HttpClient:
 
     @asynccontextmanager
     async def response(
-        self, method: str, url: str, body: Any = None
+        self, method: str, url: str, body: Any = None, headers: Mapping[str, str] | None = None
     ) -> AsyncIterator[aiohttp.ClientResponse]:
-        """An answer with status 200 and its unread content.
+        """An answer with status 200 and its unread content; `headers` are sent besides those of every request.
 
         Leaving the block closes the connection unless all of the content was read: this stops a generation on
         the server. Raises the errors of `error_for_status` and of `translate`.
@@ -147,7 +147,9 @@ class HttpClient:
             raise RuntimeError("use the client inside its `async with` block")
         data = None if body is None else msgspec.json.encode(body)
         try:
-            response = await self._session.request(method, url, data=data, allow_redirects=False)
+            response = await self._session.request(
+                method, url, data=data, headers=headers, allow_redirects=False
+            )
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise self.translate(error) from None
         try:

@@ -70,6 +70,8 @@ class TraceProgress:
     stop_reason: str = ""
     opened: bool = False
     """Its first stream has given an event."""
+    endpoint: str | None = None
+    """The server of its last stream, which has its cache."""
     paused: bool = False
     """The last thing that is known of it is that it was paused."""
     ended: bool = False
@@ -225,10 +227,13 @@ class RecoveredRun:
                 _apply_command(self._trace(entry), entry)
             case TraceStarted():
                 trace = self._trace(entry)
-                trace.opened, trace.paused = True, False
+                trace.opened, trace.paused, trace.endpoint = True, False, entry.endpoint
                 self.prompt_tokens = entry.prompt_tokens
-            case TraceResumed() | TracePaused():
-                self._trace(entry).paused = isinstance(entry, TracePaused)
+            case TraceResumed():
+                trace = self._trace(entry)
+                trace.paused, trace.endpoint = False, entry.endpoint
+            case TracePaused():
+                self._trace(entry).paused = True
             case TokensArrived():
                 self._trace(entry).receive(entry)
             case TraceFinished() | TraceStopped() | TraceFailed():

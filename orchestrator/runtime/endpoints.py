@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple, Self
 from orchestrator.answers.equality import AnswerChecker, Equality, QuestionEquality, SameText
 from orchestrator.capabilities import JudgeCapabilities, ServerCapabilities
 from orchestrator.client.answer_judge import AnswerJudgeClient, JudgedEquality
+from orchestrator.client.http import parse_address
 from orchestrator.client.judge.client import JudgeClient
 from orchestrator.client.reasoner.client import ReasonerClient
 from orchestrator.client.reward import RewardClient
@@ -19,6 +20,8 @@ from orchestrator.config.shipped import judge_spec
 from orchestrator.core.policies import Policy, needs_confidences, needs_judge, needs_rewards
 from orchestrator.errors import ConfigError, first_error
 from orchestrator.local_vllm.server import LocalModel, nano_model, serve_vllm
+from orchestrator.runtime.fleet import Fleet
+from orchestrator.runtime.members import Member, find_members
 from orchestrator.settings import Settings
 
 __all__ = [
@@ -51,7 +54,7 @@ class Keys(NamedTuple):
 class Endpoints:
     """The servers of a run, probed and ready, and what a question needs besides."""
 
-    reasoner: ReasonerClient
+    reasoner: Fleet
     capabilities: ServerCapabilities
     judge: JudgeClient | None
     judge_capabilities: JudgeCapabilities | None
@@ -70,14 +73,8 @@ async def open_endpoints(settings: Settings, keys: Keys) -> AsyncIterator[Endpoi
     """
     spec = judge_spec(settings.judge.spec) if needs_judge(settings) else None
     async with contextlib.AsyncExitStack() as stack:
-        reasoner = await stack.enter_async_context(
-            ReasonerClient(
-                settings.endpoint.urls[0], settings.endpoint, settings.sampling, keys.reasoner
-            )
-        )
-        capabilities = await reasoner.probe(
-            settings.policy.top_logprobs if needs_confidences(settings) else None
-        )
+        reasoner = await _open_reasoner(stack, settings, keys.reasoner)
+        capabilities = reasoner.capabilities
         if needs_confidences(settings) and not capabilities.confidences:
             raise ConfigError(_no_confidences(settings, capabilities))
         judge: JudgeClient | None = None
@@ -115,10 +112,6 @@ def validate_endpoints(settings: Settings, *, local: bool, policy: Policy | None
         )
     if local and urls:
         raise ConfigError("--local starts its own servers; leave out either --local or --endpoint.")
-    if len(urls) > 1:
-        raise ConfigError(
-            "Several endpoints are not routed yet; give one --endpoint, for example a load balancer's."
-        )
     if needs_judge(settings) and not local and settings.judge.url is None:
         raise ConfigError(
             f"The policy {name} needs a judge; name its server with --judge-endpoint URL, "
@@ -134,6 +127,33 @@ def validate_rewards(settings: Settings, who: str) -> None:
             f"{who} votes by reward (policy.vote is {settings.policy.vote}); name a reward model's server with "
             "--reward-endpoint URL, or choose another vote."
         )
+
+
+async def _open_reasoner(
+    stack: contextlib.AsyncExitStack, settings: Settings, api_key: str | None
+) -> Fleet:
+    """The reasoner's servers, probed and alike."""
+    addresses = dict.fromkeys(parse_address(url).base for url in settings.endpoint.urls)
+    clients = [
+        ReasonerClient(address, settings.endpoint, settings.sampling, api_key)
+        for address in addresses
+    ]
+    members = [Member(client=await stack.enter_async_context(client)) for client in clients]
+    top_logprobs = settings.policy.top_logprobs if needs_confidences(settings) else None
+    found = await find_members(
+        members,
+        top_logprobs=top_logprobs,
+        leave_out=settings.endpoint.on_mismatch == "leave-out",
+    )
+    return await stack.enter_async_context(
+        Fleet(
+            found.members,
+            settings.endpoint,
+            most=settings.run.concurrency,
+            top_logprobs=top_logprobs,
+            notes=found.notes,
+        )
+    )
 
 
 async def _open_reward(

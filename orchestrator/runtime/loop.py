@@ -26,6 +26,8 @@ from orchestrator.core.events import (
     HoldLaunches,
     PauseTrace,
     ReleaseLaunches,
+    ReplicaDown,
+    ReplicaUp,
     ResumeTrace,
     RewardTrace,
     RunFinished,
@@ -42,7 +44,6 @@ from orchestrator.journal.journal import JournalWriter, read_journal
 from orchestrator.journal.recovery import RecoveredRun
 from orchestrator.runtime.endpoints import Endpoints
 from orchestrator.runtime.evaluators import Evaluators
-from orchestrator.runtime.limiter import StreamLimiter
 from orchestrator.runtime.question_run import QuestionRun
 from orchestrator.runtime.trace import TraceRunner, TraceSettings
 
@@ -53,11 +54,11 @@ StartTask = Callable[[Coroutine[Any, Any, None]], None]
 _CHANNEL_SIZE = 1024  # events; a full channel slows the streams down instead of filling the memory
 
 
-async def run_question(run: QuestionRun, endpoints: Endpoints, limiter: StreamLimiter) -> None:
+async def run_question(run: QuestionRun, endpoints: Endpoints) -> None:
     """Runs one question from its first stream to `RunFinished`, recording every event in the view and the journal.
 
     A journal in the run's folder is continued (`orchestrator.journal.recovery`); one whose run is over is only
-    read into the view. `limiter` admits the streams of all questions that share the servers.
+    read into the view.
 
     Raises:
         ConfigError: the journal began with other settings, or with servers of another kind.
@@ -76,7 +77,7 @@ async def run_question(run: QuestionRun, endpoints: Endpoints, limiter: StreamLi
             return
         recovered.validate_settings(run.settings)
         recovered.validate_servers(_capabilities(endpoints))
-        await _QuestionLoop(run, endpoints, limiter, journal, recovered).run()
+        await _QuestionLoop(run, endpoints, journal, recovered).run()
 
 
 class _QuestionLoop:
@@ -86,13 +87,11 @@ class _QuestionLoop:
         self,
         run: QuestionRun,
         endpoints: Endpoints,
-        limiter: StreamLimiter,
         journal: JournalWriter | None,
         recovered: RecoveredRun,
     ) -> None:
         self._run = run
         self._endpoints = endpoints
-        self._limiter = limiter
         self._journal = journal
         self._recovered = recovered
         self._channel: asyncio.Queue[Event] = asyncio.Queue(_CHANNEL_SIZE)
@@ -122,6 +121,7 @@ class _QuestionLoop:
             async with _cancelled_at_exit() as start:
                 start(self._forward_interrupt())
                 start(self._forward_user_commands())
+                start(self._forward_server_changes())
                 await self._consume(shared, start)
         except BaseExceptionGroup as group:
             raise first_error(group) from None
@@ -143,11 +143,10 @@ class _QuestionLoop:
         launching = asyncio.Event()
         launching.set()
         return TraceSettings(
-            reasoner=self._endpoints.reasoner,
-            endpoint=capabilities.endpoint,
+            fleet=self._endpoints.reasoner,
+            session=self._run.session,
             prompt=prompt,
             resumable=capabilities.resumable,
-            limiter=self._limiter,
             launching=launching,
             max_attempts=settings.endpoint.max_attempts,
             answer_regex=settings.answers.regex,
@@ -261,6 +260,16 @@ class _QuestionLoop:
             received = await self._run.user_commands.get()
             await self._channel.put(msgspec.structs.replace(received, at=self._clock()))
 
+    async def _forward_server_changes(self) -> None:
+        async with contextlib.aclosing(self._endpoints.reasoner.changes()) as changes:
+            async for change in changes:
+                at, endpoint = self._clock(), change.address
+                await self._channel.put(
+                    ReplicaUp(at=at, endpoint=endpoint)
+                    if change.up
+                    else ReplicaDown(at=at, endpoint=endpoint, reason=change.reason)
+                )
+
     async def _correct_answers(self) -> tuple[str, ...]:
         if self._run.question.gold is None:
             return ()
@@ -299,7 +308,11 @@ async def _cancelled_at_exit() -> AsyncIterator[StartTask]:
 
 
 def _capabilities(endpoints: Endpoints) -> Capabilities:
-    return Capabilities(reasoner=endpoints.capabilities, judge=endpoints.judge_capabilities)
+    return Capabilities(
+        reasoner=endpoints.capabilities,
+        judge=endpoints.judge_capabilities,
+        replicas=endpoints.reasoner.addresses,
+    )
 
 
 def _stopwatch(shown: float) -> Callable[[], float]:

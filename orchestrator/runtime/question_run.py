@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from uuid import NAMESPACE_URL, uuid4, uuid5
 
 from orchestrator.core.events import Command, Event, UserCommandReceived
 from orchestrator.core.policies import Policy
@@ -44,6 +45,12 @@ class QuestionRun:
     """No other question uses the servers meanwhile, so their counters belong to this one."""
     report: Report | None = None
     """The report (schema 1), once the question is over."""
+    session: str = field(init=False)
+    """Names the question to routers between here and the servers; the same whenever it is continued from its folder."""
+
+    def __post_init__(self) -> None:
+        place = None if self.folder is None else self.folder.resolve().as_uri()
+        self.session = (uuid4() if place is None else uuid5(NAMESPACE_URL, place)).hex[:16]
 
     def raise_if_all_failed(self) -> None:
         """A question all of whose traces failed is a failed run, not a question without an answer.

@@ -104,6 +104,11 @@ class Replica:
             self.up = False
             self._trial_at = now + self._seconds
 
+    def leave_out(self) -> None:
+        """It is out until a health check succeeds, however long that takes."""
+        self.up = False
+        self._trial_at = math.inf
+
     def check(self, now: float, *, healthy: bool) -> None:
         """A health check says whether a replica that is out may be tried now; failed ones put a replica out."""
         if self.up and not healthy:

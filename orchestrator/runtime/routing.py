@@ -65,15 +65,28 @@ class Routing:
         """Streams that wait for their turn."""
         return len(self._waiting)
 
+    @property
+    def capacity(self) -> int:
+        """Streams that the replicas sustain together, as far as is known."""
+        return min(self._most, sum(replica.capacity for replica in self.replicas if replica.up))
+
     def usable(self, now: float) -> bool:
         """Whether any replica works or may be tried; if not, waiting is in vain for now."""
         return any(replica.usable(now) or replica.trial is not None for replica in self.replicas)
 
     def has_alternative(self, owner: int, now: float) -> bool:
         """Whether a stream that `owner` has failed may go elsewhere at once: the owner will not have it, another may."""
-        others = [one for number, one in enumerate(self.replicas) if number != owner]
-        spurned = not self.replicas[owner].usable(now) or self.replicas[owner].busy(now)
-        return spurned and any(one.usable(now) and not one.busy(now) for one in others)
+        refuses = not self.replicas[owner].usable(now) or self.replicas[owner].busy(now)
+        return refuses and self.others_work(owner, now)
+
+    def others_work(self, replica: int, now: float) -> bool:
+        """Whether a stream may be opened on another replica than this one, as soon as that has room."""
+        others = [one for number, one in enumerate(self.replicas) if number != replica]
+        return any(one.usable(now) and not one.busy(now) for one in others)
+
+    def leave_out(self, replica: int) -> None:
+        """A replica was not there at the start: it is out until a health check succeeds."""
+        self.replicas[replica].leave_out()
 
     def ask(self, stream: Hashable, owner: int | None) -> None:
         """A trace wants a stream; `owner` is the replica that has its cache."""

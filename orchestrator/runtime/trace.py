@@ -9,13 +9,14 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from secrets import token_hex
 from typing import Literal
 
 import msgspec
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from orchestrator.answers.answer_book import AnswerBook
-from orchestrator.client.reasoner.client import Chunk, Prompt, ReasonerClient
+from orchestrator.client.reasoner.client import Chunk, Prompt
 from orchestrator.client.reasoner.stream_handle import StreamHandle
 from orchestrator.client.retry import RETRYABLE, backoff
 from orchestrator.core.answer import extract_answer
@@ -31,17 +32,19 @@ from orchestrator.core.events import (
     TraceStopped,
 )
 from orchestrator.errors import (
-    EndpointBusy,
     EndpointError,
     EndpointRejected,
     StreamBroken,
 )
 from orchestrator.journal.recovery import TraceProgress
-from orchestrator.runtime.limiter import StreamLimiter
+from orchestrator.runtime.fleet import Fleet, Turn
 
 __all__ = ["TraceRunner", "TraceSettings"]
 
 _backoff = backoff(first=0.5, most=20.0)
+
+_PROCESS = token_hex(2)
+"""Tells the requests of this process from those of an earlier one whose run it continues: servers refuse equal ids."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,11 +54,11 @@ class TraceSettings:
     `clock` gives seconds since the run started.
     """
 
-    reasoner: ReasonerClient
-    endpoint: str
+    fleet: Fleet
+    session: str
+    """Names the question among all that are asked of the servers."""
     prompt: Prompt
     resumable: bool
-    limiter: StreamLimiter
     launching: asyncio.Event
     """Set while first streams may be opened."""
     max_attempts: int
@@ -87,6 +90,10 @@ class TraceRunner:
         self._streaming: asyncio.Task[None] | None = None
         self._handle = StreamHandle()
         self._unsent: list[Event] = []
+        self._session = f"{shared.session}-{trace}"
+        self._asked: str | None = None
+        """The server that was asked for the last stream."""
+        self._streams = 0
         self._attempts_without_progress = 0
 
     def pause(self) -> None:
@@ -167,7 +174,7 @@ class TraceRunner:
         attempts = AsyncRetrying(
             retry=retry_if_exception_type(RETRYABLE),
             stop=self._gives_up,
-            wait=_backoff,
+            wait=self._wait_seconds,
             reraise=True,
         )
         async for attempt in attempts:
@@ -175,40 +182,38 @@ class TraceRunner:
                 await self._stream_in_turn(attempt.retry_state.attempt_number - 1)
 
     async def _stream_in_turn(self, attempt: int) -> None:
-        """One stream as soon as the limiter admits it; a first one waits while launching is held."""
+        """One stream as soon as a server has room for it; a first one waits while launching is held."""
+        self._attempts_without_progress += 1
         while True:
             if not self._progress.opened:
                 await self._shared.launching.wait()
-            async with self._shared.limiter.one():
+            async with self._shared.fleet.stream(self._session, self._progress.endpoint) as turn:
                 if self._progress.opened or self._shared.launching.is_set():
-                    await self._stream_once(attempt)
+                    await self._read_stream(attempt, turn)
                     return
 
-    async def _stream_once(self, attempt: int) -> None:
-        try:
-            await self._read_stream(attempt)
-        except EndpointBusy:
-            self._shared.limiter.shrink()
-            raise
-        self._shared.limiter.grow()
-
-    async def _read_stream(self, attempt: int) -> None:
-        self._attempts_without_progress += 1
+    async def _read_stream(self, attempt: int, turn: Turn) -> None:
+        self._asked = turn.address
+        self._streams += 1
         before = self._progress.tokens
         handle = self._handle = StreamHandle()
-        stream = self._shared.reasoner.stream(
+        stream = turn.client.stream(
             self._shared.prompt,
             self._progress.token_ids,
             generated_tokens=before,
             handle=handle,
             top_logprobs=self._shared.top_logprobs,
+            headers=self._shared.fleet.headers(
+                session=self._session, request=f"{self._session}-{self._streams}-{_PROCESS}"
+            ),
         )
         try:
             async with contextlib.aclosing(stream):
                 first = True
                 async for chunk in stream:
                     if first:
-                        self._unsent.append(self._opening(chunk, attempt))
+                        turn.answered()
+                        self._unsent.append(self._opening(chunk, attempt, turn))
                         first = False
                     self._receive(chunk, before)
                     await self._flush()
@@ -219,18 +224,21 @@ class TraceRunner:
         if not handle.half_closed:
             raise StreamBroken("the server closed the stream before its end")
 
-    def _opening(self, chunk: Chunk, attempt: int) -> Event:
+    def _opening(self, chunk: Chunk, attempt: int, turn: Turn) -> Event:
         """The event that says that a stream has begun; made from its first chunk."""
         started = TraceStarted(
             at=self._shared.clock(),
             trace=self._trace,
-            endpoint=self._shared.endpoint,
+            endpoint=turn.address,
             prompt_tokens=chunk.prompt_tokens,
             cached_prompt_tokens=chunk.cached_prompt_tokens,
         )
         self._progress.paused = False
+        self._progress.endpoint = turn.address
         if self._progress.opened:
-            return TraceResumed(**msgspec.structs.asdict(started), attempt=attempt)
+            return TraceResumed(
+                **msgspec.structs.asdict(started), attempt=attempt, moved=turn.moved
+            )
         self._progress.opened = True
         return started
 
@@ -296,7 +304,13 @@ class TraceRunner:
         self._progress.wanted = wanted
         self._commanded.set()
         if wanted != "run" and self._streaming is not None and not self._handle.half_close():
-            self._streaming.cancel()  # it waits for the limiter, or to try again
+            self._streaming.cancel()  # it waits for its turn, or to try again
+
+    def _wait_seconds(self, state: RetryCallState) -> float:
+        """Seconds before the next attempt; none where another server can take the trace at once."""
+        if self._asked is not None and self._shared.fleet.has_alternative(self._asked):
+            return 0.0
+        return _backoff(state)
 
     def _gives_up(self, state: RetryCallState) -> bool:
         """No further try: too many without a token, or a stream that cannot be continued."""

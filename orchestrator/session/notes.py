@@ -13,8 +13,9 @@ __all__ = ["comparison_notes", "no_rewards_note", "reward_notes", "server_notes"
 def server_notes(endpoints: Endpoints, settings: Settings) -> list[str]:
     """Which servers were found, and what they cannot do."""
     found = endpoints.capabilities
+    place = " and ".join(endpoints.reasoner.addresses)
     notes = [
-        f"Reasoner {sanitize(found.model)} at {found.endpoint} ({sanitize(found.server)}, {found.api} API)"
+        f"Reasoner {sanitize(found.model)} at {place} ({sanitize(found.server)}, {found.api} API)"
     ]
     preset = suitable_preset(found.model)
     if preset is not None and settings.model.family is None:

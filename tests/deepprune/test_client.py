@@ -236,7 +236,6 @@ async def standing_counters(request: web.Request, body: dict[str, Any]) -> web.S
             r"policy\.tua.*policy\.tau",
         ),
         ({"endpoint": "http://gpu/v1", "policy": "deepprune"}, "needs a judge"),
-        ({"endpoint": ["http://a/v1", "http://b/v1"]}, "Several endpoints"),
         ({"endpoint": "http://a/v1", "local": True}, "starts its own servers"),
         ({"settings": deepprune.Settings(), "traces": 3}, "takes no other settings"),
     ],

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 
 class Proxy:
-    """Forwards bytes to a real server; `cut` breaks what is open, `refuse` what is to come."""
+    """Forwards bytes to a real server; `cut` breaks what is open, `refuse` what is to come, until `accept`."""
 
     def __init__(self, target: str) -> None:
         parts = urlsplit(target)
@@ -47,6 +47,10 @@ class Proxy:
         """From now on the server is gone."""
         self._refusing = True
         self.cut()
+
+    def accept(self) -> None:
+        """The server is back."""
+        self._refusing = False
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._refusing:

@@ -3,7 +3,7 @@
 Leaving a stream closes its connection, which is what stops the generation on the server.
 """
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 
 from orchestrator.capabilities import ServerCapabilities
 from orchestrator.client.endpoint import EndpointClient
@@ -74,6 +74,13 @@ class ReasonerClient(EndpointClient):
             )
         return Prompt(rendered.tokens, messages)
 
+    async def tokenize(self, text: str) -> tuple[int, ...] | None:
+        """The ids of `text` in this server's tokenizer; None where the server does not tokenise."""
+        try:
+            return await ServerTokenizer(self._http, self._probed().model).text(text)
+        except (EndpointRejected, StreamBroken):
+            return None
+
     async def stream(
         self,
         prompt: Prompt,
@@ -82,6 +89,7 @@ class ReasonerClient(EndpointClient):
         generated_tokens: int,
         handle: StreamHandle | None = None,
         top_logprobs: int | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> AsyncGenerator[Chunk, None]:
         """A trace's text as it is generated: one chunk per network read, the last one with a finish reason.
 
@@ -95,6 +103,7 @@ class ReasonerClient(EndpointClient):
                 the limit gets its last chunk without a request.
             handle: stops the stream early.
             top_logprobs: log-probabilities that make the confidence of a token; None asks for none.
+            headers: sent with the request, for routers between here and the server.
 
         Raises EndpointBusy, EndpointRejected, EndpointUnreachable, or StreamBroken when the server fails, stalls,
         sends invalid events or ends without a finish reason; chunks yielded before stay valid.
@@ -109,7 +118,7 @@ class ReasonerClient(EndpointClient):
         handle = handle or StreamHandle()
         body = requests.body(prompt, generated_ids, max_tokens=limit, top_logprobs=top_logprobs)
         url = f"{self.address.base}/{requests.path}"
-        async with self._http.response("POST", url, body) as response:
+        async with self._http.response("POST", url, body, headers) as response:
             handle.attach(response)
             splitter = SseSplitter()
             broken: StreamBroken | None = None

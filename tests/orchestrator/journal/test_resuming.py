@@ -29,7 +29,6 @@ from orchestrator.journal.run_dir import JOURNAL_FILE
 from orchestrator.questions import Question
 from orchestrator.report.report import build_report
 from orchestrator.runtime.endpoints import Keys, open_endpoints
-from orchestrator.runtime.limiter import StreamLimiter
 from orchestrator.runtime.loop import run_question
 from orchestrator.runtime.question_run import QuestionRun
 from orchestrator.settings import Settings
@@ -67,7 +66,7 @@ async def carry(folder, endpoints, settings, *, interrupted=None):
         folder=folder,
         interrupted=interrupted or asyncio.Event(),
     )
-    await run_question(run, endpoints, StreamLimiter(settings.run.concurrency))
+    await run_question(run, endpoints)
     return run.view
 
 

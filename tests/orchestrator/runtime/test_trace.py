@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import itertools
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import TypeVar, cast
 
 import aiohttp
@@ -11,6 +11,7 @@ import pytest
 
 from orchestrator.answers.answer_book import AnswerBook
 from orchestrator.answers.equality import AnswerChecker
+from orchestrator.client.http import parse_address
 from orchestrator.client.reasoner.client import Chunk, Prompt, ReasonerClient
 from orchestrator.client.reasoner.stream_handle import StreamHandle
 from orchestrator.core.events import (
@@ -29,8 +30,11 @@ from orchestrator.errors import (
     EndpointUnreachable,
     StreamBroken,
 )
-from orchestrator.runtime.limiter import StreamLimiter
+from orchestrator.runtime.fleet import Fleet
+from orchestrator.runtime.members import Member
 from orchestrator.runtime.trace import TraceRunner, TraceSettings
+from orchestrator.settings import EndpointSettings
+from tests.support.capabilities import capabilities
 
 E = TypeVar("E", bound=Event)
 
@@ -65,7 +69,9 @@ class Reasoner:
 
     def __init__(self, *streams: Sequence[Item]) -> None:
         self.streams = list(streams)
+        self.address = parse_address("http://e/v1")
         self.asked: list[tuple[tuple[int, ...], int]] = []
+        self.headers: list[Mapping[str, str]] = []
         self.closed = 0
 
     async def stream(
@@ -76,8 +82,10 @@ class Reasoner:
         generated_tokens: int,
         handle: StreamHandle,
         top_logprobs: int | None,
+        headers: Mapping[str, str],
     ) -> AsyncIterator[Chunk]:
         self.asked.append((tuple(generated_ids), generated_tokens))
+        self.headers.append(headers)
         script = self.streams.pop(0)
         try:
             for item in script:
@@ -109,18 +117,18 @@ class Harness:
     ) -> None:
         self.events: list[Event] = []
         self.channel: asyncio.Queue[Event] = asyncio.Queue(channel)
-        self.limiter = StreamLimiter(4)
+        member = Member(client=cast("ReasonerClient", reasoner), found=capabilities().reasoner)
+        self.fleet = Fleet([member], EndpointSettings(), most=4)
         self.launching = asyncio.Event()
         self.launching.set()
         counter = itertools.count()
         self.runner = TraceRunner(
             0,
             TraceSettings(
-                reasoner=cast("ReasonerClient", reasoner),
-                endpoint="e",
+                fleet=self.fleet,
+                session="s",
                 prompt=Prompt((1, 2, 3, 4, 5), ()),
                 resumable=resumable,
-                limiter=self.limiter,
                 launching=self.launching,
                 max_attempts=max_attempts,
                 answer_regex=None,
@@ -226,7 +234,7 @@ async def test_a_stream_without_a_finish_reason_is_broken() -> None:
 async def test_a_busy_server_gets_fewer_streams() -> None:
     harness = Harness(Reasoner([EndpointBusy("full", retry_after=0.0)], [END]))
     await harness.end(TraceFinished)
-    assert harness.limiter.limit == 2  # halved from one taken, then grown by one
+    assert harness.fleet.limit == 2  # halved from one taken, then grown by one
 
 
 async def test_a_refused_first_request_ends_the_run() -> None:
@@ -388,14 +396,14 @@ async def test_a_trace_in_the_queue_gives_its_turn_away_while_launching_is_held(
     reasoner = Reasoner([END])
     harness = Harness(reasoner)
     async with contextlib.AsyncExitStack() as taken:
-        for _ in range(4):
-            await taken.enter_async_context(harness.limiter.one())
+        for other in range(4):
+            await taken.enter_async_context(harness.fleet.stream(other, None))
         run = asyncio.create_task(harness.end(TraceFinished))
         await settle()
         harness.launching.clear()
     await settle()
     assert reasoner.asked == []
-    async with harness.limiter.one():  # its turn was given away
+    async with harness.fleet.stream("other", None):  # its turn was given away
         harness.launching.set()
         await run
 

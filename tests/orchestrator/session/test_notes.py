@@ -17,9 +17,16 @@ from orchestrator.settings import Settings
 from tests.support.capabilities import capabilities
 
 
-def endpoints(*, same_answer: Any = None, **can: Any) -> Endpoints:
+def endpoints(
+    *,
+    addresses: tuple[str, ...] = ("http://gpu:8000/v1",),
+    notes: tuple[str, ...] = (),
+    same_answer: Any = None,
+    **can: Any,
+) -> Endpoints:
     found = capabilities(**can)
-    parts = {"reasoner": None, "judge": None, "reward": None, "equality": None}
+    reasoner = SimpleNamespace(addresses=addresses, notes=notes)
+    parts = {"reasoner": reasoner, "judge": None, "reward": None, "equality": None}
     return Endpoints(
         **cast("dict[str, Any]", parts),
         capabilities=found.reasoner,
@@ -32,6 +39,16 @@ def test_the_names_that_servers_give_cannot_write_to_the_terminal() -> None:
     (note,) = server_notes(endpoints(model="nano\x1b[2J"), Settings())
     assert note.startswith("Reasoner nano")
     assert "\x1b" not in note
+
+
+def test_several_servers_are_named_and_so_are_those_that_are_left_out() -> None:
+    addresses = ("http://a:8000/v1", "http://b:8000/v1")
+    first, second = server_notes(
+        endpoints(addresses=addresses, notes=("http://b is left out\x1b[2J",)), Settings()
+    )
+    assert "at http://a:8000/v1 and http://b:8000/v1 (" in first
+    assert second.startswith("http://b is left out")
+    assert "\x1b" not in second
 
 
 @pytest.mark.parametrize(
