@@ -16,6 +16,8 @@ from textual.app import App, SystemCommand
 from textual.binding import Binding, BindingType
 from textual.screen import Screen
 
+from orchestrator.errors import DeepPruneError
+from tui.drawing.cells import sanitize_line
 from tui.drawing.theme import THEMES
 from tui.screens.base import RunScreen
 from tui.screens.help import HelpScreen
@@ -60,6 +62,8 @@ class DeepPruneApp(App[None]):
         self._source = source
         self._interrupt = interrupt
         self._ticked_at = time.monotonic()
+        self.failure: DeepPruneError | None = None
+        """Why the app has left by itself: its source can no longer be read."""
         for each in THEMES:
             self.register_theme(each)
         self.theme = theme
@@ -84,7 +88,12 @@ class DeepPruneApp(App[None]):
     def tick(self) -> None:
         """Polls the source and repaints."""
         now = time.monotonic()
-        self._source.tick(now - self._ticked_at)
+        try:
+            self._source.tick(now - self._ticked_at)
+        except DeepPruneError as error:
+            self.failure = error
+            self.exit()
+            return
         self._ticked_at = now
         if self._source.closing:
             self.exit()
@@ -130,9 +139,13 @@ class DeepPruneApp(App[None]):
         try:
             path.write_text(svg_of(self), encoding="utf-8")
         except OSError as error:
-            self.notify(f"{path} cannot be written: {error.strerror}", severity="error")
+            self.warn(f"{path} cannot be written: {error.strerror}")
         else:
             self.notify(f"Saved {path}")
+
+    def warn(self, text: str) -> None:
+        """Shows a sentence, which may quote files and servers, for some seconds."""
+        self.notify(sanitize_line(text), severity="error", markup=False)
 
     def action_toggle_theme(self) -> None:
         """Switches between the dark and the light theme."""

@@ -43,7 +43,10 @@ def _run(arguments: argparse.Namespace) -> int:
         raise ConfigError("This is not a terminal: save the screen with --svg FILE, or use --web.")
     from tui.app import DeepPruneApp
 
-    DeepPruneApp(source, theme=f"deepprune-{arguments.theme}").run()
+    app = DeepPruneApp(source, theme=f"deepprune-{arguments.theme}")
+    app.run()
+    if app.failure is not None:
+        raise app.failure
     return 0
 
 

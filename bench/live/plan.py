@@ -7,7 +7,7 @@ with now.
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from urllib.parse import quote
 
 from bench.results.folder import claim_folder
@@ -17,10 +17,11 @@ from bench.specs.policy_spec import PolicySpec
 from orchestrator.capabilities import Capabilities
 from orchestrator.core.events import RunStarted, TraceRewarded
 from orchestrator.core.policies import needs_judge
-from orchestrator.errors import ConfigError, DatasetError
+from orchestrator.errors import ConfigError, DatasetError, JournalError
 from orchestrator.journal.journal import read_journal
 from orchestrator.journal.run_dir import REPORT_FILE, question_name
 from orchestrator.questions import Question
+from orchestrator.report.report import read_report
 from orchestrator.runtime.endpoints import Keys, validate_rewards
 from orchestrator.settings import Settings, changed_setting, without_locations
 
@@ -165,8 +166,10 @@ def settings_of(spec: PolicySpec, plan: LivePlan) -> Settings:
 
 
 def _outcome(run: PlannedRun) -> Outcome:
-    report: dict[str, Any] = json.loads((run.folder / REPORT_FILE).read_text(encoding="utf-8"))
-    reasoner, judge = report["ledger"]["reasoner"], report["ledger"]["judge"]
+    report = read_report(run.folder / REPORT_FILE)
+    if report is None:
+        raise JournalError(f"{run.folder} has lost its {REPORT_FILE}; start the benchmark again.")
+    reasoner, judge = report.ledger.reasoner, report.ledger.judge
     lengths, path, reward_tokens = TraceLengths(), CriticalPath(), 0
     for entry in read_journal(run.folder):
         lengths.add(entry)
@@ -178,17 +181,15 @@ def _outcome(run: PlannedRun) -> Outcome:
         policy=run.spec.label,
         question_id=run.question.id,
         resample=0,
-        answer=report["answer"],
-        correct=bool(report["correct"]),
-        tokens=reasoner["generated_tokens"],
-        cut_tokens=reasoner["generated_tokens"] - reasoner["by_fate"]["finished"],
+        answer=report.answer,
+        correct=bool(report.correct),
+        tokens=reasoner.generated_tokens,
+        cut_tokens=reasoner.generated_tokens - reasoner.by_fate.finished,
         sequential_tokens=float(path.tokens()),
-        judge_tokens=judge["prompt_tokens"]
-        - judge["cached_prompt_tokens"]
-        + judge["completion_tokens"],
-        seconds=report["seconds"],
-        traces=report["traces"]["started"],
-        clusters=tuple(cluster["size"] for cluster in report["clusters"]),
+        judge_tokens=judge.prompt_tokens - judge.cached_prompt_tokens + judge.completion_tokens,
+        seconds=report.seconds,
+        traces=report.traces.started,
+        clusters=tuple(cluster.size for cluster in report.clusters),
         lengths=lengths.by_fate(),
         reward_tokens=reward_tokens,
     )

@@ -5,9 +5,9 @@ Exit 1 if the core decides otherwise than recorded, or if the report differs fro
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from orchestrator.cli.program import run_program
 
@@ -49,14 +49,24 @@ def _replay(run: Path, *, summary: bool) -> int:
 
 
 def _report_difference(recorded: "Report | None", replayed: "Report") -> str | None:
-    """The first key whose value differs; the folder may have been moved."""
+    """The first value that differs; the folder may have been moved."""
     import msgspec
 
     then, now = msgspec.to_builtins(recorded or replayed), msgspec.to_builtins(replayed)
-    for key in then:
-        if key != "run_dir" and then[key] != now[key]:
-            return f"report.json has {key} = {then[key]}, but the journal gives {now[key]}."
+    for path, value in _leaves(then):
+        again = dict(_leaves(now)).get(path)
+        if path != "run_dir" and value != again:
+            return f"report.json has {path} = {value}, but the journal gives {again}."
     return None
+
+
+def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value of a report by its dotted path; a list is one value."""
+    if isinstance(value, dict):
+        for key, inner in value.items():
+            yield from _leaves(inner, f"{path}.{key}" if path else str(key))
+    else:
+        yield path, value
 
 
 if __name__ == "__main__":

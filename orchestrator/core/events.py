@@ -7,7 +7,7 @@ Times (`at`) are seconds since the run started, without those in which a resumed
 Traces are numbered 0 to planned-1; clusters in the order in which they opened.
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -82,8 +82,14 @@ ends a trace, `vote` ends all and counts. `hold` opens no further traces until `
 """
 
 
+# what a file may hold: folding such a run takes seconds, and some hundred megabytes at most
+_Seconds = Annotated[float, msgspec.Meta(ge=0.0, le=100 * 86400.0)]
+_Traces = Annotated[int, msgspec.Meta(ge=1, le=100_000)]
+_Tokens = Annotated[int, msgspec.Meta(ge=-(10**15), le=10**15)]
+
+
 class _Event(msgspec.Struct, frozen=True, kw_only=True, tag=True):
-    at: float
+    at: _Seconds
 
 
 # --- events that come from outside: the shell feeds them to the core -------------------------------
@@ -98,7 +104,7 @@ class RunStarted(_Event, frozen=True, kw_only=True):
     question_id: str
     question: str
     gold: str | None
-    planned: int
+    planned: _Traces
     settings: Settings
     capabilities: Capabilities
 
@@ -117,8 +123,8 @@ class TraceStarted(_Event, frozen=True, kw_only=True):
 
     trace: int
     endpoint: str
-    prompt_tokens: int
-    cached_prompt_tokens: int
+    prompt_tokens: _Tokens
+    cached_prompt_tokens: _Tokens
 
 
 class TokensArrived(_Event, frozen=True, kw_only=True, omit_defaults=True):
@@ -133,7 +139,7 @@ class TokensArrived(_Event, frozen=True, kw_only=True, omit_defaults=True):
 
     trace: int
     text: str
-    tokens: int
+    tokens: _Tokens
     token_ids: tuple[int, ...] = ()
     confidences: tuple[float, ...] = ()
     finish_reason: str | None = None
@@ -146,7 +152,7 @@ class TracePaused(_Event, frozen=True, kw_only=True):
     """The stream was closed at `tokens` generated tokens; it can be resumed exactly from there."""
 
     trace: int
-    tokens: int
+    tokens: _Tokens
 
 
 class TraceResumed(_Event, frozen=True, kw_only=True):
@@ -158,8 +164,8 @@ class TraceResumed(_Event, frozen=True, kw_only=True):
 
     trace: int
     endpoint: str
-    prompt_tokens: int
-    cached_prompt_tokens: int
+    prompt_tokens: _Tokens
+    cached_prompt_tokens: _Tokens
     attempt: int = 0
     moved: MoveReason | None = None
 
@@ -183,7 +189,7 @@ class TraceFinished(_Event, frozen=True, kw_only=True):
     answer: str | None
     raw_answer: str | None
     finish_reason: str
-    tokens: int
+    tokens: _Tokens
 
 
 class TraceStopped(_Event, frozen=True, kw_only=True):
@@ -191,7 +197,7 @@ class TraceStopped(_Event, frozen=True, kw_only=True):
 
     trace: int
     reason: str
-    tokens: int
+    tokens: _Tokens
 
 
 class TraceFailed(_Event, frozen=True, kw_only=True):
@@ -200,7 +206,7 @@ class TraceFailed(_Event, frozen=True, kw_only=True):
     trace: int
     boundary: Boundary
     message: str
-    tokens: int
+    tokens: _Tokens
 
 
 class PairsJudged(_Event, frozen=True, kw_only=True):
@@ -212,10 +218,10 @@ class PairsJudged(_Event, frozen=True, kw_only=True):
     trace: int
     members: tuple[int, ...]
     probabilities: tuple[float, ...]
-    prompt_tokens: int
-    cached_prompt_tokens: int
-    completion_tokens: int
-    seconds: float
+    prompt_tokens: _Tokens
+    cached_prompt_tokens: _Tokens
+    completion_tokens: _Tokens
+    seconds: _Seconds
     requests: int = 1
 
 
@@ -232,8 +238,8 @@ class TraceRewarded(_Event, frozen=True, kw_only=True):
 
     trace: int
     reward: float
-    prompt_tokens: int
-    seconds: float
+    prompt_tokens: _Tokens
+    seconds: _Seconds
 
 
 class RewardFailed(_Event, frozen=True, kw_only=True):
@@ -304,9 +310,9 @@ class RunFinished(_Event, frozen=True, kw_only=True):
     """
 
     correct_answers: tuple[str, ...]
-    server_generated_tokens: int | None
-    cached_prompt_tokens: int | None = None
-    judge_cached_prompt_tokens: int | None = None
+    server_generated_tokens: _Tokens | None
+    cached_prompt_tokens: _Tokens | None = None
+    judge_cached_prompt_tokens: _Tokens | None = None
     interrupted: bool
 
 
@@ -322,7 +328,7 @@ class CheckpointReached(_Event, frozen=True, kw_only=True):
     trace: int
     chars: int
     words: int
-    tokens: int
+    tokens: _Tokens
     complete: bool
 
 

@@ -1,4 +1,8 @@
-"""How a journal is encoded: a header line that names format and version, then one JSON object per entry."""
+"""How a journal is encoded: a header line that names format and version, then one JSON object per entry.
+
+A journal may come from elsewhere. What is decoded here can be folded into a view and shown: it begins with the one
+start of a run, its times and counts are bounded, and it names only traces and clusters that exist.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -7,7 +11,17 @@ import msgspec
 from pydantic import ValidationError
 
 from orchestrator.config.explain import explain
-from orchestrator.core.events import Command, Event
+from orchestrator.core.events import (
+    AskJudge,
+    ClusterOpened,
+    Command,
+    Event,
+    JudgeFailed,
+    PairsJudged,
+    RunStarted,
+    TraceJoined,
+    UserCommandReceived,
+)
 from orchestrator.errors import JournalError
 from orchestrator.settings import Settings
 
@@ -33,7 +47,7 @@ def check_header(path: Path, line: bytes) -> None:
     """
     try:
         header = msgspec.json.decode(line, type=_Header)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         header = None
     if header is None or header.format != FORMAT:
         raise JournalError(
@@ -47,8 +61,12 @@ def check_header(path: Path, line: bytes) -> None:
         )
 
 
+class _NotAnEntry(Exception):
+    """Why a line that is valid JSON is no entry at its place."""
+
+
 class Decoder:
-    """Decodes the lines of one journal behind its header."""
+    """Decodes the lines of one journal behind its header, in their order."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -56,21 +74,57 @@ class Decoder:
         self._decoder: msgspec.json.Decoder[Event | Command] = msgspec.json.Decoder(
             Event | Command, dec_hook=_settings_from_json
         )
+        self._planned = 0
+        self._clusters: set[int] = set()
 
     def decode(self, line: bytes) -> Event | Command:
         """The entry in the next line.
 
         Raises:
-            JournalError: the line, named by its number, is damaged.
+            JournalError: the line, named by its number, is damaged, or is no entry that can stand there.
         """
         self._lines += 1
         try:
-            return self._decoder.decode(line)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise JournalError(
-                f"Line {self._lines} of {self._path} is not a journal entry ({error}): the file was damaged; "
-                "start a new run."
-            ) from error
+            entry = self._decoder.decode(line)
+            self._check(entry)
+        except (msgspec.DecodeError, UnicodeDecodeError, _NotAnEntry) as error:
+            raise self._error(str(error)) from error
+        except RecursionError as error:
+            raise self._error("it is nested too deep") from error
+        return entry
+
+    def _check(self, entry: Event | Command) -> None:
+        """Raises _NotAnEntry for what refers to nothing."""
+        if isinstance(entry, RunStarted):
+            if self._planned:
+                raise _NotAnEntry("a second start of the run")
+            self._planned = entry.planned
+            return
+        if not self._planned:
+            raise _NotAnEntry("the start of the run is missing before it")
+        if isinstance(entry, UserCommandReceived):  # may name any trace, and is then ignored
+            return
+        trace = getattr(entry, "trace", None)
+        if trace is not None and not 0 <= trace < self._planned:
+            raise _NotAnEntry(f"trace {trace} of {self._planned}")
+        if isinstance(entry, ClusterOpened):
+            self._clusters.add(entry.cluster)
+        elif isinstance(entry, TraceJoined) and entry.cluster not in self._clusters:
+            raise _NotAnEntry(f"cluster {entry.cluster} was never opened")
+        elif isinstance(entry, AskJudge | PairsJudged | JudgeFailed):
+            self._check_members(entry)
+
+    def _check_members(self, entry: AskJudge | PairsJudged | JudgeFailed) -> None:
+        if not all(0 <= member < self._planned for member in entry.members):
+            raise _NotAnEntry(f"members beside {self._planned} traces")
+        if isinstance(entry, PairsJudged) and len(entry.members) != len(entry.probabilities):
+            raise _NotAnEntry("not one probability for each member")
+
+    def _error(self, reason: str) -> JournalError:
+        return JournalError(
+            f"Line {self._lines} of {self._path} is not a journal entry ({reason}): it was damaged or written by "
+            "another version of DeepPrune; start a new run."
+        )
 
 
 def entry_encoder() -> msgspec.json.Encoder:
@@ -91,4 +145,4 @@ def _settings_from_json(kind: type, value: Any) -> Any:
     try:
         return Settings.model_validate(value)
     except ValidationError as error:
-        raise ValueError(explain(error, Settings, {}, "the journal")) from error
+        raise _NotAnEntry(explain(error, Settings, {}, "the journal").rstrip(".")) from error

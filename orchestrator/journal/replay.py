@@ -6,12 +6,15 @@ from typing import NamedTuple
 
 from orchestrator.core.engine import Engine
 from orchestrator.core.events import Command, DerivedEvent, Event, RunStarted
+from orchestrator.errors import EventOutOfTurn
 from orchestrator.journal.journal import read_journal
 from orchestrator.journal.run_dir import JOURNAL_FILE
 from orchestrator.report.report import Report, build_report
 from orchestrator.report.view import RunView
 
 __all__ = ["Replay", "decisions", "replay"]
+
+_SHOWN_CHARACTERS = 300  # of an entry, which may hold a whole question
 
 
 class Replay(NamedTuple):
@@ -48,11 +51,20 @@ def decisions(entries: Iterable[Event | Command]) -> Iterator[Event | Command]:
 
 
 def _first_difference(entries: Sequence[Event | Command]) -> str | None:
-    again = list(decisions(entries))
+    try:
+        again = list(decisions(entries))
+    except EventOutOfTurn as error:
+        return f"The journal was changed or damaged: {error}"
     for number, (then, now) in enumerate(zip(entries, again, strict=False), start=1):
         if then != now:
-            return f"Line {number} of the journal is {then}, but a fresh core gives {now}."
+            line = number + 1  # behind the header
+            return f"Line {line} of the journal is {_shown(then)}, but a fresh core gives {_shown(now)}."
     # an interrupted writer may have lost what the core said after the last outside event
     if len(entries) > len(again):
-        return f"The journal goes on with {entries[len(again)]}, which a fresh core does not give."
+        return f"The journal goes on with {_shown(entries[len(again)])}, which a fresh core does not give."
     return None
+
+
+def _shown(entry: Event | Command) -> str:
+    text = str(entry)
+    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"

@@ -225,8 +225,10 @@ def read_report(path: Path) -> Report | None:
         return None
     try:
         return msgspec.json.decode(path.read_bytes(), type=Report)
-    except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise JournalError(f"{path} cannot be read ({error}); restore it or delete it.") from error
+    except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise JournalError(
+            f"{path} is not a report that this version can read ({error}); restore it or delete it."
+        ) from error
 
 
 def to_json_line(result: msgspec.Struct) -> str:

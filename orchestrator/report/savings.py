@@ -111,7 +111,7 @@ def saved_so_far(view: RunView) -> float | None:
 
 def saved_if(view: RunView, cost: float) -> float:
     """The same share, 0..1, if cons@N costs `cost` tokens (more than 0)."""
-    mean = cost / view.planned
+    mean = cost / max(1, view.planned)
     cut = [t.tokens for t in view.traces.values() if t.ending in ("pruned", "stopped")]
     return sum(max(0.0, mean - tokens) for tokens in cut) / cost
 

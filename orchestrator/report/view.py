@@ -346,8 +346,8 @@ class RunView:
                 self.tau = event.tau
             case "hold" | "release":
                 self.held = event.command == "hold"
-            case "pin" | "finish" | "unpin" if event.trace is not None:
-                self._trace(event.trace).pinned = event.command != "unpin"
+            case "pin" | "finish" | "unpin" if event.trace in self.traces:
+                self.traces[event.trace].pinned = event.command != "unpin"
             case _:
                 pass
 

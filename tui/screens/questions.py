@@ -7,6 +7,8 @@ from textual.binding import BindingType
 from textual.strip import Strip
 from textual.widgets import Footer
 
+from orchestrator.errors import JournalError
+from tui.drawing.cells import sanitize_line
 from tui.panels.base import Frame, Panel
 from tui.panels.questions import QuestionTable, draw_progress
 from tui.panels.start import draw_start
@@ -48,5 +50,9 @@ class QuestionsScreen(RunScreen):
 
     def on_question_table_opened(self, message: QuestionTable.Opened) -> None:
         """Opens the live screen of a question."""
-        self.source.open(message.index)
+        try:
+            self.source.open(message.index)
+        except JournalError as error:
+            self.notify(sanitize_line(str(error)), severity="error", markup=False)
+            return
         self.app.push_screen(LiveScreen(self.source))

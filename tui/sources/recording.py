@@ -72,7 +72,6 @@ class Recording:
         Raises:
             JournalError: it cannot be read.
         """
-        self.current = index
         player = self._players.get(index)
         if player is None:
             entries = list(read_journal(self._folders[index]))
@@ -82,6 +81,7 @@ class Recording:
                 )
             player = self._players[index] = Player(entries, playing=self._playing)
             player.seek(0.0)
+        self.current = index
         self.entries[index].watch = player.watch
         return player.watch
 

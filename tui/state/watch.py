@@ -71,7 +71,7 @@ class Digest:
         verdicts = self.verdicts.setdefault(event.trace, [])
         for member, p in zip(event.members, event.probabilities, strict=True):
             verdicts.append(Verdict(event.at, member, p))
-            self.histogram[min(BINS - 1, max(0, int(p * BINS)))] += 1
+            self.histogram[min(BINS - 1, int(min(1.0, max(0.0, p)) * BINS))] += 1
 
 
 class Watch:

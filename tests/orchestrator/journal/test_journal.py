@@ -22,7 +22,10 @@ from orchestrator.journal.journal import JournalTail, JournalWriter, read_journa
 from orchestrator.settings import Settings
 from tests.support.world import run_started
 
+START = run_started(Settings())
+
 ENTRIES: list[Event | Command] = [
+    START,
     StartTrace(trace=0),
     TokensArrived(at=0.1, trace=0, text="so 1\n\x1b[31m ünï 🙂", tokens=3, token_ids=(1, 2, 3)),
     CheckpointReached(at=0.2, trace=0, chars=3, words=1, tokens=3, complete=False),
@@ -63,7 +66,8 @@ def test_a_line_without_confidences_is_read_as_before(tmp_path: Path) -> None:
     path = tmp_path / "journal.jsonl"
     told = TokensArrived(at=0.1, trace=0, text="so", tokens=2, confidences=(11.25, 3.5))
     old = b'{"type":"TokensArrived","at":0.1,"trace":0,"text":"so","tokens":2,"token_ids":[]}\n'
-    path.write_bytes(HEADER_LINE + old + msgspec.json.encode(told) + b"\n")
+    write(tmp_path, [START])
+    path.write_bytes(path.read_bytes() + old + msgspec.json.encode(told) + b"\n")
     read = [entry for entry in read_journal(path) if isinstance(entry, TokensArrived)]
     assert [entry.confidences for entry in read] == [(), (11.25, 3.5)]
     assert b"confidences" not in msgspec.json.encode(tokens(0.1))
@@ -72,26 +76,28 @@ def test_a_line_without_confidences_is_read_as_before(tmp_path: Path) -> None:
 def test_an_entry_is_one_line_with_its_type(tmp_path: Path) -> None:
     path = write(tmp_path, ENTRIES)
     lines = path.read_bytes().splitlines()
-    assert lines[:2] == [HEADER_LINE.rstrip(), b'{"type":"StartTrace","trace":0}']
+    assert (lines[0], lines[2]) == (HEADER_LINE.rstrip(), b'{"type":"StartTrace","trace":0}')
     assert len(lines) == 1 + len(ENTRIES)
 
 
 def test_everything_before_the_newest_text_survives_a_kill(tmp_path: Path) -> None:
     journal = JournalWriter.create(tmp_path)
+    journal.write(START)
     journal.write(tokens(0.0))
     journal.write(TracePaused(at=0.1, trace=0, tokens=1))
     journal.write(tokens(0.2))
-    assert len(list(read_journal(journal.path))) == 2
-    journal.close()
     assert len(list(read_journal(journal.path))) == 3
+    journal.close()
+    assert len(list(read_journal(journal.path))) == 4
 
 
 def test_text_reaches_the_disk_after_half_a_second_of_run_time(tmp_path: Path) -> None:
     journal = JournalWriter.create(tmp_path)
+    journal.write(START)
     journal.write(tokens(0.4))
-    assert list(read_journal(journal.path)) == []
+    assert list(read_journal(journal.path)) == [START]
     journal.write(tokens(0.5))
-    assert len(list(read_journal(journal.path))) == 2
+    assert len(list(read_journal(journal.path))) == 3
     journal.close()
 
 
@@ -165,8 +171,8 @@ def test_a_journal_is_continued_after_its_last_whole_line(tmp_path: Path) -> Non
     path = write(tmp_path, ENTRIES)
     path.write_bytes(path.read_bytes() + b'{"type":"Ru')
     with JournalWriter.open(tmp_path) as journal:
-        journal.write(ENTRIES[0])
-    assert list(read_journal(path)) == [*ENTRIES, ENTRIES[0]]
+        journal.write(ENTRIES[1])
+    assert list(read_journal(path)) == [*ENTRIES, ENTRIES[1]]
 
 
 def test_settings_that_this_version_does_not_know_are_named(tmp_path: Path) -> None:
@@ -254,7 +260,7 @@ def test_a_tail_gives_what_was_added_and_waits_for_a_torn_line(tmp_path: Path) -
 def test_a_tail_names_the_damaged_line_and_the_missing_file(tmp_path: Path) -> None:
     path = write(tmp_path, ENTRIES)
     path.write_bytes(path.read_bytes() + b"nonsense\n")
-    with pytest.raises(JournalError, match="Line 7"):
+    with pytest.raises(JournalError, match="Line 8"):
         JournalTail(path).poll()
     with pytest.raises(JournalError, match="cannot be read"):
         JournalTail(tmp_path / "nowhere").poll()

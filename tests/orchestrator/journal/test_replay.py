@@ -67,6 +67,15 @@ def test_a_changed_decision_is_found(run_dir, capsys: pytest.CaptureFixture[str]
     assert "a fresh core gives" in capsys.readouterr().err
 
 
+def test_an_event_that_cannot_come_is_found(run_dir, capsys: pytest.CaptureFixture[str]) -> None:
+    journal = run_dir / "journal.jsonl"
+    again = '{"type":"TraceFailed","at":9,"trace":0,"boundary":"server","message":"","tokens":0}'
+    text = journal.read_text()
+    journal.write_text(text + again + "\n")
+    assert main([str(run_dir)]) == 1
+    assert "was changed or damaged" in capsys.readouterr().err
+
+
 def test_an_entry_too_many_is_found(run_dir, capsys: pytest.CaptureFixture[str]) -> None:
     journal = run_dir / "journal.jsonl"
     journal.write_text(journal.read_text() + '{"type":"FinishRun"}\n')
@@ -78,13 +87,15 @@ def test_a_changed_report_is_found(run_dir, capsys: pytest.CaptureFixture[str]) 
     report = run_dir / "report.json"
     report.write_text(report.read_text().replace('"finished": 2', '"finished": 3'))
     assert main([str(run_dir)]) == 1
-    assert "report.json has" in capsys.readouterr().err
+    assert (
+        "report.json has traces.finished = 3, but the journal gives 2." in capsys.readouterr().err
+    )
 
 
 def test_a_report_that_cannot_be_read_is_named(run_dir, capsys: pytest.CaptureFixture[str]) -> None:
     (run_dir / "report.json").write_text("{")
     assert main([str(run_dir)]) == 1
-    assert "report.json cannot be read" in capsys.readouterr().err
+    assert "report.json is not a report" in capsys.readouterr().err
 
 
 def test_a_folder_without_a_journal_is_named(

@@ -123,10 +123,12 @@ def test_traces_cut_off_with_their_journal_were_stopped(story: Callable[..., Any
     assert (traces["started"], traces["stopped"], traces["not_started"]) == (2, 1, 1)
 
 
-@pytest.mark.parametrize("content", [b"{", b"{}", b"\xff", b"[]"])
+@pytest.mark.parametrize(
+    "content", [b"{", b"{}", b"\xff", b"[]", b"null", b'{"x":' + b"[" * 90_000]
+)
 def test_a_file_that_is_no_report_is_named(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "report.json").write_bytes(content)
-    with pytest.raises(JournalError, match=r"report\.json cannot be read"):
+    with pytest.raises(JournalError, match=r"report\.json is not a report"):
         read_report(tmp_path / "report.json")
 
 
