@@ -19,7 +19,9 @@ def test_a_high_temperature_draws_scores_to_one_half() -> None:
 
 
 @given(p, p, st.floats(0.1, 10.0))
-def test_temperature_keeps_the_order_and_the_ends(one, two, temperature) -> None:
+def test_temperature_keeps_the_order_and_the_ends(
+    one: float, two: float, temperature: float
+) -> None:
     apply = Temperature(temperature=temperature).apply
     assert (apply(0.0), apply(1.0)) == (0.0, 1.0)
     low, high = apply(min(one, two)), apply(max(one, two))
@@ -44,6 +46,8 @@ def test_isotonic_is_a_line_between_its_points_and_level_outside() -> None:
         ((0.1, 0.2), (0.5, 1.4), "in 0..1"),
     ],
 )
-def test_a_broken_isotonic_calibration_is_refused(scores, probabilities, complaint) -> None:
+def test_a_broken_isotonic_calibration_is_refused(
+    scores: tuple[float, ...], probabilities: tuple[float, ...], complaint: str
+) -> None:
     with pytest.raises(ValidationError, match=complaint):
         Isotonic(scores=scores, probabilities=probabilities)

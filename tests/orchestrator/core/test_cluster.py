@@ -1,18 +1,24 @@
 import math
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.core.cluster import Clustering, Join, Open, Reject
+from orchestrator.core.cluster import Clustering, Comparison, Join, Open, Reject
+from tests.support.world import Chooser
+
+Verdict = Callable[[int, int], float]
+Decision = Join | Open | Reject
 
 SOME_PROBABILITIES = st.one_of(
     st.sampled_from([0.0, 0.1, 0.5, 0.9, 1.0]), st.floats(0.0, 1.0, allow_nan=False)
 )
 
 
-def clustering(planned, **changes):
-    settings = {
+def clustering(planned: int, **changes: Any) -> Clustering:
+    settings: dict[str, Any] = {
         "tau": 0.5,
         "max_clusters": 32,
         "sample_members": 10,
@@ -24,14 +30,18 @@ def clustering(planned, **changes):
     return Clustering(planned=planned, **{**settings, **changes})
 
 
-def play(each, order, verdict, choose=lambda n: 0):
+def play(
+    each: Clustering, order: Iterable[int], verdict: Verdict, choose: Chooser = lambda n: 0
+) -> tuple[list[Decision], int]:
     """Everything arrives at once; comparisons are answered in the order that `choose` picks.
 
     Returns the decisions and the number of pairs asked.
     """
     for trace in order:
         each.arrive(trace)
-    decisions, pending, pairs = [], [], 0
+    decisions: list[Decision] = []
+    pending: list[Comparison] = []
+    pairs = 0
     while True:
         decisions.extend(each.decide())
         pending.extend(each.comparisons())
@@ -46,10 +56,18 @@ def play(each, order, verdict, choose=lambda n: 0):
         )
 
 
-def by_the_paper(order, verdict, each, *, tau, max_clusters, when_full):
+def by_the_paper(
+    order: Iterable[int],
+    verdict: Verdict,
+    each: Clustering,
+    *,
+    tau: float,
+    max_clusters: int,
+    when_full: str,
+) -> list[tuple[int, int | None]]:
     """The exhaustive rule written down plainly; `each` only draws the samples."""
     clusters = each.clusters
-    assigned = []
+    assigned: list[tuple[int, int | None]] = []
     for trace in order:
         each.arrive(trace)  # draws its keys
         similarities = []
@@ -58,6 +76,7 @@ def by_the_paper(order, verdict, each, *, tau, max_clusters, when_full):
             mean = math.fsum(verdict(trace, member) for member in sample) / len(sample)
             similarities.append(mean)
         best = max(range(len(clusters)), key=lambda c: (similarities[c], -c), default=None)
+        chosen: int | None
         if best is not None and similarities[best] > tau:
             chosen = best
         elif len(clusters) < max_clusters:
@@ -71,12 +90,12 @@ def by_the_paper(order, verdict, each, *, tau, max_clusters, when_full):
     return assigned
 
 
-def assignment(decisions):
+def assignment(decisions: Iterable[Decision]) -> list[tuple[int, int | None]]:
     return [(d.trace, None if isinstance(d, Reject) else d.cluster) for d in decisions]
 
 
 @st.composite
-def matrices(draw):
+def matrices(draw: st.DrawFn) -> tuple[list[list[float]], list[int]]:
     count = draw(st.integers(1, 9))
     rows = draw(
         st.lists(
@@ -100,14 +119,22 @@ def matrices(draw):
     data=st.data(),
 )
 def test_assigns_exactly_as_the_exhaustive_rule_whatever_is_left_out_and_whenever_verdicts_come(
-    matrix, tau, max_clusters, sample_members, when_full, bounds, lookahead, seed, data
+    matrix: tuple[list[list[float]], list[int]],
+    tau: float,
+    max_clusters: int,
+    sample_members: int,
+    when_full: str,
+    bounds: bool,
+    lookahead: int,
+    seed: int,
+    data: st.DataObject,
 ) -> None:
     rows, order = matrix
 
-    def verdict(trace, member):
+    def verdict(trace: int, member: int) -> float:
         return rows[trace][member]
 
-    limits = {"tau": tau, "max_clusters": max_clusters, "when_full": when_full}
+    limits: dict[str, Any] = {"tau": tau, "max_clusters": max_clusters, "when_full": when_full}
     shared = {**limits, "sample_members": sample_members, "seed": seed}
     expected = by_the_paper(order, verdict, clustering(len(rows), **shared), **limits)
     decisions, _ = play(
@@ -119,7 +146,7 @@ def test_assigns_exactly_as_the_exhaustive_rule_whatever_is_left_out_and_wheneve
     assert assignment(decisions) == expected
 
 
-def two_kinds(trace, member) -> float:
+def two_kinds(trace: int, member: int) -> float:
     return 0.95 if trace % 2 == member % 2 else 0.05
 
 

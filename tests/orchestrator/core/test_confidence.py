@@ -1,5 +1,7 @@
 """A trace's confidence, worked by hand and against the definitions of arXiv 2508.15260, section 3.1."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,19 +10,20 @@ from hypothesis import strategies as st
 from orchestrator.core.confidence import Confidences, TraceConfidence
 from orchestrator.core.events import TokensArrived
 from orchestrator.settings import ConsensusSettings
+from orchestrator.settings.policies import TraceMeasure
 
 TOKENS = (4.0, 2.0, 6.0, 8.0, 1.0, 5.0)
 CHUNKS = st.lists(st.lists(st.floats(0, 30).map(lambda value: round(value, 3)), max_size=7))
 
 
-def measured(window, *chunks):
+def measured(window: int, *chunks: Sequence[float]) -> TraceConfidence:
     trace = TraceConfidence(window)
     for chunk in chunks:
         trace.extend(chunk)
     return trace
 
 
-def measures(trace):
+def measures(trace: TraceConfidence) -> tuple[int, float, float, float, float, float | None]:
     return trace.tokens, trace.mean, trace.tail, trace.lowest, trace.bottom, trace.least_group
 
 
@@ -49,30 +52,28 @@ def test_a_trace_without_tokens_is_not_confident_at_all() -> None:
 
 
 def test_a_group_counts_as_soon_as_it_is_full() -> None:
-    trace = measured(2, [5.0])
-    assert trace.least_group is None
-    trace.extend([3.0])
-    assert trace.least_group == 4.0
-    trace.extend([9.0])
-    assert trace.least_group == 4.0
-    trace.extend([0.0, 1.0])
-    assert trace.least_group == 0.5
+    trace = measured(2)
+    for more, least in (([5.0], None), ([3.0], 4.0), ([9.0], 4.0), ([0.0, 1.0], 0.5)):
+        trace.extend(more)
+        assert trace.least_group == least
 
 
 @given(CHUNKS, st.integers(1, 9))
-def test_measures_do_not_depend_on_how_tokens_are_chunked(chunks, window) -> None:
+def test_measures_do_not_depend_on_how_tokens_are_chunked(
+    chunks: list[list[float]], window: int
+) -> None:
     together = [confidence for chunk in chunks for confidence in chunk]
     assert measures(measured(window, *chunks)) == measures(measured(window, together))
 
 
 @given(CHUNKS, st.integers(1, 9))
-def test_measures_are_those_of_the_paper(chunks, window) -> None:
+def test_measures_are_those_of_the_paper(chunks: list[list[float]], window: int) -> None:
     tokens = np.array([confidence for chunk in chunks for confidence in chunk])
-    if not len(tokens):
+    if not tokens.size:
         return
     trace = measured(window, *chunks)
     groups = np.array([tokens[i : i + window].mean() for i in range(len(tokens) - window + 1)])
-    if not len(groups):
+    if not groups.size:
         groups = tokens.mean(keepdims=True)
     tenth = np.sort(groups)[: max(1, len(groups) // 10)]
     found = (trace.mean, trace.tail, trace.lowest, trace.bottom)
@@ -84,7 +85,9 @@ def test_measures_are_those_of_the_paper(chunks, window) -> None:
     ("measure", "confidence"),
     [("lowest", 4.0), ("bottom", 4.0), ("tail", 14 / 3), ("mean", 26 / 6)],
 )
-def test_the_setting_says_what_counts_as_a_traces_confidence(measure, confidence) -> None:
+def test_the_setting_says_what_counts_as_a_traces_confidence(
+    measure: TraceMeasure, confidence: float
+) -> None:
     settings = ConsensusSettings(confidence_window=3, trace_confidence=measure)
     book = Confidences(settings)
     for at, chunk in enumerate((TOKENS[:2], TOKENS[2:])):

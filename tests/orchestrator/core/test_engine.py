@@ -1,5 +1,8 @@
+from typing import Any
+
 from orchestrator.core.engine import Engine
 from orchestrator.core.events import (
+    CheckpointReached,
     FinishRun,
     ReplicaDown,
     ReplicaUp,
@@ -16,11 +19,11 @@ from orchestrator.settings import Settings
 from tests.support.world import Script, World, opened, run_started
 
 
-def settings(name="consensus", **policy):
+def settings(name: str = "consensus", **policy: Any) -> Settings:
     return Settings.model_validate({"policy": {"name": name, "traces": 3, **policy}})
 
 
-def first(n) -> int:
+def first(n: int) -> int:
     return 0
 
 
@@ -29,7 +32,7 @@ def open_all(engine: Engine, traces: int) -> None:
         engine.feed(opened(trace))
 
 
-def finished(trace, answer, at=1.0):
+def finished(trace: int, answer: str | None, at: float = 1.0) -> TraceFinished:
     return TraceFinished(
         at=at, trace=trace, answer=answer, raw_answer=answer, finish_reason="stop", tokens=5
     )
@@ -111,8 +114,9 @@ def test_a_checkpoint_may_be_a_number_of_tokens() -> None:
     engine = Engine(started)
     engine.feed(started)
     open_all(engine, 1)
-    reached, _ = engine.feed(TokensArrived(at=1.0, trace=0, text="so 2 ", tokens=5))
-    assert (reached[0].tokens, reached[0].words, reached[0].chars) == (5, 1, 5)
+    reached, *_ = engine.feed(TokensArrived(at=1.0, trace=0, text="so 2 ", tokens=5)).events
+    assert isinstance(reached, CheckpointReached)
+    assert (reached.tokens, reached.words, reached.chars) == (5, 1, 5)
 
 
 def test_only_deepprune_needs_a_judge() -> None:

@@ -1,4 +1,5 @@
 import math
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -8,7 +9,7 @@ from pydantic import ValidationError
 from orchestrator.core.judging import JudgeSpec, Temperature, pair_prompt, probability_identical
 
 
-def spec(**changes):
+def spec(**changes: Any) -> JudgeSpec:
     fields = {
         "name": "test",
         "model": "m",
@@ -29,7 +30,7 @@ def test_the_prompt_is_query_and_item_inside_the_markup() -> None:
 
 
 @given(new=st.text(), member=st.text())
-def test_texts_of_traces_are_never_read_as_templates(new, member) -> None:
+def test_texts_of_traces_are_never_read_as_templates(new: str, member: str) -> None:
     prompt = pair_prompt(spec(), question="{new}", new=new, member=member)
     assert prompt.query == f"<u>Same end?\n{{new}}\nA: {new}\n"
     assert prompt.item == f"B: {member}\n</u><a>"
@@ -47,13 +48,13 @@ def test_a_long_segment_keeps_its_end() -> None:
 
 
 @pytest.mark.parametrize("part", ["query", "item"])
-def test_a_template_without_its_trace_is_refused(part) -> None:
+def test_a_template_without_its_trace_is_refused(part: str) -> None:
     with pytest.raises(ValidationError, match="must contain"):
         spec(**{part: "nothing"})
 
 
 @given(st.floats(-50, 0), st.floats(-50, 0))
-def test_probabilities_are_a_softmax_over_the_labels(identical, different) -> None:
+def test_probabilities_are_a_softmax_over_the_labels(identical: float, different: float) -> None:
     p = probability_identical((identical, different))
     assert p == pytest.approx(math.exp(identical) / (math.exp(identical) + math.exp(different)))
 

@@ -1,5 +1,7 @@
 """Votes by reward, on examples worked by hand. `Jury` ends traces and hands out rewards when the test says so."""
 
+from typing import Any, Self
+
 import pytest
 from pydantic import ValidationError
 
@@ -26,14 +28,16 @@ from tests.support.world import opened, run_started
 class Jury:
     """An engine under one vote; stopped traces end at once."""
 
-    def __init__(self, vote="best-of-n", traces=4, **policy) -> None:
+    def __init__(self, vote: str | None = "best-of-n", traces: int = 4, **policy: Any) -> None:
         given = {"name": "consensus", "traces": traces, "vote": vote, **policy}
         started = run_started(Settings.model_validate({"policy": given}))
         self._engine = Engine(started)
-        self.asked, self.vote, self.over = [], None, False
+        self.asked: list[int] = []
+        self.cast: VoteCast | None = None
+        self.over = False
         self._feed(started)
 
-    def end(self, trace, answer):
+    def end(self, trace: int, answer: str | None) -> Self:
         text = answer or "?"
         return self._feed(
             TraceFinished(
@@ -46,14 +50,14 @@ class Jury:
             )
         )
 
-    def reward(self, trace, reward):
+    def reward(self, trace: int, reward: float | None) -> Self:
         if reward is None:
             return self._feed(RewardFailed(at=2.0, trace=trace, message="down"))
         return self._feed(
             TraceRewarded(at=2.0, trace=trace, reward=reward, prompt_tokens=9, seconds=0.1)
         )
 
-    def both(self, *ends):
+    def both(self, *ends: tuple[str | None, float | None]) -> Self:
         """Traces that end with these answers and rewards, in order."""
         for trace, (answer, reward) in enumerate(ends):
             self.end(trace, answer)
@@ -61,18 +65,23 @@ class Jury:
                 self.reward(trace, reward)
         return self
 
-    def do(self, event: Event):
+    def do(self, event: Event) -> Self:
         return self._feed(event)
 
     @property
-    def tally(self):
+    def vote(self) -> VoteCast:
+        assert self.cast is not None, "there was no vote yet"
+        return self.cast
+
+    @property
+    def tally(self) -> list[tuple[str, int, float]]:
         return [(each.answer, each.count, each.weight) for each in self.vote.votes]
 
-    def _feed(self, event):
+    def _feed(self, event: Event) -> Self:
         outcome = self._engine.feed(event)
         for decided in outcome.events:
             if isinstance(decided, VoteCast):
-                self.vote = decided
+                self.cast = decided
         for command in outcome.commands:
             self.over = self.over or isinstance(command, FinishRun)
             if isinstance(command, RewardTrace):
@@ -126,7 +135,7 @@ def test_the_vote_waits_for_the_last_reward() -> None:
 
 
 @pytest.mark.parametrize(("vote", "winner"), [("best-of-n", "B"), ("reward", "A")])
-def test_a_trace_without_a_reward_weighs_the_mean_of_the_others(vote, winner) -> None:
+def test_a_trace_without_a_reward_weighs_the_mean_of_the_others(vote: str, winner: str) -> None:
     jury = Jury(vote, traces=3).both(("A", 0.25), ("A", None), ("B", 0.5))
     weights = {answer: weight for answer, _, weight in jury.tally}
     assert weights["A"] == (0.375 if vote == "best-of-n" else 0.625)
@@ -134,13 +143,13 @@ def test_a_trace_without_a_reward_weighs_the_mean_of_the_others(vote, winner) ->
 
 
 @pytest.mark.parametrize("vote", ["best-of-n", "reward"])
-def test_without_any_reward_the_majority_decides(vote) -> None:
+def test_without_any_reward_the_majority_decides(vote: str) -> None:
     jury = Jury(vote).both(("B", None), ("A", None), ("A", None), (None, None))
     assert jury.tally == [("A", 2, 2.0), ("B", 1, 1.0)]
 
 
 @pytest.mark.parametrize("vote", ["best-of-n", "reward"])
-def test_rewards_of_nothing_still_give_the_first_answer(vote) -> None:
+def test_rewards_of_nothing_still_give_the_first_answer(vote: str) -> None:
     jury = Jury(vote, traces=2).both(("B", 0.0), ("A", 0.0))
     assert (jury.vote.answer, jury.vote.margin) == ("B", 0.0)
 

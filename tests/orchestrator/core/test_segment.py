@@ -1,10 +1,12 @@
 import itertools
+from collections.abc import Iterable
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.core.segment import Segmenter
+from orchestrator.core.segment import Cut, Segmenter
 
 TEXTS = st.lists(
     st.sampled_from(
@@ -14,7 +16,7 @@ TEXTS = st.lists(
 ).map("".join)
 
 
-def cut_of(text, cuts=(), **settings):
+def cut_of(text: str, cuts: Iterable[int] = (), **settings: Any) -> Cut:
     """The segment when `text` arrives in pieces, cut at the given places."""
     segmenter = Segmenter(**settings)
     places = sorted({0, len(text), *(place for place in cuts if place <= len(text))})
@@ -24,7 +26,7 @@ def cut_of(text, cuts=(), **settings):
 
 
 @given(text=TEXTS, cuts=st.sets(st.integers(0, 200)), words=st.integers(1, 5))
-def test_any_chunking_gives_the_same_segment(text, cuts, words) -> None:
+def test_any_chunking_gives_the_same_segment(text: str, cuts: set[int], words: int) -> None:
     assert cut_of(text, cuts, words=words) == cut_of(text, words=words)
     assert cut_of(text, range(len(text)), words=words) == cut_of(text, words=words)
 
@@ -59,7 +61,7 @@ def test_the_cut_is_told_once() -> None:
 
 
 @pytest.mark.parametrize("word", ["let me check", "", "so,"])
-def test_what_is_not_a_single_word_is_refused(word) -> None:
+def test_what_is_not_a_single_word_is_refused(word: str) -> None:
     with pytest.raises(ValueError, match="not a single word"):
         Segmenter(words=1, word_list=["so", word])
 
@@ -77,9 +79,9 @@ def test_a_trace_shorter_than_its_checkpoint_is_its_own_segment() -> None:
 
 
 @pytest.mark.parametrize("settings", [{}, {"words": 1, "tokens": 1}])
-def test_either_words_or_tokens_must_be_given(settings) -> None:
+def test_either_words_or_tokens_must_be_given(settings: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="either words or tokens"):
-        Segmenter(**settings)
+        cut_of("", **settings)
 
 
 def test_an_empty_word_list_is_refused() -> None:

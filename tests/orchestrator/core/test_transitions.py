@@ -233,9 +233,9 @@ def test_a_run_starts_once_and_nothing_comes_before_its_start_or_behind_its_end(
         taken.note_event(run_started(Settings()))
     taken.note_event(RunInterrupted(at=1.0))
     taken.note_event(end_of_run())
-    for event in (end_of_run(), RunInterrupted(at=3.0), verdict(), opened(0)):
+    for late in (end_of_run(), RunInterrupted(at=3.0), verdict(), opened(0)):
         with pytest.raises(EventOutOfTurn):
-            taken.note_event(event)
+            taken.note_event(late)
 
 
 def test_an_event_that_the_core_derives_never_comes_from_outside() -> None:

@@ -1,5 +1,7 @@
 """What the user does to a run: commands through the core, before and after the policy's own."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,26 +16,35 @@ from orchestrator.core.events import (
     TraceJoined,
     TraceStarted,
     TraceStopped,
+    UserCommand,
     UserCommandReceived,
     VoteCast,
 )
 from orchestrator.journal.replay import decisions
 from orchestrator.settings import Settings
-from tests.support.world import After, Script, World
+from tests.support.world import After, Chooser, Script, World
 
 LONG = ["so ", "wait ", "then ", "done "]
 ACTS = ("tau", "pin", "unpin", "finish", "stop", "vote", "hold", "release")
 
 
-def act(kind, trace=None, tau=None):
+def act(
+    kind: UserCommand, trace: int | None = None, tau: float | None = None
+) -> UserCommandReceived:
     return UserCommandReceived(at=0.0, command=kind, trace=trace, tau=tau)
 
 
-def same_parity(trace, member) -> float:
+def same_parity(trace: int, member: int) -> float:
     return 0.9 if trace % 2 == member % 2 else 0.1
 
 
-def play(*user_commands, count=6, policy="deepprune", choose=lambda n: 0, **more):
+def play(
+    *user_commands: tuple[int | After, UserCommandReceived],
+    count: int = 6,
+    policy: str = "deepprune",
+    choose: Chooser = lambda n: 0,
+    **more: Any,
+) -> World:
     settings = Settings.model_validate(
         {
             "policy": {
@@ -49,7 +60,9 @@ def play(*user_commands, count=6, policy="deepprune", choose=lambda n: 0, **more
     return world.play()
 
 
-def traces(world, kind):
+def traces(
+    world: World, kind: type[PauseTrace | TraceFinished | TraceJoined | TraceStarted | TraceStopped]
+) -> set[int]:
     return {event.trace for event in world.of(kind)}
 
 
@@ -118,7 +131,7 @@ def test_held_launches_are_orders_of_their_own() -> None:
 
 
 @pytest.mark.parametrize("kind", ["pin", "unpin", "finish", "stop"])
-def test_an_act_on_a_trace_that_is_not_open_changes_nothing(kind) -> None:
+def test_an_act_on_a_trace_that_is_not_open_changes_nothing(kind: UserCommand) -> None:
     assert play((0, act(kind, 99))).commands == play().commands
 
 
@@ -128,7 +141,9 @@ def test_acts_after_an_interrupt_change_nothing() -> None:
 
 
 @given(st.data())
-def test_whatever_the_user_does_the_run_ends_and_replays_to_the_same_orders(data) -> None:
+def test_whatever_the_user_does_the_run_ends_and_replays_to_the_same_orders(
+    data: st.DataObject,
+) -> None:
     user_commands = data.draw(
         st.lists(
             st.tuples(

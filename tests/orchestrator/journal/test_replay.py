@@ -15,7 +15,7 @@ from tests.support.world import Script, World
 
 
 @pytest.fixture
-def run_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+def run_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A run as the program leaves it, played by a small world."""
     settings = Settings.model_validate(
         {
@@ -46,19 +46,19 @@ def run_dir(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
 
 
 def test_a_run_replays_to_the_same_decisions_and_report(
-    run_dir, capsys: pytest.CaptureFixture[str]
+    run_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert replay(run_dir).difference is None
     assert main([str(run_dir)]) == 0
     assert json.loads(capsys.readouterr().out)["traces"]["finished"] == 2
 
 
-def test_the_summary_is_for_people(run_dir, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_summary_is_for_people(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(run_dir), "--summary"]) == 0
     assert "deepprune" in capsys.readouterr().out
 
 
-def test_a_changed_decision_is_found(run_dir, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_changed_decision_is_found(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     journal = run_dir / "journal.jsonl"
     text = journal.read_text()
     assert f'"{TraceJoined.__name__}"' in text
@@ -67,7 +67,9 @@ def test_a_changed_decision_is_found(run_dir, capsys: pytest.CaptureFixture[str]
     assert "a fresh core gives" in capsys.readouterr().err
 
 
-def test_an_event_that_cannot_come_is_found(run_dir, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_event_that_cannot_come_is_found(
+    run_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     journal = run_dir / "journal.jsonl"
     again = '{"type":"TraceFailed","at":9,"trace":0,"boundary":"server","message":"","tokens":0}'
     text = journal.read_text()
@@ -76,14 +78,14 @@ def test_an_event_that_cannot_come_is_found(run_dir, capsys: pytest.CaptureFixtu
     assert "was changed or damaged" in capsys.readouterr().err
 
 
-def test_an_entry_too_many_is_found(run_dir, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_entry_too_many_is_found(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     journal = run_dir / "journal.jsonl"
     journal.write_text(journal.read_text() + '{"type":"FinishRun"}\n')
     assert main([str(run_dir)]) == 1
     assert "goes on with" in capsys.readouterr().err
 
 
-def test_a_changed_report_is_found(run_dir, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_changed_report_is_found(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = run_dir / "report.json"
     report.write_text(report.read_text().replace('"finished": 2', '"finished": 3'))
     assert main([str(run_dir)]) == 1
@@ -92,7 +94,9 @@ def test_a_changed_report_is_found(run_dir, capsys: pytest.CaptureFixture[str]) 
     )
 
 
-def test_a_report_that_cannot_be_read_is_named(run_dir, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_report_that_cannot_be_read_is_named(
+    run_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (run_dir / "report.json").write_text("{")
     assert main([str(run_dir)]) == 1
     assert "report.json is not a report" in capsys.readouterr().err

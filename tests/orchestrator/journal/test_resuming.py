@@ -3,17 +3,21 @@
 import asyncio
 import contextlib
 import time
+from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
+from typing import Any, TypeVar
 
 import msgspec
 import pytest
 
-from orchestrator.client.server_counters import Metered
+from orchestrator.client.server_counters import Meter, Metered
 from orchestrator.core.events import (
     AskJudge,
-    JudgeFailed,
+    Command,
+    Event,
     PairsJudged,
     RunResumed,
+    RunStarted,
     StartTrace,
     TokensArrived,
     TraceFailed,
@@ -27,8 +31,9 @@ from orchestrator.journal.recovery import RecoveredRun
 from orchestrator.journal.replay import decisions
 from orchestrator.journal.run_dir import JOURNAL_FILE
 from orchestrator.questions import Question
-from orchestrator.report.report import build_report
-from orchestrator.runtime.endpoints import Keys, open_endpoints
+from orchestrator.report.report import Report, build_report
+from orchestrator.report.view import RunView
+from orchestrator.runtime.endpoints import Endpoints, Keys, open_endpoints
 from orchestrator.runtime.loop import run_question
 from orchestrator.runtime.question_run import QuestionRun
 from orchestrator.settings import Settings
@@ -37,11 +42,15 @@ from tests.support.paced_servers import PacedServers as Servers
 from tests.support.world import opened, run_started
 
 QUESTION = Question(id="q", question="How many?", gold="26")
-ENDS = (TraceFinished, TraceStopped, TraceFailed)
+End = TraceFinished | TraceStopped | TraceFailed
 PROMPT = 3  # tokens
+Entries = Sequence[Event | Command]
+Kind = TypeVar("Kind", bound=Event | Command)
 
 
-def settings_for(servers, *, policy="deepprune", traces=4, **changes):
+def settings_for(
+    servers: Servers, *, policy: str = "deepprune", traces: int = 4, **changes: Any
+) -> Settings:
     return Settings.model_validate(
         {
             "endpoint": {"urls": [servers.reasoner.url]},
@@ -58,7 +67,13 @@ def settings_for(servers, *, policy="deepprune", traces=4, **changes):
     )
 
 
-async def carry(folder, endpoints, settings, *, interrupted=None):
+async def carry(
+    folder: Path,
+    endpoints: Endpoints,
+    settings: Settings,
+    *,
+    interrupted: asyncio.Event | None = None,
+) -> RunView:
     """Begins the question, or goes on with it; its view."""
     run = QuestionRun(
         question=QUESTION,
@@ -70,19 +85,23 @@ async def carry(folder, endpoints, settings, *, interrupted=None):
     return run.view
 
 
-def entries_of(folder):
+def entries_of(folder: Path) -> list[Event | Command]:
     return list(read_journal(folder))
 
 
-def of_trace(entries, trace, *kinds):
-    return [e for e in entries if isinstance(e, kinds) and e.trace == trace]
+def ends_of(entries: Entries, trace: int) -> list[End]:
+    return [e for e in entries if isinstance(e, End) and e.trace == trace]
 
 
-def ids_of(entries, trace):
-    return [each for e in of_trace(entries, trace, TokensArrived) for each in e.token_ids]
+def arrived(entries: Entries, trace: int) -> list[TokensArrived]:
+    return [e for e in entries if isinstance(e, TokensArrived) and e.trace == trace]
 
 
-def check_whole(folder, view):
+def ids_of(entries: Entries, trace: int) -> list[int]:
+    return [each for e in arrived(entries, trace) for each in e.token_ids]
+
+
+def check_whole(folder: Path, view: RunView) -> tuple[list[Event | Command], Report]:
     """What must hold of any run that is complete; returns its entries."""
     entries = entries_of(folder)
     assert list(decisions(entries)) == entries
@@ -90,8 +109,8 @@ def check_whole(folder, view):
     assert times == sorted(times)
     started = [entry.trace for entry in entries if isinstance(entry, StartTrace)]
     for trace in started:
-        assert len(of_trace(entries, trace, *ENDS)) == 1
-        (end,) = of_trace(entries, trace, *ENDS)
+        assert len(ends_of(entries, trace)) == 1
+        (end,) = ends_of(entries, trace)
         if not isinstance(end, TraceFailed):
             assert len(ids_of(entries, trace)) == end.tokens
     report = build_report(view, run_dir="r")
@@ -107,12 +126,13 @@ async def test_waiting_for_the_servers_counters_is_no_part_of_the_run(
 ) -> None:
     began, stopped = time.monotonic(), []
 
-    async def stop(meter):
+    async def stop(meter: Meter) -> Metered:
         stopped.append(time.monotonic() - began)
         return Metered(generated=7)
 
     monkeypatch.setattr("orchestrator.runtime.loop.Meter.stop", stop)
     async with once(tmp_path) as (_, view):
+        assert view.finished is not None
         assert view.finished.at <= stopped[0]
         assert view.finished.server_generated_tokens == 7
 
@@ -121,12 +141,12 @@ async def test_waiting_for_the_servers_counters_is_no_part_of_the_run(
 
 
 @pytest.mark.parametrize("policy", ["deepprune", "auto"])
-async def test_a_journal_cut_at_any_line_becomes_a_whole_run(policy, tmp_path: Path) -> None:
+async def test_a_journal_cut_at_any_line_becomes_a_whole_run(policy: str, tmp_path: Path) -> None:
     async with once(tmp_path / "whole", policy=policy):
         lines = (tmp_path / "whole" / JOURNAL_FILE).read_bytes().splitlines(keepends=True)
     at_once = asyncio.Semaphore(8)
 
-    async def resumed(cut) -> None:
+    async def resumed(cut: int) -> None:
         folder = tmp_path / f"{cut}"
         folder.mkdir()
         torn = lines[cut][: len(lines[cut]) // 2]
@@ -140,7 +160,7 @@ async def test_a_journal_cut_at_any_line_becomes_a_whole_run(policy, tmp_path: P
 
 
 @contextlib.asynccontextmanager
-async def once(folder, **policy):
+async def once(folder: Path, **policy: str) -> AsyncIterator[tuple[Servers, RunView]]:
     """The question begun, or gone on with, on servers of its own: they and the view."""
     async with Servers(words=6, answers=("26", "26", "38")).serving() as servers:
         settings = settings_for(servers, traces=3, **policy)
@@ -150,7 +170,7 @@ async def once(folder, **policy):
             yield servers, await carry(folder, endpoints, settings)
 
 
-def check_resumed(folder, view, cut, servers) -> None:
+def check_resumed(folder: Path, view: RunView, cut: int, servers: Servers) -> None:
     entries, report = check_whole(folder, view)
     before = entries[:cut]
     assert sum(isinstance(e, RunResumed) for e in entries) == bool(cut)
@@ -159,7 +179,7 @@ def check_resumed(folder, view, cut, servers) -> None:
     sent = [body["prompt"][PROMPT:] for body in servers.reasoner.bodies("/v1/completions")]
     for trace in {e.trace for e in before if isinstance(e, StartTrace)}:
         known = ids_of(before, trace)
-        if of_trace(before, trace, *ENDS):
+        if ends_of(before, trace):
             assert known not in sent  # it had ended: nothing more is asked for
         elif known and (more := ids_of(entries, trace)[len(known) :]):
             assert sent.count(known) == 1 or any(
@@ -187,7 +207,7 @@ async def test_a_kill_while_streams_run_pays_no_token_of_the_journal_twice(tmp_p
     entries, report = check_whole(tmp_path, view)
     assert entries[: len(before)] == before
     sent = [body["prompt"][PROMPT:] for body in servers.reasoner.bodies("/v1/completions")]
-    open_ones = [t for t in range(4) if not of_trace(before, t, *ENDS)]
+    open_ones = [t for t in range(4) if not ends_of(before, t)]
     assert sorted(sent) == sorted(ids_of(before, trace) for trace in open_ones)
     lengths = [len(servers.script(trace)) for trace in range(4)]
     assert report.ledger.reasoner.generated_tokens == sum(lengths)
@@ -210,7 +230,7 @@ async def test_a_run_can_be_killed_again_and_again(tmp_path: Path) -> None:
     assert report.answer == "26"
 
 
-async def journal_holds(folder, kind, count) -> None:
+async def journal_holds(folder: Path, kind: type[Event], count: int) -> None:
     async with asyncio.timeout(60):
         while True:
             with contextlib.suppress(JournalError):
@@ -223,7 +243,7 @@ async def journal_holds(folder, kind, count) -> None:
 
 
 @pytest.fixture
-async def whole(tmp_path: Path):
+async def whole(tmp_path: Path) -> list[Event | Command]:
     """The entries of a finished run."""
     async with Servers(words=10).serving() as servers:
         settings = settings_for(servers)
@@ -232,28 +252,29 @@ async def whole(tmp_path: Path):
     return entries_of(tmp_path / "whole")
 
 
-def first(entries, kind):
-    return next(number for number, entry in enumerate(entries) if isinstance(entry, kind))
+def first(entries: Entries, kind: type[Kind]) -> tuple[int, Kind]:
+    """The first entry of a kind, behind its number."""
+    return next((n, entry) for n, entry in enumerate(entries) if isinstance(entry, kind))
 
 
-async def test_a_paused_trace_stays_paused(whole) -> None:
-    until = first(whole, TracePaused) + 1
-    recovered = RecoveredRun(whole[:until])
-    trace = recovered.traces[whole[until - 1].trace]
+async def test_a_paused_trace_stays_paused(whole: list[Event | Command]) -> None:
+    number, paused = first(whole, TracePaused)
+    recovered = RecoveredRun(whole[: number + 1])
+    trace = recovered.traces[paused.trace]
     assert (trace.wanted, trace.paused, recovered.lost) == ("pause", True, [])
 
 
-async def test_a_judge_call_without_a_verdict_is_asked_again(whole) -> None:
-    asked = first(whole, AskJudge)
-    verdict = first(whole, (PairsJudged, JudgeFailed))
-    assert RecoveredRun(whole[: asked + 1]).unanswered == {whole[asked].trace: whole[asked]}
-    assert whole[verdict].trace not in RecoveredRun(whole[: verdict + 1]).unanswered or (
-        RecoveredRun(whole[: verdict + 1]).unanswered[whole[verdict].trace].members
-        != whole[verdict].members
-    )
+async def test_a_judge_call_without_a_verdict_is_asked_again(whole: list[Event | Command]) -> None:
+    number, asked = first(whole, AskJudge)
+    assert RecoveredRun(whole[: number + 1]).unanswered == {asked.trace: asked}
+    number, verdict = first(whole, PairsJudged)
+    unanswered = RecoveredRun(whole[: number + 1]).unanswered.get(verdict.trace)
+    assert unanswered is None or unanswered.members != verdict.members
 
 
-async def test_what_the_end_cut_off_of_a_decision_is_given_again(whole) -> None:
+async def test_what_the_end_cut_off_of_a_decision_is_given_again(
+    whole: list[Event | Command],
+) -> None:
     commands = [e for e in whole if isinstance(e, StartTrace)]
     recovered = RecoveredRun(whole[:2])
     assert list(recovered.pending) == commands[1:]
@@ -263,7 +284,7 @@ async def test_what_the_end_cut_off_of_a_decision_is_given_again(whole) -> None:
 def test_a_trace_that_was_held_before_its_first_stream_is_not_paused_once_it_streams() -> None:
     started = run_started(Settings.model_validate({"policy": {"name": "pass1"}}))
     held = TracePaused(at=0.2, trace=0, tokens=0)
-    begun = [started, StartTrace(trace=0), held]
+    begun: list[Event | Command] = [started, StartTrace(trace=0), held]
     assert RecoveredRun(begun).traces[0].paused
     assert not RecoveredRun([*begun, opened(0)]).traces[0].paused
 
@@ -276,62 +297,71 @@ def test_a_second_start_of_a_run_is_refused() -> None:
         list(decisions([started, StartTrace(trace=0), started]))
 
 
-async def test_a_journal_that_was_changed_is_refused(whole) -> None:
-    number = first(whole, AskJudge)
+async def test_a_journal_that_was_changed_is_refused(whole: list[Event | Command]) -> None:
+    number, _ = first(whole, AskJudge)
     changed = [*whole[:number], *whole[number + 1 :]]
     with pytest.raises(JournalError, match="decides otherwise"):
         RecoveredRun(changed)
+    number, tokens = first(whole, TokensArrived)
     with pytest.raises(JournalError, match="start of a run"):
-        RecoveredRun([whole[first(whole, TokensArrived)]])
-    unknown = msgspec.structs.replace(whole[first(whole, TokensArrived)], trace=99)
+        RecoveredRun([tokens])
+    unknown = msgspec.structs.replace(tokens, trace=99)
     with pytest.raises(JournalError, match="trace 99"):
-        RecoveredRun([*whole[: first(whole, TokensArrived)], unknown])
+        RecoveredRun([*whole[:number], unknown])
 
 
-async def test_a_trace_whose_last_token_has_come_is_only_finished(whole) -> None:
-    until = first(whole, TraceFinished)
-    trace = RecoveredRun(whole[:until]).traces[whole[until].trace]
+async def test_a_trace_whose_last_token_has_come_is_only_finished(
+    whole: list[Event | Command],
+) -> None:
+    number, finished = first(whole, TraceFinished)
+    trace = RecoveredRun(whole[:number]).traces[finished.trace]
     assert (trace.finish_reason, trace.ended) == ("stop", False)
 
 
-async def test_a_trace_without_token_ids_is_lost_and_the_others_are_not(whole) -> None:
-    number = first(whole, TokensArrived)
-    bare = msgspec.structs.replace(whole[number], token_ids=())
+async def test_a_trace_without_token_ids_is_lost_and_the_others_are_not(
+    whole: list[Event | Command],
+) -> None:
+    number, tokens = first(whole, TokensArrived)
+    bare = msgspec.structs.replace(tokens, token_ids=())
     recovered = RecoveredRun([*whole[:number], bare])
     assert recovered.lost == [bare.trace]
     chat = capabilities(resumable=False)
-    started = msgspec.structs.replace(whole[0], capabilities=chat)
-    assert RecoveredRun([started, *whole[1 : number + 1]]).lost == [whole[number].trace]
+    started = msgspec.structs.replace(first(whole, RunStarted)[1], capabilities=chat)
+    assert RecoveredRun([started, *whole[1 : number + 1]]).lost == [tokens.trace]
 
 
-async def test_a_lost_trace_fails_with_its_tokens_on_the_bill(tmp_path: Path, whole) -> None:
-    until = first(whole, TracePaused)
+async def test_a_lost_trace_fails_with_its_tokens_on_the_bill(
+    tmp_path: Path, whole: list[Event | Command]
+) -> None:
+    until, _ = first(whole, TracePaused)
     folder = tmp_path / "bare"
     with JournalWriter.open(folder) as journal:
         for entry in whole[:until]:
             bare = isinstance(entry, TokensArrived) and entry.trace == 0
             journal.write(msgspec.structs.replace(entry, token_ids=()) if bare else entry)
-    paid = of_trace(whole[:until], 0, TokensArrived)[-1].tokens
+    paid = arrived(whole[:until], 0)[-1].tokens
     async with Servers(words=10).serving() as servers:
         settings = settings_for(servers)
         async with open_endpoints(settings, Keys()) as endpoints:
             view = await carry(folder, endpoints, settings)
-    _, report = check_whole_but_for_ids(folder, view)
+    report = check_whole_but_for_ids(folder, view)
     assert view.traces[0].ending == "failed"
     assert report.ledger.reasoner.by_fate.failed == paid
     assert report.answer == "26"
 
 
-def check_whole_but_for_ids(folder, view):
+def check_whole_but_for_ids(folder: Path, view: RunView) -> Report:
     entries = entries_of(folder)
     assert list(decisions(entries)) == entries
-    return entries, build_report(view, run_dir="r")
+    return build_report(view, run_dir="r")
 
 
 # --- what is refused ------------------------------------------------------------------------------
 
 
-async def test_other_settings_and_other_models_are_refused(tmp_path: Path, whole) -> None:
+async def test_other_settings_and_other_models_are_refused(
+    tmp_path: Path, whole: list[Event | Command]
+) -> None:
     folder = tmp_path / "cut"
     with JournalWriter.open(folder) as journal:
         for entry in whole[:20]:
@@ -352,11 +382,11 @@ async def test_other_settings_and_other_models_are_refused(tmp_path: Path, whole
     assert entries_of(folder) == whole[:20]
 
 
-def vars_of(endpoints):
+def vars_of(endpoints: Endpoints) -> dict[str, Any]:
     return {name: getattr(endpoints, name) for name in endpoints.__slots__}
 
 
-async def test_another_chat_template_is_refused(whole) -> None:
+async def test_another_chat_template_is_refused(whole: list[Event | Command]) -> None:
     recovered = RecoveredRun(whole[:20])
     recovered.validate_prompt((1, 2, 3))
     with pytest.raises(ConfigError, match="chat template"):
@@ -381,7 +411,9 @@ async def test_a_journal_that_only_holds_the_probe_of_the_disk_is_begun_anew(
     assert view.resumed == 0
 
 
-async def test_a_run_that_is_over_is_only_read(tmp_path: Path, whole) -> None:
+async def test_a_run_that_is_over_is_only_read(
+    tmp_path: Path, whole: list[Event | Command]
+) -> None:
     async with Servers(words=10).serving() as servers:
         settings = settings_for(servers)
         async with open_endpoints(settings, Keys()) as endpoints:

@@ -1,5 +1,4 @@
 import json
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ from orchestrator.core.events import TraceWarned
 from orchestrator.errors import JournalError
 from orchestrator.report.report import build_report, read_report, to_json_line
 from orchestrator.report.view import RunView
+from tests.support.story import Story
 
 ADDED = {"interrupted", "resumed", "warnings"}
 ADDED_TO_JUDGE = {"requests", "failures", "pruning_off_since", "weighed_tokens"}
@@ -20,9 +20,7 @@ def report_of(told: Any) -> dict[str, Any]:
     return report
 
 
-def test_has_every_key_of_schema_1_whatever_happened(
-    story: Callable[..., Any], pruned_story: Any
-) -> None:
+def test_has_every_key_of_schema_1_whatever_happened(story: type[Story], pruned_story: Any) -> None:
     for report in (report_of(story(2)), report_of(pruned_story)):
         assert set(report) - ADDED == {
             "schema",
@@ -90,7 +88,7 @@ def test_a_report_of_an_earlier_version_without_a_key_is_read(
 
 
 def test_what_was_odd_about_the_servers_is_said_once_for_each_kind(
-    story: Callable[..., Any],
+    story: type[Story],
 ) -> None:
     told = story(3).start(0, 1, 2)
     for trace, message in ((0, "one"), (2, "two"), (2, "three")):
@@ -102,7 +100,7 @@ def test_what_was_odd_about_the_servers_is_said_once_for_each_kind(
     ]
 
 
-def test_started_traces_are_those_with_a_fate(story: Callable[..., Any]) -> None:
+def test_started_traces_are_those_with_a_fate(story: type[Story]) -> None:
     told = story(7).start(0, 1, 2).finish(0, 9).stop(1, 4).stop(2, 3, "interrupted")
     told.stop(3, 0, "voted").stop(4, 0)  # ended before a stream of theirs was opened
     told.fail(5, 0)  # refused by the server; trace 6 was never to be started
@@ -118,7 +116,7 @@ def test_started_traces_are_those_with_a_fate(story: Callable[..., Any]) -> None
     }
 
 
-def test_traces_cut_off_with_their_journal_were_stopped(story: Callable[..., Any]) -> None:
+def test_traces_cut_off_with_their_journal_were_stopped(story: type[Story]) -> None:
     traces = report_of(story(3).start(0, 1).finish(0, 9))["traces"]
     assert (traces["started"], traces["stopped"], traces["not_started"]) == (2, 1, 1)
 
@@ -185,13 +183,13 @@ def test_the_judge_is_weighed_by_the_stated_price(pruned_story: Any) -> None:
     assert report["ledger"]["equal_cost_votes"] == pytest.approx(2.41)
 
 
-def test_cached_judge_tokens_have_their_own_price(story: Callable[..., Any]) -> None:
+def test_cached_judge_tokens_have_their_own_price(story: type[Story]) -> None:
     prices = {"prices": {"judge_token": 1.0, "judge_cached_token": 0.1}}
     told = story(2, settings=prices).judged(1, 0)
     assert report_of(told)["ledger"]["judge"]["weighed_tokens"] == 41 + 6
 
 
-def test_a_full_vote_saves_nothing(story: Callable[..., Any]) -> None:
+def test_a_full_vote_saves_nothing(story: type[Story]) -> None:
     told = story(2).start(0, 1).finish(0, 10).finish(1, 30).vote("42", a42=2).end()
     report = report_of(told)
     assert (report["saved"], report["net_saved"]) == (0.0, 0.0)
@@ -199,7 +197,7 @@ def test_a_full_vote_saves_nothing(story: Callable[..., Any]) -> None:
     assert report["ledger"]["counterfactual"]["method"] == "observed"
 
 
-def test_savings_are_unknown_when_no_trace_finished(story: Callable[..., Any]) -> None:
+def test_savings_are_unknown_when_no_trace_finished(story: type[Story]) -> None:
     report = report_of(story(2).start(0).stop(0, 10, "interrupted").end(interrupted=True))
     assert (report["saved"], report["net_saved"]) == (None, None)
     assert report["ledger"]["equal_cost_votes"] is None
@@ -219,7 +217,7 @@ def test_savings_are_unknown_when_no_trace_finished(story: Callable[..., Any]) -
     ],
 )
 def test_correct_only_against_a_gold_answer(
-    story: Callable[..., Any],
+    story: type[Story],
     gold: str | None,
     answer: str | None,
     correct: tuple[str, ...],
@@ -229,7 +227,7 @@ def test_correct_only_against_a_gold_answer(
     assert report_of(told)["correct"] is expected
 
 
-def test_a_journal_that_breaks_off_still_gives_a_bill(story: Callable[..., Any]) -> None:
+def test_a_journal_that_breaks_off_still_gives_a_bill(story: type[Story]) -> None:
     told = story(3, gold="42").start(0, 1).tokens(0, 10).finish(1, 20)
     report = report_of(told)
     assert report["interrupted"] is True
@@ -247,13 +245,11 @@ def test_a_journal_that_breaks_off_still_gives_a_bill(story: Callable[..., Any])
         ({"continuous_usage": False, "token_ids": False}, "chunks"),
     ],
 )
-def test_says_how_tokens_were_counted(
-    story: Callable[..., Any], can: dict[str, bool], source: str
-) -> None:
+def test_says_how_tokens_were_counted(story: type[Story], can: dict[str, Any], source: str) -> None:
     assert report_of(story(1, **can))["ledger"]["reasoner"]["source"] == source
 
 
-def test_says_since_when_pruning_is_off(story: Callable[..., Any]) -> None:
+def test_says_since_when_pruning_is_off(story: type[Story]) -> None:
     judge = report_of(story(2).judge_failed(1))["ledger"]["judge"]
     assert (judge["failures"], judge["pruning_off_since"]) == (1, 0.1)
 
@@ -263,7 +259,7 @@ def test_a_journal_without_a_run_is_an_error() -> None:
         build_report(RunView(), run_dir="runs/x")
 
 
-def test_the_json_line_shows_nothing_raw(story: Callable[..., Any]) -> None:
+def test_the_json_line_shows_nothing_raw(story: type[Story]) -> None:
     told = story(1).start(0).finish(0, 5, "\x1b[31m\u202e\n").open_cluster(0, 0)
     view = told.vote("\x1b[31m\u202e\n").view()
     line = to_json_line(build_report(view, run_dir="runs/x"))

@@ -1,4 +1,3 @@
-from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -7,6 +6,7 @@ from hypothesis import strategies as st
 from scipy.stats import CensoredData, ecdf
 
 from orchestrator.report.savings import estimate_cost, of_run, saved_so_far
+from tests.support.story import Story
 
 STUDENT_2 = 4.302652729911275
 """Student's t for 95 % and two degrees of freedom, from a table."""
@@ -118,7 +118,7 @@ def test_a_run_gives_its_traces_by_their_endings(pruned_story: Any) -> None:
     assert (cost.low, cost.high) == (200, None)
 
 
-def test_saved_so_far_counts_what_cut_traces_will_not_write(story: Callable[..., Any]) -> None:
+def test_saved_so_far_counts_what_cut_traces_will_not_write(story: type[Story]) -> None:
     told = story(4).start(0, 1, 2, 3).tokens(0, 10).tokens(1, 10).tokens(2, 10)
     assert saved_so_far(told.view()) is None
     told.stop(1, 20).finish(0, 100)
@@ -127,11 +127,11 @@ def test_saved_so_far_counts_what_cut_traces_will_not_write(story: Callable[...,
     assert saved_so_far(told.view()) == pytest.approx(80 / 400)
 
 
-def test_nothing_is_saved_when_nothing_was_cut(story: Callable[..., Any]) -> None:
+def test_nothing_is_saved_when_nothing_was_cut(story: type[Story]) -> None:
     assert saved_so_far(story(1).start(0).finish(0, 10).view()) == 0.0
 
 
-def test_a_run_of_empty_traces_has_no_mean_length(story: Callable[..., Any]) -> None:
+def test_a_run_of_empty_traces_has_no_mean_length(story: type[Story]) -> None:
     view = story(1).start(0).finish(0, 0).view()
     assert of_run(view).tokens == 0
     assert saved_so_far(view) is None

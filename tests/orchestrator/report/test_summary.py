@@ -1,5 +1,4 @@
 import json
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -7,6 +6,7 @@ import pytest
 
 from orchestrator.report.report import Report, build_report, to_json_line
 from orchestrator.report.summary import summarise
+from tests.support.story import Story
 
 
 def report_of(told: Any) -> Report:
@@ -14,7 +14,7 @@ def report_of(told: Any) -> Report:
 
 
 @pytest.fixture
-def reports(story: Callable[..., Any], pruned_story: Any) -> list[Report]:
+def reports(story: type[Story], pruned_story: Any) -> list[Report]:
     """One pruned and right, one full vote and wrong, one without gold, one that nothing finished."""
     full = story(2, gold="7").start(0, 1).finish(0, 100).finish(1, 300).vote("42", a42=2).end("7")
     free = story(1).start(0).finish(0, 50).vote("42", a42=1).end()
@@ -37,7 +37,7 @@ def test_accuracy_is_over_the_graded_questions(reports: list[Report]) -> None:
     assert summary["interrupted"] == 1
 
 
-def test_the_interval_is_wilsons(story: Callable[..., Any]) -> None:
+def test_the_interval_is_wilsons(story: type[Story]) -> None:
     """8 of 10: 0.4902 to 0.9433 (Newcombe 1998)."""
     right = report_of(story(1, gold="42").start(0).finish(0, 5).vote("42", a42=1).end("42"))
     wrong = report_of(story(1, gold="42").start(0).finish(0, 5).vote("7", a7=1).end("42"))

@@ -15,6 +15,7 @@ from orchestrator.core.events import (
 from orchestrator.report.report import build_report
 from orchestrator.report.view import RunView
 from tests.support.capabilities import JUDGE
+from tests.support.story import Story
 
 
 def test_is_empty_before_the_run_starts() -> None:
@@ -23,22 +24,22 @@ def test_is_empty_before_the_run_starts() -> None:
     assert view.token_limit is None
 
 
-def test_planned_traces_are_queued(story: Callable[..., Any]) -> None:
+def test_planned_traces_are_queued(story: type[Story]) -> None:
     view = story(3).view()
     assert view.counts() == {"queued": 3}
     assert view.planned == 3
 
 
-def test_orders_change_nothing(story: Callable[..., Any]) -> None:
+def test_orders_change_nothing(story: type[Story]) -> None:
     view = story(1).view()
     view.apply(StartTrace(trace=0))
     assert view.counts() == {"queued": 1}
     assert view.changes == 1
 
 
-def test_a_trace_passes_through_its_states(story: Callable[..., Any]) -> None:
+def test_a_trace_passes_through_its_states(story: type[Story]) -> None:
     told, states = story(1), []
-    for step in (
+    steps: list[Callable[[], Story]] = [
         lambda: told.start(0),
         lambda: told.tokens(0, 10),
         lambda: told.checkpoint(0, 10),
@@ -46,7 +47,8 @@ def test_a_trace_passes_through_its_states(story: Callable[..., Any]) -> None:
         lambda: told.open_cluster(0, 0),
         lambda: told.resume(0),
         lambda: told.finish(0, 40),
-    ):
+    ]
+    for step in steps:
         step()
         states.append(told.view().traces[0].state)
     assert states == [
@@ -60,24 +62,24 @@ def test_a_trace_passes_through_its_states(story: Callable[..., Any]) -> None:
     ]
 
 
-def test_a_trace_without_a_verdict_no_longer_waits(story: Callable[..., Any]) -> None:
+def test_a_trace_without_a_verdict_no_longer_waits(story: type[Story]) -> None:
     told = story(1).start(0).tokens(0, 10).checkpoint(0, 10).judge_failed(0).unjudged(0)
     assert told.view().traces[0].state == "running"
 
 
-def test_counts_tokens_once_whatever_fact_brings_them(story: Callable[..., Any]) -> None:
+def test_counts_tokens_once_whatever_fact_brings_them(story: type[Story]) -> None:
     told = story(2).start(0, 1).tokens(0, 10).pause(0, 12).resume(0).tokens(0, 20).finish(0, 25)
     view = told.tokens(1, 5).stop(1, 5).view()
     assert view.generated_tokens == 30
     assert [trace.tokens for trace in view.traces.values()] == [25, 5]
 
 
-def test_adds_up_the_prompts_of_all_streams(story: Callable[..., Any]) -> None:
+def test_adds_up_the_prompts_of_all_streams(story: type[Story]) -> None:
     view = story(2).start(0, 1, prompt=20, cached=16).resume(0, prompt=50, cached=48).view()
     assert (view.prompt_tokens, view.cached_prompt_tokens) == (90, 80)
 
 
-def test_a_stream_opened_anew_after_a_fault_is_a_retry(story: Callable[..., Any]) -> None:
+def test_a_stream_opened_anew_after_a_fault_is_a_retry(story: type[Story]) -> None:
     trace = story(1).start(0).checkpoint(0, 3).resume(0, attempt=1).view().traces[0]
     assert trace.retries == 1
     assert trace.state == "checkpoint"
@@ -91,7 +93,7 @@ def test_clusters_know_founder_members_and_answers(pruned_story: Any) -> None:
     assert clusters[1].members == [2]
 
 
-def test_an_answer_counts_for_a_cluster_that_is_joined_later(story: Callable[..., Any]) -> None:
+def test_an_answer_counts_for_a_cluster_that_is_joined_later(story: type[Story]) -> None:
     told = story(2).start(0, 1).open_cluster(0, 0).finish(1, 9, "7").join(1, 0)
     assert told.finish(0, 9, None).view().clusters[0].answers == {"7": 1}
 
@@ -104,7 +106,7 @@ def test_adds_up_the_judges_bill(pruned_story: Any) -> None:
 
 
 def test_pruning_is_off_from_the_first_failure_since_the_last_verdict(
-    story: Callable[..., Any],
+    story: type[Story],
 ) -> None:
     told = story(3).judge_failed(1).judged(1, 0)
     assert told.view().judge.pruning_off_since is None
@@ -149,14 +151,14 @@ def test_the_vote_and_the_end(pruned_story: Any) -> None:
     assert view.elapsed == view.finished.at
 
 
-def test_an_interrupt_is_remembered(story: Callable[..., Any]) -> None:
+def test_an_interrupt_is_remembered(story: type[Story]) -> None:
     view = story(1).view()
     view.apply(RunInterrupted(at=3.0))
     assert view.interrupted
     assert view.elapsed == 3.0
 
 
-def test_text_is_kept_whole_over_many_chunks(story: Callable[..., Any]) -> None:
+def test_text_is_kept_whole_over_many_chunks(story: type[Story]) -> None:
     told, words = story(1).start(0), [f"{n} " for n in range(1000)]
     for n, word in enumerate(words):
         told.tokens(0, n + 1, word)
@@ -166,18 +168,18 @@ def test_text_is_kept_whole_over_many_chunks(story: Callable[..., Any]) -> None:
     assert view.traces[0].text == "".join(words) + "end"
 
 
-def test_the_segment_stays_as_it_was_at_the_checkpoint(story: Callable[..., Any]) -> None:
+def test_the_segment_stays_as_it_was_at_the_checkpoint(story: type[Story]) -> None:
     told = story(1).start(0).tokens(0, 2, "wait, so")
     assert told.view().segment(0) == ""
     told.checkpoint(0, 2, chars=5).tokens(0, 3, " on")
     assert told.view().segment(0) == "wait,"
 
 
-def test_text_can_be_left_out(story: Callable[..., Any]) -> None:
+def test_text_can_be_left_out(story: type[Story]) -> None:
     assert story(1).start(0).tokens(0, 1, "so").view(keep_text=False).traces[0].text == ""
 
 
-def test_a_traces_limit_is_the_smaller_of_setting_and_context(story: Callable[..., Any]) -> None:
+def test_a_traces_limit_is_the_smaller_of_setting_and_context(story: type[Story]) -> None:
     capped = {"sampling": {"max_tokens": 90}}
     assert story(1).view().token_limit is None
     assert story(1, settings=capped).view().token_limit == 90
@@ -185,14 +187,14 @@ def test_a_traces_limit_is_the_smaller_of_setting_and_context(story: Callable[..
     assert story(1, settings=capped, max_model_len=100).start(0, prompt=20).view().token_limit == 80
 
 
-def test_events_are_all_facts_but_the_text(story: Callable[..., Any]) -> None:
+def test_events_are_all_facts_but_the_text(story: type[Story]) -> None:
     told = story(1).start(0).tokens(0, 5).finish(0, 9)
     assert told.view().events == [
         event for event in told.events if not isinstance(event, TokensArrived)
     ]
 
 
-def test_a_trace_is_asked_about_until_its_verdict_comes(story: Callable[..., Any]) -> None:
+def test_a_trace_is_asked_about_until_its_verdict_comes(story: type[Story]) -> None:
     view = story(2).start(0, 1).view()
     view.apply(AskJudge(trace=1, members=(0,)))
     assert (view.traces[0].asked, view.traces[1].asked) == (False, True)
@@ -205,12 +207,12 @@ def test_a_trace_is_asked_about_until_its_verdict_comes(story: Callable[..., Any
     assert not view.traces[1].asked
 
 
-def test_tokens_are_counted_by_the_quarter_of_a_second(story: Callable[..., Any]) -> None:
+def test_tokens_are_counted_by_the_quarter_of_a_second(story: type[Story]) -> None:
     told = story(1).start(0).tokens(0, 3).tokens(0, 5)  # at 0.1, 0.2 and 0.3 s
     assert told.view().tokens_per_tick == [3, 2]
 
 
-def test_the_tail_is_the_end_of_the_text(story: Callable[..., Any]) -> None:
+def test_the_tail_is_the_end_of_the_text(story: type[Story]) -> None:
     told = story(1).start(0)
     for number in range(1000):
         told.tokens(0, number, text=f"{number} ")
@@ -218,11 +220,12 @@ def test_the_tail_is_the_end_of_the_text(story: Callable[..., Any]) -> None:
     assert trace.tail == trace.text[-400:] == trace.tail
 
 
-def test_acts_of_the_user_show_in_the_view(story: Callable[..., Any]) -> None:
+def test_acts_of_the_user_show_in_the_view(story: type[Story]) -> None:
     view = story(2, judge=JUDGE).view()
     assert view.tau == 0.5
-    for act, trace, tau in (("tau", None, 0.7), ("pin", 0, None), ("hold", None, None)):
-        view.apply(UserCommandReceived(at=1.0, command=act, trace=trace, tau=tau))
+    view.apply(UserCommandReceived(at=1.0, command="tau", tau=0.7))
+    view.apply(UserCommandReceived(at=1.0, command="pin", trace=0))
+    view.apply(UserCommandReceived(at=1.0, command="hold"))
     assert (view.tau, view.traces[0].pinned, view.held) == (0.7, True, True)
     view.apply(UserCommandReceived(at=2.0, command="unpin", trace=0))
     view.apply(UserCommandReceived(at=2.0, command="release"))
@@ -230,11 +233,11 @@ def test_acts_of_the_user_show_in_the_view(story: Callable[..., Any]) -> None:
     assert (view.traces[0].pinned, view.held) == (False, False)
 
 
-def test_a_policy_without_a_judge_has_no_tau(story: Callable[..., Any]) -> None:
+def test_a_policy_without_a_judge_has_no_tau(story: type[Story]) -> None:
     assert story(1).view().tau is None
 
 
-def test_folds_text_about_as_fast_as_it_is_read(story: Callable[..., Any]) -> None:
+def test_folds_text_about_as_fast_as_it_is_read(story: type[Story]) -> None:
     """A fold of 2,000 streams must cost little beside building the events themselves."""
     began = time.process_time()
     events: list[Any] = [

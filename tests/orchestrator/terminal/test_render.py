@@ -1,6 +1,5 @@
 """The report and the summary as panels."""
 
-from collections.abc import Callable
 from io import StringIO
 from typing import Any
 
@@ -11,6 +10,7 @@ from rich.console import Console
 from orchestrator.report.report import Report, VoteLine, build_report
 from orchestrator.report.summary import summarise
 from orchestrator.terminal.render import render_report, render_summary
+from tests.support.story import Story
 
 
 def report_of(told: Any) -> Report:
@@ -61,7 +61,7 @@ def test_the_panel_is_made_for_the_given_console(pruned_story: Any) -> None:
 @pytest.mark.parametrize(
     "answer", ["\x1b[2J\x1b]0;x\x07", "[red]x[/]", "[/]", "\u202e42", "x" * 100_000, ":smile:", ""]
 )
-def test_answers_cannot_control_the_terminal(story: Callable[..., Any], answer: str) -> None:
+def test_answers_cannot_control_the_terminal(story: type[Story], answer: str) -> None:
     told = story(1).start(0).finish(0, 5, answer).open_cluster(0, 0).vote(answer).end()
     text = render_report(report_of(told))
     assert not {"\x1b", "\x07", "\u202e"} & set(text)
@@ -70,7 +70,7 @@ def test_answers_cannot_control_the_terminal(story: Callable[..., Any], answer: 
         assert answer in text
 
 
-def test_unknown_figures_are_named(story: Callable[..., Any]) -> None:
+def test_unknown_figures_are_named(story: type[Story]) -> None:
     told = story(2, continuous_usage=False, token_ids=False).start(0, 1).judge_failed(1)
     text = flat(render_report(report_of(told.tokens(0, 8))))
     for part in (
@@ -85,14 +85,14 @@ def test_unknown_figures_are_named(story: Callable[..., Any]) -> None:
         assert part in text
 
 
-def test_a_wrong_answer_is_marked(story: Callable[..., Any]) -> None:
+def test_a_wrong_answer_is_marked(story: type[Story]) -> None:
     told = story(1, gold="7").start(0).finish(0, 5).vote("42", a42=1).end("7")
     text = flat(render_report(report_of(told)))
     assert "42 ✗ wrong" in text
     assert "not asked" in text
 
 
-def test_of_many_clusters_and_answers_some_are_shown(story: Callable[..., Any]) -> None:
+def test_of_many_clusters_and_answers_some_are_shown(story: type[Story]) -> None:
     told = story(40)
     for trace in range(12):
         told.start(trace).finish(trace, 9, str(trace)).open_cluster(trace, trace)
@@ -119,7 +119,7 @@ def test_the_summary_shows_accuracy_and_totals(pruned_story: Any) -> None:
         assert part in text
 
 
-def test_an_ungraded_summary_has_no_accuracy(story: Callable[..., Any]) -> None:
+def test_an_ungraded_summary_has_no_accuracy(story: type[Story]) -> None:
     text = flat(render_summary(summarise([report_of(story(1))])))
     assert "accuracy" not in text
     assert "1 interrupted" in text

@@ -1,6 +1,5 @@
 """The state of a live run, printed now and then."""
 
-from collections.abc import Callable
 from io import StringIO
 from typing import Any
 
@@ -8,6 +7,7 @@ import pytest
 
 from orchestrator.core.events import RunInterrupted
 from orchestrator.terminal.status_line import StatusPrinter, status_line
+from tests.support.story import Story
 
 
 class Clock:
@@ -37,7 +37,7 @@ def test_a_line_has_the_state_of_the_run(pruned_story: Any) -> None:
     )
 
 
-def test_a_line_before_anything_has_finished(story: Callable[..., Any]) -> None:
+def test_a_line_before_anything_has_finished(story: type[Story]) -> None:
     told = story(3).start(0, 1).tokens(0, 10).checkpoint(0, 10).open_cluster(0, 0).checkpoint(1, 9)
     assert status_line(told.judge_failed(1).view()) == (
         "0.7 s · 1 running, 1 at checkpoint, 0 paused, 0 pruned, 0 finished · 10 tokens · 1 cluster"
@@ -45,7 +45,7 @@ def test_a_line_before_anything_has_finished(story: Callable[..., Any]) -> None:
     )
 
 
-def test_at_most_one_line_a_second_is_printed(story: Callable[..., Any], clock: Clock) -> None:
+def test_at_most_one_line_a_second_is_printed(story: type[Story], clock: Clock) -> None:
     out, told = StringIO(), story(1)
     progress, view = StatusPrinter(out, clock), told.view()
     for step in range(25):
@@ -59,7 +59,7 @@ def test_at_most_one_line_a_second_is_printed(story: Callable[..., Any], clock: 
     ]
 
 
-def test_nothing_is_printed_while_nothing_changes(story: Callable[..., Any], clock: Clock) -> None:
+def test_nothing_is_printed_while_nothing_changes(story: type[Story], clock: Clock) -> None:
     out = StringIO()
     progress, view = StatusPrinter(out, clock), story(1).view()
     for _ in range(5):
@@ -68,13 +68,13 @@ def test_nothing_is_printed_while_nothing_changes(story: Callable[..., Any], clo
     assert out.getvalue().count("\n") == 1
 
 
-def test_a_line_has_the_number_of_the_question(story: Callable[..., Any], clock: Clock) -> None:
+def test_a_line_has_the_number_of_the_question(story: type[Story], clock: Clock) -> None:
     out = StringIO()
     StatusPrinter(out, clock).show(story(1).view(), question=7, questions=50)
     assert out.getvalue().startswith("question 7/50 · 0.0 s · ")
 
 
-def test_the_rate_is_that_since_the_last_line(story: Callable[..., Any], clock: Clock) -> None:
+def test_the_rate_is_that_since_the_last_line(story: type[Story], clock: Clock) -> None:
     out, told = StringIO(), story(1).start(0).tokens(0, 100)
     view, progress = told.view(), StatusPrinter(out, clock)
     progress.show(view)
@@ -89,7 +89,7 @@ def test_the_rate_is_that_since_the_last_line(story: Callable[..., Any], clock: 
     assert rates == ["500", "600", "50"]
 
 
-def test_a_quiet_printer_prints_nothing(story: Callable[..., Any], clock: Clock) -> None:
+def test_a_quiet_printer_prints_nothing(story: type[Story], clock: Clock) -> None:
     out = Terminal()
     progress = StatusPrinter(out, clock, quiet=True)
     progress.show(story(1).view())
@@ -98,7 +98,7 @@ def test_a_quiet_printer_prints_nothing(story: Callable[..., Any], clock: Clock)
 
 
 def test_a_terminal_has_one_line_that_is_erased_at_the_end(
-    story: Callable[..., Any], clock: Clock, monkeypatch: pytest.MonkeyPatch
+    story: type[Story], clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "30")
@@ -113,7 +113,7 @@ def test_a_terminal_has_one_line_that_is_erased_at_the_end(
 
 @pytest.mark.parametrize("name", ["dumb", ""])
 def test_a_terminal_that_cannot_rewrite_gets_lines(
-    story: Callable[..., Any], clock: Clock, monkeypatch: pytest.MonkeyPatch, name: str
+    story: type[Story], clock: Clock, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     monkeypatch.setenv("TERM", name)
     out = Terminal()
@@ -130,7 +130,7 @@ def test_no_colour_is_printed(pruned_story: Any, clock: Clock, monkeypatch: Any)
     assert out.getvalue().count("\x1b[") == out.getvalue().count("\x1b[K")
 
 
-def test_a_broken_stderr_does_not_end_the_run(story: Callable[..., Any], clock: Clock) -> None:
+def test_a_broken_stderr_does_not_end_the_run(story: type[Story], clock: Clock) -> None:
     class Broken(StringIO):
         def write(self, _text: str) -> int:
             raise BrokenPipeError

@@ -11,7 +11,7 @@ COUNTS = st.builds(
 )
 
 
-def share(*ballots, blanks=0):
+def share(*ballots: int, blanks: int = 0) -> float:
     return leader_share(Count.of(ballots, blanks))
 
 
@@ -59,7 +59,7 @@ def test_where_answers_scatter_a_ballot_brings_ever_less() -> None:
 
 
 @given(COUNTS, st.integers(1, 4))
-def test_a_ballot_never_costs_agreement(count, ballots) -> None:
+def test_a_ballot_never_costs_agreement(count: Count, ballots: int) -> None:
     assert gain(count, ballots) >= -1e-12
     assert gain(count, ballots + 1) >= gain(count, ballots) - 1e-12
     assert 0.0 <= leader_share(count) + gain(count, ballots) <= 1.0 + 1e-12

@@ -3,10 +3,13 @@
 `Lane` plays traces whose tokens and answers the test writes out. A group is two tokens, the warm-up three traces.
 """
 
+from typing import Any, Self
+
 import pytest
 
 from orchestrator.core.engine import Engine
 from orchestrator.core.events import (
+    Event,
     RunInterrupted,
     StartTrace,
     StopTrace,
@@ -25,20 +28,22 @@ from tests.support.world import opened, run_started
 class Lane:
     """An engine under one policy, fed by hand; stopped traces end at once."""
 
-    def __init__(self, name="deepconf-high", **policy) -> None:
+    def __init__(self, name: str = "deepconf-high", **policy: Any) -> None:
         online = {"warm_up": 3} if name in ("deepconf-low", "deepconf-high") else {}
         given = {"traces": 9, "confidence_window": 2, "name": name, **online, **policy}
         started = run_started(Settings.model_validate({"policy": given}))
         self._engine = Engine(started)
-        self.started, self.stopped, self.vote = [], [], None
+        self.started: list[int] = []
+        self.stopped: list[tuple[int, str]] = []
+        self.cast: VoteCast | None = None
         self.feed(started)
 
-    def write(self, trace, *confidences):
+    def write(self, trace: int, *confidences: float) -> Self:
         return self.feed(
             TokensArrived(at=1.0, trace=trace, text="x", tokens=1, confidences=confidences)
         )
 
-    def end(self, trace, answer):
+    def end(self, trace: int, answer: str | None) -> Self:
         return self.feed(
             TraceFinished(
                 at=1.0,
@@ -50,20 +55,20 @@ class Lane:
             )
         )
 
-    def whole(self, trace, answer, confidence):
+    def whole(self, trace: int, answer: str | None, confidence: float) -> Self:
         """A trace of two tokens, both of this confidence."""
         return self.write(trace, confidence, confidence).end(trace, answer)
 
-    def fail(self, trace):
+    def fail(self, trace: int) -> Self:
         return self.feed(
             TraceFailed(at=1.0, trace=trace, boundary="server", message="reset", tokens=0)
         )
 
-    def feed(self, event):
+    def feed(self, event: Event) -> Self:
         outcome = self._engine.feed(event)
         for decided in outcome.events:
             if isinstance(decided, VoteCast):
-                self.vote = decided
+                self.cast = decided
         for command in outcome.commands:
             if isinstance(command, StartTrace):
                 self.started.append(command.trace)
@@ -75,11 +80,16 @@ class Lane:
         return self
 
     @property
-    def tally(self):
+    def vote(self) -> VoteCast:
+        assert self.cast is not None, "there was no vote yet"
+        return self.cast
+
+    @property
+    def tally(self) -> list[tuple[str, int, float]]:
         return [(v.answer, v.count, v.weight) for v in self.vote.votes]
 
 
-def warmed(name="deepconf-high", **policy):
+def warmed(name: str = "deepconf-high", **policy: Any) -> Lane:
     """Behind a warm-up of confidences 10, 11 and 12: the bar is 10.2 (high) or 11.8 (low)."""
     lane = Lane(name, **policy)
     return lane.whole(0, "1", 10.0).whole(1, "2", 11.0).whole(2, "3", 12.0)
@@ -89,7 +99,7 @@ def warmed(name="deepconf-high", **policy):
 
 
 @pytest.mark.parametrize(("kept", "bar"), [(0.9, 10.2), (0.1, 11.8), (1.0, 10.0), (0.5, 11.0)])
-def test_the_bar_is_the_percentile_that_keeps_the_surest(kept, bar) -> None:
+def test_the_bar_is_the_percentile_that_keeps_the_surest(kept: float, bar: float) -> None:
     assert bar_of([12.0, 10.0, 11.0], kept) == pytest.approx(bar)
 
 
@@ -135,7 +145,8 @@ def test_less_than_a_group_stops_nobody() -> None:
 def test_what_stands_above_the_bar_votes_by_its_confidence_the_warm_up_too() -> None:
     lane = warmed(traces=4).whole(3, "2", 10.5)
     assert lane.tally == [("2", 2, 21.5), ("3", 1, 12.0)]  # the first trace fell below 10.2
-    assert (lane.vote.answer, lane.vote.margin) == ("2", pytest.approx(9.5 / 33.5))
+    assert lane.vote.answer == "2"
+    assert lane.vote.margin == pytest.approx(9.5 / 33.5)
 
 
 def test_a_short_trace_below_the_bar_has_no_ballot() -> None:
@@ -145,9 +156,9 @@ def test_a_short_trace_below_the_bar_has_no_ballot() -> None:
 
 def test_sampling_ends_when_one_answer_has_nearly_all_the_weight() -> None:
     lane = Lane(consensus_share=0.8).whole(0, "1", 10.0).whole(1, "1", 11.0).whole(2, "2", 12.0)
-    assert lane.vote is None  # 21 of 33
+    assert lane.cast is None  # 21 of 33
     lane.whole(3, "1", 16.0)  # 37 of 49 are 76 %
-    assert lane.vote is None
+    assert lane.cast is None
     lane.whole(4, "1", 12.0)  # 49 of 61 are 80.3 %
     assert lane.tally == [("1", 3, 39.0), ("2", 1, 12.0)]  # the first trace fell below the bar
     assert lane.stopped == [(5, "settled"), (6, "settled")]
@@ -156,7 +167,7 @@ def test_sampling_ends_when_one_answer_has_nearly_all_the_weight() -> None:
 
 def test_the_surest_tenth_of_the_warm_up_alone_settles_nothing() -> None:
     lane = warmed("deepconf-low")
-    assert lane.vote is None  # one trace stands above the bar, and agrees with itself
+    assert lane.cast is None  # one trace stands above the bar, and agrees with itself
     assert lane.started == [0, 1, 2, 3, 4, 5]
 
 
@@ -172,7 +183,7 @@ def test_a_trace_without_an_answer_does_not_stand_against_agreement() -> None:
 
 def test_the_floor_of_ballots_holds_against_agreement() -> None:
     lane = Lane(min_ballots=3).whole(0, "1", 10.0).whole(1, "1", 11.0).whole(2, "1", 12.0)
-    assert lane.vote is None
+    assert lane.cast is None
     assert lane.whole(3, "1", 11.0).vote.answer == "1"
 
 
@@ -207,7 +218,7 @@ def test_tokens_in_one_chunk_or_in_many_stop_the_same_trace() -> None:
 # --- offline --------------------------------------------------------------------------------------
 
 
-def offline(**policy):
+def offline(**policy: Any) -> Lane:
     lane = Lane("deepconf-offline", traces=5, **policy)
     assert lane.started == [0, 1, 2, 3, 4]
     lane.whole(0, "1", 10.0).whole(1, "1", 11.0).whole(2, "2", 30.0).whole(3, None, 99.0)

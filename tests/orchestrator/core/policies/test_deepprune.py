@@ -1,3 +1,6 @@
+from collections.abc import Callable, Sequence
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -6,10 +9,13 @@ from orchestrator.core.engine import Engine
 from orchestrator.core.events import (
     CheckpointReached,
     ClusterOpened,
+    Command,
+    Event,
     JudgeFailed,
     PairsJudged,
     PauseTrace,
     ResumeTrace,
+    RunStarted,
     TokensArrived,
     TraceFailed,
     TraceFinished,
@@ -20,10 +26,10 @@ from orchestrator.core.events import (
     VoteCast,
 )
 from orchestrator.settings import Settings
-from tests.support.world import Script, World, opened, run_started
+from tests.support.world import Chooser, Script, World, opened, run_started
 
 
-def settings(traces, at="pause", lookahead=8, **policy):
+def settings(traces: int, at: str = "pause", lookahead: int = 8, **policy: Any) -> Settings:
     return Settings.model_validate(
         {
             "policy": {"name": "deepprune", "traces": traces, "lookahead": lookahead, **policy},
@@ -36,7 +42,7 @@ LONG = ["so ", "wait ", "then ", "done "]
 SHORT = ["so "]
 
 
-def judged(trace, members, probabilities):
+def judged(trace: int, members: tuple[int, ...], probabilities: tuple[float, ...]) -> PairsJudged:
     return PairsJudged(
         at=2.0,
         trace=trace,
@@ -49,21 +55,29 @@ def judged(trace, members, probabilities):
     )
 
 
-def first(n) -> int:
+def first(n: int) -> int:
     return 0
 
 
-def same_parity(trace, member) -> float:
+def same_parity(trace: int, member: int) -> float:
     return 0.9 if trace % 2 == member % 2 else 0.1
 
 
-def play(count, *, judge=same_parity, scripts=None, choose=first, resumable=True, **changes):
+def play(
+    count: int,
+    *,
+    judge: Callable[[int, int], float | None] = same_parity,
+    scripts: Sequence[Script] | None = None,
+    choose: Chooser = first,
+    resumable: bool = True,
+    **changes: Any,
+) -> World:
     scripts = scripts or [Script(LONG, str(t % 2)) for t in range(count)]
     world = World(settings(count, **changes), scripts, judge, choose, resumable)
     return world.play()
 
 
-def finished(world):
+def finished(world: World) -> set[int]:
     return {event.trace for event in world.of(TraceFinished)}
 
 
@@ -238,12 +252,20 @@ SCRIPTS = st.builds(
     data=st.data(),
 )
 def test_every_trace_has_exactly_one_terminal_fact_and_someone_survives(
-    scripts, at, resumable, when_full, max_clusters, survivors, name, interrupt_after, data
+    scripts: list[Script],
+    at: str,
+    resumable: bool,
+    when_full: str,
+    max_clusters: int,
+    survivors: int,
+    name: str,
+    interrupt_after: int | None,
+    data: st.DataObject,
 ) -> None:
     count = len(scripts)
-    verdicts = {}
+    verdicts: dict[tuple[int, int], float | None] = {}
 
-    def judge(trace, member):
+    def judge(trace: int, member: int) -> float | None:
         if (trace, member) not in verdicts:
             verdicts[trace, member] = data.draw(st.sampled_from([0.0, 0.2, 0.6, 0.9, None]))
         return verdicts[trace, member]
@@ -279,7 +301,9 @@ def test_every_trace_has_exactly_one_terminal_fact_and_someone_survives(
     at=st.sampled_from(["pause", "run"]),
     data=st.data(),
 )
-def test_a_journal_fed_to_a_fresh_engine_gives_the_same_decisions(answers, at, data) -> None:
+def test_a_journal_fed_to_a_fresh_engine_gives_the_same_decisions(
+    answers: list[str], at: str, data: st.DataObject
+) -> None:
     world = World(
         settings(len(answers), at=at, survivors=1),
         [Script(LONG, answer) for answer in answers],
@@ -287,9 +311,11 @@ def test_a_journal_fed_to_a_fresh_engine_gives_the_same_decisions(answers, at, d
         choose=lambda n: data.draw(st.integers(0, n - 1)),
     ).play()
     started = world.events[0]
+    assert isinstance(started, RunStarted)
     engine = Engine(started)
     decided_kinds = (CheckpointReached, ClusterOpened, TraceJoined, TraceUnjudged, VoteCast)
-    events, commands = [], []
+    events: list[Event] = []
+    commands: list[Command] = []
     for event in world.events:
         if not isinstance(event, decided_kinds):
             events.append(event)

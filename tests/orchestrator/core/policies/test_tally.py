@@ -9,7 +9,7 @@ from orchestrator.core.events import (
 from orchestrator.core.policies.base import Tally
 
 
-def finished(trace, answer):
+def finished(trace: int, answer: str | None) -> TraceFinished:
     return TraceFinished(
         at=1.0, trace=trace, answer=answer, raw_answer=answer, finish_reason="stop", tokens=5
     )
