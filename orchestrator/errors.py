@@ -9,6 +9,7 @@ DeepPruneError               exit code 1: the run failed
 │   ├── EndpointBusy         429 or 503: try again, after `retry_after` seconds if the server says so
 │   └── StreamBroken         an answer was cut off, stalled or is invalid
 ├── JudgeError               no usable verdict: nothing is pruned
+│   └── PairTooLong          this pair is longer than the judge's context
 ├── JournalError             exit code 1: the journal cannot be written or read
 ├── EventOutOfTurn           exit code 1: an event that is not possible in the state of its trace
 └── LocalServerError         exit code 1: a local vLLM server could not be started
@@ -30,6 +31,7 @@ __all__ = [
     "JournalError",
     "JudgeError",
     "LocalServerError",
+    "PairTooLong",
     "StreamBroken",
     "first_error",
 ]
@@ -94,6 +96,10 @@ class StreamBroken(EndpointError):
 
 class JudgeError(DeepPruneError):
     """The judge gave no usable verdict."""
+
+
+class PairTooLong(JudgeError):
+    """The judge answers, and refuses this pair because it is longer than its context."""
 
 
 class JournalError(DeepPruneError):

@@ -14,10 +14,13 @@ from judge_server.data.pairs import Pair, PairCounts
 from judge_server.data.truncation import Truncation
 from judge_server.evaluation.candidates import Candidate, QueryOptions, find_candidates
 from judge_server.evaluation.measure import (
+    CommonPairs,
     EvaluationOptions,
     EvaluationPairs,
     JudgeResult,
+    common_pairs,
     measure,
+    score_pairs,
 )
 from judge_server.evaluation.pair_source import (
     FilePairSource,
@@ -68,12 +71,16 @@ class CalibratedSpec(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """The results of all judges on the same pairs, and where these come from."""
+    """The results of all judges on the same pairs, and where these come from.
+
+    `unread` are the pairs that were drawn and that one of the judges could not read, so that they are not in `pairs`.
+    """
 
     request: EvaluationRequest
     cut: Truncation
-    pairs: list[Pair]
+    pairs: Sequence[Pair]
     counts: PairCounts
+    unread: int
     results: list[JudgeResult]
     new_spec: CalibratedSpec | None
 
@@ -107,12 +114,19 @@ def evaluate(request: EvaluationRequest) -> Evaluation:
         },
         validation=_validation_pairs(source, to_calibrate, questions, cut),
     )
-    results = [measure(candidate, pairs, request.options) for candidate in candidates]
+    raw = [score_pairs(candidate, pairs, request.options) for candidate in candidates]
+    common = common_pairs(pairs, raw)
+    _check_common(common)
+    results = [
+        measure(candidate, common.pairs, scores, request.options)
+        for candidate, scores in zip(candidates, common.scores, strict=True)
+    ]
     return Evaluation(
         request=request,
         cut=cut,
-        pairs=drawn.pairs,
+        pairs=common.pairs.pairs,
         counts=drawn.counts,
+        unread=common.left_out,
         results=results,
         new_spec=_new_spec(to_calibrate, results, request.out),
     )
@@ -204,6 +218,21 @@ def _check_both_classes(source: Path, counts: PairCounts) -> None:
         raise DatasetError(
             f"{source} gives {counts.pairs} pairs, {counts.same} of them with the same answer; both classes are "
             "needed: give more questions or traces, fewer --words, --short keep, or --split all."
+        )
+
+
+def _check_common(common: CommonPairs) -> None:
+    """Says what is left out. Raises DatasetError unless pairs of both classes remain."""
+    kept = common.pairs.pairs
+    if common.left_out:
+        say(
+            f"{common.left_out:,} pairs are left out for every judge, because one of them cannot read so long a pair; "
+            "lower max_segment_chars in its YAML to measure it on them too."
+        )
+    if not 0 < sum(pair.same for pair in kept) < len(kept):
+        raise DatasetError(
+            f"Of the pairs {common.left_out:,} are longer than a judge's context, and the other {len(kept):,} are not of "
+            "both classes; lower max_segment_chars in the judge's YAML."
         )
 
 

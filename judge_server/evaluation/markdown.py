@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from judge_server.evaluation.evaluate import Evaluation
 from judge_server.evaluation.figures import Figures
 from judge_server.evaluation.measure import JudgeResult
+from judge_server.metrics import shown_rate
 
 __all__ = ["markdown"]
 
@@ -24,7 +25,7 @@ def markdown(evaluation: Evaluation, plots: Sequence[str] = ()) -> str:
     """All tables and findings; `plots` are the file names of pictures to show at the end."""
     results, tau = evaluation.results, evaluation.request.options.tau
     sections = [
-        f"Pairs of `{evaluation.request.source.name}`, {_origin(evaluation)}.",
+        f"Pairs of `{evaluation.request.source.name}`, {_origin(evaluation)}{_unread(evaluation.unread)}.",
         _figures_table("judge", ((one.name, one.figures) for one in results)),
         f"At tau {tau:g} (a pair is merged above it):",
         _tau_table(results),
@@ -50,6 +51,12 @@ def _origin(evaluation: Evaluation) -> str:
         f"cut after {evaluation.cut}: of {counts.traces:,} traces {counts.unanswered:,} gave no answer and "
         f"{counts.ended_before_checkpoint:,} ended before the cut (--short {short}); at most "
         f"{evaluation.request.sampling.pairs_per_question:,} pairs a question, seed {evaluation.request.sampling.seed}"
+    )
+
+
+def _unread(pairs: int) -> str:
+    return (
+        f"; {pairs:,} pairs, longer than a judge's context, are left out for all" if pairs else ""
     )
 
 
@@ -81,7 +88,7 @@ def _tau_table(results: Sequence[JudgeResult]) -> str:
                 _number(one.at_tau.tnr),
                 _number(one.at_tau.precision),
                 _percent(one.at_tau.merged),
-                f"{one.pairs_per_second:,.0f}",
+                shown_rate(one.pairs_per_second),
             )
             for one in results
         ),

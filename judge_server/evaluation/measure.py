@@ -6,7 +6,8 @@ calibration is fitted to the raw scores.
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +28,16 @@ from judge_server.metrics import (
 )
 from orchestrator.terminal.progress import Progress
 
-__all__ = ["EvaluationOptions", "EvaluationPairs", "JudgeResult", "measure"]
+__all__ = [
+    "CommonPairs",
+    "EvaluationOptions",
+    "EvaluationPairs",
+    "JudgeResult",
+    "RawScores",
+    "common_pairs",
+    "measure",
+    "score_pairs",
+]
 
 Scores = NDArray[np.float64]
 ScorePairs = Callable[[Sequence[Pair]], Scores]
@@ -41,6 +51,20 @@ class EvaluationPairs:
     pairs: Sequence[Pair]
     truncated: Mapping[str, Sequence[Pair]] = field(default_factory=dict)
     validation: Sequence[Pair] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class RawScores:
+    """One judge's raw scores of all pairs, nan where it could not read one.
+
+    `orders` and each of `truncated` hold (pairs,) as asked, and a second (pairs,) in the other order where it was
+    wanted; `validation` is None where no calibration is fitted to such pairs.
+    """
+
+    orders: list[Scores]
+    truncated: Mapping[str, list[Scores]]
+    validation: Scores | None
+    pairs_per_second: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,24 +98,81 @@ class JudgeResult:
     calibration: FittedCalibration | None
 
 
-def measure(
+def score_pairs(
     candidate: Candidate, pairs: EvaluationPairs, options: EvaluationOptions
-) -> JudgeResult:
-    """The figures of one judge. Raises what its scoring raises."""
+) -> RawScores:
+    """The raw scores of one judge, which is loaded here. Raises what its scoring raises."""
     score = _open_scorer(candidate)
     began = time.monotonic()
     orders = _score_orders(score, pairs.pairs, options)
     seconds = time.monotonic() - began
+    fits_validation = options.calibrate is not None and candidate.spec is not None
+    return RawScores(
+        orders=orders,
+        truncated={
+            name: orders if cut is pairs.pairs else _score_orders(score, cut, options)
+            for name, cut in pairs.truncated.items()
+        },
+        validation=score(pairs.validation) if fits_validation and pairs.validation else None,
+        pairs_per_second=len(orders) * len(pairs.pairs) / max(seconds, 1e-9),
+    )
+
+
+class CommonPairs(NamedTuple):
+    """The pairs that every judge could read, their scores by each judge, and how many others there were."""
+
+    pairs: EvaluationPairs
+    scores: list[RawScores]
+    left_out: int
+
+
+def common_pairs(pairs: EvaluationPairs, scores: Sequence[RawScores]) -> CommonPairs:
+    """Leaves out the pairs that one of the judges could not read, so that all are compared on the same."""
+    read = _read_by_all([one.orders for one in scores])
+    cuts = {name: _read_by_all([one.truncated[name] for one in scores]) for name in pairs.truncated}
+    validation = _read_by_all([[one.validation] for one in scores if one.validation is not None])
+    main = _chosen(pairs.pairs, read)
+    kept = EvaluationPairs(
+        pairs=main,
+        truncated={
+            name: main if cut is pairs.pairs else _chosen(cut, cuts[name])
+            for name, cut in pairs.truncated.items()
+        },
+        validation=_chosen(pairs.validation, validation) if validation.size else pairs.validation,
+    )
+    return CommonPairs(
+        kept,
+        [
+            replace(
+                one,
+                orders=[order[read] for order in one.orders],
+                truncated={
+                    name: [order[cuts[name]] for order in orders]
+                    for name, orders in one.truncated.items()
+                },
+                validation=None if one.validation is None else one.validation[validation],
+            )
+            for one in scores
+        ],
+        int((~read).sum()),
+    )
+
+
+def measure(
+    candidate: Candidate, pairs: EvaluationPairs, raw: RawScores, options: EvaluationOptions
+) -> JudgeResult:
+    """The figures of one judge from its raw scores of these pairs."""
+    orders = raw.orders
     scored = _final_scores(candidate, pairs.pairs, orders, options)
     figures = figures_of(scored, seed=options.seed)
     at_tau = threshold_result(scored, options.tau)
     swapped = _swap_effect(candidate, pairs.pairs, orders, options.tau)
 
-    def figures_of_cut(truncated: Sequence[Pair]) -> Figures:
-        if truncated is pairs.pairs:
+    def figures_of_cut(name: str) -> Figures:
+        if pairs.truncated[name] is pairs.pairs:
             return figures
-        raw = _score_orders(score, truncated, options)
-        return figures_of(_final_scores(candidate, truncated, raw, options), seed=options.seed)
+        cut = _final_scores(candidate, pairs.truncated[name], raw.truncated[name], options)
+        return figures_of(cut, seed=options.seed)
 
     return JudgeResult(
         name=candidate.name,
@@ -103,13 +184,22 @@ def measure(
         swap_effect=swapped,
         advice=advise(scored, options.wrong_merges, seed=options.seed),
         findings=findings(figures, at_tau, swapped, options.wrong_merges),
-        pairs_per_second=len(orders) * len(pairs.pairs) / max(seconds, 1e-9),
+        pairs_per_second=raw.pairs_per_second,
         models=_figures_by_model(scored, pairs.pairs, figures, options),
-        truncations={name: figures_of_cut(cut) for name, cut in pairs.truncated.items()},
-        calibration=None
-        if candidate.spec is None
-        else _new_calibration(score, pairs, orders[0], options),
+        truncations={name: figures_of_cut(name) for name in pairs.truncated},
+        calibration=_new_calibration(candidate, pairs, raw, options),
     )
+
+
+def _read_by_all(judges: Sequence[Sequence[Scores]]) -> NDArray[np.bool_]:
+    """Which pairs have a score in every order by every judge, (pairs,)."""
+    orders = [order for one in judges for order in one]
+    read: NDArray[np.bool_] = ~np.isnan(np.sum(orders, axis=0)) if orders else np.array([], bool)
+    return read
+
+
+def _chosen(pairs: Sequence[Pair], mask: NDArray[np.bool_]) -> Sequence[Pair]:
+    return [pair for pair, is_chosen in zip(pairs, mask, strict=True) if is_chosen]
 
 
 def _open_scorer(candidate: Candidate) -> ScorePairs:
@@ -165,12 +255,12 @@ def _figures_by_model(
 
 
 def _new_calibration(
-    score: ScorePairs, pairs: EvaluationPairs, raw: Scores, options: EvaluationOptions
+    candidate: Candidate, pairs: EvaluationPairs, raw: RawScores, options: EvaluationOptions
 ) -> FittedCalibration | None:
-    if options.calibrate is None:
+    if options.calibrate is None or candidate.spec is None:
         return None
-    validation = _scored(pairs.validation, score(pairs.validation)) if pairs.validation else None
-    return calibrate(options.calibrate, _scored(pairs.pairs, raw), validation)
+    validation = None if raw.validation is None else _scored(pairs.validation, raw.validation)
+    return calibrate(options.calibrate, _scored(pairs.pairs, raw.orders[0]), validation)
 
 
 def _calibrated(candidate: Candidate, raw: Scores) -> Scores:

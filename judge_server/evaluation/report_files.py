@@ -48,7 +48,7 @@ def _report(evaluation: Evaluation) -> dict[str, Any]:
         "split": request.split,
         "seed": request.sampling.seed,
         "symmetric": request.options.symmetric,
-        "counts": evaluation.counts.as_dict(),
+        "counts": evaluation.counts.as_dict() | {"unread": evaluation.unread},
         "judges": [_judge(one) for one in evaluation.results],
     }
 

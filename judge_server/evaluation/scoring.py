@@ -1,9 +1,11 @@
 """Scores of pairs: the function that every judge and baseline offers, and the two ways to ask a judge.
 
-A pair without a verdict ends the evaluation: a table with gaps would compare different pairs.
+A pair that a judge cannot read, because it is longer than the judge's context, has the score nan; the evaluation leaves
+it out for every judge, so that all are compared on the same pairs. A judge that fails otherwise ends the evaluation.
 """
 
 import asyncio
+import math
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -13,6 +15,7 @@ from orchestrator.capabilities import JudgeCapabilities
 from orchestrator.client.endpoint import all_of
 from orchestrator.client.judge.client import JudgeClient
 from orchestrator.core.judging import JudgeSpec
+from orchestrator.errors import PairTooLong
 from orchestrator.settings import JudgeDialect, JudgeSettings
 
 __all__ = ["EndpointJudge", "OnProgress", "Scorer", "say", "score_in_chunks"]
@@ -21,7 +24,10 @@ OnProgress = Callable[[float], None]
 """Called with the fraction of the work that is done, in 0..1."""
 
 Scorer = Callable[[Sequence[Pair], OnProgress], list[float]]
-"""p(identical), or another similarity in 0..1, for each pair in order; a higher score means more alike."""
+"""p(identical), or another similarity in 0..1, for each pair in order; a higher score means more alike.
+
+nan stands for a pair that the judge cannot read.
+"""
 
 CHUNK_PAIRS = 2_000
 """Pairs scored between two reports of progress."""
@@ -75,7 +81,7 @@ class EndpointJudge:
     def scores(self, pairs: Sequence[Pair], on_progress: OnProgress) -> list[float]:
         """p(identical) of each pair, without the spec's calibration; members of one new trace are asked together.
 
-        Raises JudgeError if a pair gets no verdict.
+        nan stands for a pair that is too long for the server. Raises JudgeError if a pair gets no verdict otherwise.
         """
         return asyncio.run(self._scores(pairs, on_progress))
 
@@ -85,6 +91,7 @@ class EndpointJudge:
             groups.setdefault((pair.question, pair.new), []).append(number)
         scores = [0.0] * len(pairs)
         answered = 0
+        refusals: list[str] = []
         limiter = asyncio.Semaphore(self.concurrency)  # the client's own queue stays short
 
         async def ask(client: JudgeClient, numbers: list[int]) -> None:
@@ -92,8 +99,8 @@ class EndpointJudge:
             first = pairs[numbers[0]]
             members = [pairs[number].member for number in numbers]
             async with limiter:
-                found = await client.score(question=first.question, new=first.new, members=members)
-            for number, score in zip(numbers, found.probabilities, strict=True):
+                found = await _verdicts(client, first, members, refusals)
+            for number, score in zip(numbers, found, strict=True):
                 scores[number] = score
             answered += len(numbers)
             on_progress(answered / len(pairs))
@@ -101,9 +108,29 @@ class EndpointJudge:
         async with self._client() as client:
             await client.probe()
             await all_of(ask(client, numbers) for numbers in groups.values())
+        if refusals:
+            say(f"{self.url} refuses {len(refusals):,} pairs: {refusals[0]}")
         return scores
 
     def _client(self) -> JudgeClient:
         settings = JudgeSettings(url=self.url, concurrency=self.concurrency, dialect=self.dialect)
         raw = self.spec.model_copy(update={"calibration": None})
         return JudgeClient(settings, raw, self.api_key)
+
+
+async def _verdicts(
+    client: JudgeClient, first: Pair, members: Sequence[str], refusals: list[str]
+) -> Sequence[float]:
+    """The scores of one new trace with its members; where one of them is too long, each by itself.
+
+    The sentence about each pair that is too long is added to `refusals`.
+    """
+    try:
+        scores = await client.score(question=first.question, new=first.new, members=members)
+    except PairTooLong as error:
+        if len(members) == 1:
+            refusals.append(str(error))
+            return [math.nan]
+        alone = [await _verdicts(client, first, [member], refusals) for member in members]
+        return [score for scores in alone for score in scores]
+    return scores.probabilities

@@ -42,10 +42,12 @@ class LocalJudge(ABC):
         """The transformers model inside the network."""
 
     @abstractmethod
-    def packs(self, pairs: Sequence[Pair], *, longest: int | None) -> list[Pack]:
+    def packs(
+        self, pairs: Sequence[Pair], *, longest: int | None, leave_out_long: bool = False
+    ) -> list[Pack]:
         """The pairs as token ids, several in a pack of at most `longest` tokens where they share a query.
 
-        Raises ConfigError for a pair longer than the context.
+        A pair longer than the context raises ConfigError, or is in no pack with `leave_out_long`.
         """
 
     @abstractmethod
@@ -58,14 +60,12 @@ class LocalJudge(ABC):
 
     @torch.inference_mode()
     def scores(self, pairs: Sequence[Pair], *, tokens_per_batch: int = 8_192) -> list[float]:
-        """p(identical) for each pair, in order, without the spec's calibration.
-
-        Raises ConfigError for a pair longer than the context.
-        """
+        """p(identical) for each pair, in order, without the spec's calibration; nan for one longer than the context."""
         self.network.eval()
         device = next(self.network.parameters()).device
-        scores = torch.zeros(len(pairs))
-        packed = self.packs(pairs, longest=min(self.context, tokens_per_batch))
+        scores = torch.full((len(pairs),), torch.nan)
+        longest = min(self.context, tokens_per_batch)
+        packed = self.packs(pairs, longest=longest, leave_out_long=True)
         for packs in make_batches(packed, tokens=tokens_per_batch):
             batch = self.collate(packs)
             logits = self.network(batch.to(device)).logits  # (pairs of the batch, 2)

@@ -79,9 +79,18 @@ class CausalJudge(LocalJudge):
         ids: list[int] = self.tokenizer.encode(text, add_special_tokens=False)
         return ids
 
-    def packs(self, pairs: Sequence[Pair], *, longest: int | None) -> list[Pack]:
+    def packs(
+        self, pairs: Sequence[Pair], *, longest: int | None, leave_out_long: bool = False
+    ) -> list[Pack]:
         """See `LocalJudge.packs`."""
-        return make_packs(pairs, self.spec, self.encode, context=self.context, longest=longest)
+        return make_packs(
+            pairs,
+            self.spec,
+            self.encode,
+            context=self.context,
+            longest=longest,
+            leave_out_long=leave_out_long,
+        )
 
     def compile(self) -> None:
         """See `LocalJudge.compile`."""

@@ -52,7 +52,9 @@ class ClassifierJudge(LocalJudge):
         """The classification model."""
         return self.network.model
 
-    def packs(self, pairs: Sequence[Pair], *, longest: int | None) -> list[Pack]:
+    def packs(
+        self, pairs: Sequence[Pair], *, longest: int | None, leave_out_long: bool = False
+    ) -> list[Pack]:
         """See `LocalJudge.packs`; an encoder attends both ways, so no pairs share a pack and `longest` is unused."""
         texts: list[str] = []
         for pair in pairs:
@@ -61,9 +63,13 @@ class ClassifierJudge(LocalJudge):
             )
             texts.append(prompt.query + prompt.item)
         encoded = self.tokenizer(texts, verbose=False)["input_ids"] if texts else []
-        for pair, ids in zip(pairs, encoded, strict=True):
+        packs = []
+        for number, (pair, ids) in enumerate(zip(pairs, encoded, strict=True)):
+            if leave_out_long and len(ids) > self.context:
+                continue
             check_length(pair, len(ids), self.context)
-        return [Pack([], [ids], [(number, 0)]) for number, ids in enumerate(encoded)]
+            packs.append(Pack([], [ids], [(number, 0)]))
+        return packs
 
     def compile(self) -> None:
         """See `LocalJudge.compile`."""

@@ -95,10 +95,12 @@ def make_packs(
     *,
     context: int,
     longest: int | None = None,
+    leave_out_long: bool = False,
 ) -> list[Pack]:
     """The pairs grouped by what the judge reads first, in packs of at most `longest` tokens or one item.
 
-    With `longest` None each pair is a pack of its own. Raises ConfigError if a pair is longer than `context`.
+    With `longest` None each pair is a pack of its own. A pair longer than `context` raises ConfigError, or is in no
+    pack with `leave_out_long`.
     """
     encoded: dict[str, list[int]] = {}
 
@@ -112,6 +114,8 @@ def make_packs(
     for number, pair in enumerate(pairs):
         prompt = pair_prompt(spec, question=pair.question, new=pair.new, member=pair.member)
         query, item = ids_of(prompt.query), ids_of(prompt.item)
+        if leave_out_long and len(query) + len(item) > context:
+            continue
         check_length(pair, len(query) + len(item), context)
         if longest is None:
             packs.append(Pack(query, [item], [(number, 0)]))

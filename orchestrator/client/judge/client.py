@@ -1,5 +1,6 @@
 """The judge's client: pairs in, p(identical) out, or JudgeError: the verdict is unknown and nothing is pruned."""
 
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 
@@ -27,6 +28,7 @@ from orchestrator.errors import (
     EndpointError,
     EndpointRejected,
     JudgeError,
+    PairTooLong,
     StreamBroken,
 )
 from orchestrator.settings import JudgeSettings
@@ -34,6 +36,11 @@ from orchestrator.settings import JudgeSettings
 __all__ = ["KEY_NAME", "JudgeClient", "JudgeScores"]
 
 KEY_NAME = "DEEPPRUNE_JUDGE_API_KEY"
+_TOO_LONG = re.compile(
+    r"context (length|size|holds)|maximum (model|input|sequence) length|(prompt|input) is too long",
+    re.IGNORECASE,
+)
+"""How servers say that a prompt is longer than their context."""
 
 PROTOCOLS: Mapping[str, Sequence[tuple[str, Callable[[JudgeServer], JudgeProtocol]]]] = {
     "generative": (
@@ -106,7 +113,8 @@ class JudgeClient(RequestClient):
     async def score(self, *, question: str, new: str, members: Sequence[str]) -> JudgeScores:
         """p(identical) of segment `new` with each of `members`.
 
-        Raises JudgeError after the last attempt, or at once while the breaker is open.
+        Raises JudgeError after the last attempt, or at once while the breaker is open; PairTooLong where one of
+        the pairs is longer than the judge's context.
         """
         if self._protocol is None:
             raise RuntimeError("probe() must be called first")
@@ -114,6 +122,8 @@ class JudgeClient(RequestClient):
         try:
             with guarded(self._breaker, f"The judge at {self.address}"):
                 verdicts = await self._verdicts(self._protocol, question, new, members)
+        except EndpointRejected as error:
+            raise (PairTooLong if _is_too_long(error) else JudgeError)(str(error)) from None
         except EndpointError as error:
             raise JudgeError(str(error)) from None
         return self._sum(verdicts, time.monotonic() - began)
@@ -200,3 +210,9 @@ class JudgeClient(RequestClient):
             seconds=seconds,
             requests=len(verdicts),
         )
+
+
+def _is_too_long(error: EndpointRejected) -> bool:
+    if error.status == 413:
+        return True
+    return error.status in (400, 422) and _TOO_LONG.search(str(error)) is not None

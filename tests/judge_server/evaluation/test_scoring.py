@@ -1,6 +1,7 @@
 """The scores of a served judge, from a server that answers or fails as the test says."""
 
 import asyncio
+import math
 from typing import Any
 
 import pytest
@@ -31,6 +32,16 @@ async def by_member(request: web.Request, body: dict[str, Any]) -> web.StreamRes
     items = ["".join(chr(code) for code in item) for item in body["items"]]
     data = [{"index": n, "score": float(item.split()[-1])} for n, item in enumerate(items)]
     return web.json_response({"data": data, "usage": {"prompt_tokens": 9, "completion_tokens": 1}})
+
+
+async def by_member_up_to_900_tokens(
+    request: web.Request, body: dict[str, Any]
+) -> web.StreamResponse:
+    """Refuses a request with a longer item, as vLLM does."""
+    if max(len(item) for item in body["items"]) <= 900:
+        return await by_member(request, body)
+    message = "The decoder prompt is longer than the maximum model length of 900."
+    return web.json_response({"error": {"message": message}}, status=400)
 
 
 async def probe_only(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
@@ -85,3 +96,13 @@ async def test_a_pair_without_a_verdict_ends_the_evaluation() -> None:
     async with serving(probe_only) as server:
         with pytest.raises(JudgeError):
             await scores(judge(server), [])
+
+
+async def test_a_pair_that_is_too_long_has_no_score_and_the_others_of_its_trace_have() -> None:
+    long = Pair("q0", "How many 0?", "new 0", "member " + "x" * 1000 + " 0.9", same=True)
+    done: list[float] = []
+    async with serving(by_member_up_to_900_tokens) as server:
+        found = await asyncio.to_thread(judge(server).scores, [*PAIRS, long], done.append)
+    assert found[:9] == pytest.approx([(n + 1) / 10 for n in range(9)])
+    assert math.isnan(found[9])
+    assert done[-1] == 1.0

@@ -8,6 +8,7 @@ from orchestrator.errors import (
     ConfigError,
     EndpointRejected,
     JudgeError,
+    PairTooLong,
 )
 from tests.orchestrator.client.judge.fake_judge import (
     CLASSIFY,
@@ -100,7 +101,7 @@ async def test_a_pair_that_is_too_long_for_a_classifier_is_unknown_with_the_reme
         await client.probe()
         server.answers[CLASSIFY] = refused
         with pytest.raises(
-            JudgeError, match="512 tokens; if a pair is too long, lower max_segment"
+            PairTooLong, match="512 tokens; if a pair is too long, lower max_segment"
         ):
             await score(client, "a")
         server.answers[CLASSIFY] = answer_json({}, 404)

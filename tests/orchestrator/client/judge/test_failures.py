@@ -9,6 +9,7 @@ from aiohttp import web
 
 from orchestrator.errors import (
     JudgeError,
+    PairTooLong,
 )
 from tests.orchestrator.client.judge.fake_judge import (
     CHAT,
@@ -128,9 +129,31 @@ async def test_a_pair_that_the_server_would_truncate_is_unknown_and_does_not_ope
 ):
     async with vllm_like() as server, judge(server, breaker_failures=1) as client:
         await client.probe()
-        with pytest.raises(JudgeError, match="max_segment_chars"):
+        with pytest.raises(PairTooLong, match="max_segment_chars"):
             await score(client, "a" * 1000)
         assert (await score(client, "a")).probabilities == (0.5,)
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (400, "This model's maximum context length is 8 tokens. However, your prompt has 9."),
+        (400, "The decoder prompt (length 9) is longer than the maximum model length of 8."),
+        (400, "the request exceeds the available context size, try increasing it"),
+        (422, "Input is too long for this model"),
+        (413, "Payload"),
+    ],
+)
+async def test_a_refusal_for_length_is_told_from_other_refusals(status: int, message: str) -> None:
+    async with vllm_like() as server, judge(server, max_attempts=1) as client:
+        await client.probe()
+        server.answers[SCORING] = answer_json({"error": {"message": message}}, status)
+        with pytest.raises(PairTooLong):
+            await score(client, "a")
+        server.answers[SCORING] = answer_json({"error": {"message": "bad label ids"}}, 400)
+        with pytest.raises(JudgeError) as other:
+            await score(client, "a")
+    assert not isinstance(other.value, PairTooLong)
 
 
 async def test_after_failures_in_a_row_the_judge_is_not_asked_for_a_while() -> None:
