@@ -26,7 +26,7 @@ from orchestrator.journal.run_dir import (
     write_inputs,
     write_run_file,
 )
-from orchestrator.questions import Question
+from orchestrator.questions import Question, question_of_messages
 from orchestrator.report.report import to_json_line
 from orchestrator.report.result import Result
 from orchestrator.runtime.endpoints import (
@@ -44,6 +44,9 @@ from orchestrator.settings import Settings
 __all__ = ["Client", "ask"]
 
 T = TypeVar("T")
+
+Asked = Question | str | Sequence[Mapping[str, Any]]
+"""A question: a text, a chat as a list of messages with role and content, or an object with an id and a gold answer."""
 
 
 def _ignore(text: str) -> None:
@@ -189,7 +192,7 @@ class Client:
             )
         return self._endpoints
 
-    async def ask(self, question: Question | str, gold: str | None = None) -> Result:
+    async def ask(self, question: Asked, gold: str | None = None) -> Result:
         """The result of one question; `gold` is the right answer, if it is known.
 
         When the caller is cancelled, the streams are closed on the server.
@@ -200,12 +203,12 @@ class Client:
         """
         return await self.run(self._prepare_one(question, gold))
 
-    def stream(self, question: Question | str, gold: str | None = None) -> EventStream:
+    def stream(self, question: Asked, gold: str | None = None) -> EventStream:
         """The events of one question as they happen; the result is at their end."""
         return EventStream(self._prepare_one(question, gold), self.start)
 
     async def ask_many(
-        self, questions: Iterable[Question | str], *, at_once: int = 4
+        self, questions: Iterable[Asked], *, at_once: int = 4
     ) -> AsyncGenerator[Result]:
         """The results of many questions, each as soon as it is there; at most `at_once` run side by side.
 
@@ -288,7 +291,7 @@ class Client:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    def _prepare_one(self, question: Question | str, gold: str | None) -> QuestionRun:
+    def _prepare_one(self, question: Asked, gold: str | None) -> QuestionRun:
         asked = _as_question(question, "1", gold)
         return self.prepare(asked, folder=self._make_run_dir([asked]))
 
@@ -304,7 +307,7 @@ class Client:
 
 
 def ask(
-    question: Question | str,
+    question: Asked,
     endpoint: str | Sequence[str] | None = None,
     *,
     gold: str | None = None,
@@ -351,10 +354,17 @@ def _run_in_thread(work: Coroutine[Any, Any, T]) -> T:
             raise
 
 
-def _as_question(question: Question | str, number: str, gold: str | None = None) -> Question:
-    """Raises ConfigError for an empty text."""
+def _as_question(question: Asked, number: str, gold: str | None = None) -> Question:
+    """Raises ConfigError for an empty text, or a chat that cannot be sent."""
     if isinstance(question, Question):
         return question
+    if not isinstance(question, str):
+        try:
+            return question_of_messages(question, id=number, gold=gold)
+        except ValueError as error:
+            raise ConfigError(
+                f'This chat cannot be sent: {error}; give a list such as [{{"role": "user", "content": "..."}}].'
+            ) from error
     if not question.strip():
         raise ConfigError("There is no question; give a text that is not empty.")
     return Question(id=number, question=question.strip(), gold=gold)

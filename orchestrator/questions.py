@@ -16,12 +16,13 @@ import msgspec
 
 from orchestrator.choices import gold_letter, options_of, with_options
 from orchestrator.core.answer import extract_answer
+from orchestrator.core.prompting import Message, parse_messages
 from orchestrator.errors import DatasetError
 
-__all__ = ["Question", "read_questions", "to_jsonl"]
+__all__ = ["Question", "question_of_messages", "read_questions", "to_jsonl"]
 
 _ID_COLUMNS = ("id", "question_id")
-_QUESTION_COLUMNS = ("question", "problem", "prompt")
+_QUESTION_COLUMNS = ("messages", "question", "problem", "prompt")
 _GOLD_COLUMNS = ("answer", "gold", "solution")
 _FORMATS = ".jsonl, .json or .csv (also with .gz), or .parquet"
 
@@ -30,12 +31,14 @@ class Question(msgspec.Struct, frozen=True, kw_only=True):
     """One question; `gold` is the right answer, or None if the file does not give it.
 
     `options` are the texts of a multiple choice, in the order of their letters; the question lists them, too.
+    `messages` are the chat that asks it, if it is more than a text; `question` is the last of them then.
     """
 
     id: str
     question: str
     gold: str | None = None
     options: tuple[str, ...] = ()
+    messages: tuple[Message, ...] = ()
 
 
 class _Record(NamedTuple):
@@ -44,6 +47,16 @@ class _Record(NamedTuple):
     place: str
     number: int
     columns: Mapping[str, Any]
+
+
+def question_of_messages(messages: object, *, id: str, gold: str | None = None) -> Question:  # noqa: A002
+    """The question that a chat asks, such as [{"role": "user", "content": "Why?"}]; a content may be text parts.
+
+    Raises:
+        ValueError: it is no chat of texts that ends with a message of the user.
+    """
+    chat = parse_messages(messages)
+    return Question(id=id, question=chat[-1].content.strip(), gold=gold, messages=chat)
 
 
 def read_questions(path: Path | str) -> list[Question]:
@@ -82,8 +95,16 @@ def to_jsonl(questions: Iterable[Question]) -> str:
 
 
 def _row(question: Question) -> dict[str, Any]:
-    row = {"id": question.id, "question": question.question, "answer": question.gold}
-    return row | ({"options": list(question.options)} if question.options else {})
+    row: dict[str, Any] = {
+        "id": question.id,
+        "question": question.question,
+        "answer": question.gold,
+    }
+    if question.options:
+        row["options"] = list(question.options)
+    if question.messages:
+        row["messages"] = msgspec.to_builtins(question.messages)
+    return row
 
 
 def _parser(path: Path) -> Callable[[Path, str], Iterator[_Record]]:
@@ -215,7 +236,7 @@ def _question(path: Path, record: _Record) -> Question:
     if name is None:
         found = ", ".join(str(column) for column in record.columns) or "none"
         raise DatasetError(
-            f"{path} {record.place} has no question: needs a column question, problem or prompt; "
+            f"{path} {record.place} has no question: needs a column question, problem, prompt or messages; "
             f"found {found}."
         )
     try:
@@ -224,12 +245,36 @@ def _question(path: Path, record: _Record) -> Question:
         raise DatasetError(
             f"{path} {record.place}: {error}; give options as a list of texts, or leave the column out."
         ) from error
+    messages = _messages(path, record, name)
+    text = messages[-1].content.strip() if messages else _column_text(path, record, name)
+    asked = with_options(text, options)
+    if messages and options:
+        messages = (*messages[:-1], Message("user", asked))
     return Question(
         id=_column_text(path, record, _first_column(record, _ID_COLUMNS)) or str(record.number),
-        question=with_options(_column_text(path, record, name), options),
+        question=asked,
         gold=gold_letter(_gold(path, record), options),
         options=options,
+        messages=messages,
     )
+
+
+def _messages(path: Path, record: _Record, name: str) -> tuple[Message, ...]:
+    """The chat in a column; empty where the column has a text. CSV holds a chat as JSON."""
+    value = record.columns[name]
+    if name == "messages" and isinstance(value, str):
+        value = _json(f"{path} {record.place}: {name}", value)
+    elif isinstance(value, str | bool):
+        return ()
+    try:
+        messages = parse_messages(value)
+    except ValueError as error:
+        raise DatasetError(
+            f'{path} {record.place}: {error}; write {name} as a text, or as [{{"role": "user", "content": "..."}}].'
+        ) from error
+    for message in messages:
+        _validate_characters(path, record, name, message.content)
+    return messages
 
 
 def _gold(path: Path, record: _Record) -> str | None:
@@ -258,6 +303,10 @@ def _column_text(path: Path, record: _Record, name: str | None) -> str:
         return str(value).lower()
     if not isinstance(value, str):
         raise DatasetError(f"{path} {record.place}: {name} must be text or a number.")
-    if any("\ud800" <= character <= "\udfff" for character in value):
-        raise DatasetError(f"{path} {record.place}: {name} holds half a character; write it whole.")
+    _validate_characters(path, record, str(name), value)
     return value.strip()
+
+
+def _validate_characters(path: Path, record: _Record, name: str, text: str) -> None:
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise DatasetError(f"{path} {record.place}: {name} holds half a character; write it whole.")

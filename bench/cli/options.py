@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.cli.argtypes import positive
+from orchestrator.cli.argtypes import positive, text_or_file
 
 if TYPE_CHECKING:
     from bench.programs.live import LiveOptions
@@ -23,6 +23,8 @@ _SETTINGS_OF_FLAGS = {
     "judge_endpoint": "judge.url",
     "judge": "judge.spec",
     "reward_endpoint": "reward.url",
+    "prompt": "prompt.name",
+    "system": "prompt.system",
 }
 
 
@@ -61,8 +63,17 @@ def add_live_arguments(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--prompt",
-        metavar="NAME",
-        help="a name in configs/prompts, or a YAML file; default: plain, or the one of the named benchmark",
+        metavar="NAME|FILE",
+        help="a name in configs/prompts, or a YAML file; default: as for deepprune-orchestrate, or the one of the named "
+        "benchmark",
+    )
+    group.add_argument(
+        "--system", type=text_or_file, metavar="TEXT|@FILE", help="the system message"
+    )
+    group.add_argument(
+        "--preset",
+        metavar="NAME|FILE",
+        help="settings for a family of models: a name in configs/models, or a YAML file; default: none, nano with --local",
     )
     group.add_argument("--config", type=Path, metavar="FILE", help="YAML with any of the settings")
     group.add_argument(
@@ -86,7 +97,7 @@ def live_options(arguments: argparse.Namespace, assignments: Sequence[str] = ())
 
     return LiveOptions(
         questions=arguments.questions,
-        prompt=arguments.prompt,
+        preset=arguments.preset,
         flags={path: getattr(arguments, flag) for flag, path in _SETTINGS_OF_FLAGS.items()},
         assignments=[*arguments.set, *assignments],
         config=arguments.config,

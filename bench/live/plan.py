@@ -15,6 +15,7 @@ from bench.results.outcomes import Outcome
 from bench.results.trace_stats import CriticalPath, TraceLengths
 from bench.specs.policy_spec import PolicySpec
 from orchestrator.capabilities import Capabilities
+from orchestrator.config.prompts import chat_for
 from orchestrator.core.events import RunStarted, TraceRewarded
 from orchestrator.core.policies import needs_judge
 from orchestrator.errors import ConfigError, DatasetError, JournalError
@@ -132,6 +133,8 @@ def _validate_finished(runs: Sequence[PlannedRun], plan: LivePlan) -> None:
             not isinstance(started, RunStarted)
             or (started.question, started.gold) != (run.question.question, run.question.gold)
             or changed_setting(started.settings, settings) is not None
+            or started.messages
+            not in ((), chat_for(run.question, settings, started.capabilities.reasoner.model))
             or not _serves_named_models(settings, started.capabilities)
         ):
             raise ConfigError(

@@ -87,8 +87,15 @@ class ReplayServer:
     async def _tokenize(self, request: web.Request) -> web.Response:
         body = await request.json()
         text = body["messages"][-1]["content"] if "messages" in body else body["prompt"]
-        number = self._numbers.get(text, len(self._questions))
+        number = self._number_of(text)
         return web.json_response({"tokens": prompt_ids(number), "max_model_len": _CONTEXT})
+
+    def _number_of(self, text: str) -> int:
+        """The question that the text asks, with or without a prompt around it; their number for any other text."""
+        if text in self._numbers:
+            return self._numbers[text]
+        inside = [question for question in self._numbers if question in text]
+        return self._numbers[max(inside, key=len)] if inside else len(self._questions)
 
     async def _completions(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()

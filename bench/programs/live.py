@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from bench.data.datasets import HUB, read_named
-from bench.data.prompts import apply_prompt, read_prompt
 from bench.live.plan import LivePlan, count_finished
 from bench.live.run import run_live
 from bench.results.outcomes import Outcome
 from bench.specs.policy_spec import parse_policies
+from orchestrator.config.presets import LOCAL_PRESET
 from orchestrator.errors import ConfigError
 from orchestrator.interrupts import Interrupts
 from orchestrator.runtime.endpoints import Keys
@@ -23,14 +23,14 @@ __all__ = ["LiveOptions", "run_live_benchmark"]
 class LiveOptions(NamedTuple):
     """What a user says about servers and questions.
 
-    `questions` is a file or the name of a benchmark, `prompt` the name of a prompt or its file (None: the one that
-    suits the questions). `flags` are settings by their path, such as `endpoint.urls`; they take precedence over
-    `assignments` (`a.b=c`), and those over `config`, a YAML file. `streams` are shared by all questions. `ray` is the
+    `questions` is a file or the name of a benchmark. `flags` are settings by their path, such as `endpoint.urls`; they take
+    precedence over `assignments` (`a.b=c`), those over `config`, a YAML file, and that over `preset`, a name in
+    configs/models or a YAML file. `streams` are shared by all questions. `ray` is the
     address of a Ray cluster, None to run in this process.
     """
 
     questions: str | None
-    prompt: str | None
+    preset: str | None
     flags: Mapping[str, Any]
     assignments: Sequence[str]
     config: Path | None
@@ -90,15 +90,16 @@ def _make_plan(
             "No reasoner is given; name its server with --endpoint URL, or use --local."
         )
     known = HUB.get(options.questions.lower())
-    prompt = read_prompt(options.prompt or (known.prompt if known else "plain"))
     specs = parse_policies(
         policies,
-        [*prompt.assignments, *options.assignments],
+        options.assignments,
         file=options.config,
         environ=environ,
         flags=options.flags,
+        preset=options.preset or (LOCAL_PRESET if options.local else None),
+        defaults=() if known is None else [f"prompt.name={known.prompt}"],
     )
-    questions = [apply_prompt(question, prompt) for question in read_named(options.questions)]
+    questions = read_named(options.questions)
     return LivePlan(
         questions=questions,
         specs=specs,

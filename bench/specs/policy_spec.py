@@ -19,6 +19,7 @@ from orchestrator.config.load import (
     from_set,
     resolve,
 )
+from orchestrator.config.shipped import preset_file
 from orchestrator.errors import ConfigError
 from orchestrator.settings import Settings, policies_with
 
@@ -72,16 +73,21 @@ def parse_policies(
     file: Path | None = None,
     environ: Mapping[str, str] | None = None,
     flags: Mapping[str, Any] | None = None,
+    preset: str | None = None,
+    defaults: Sequence[str] = (),
 ) -> list[PolicySpec]:
     """The policies that `texts` name; a text's own settings take precedence over those of the other sources.
 
-    A setting from the other sources applies to the policies that have it. See `load_settings` for the sources.
+    A setting from the other sources applies to the policies that have it. See `load_settings` for the sources;
+    `defaults` are assignments below all of them.
 
     Raises:
         ConfigError: there is no such policy or setting, none of the policies has a setting, or N is not a positive number.
     """
     tree = leaves(Settings)
     shared = [
+        *from_set(defaults, tree),
+        *(from_file(preset_file(preset)) if preset else ()),
         *(from_file(file) if file else ()),
         *from_environment(environ or {}, tree),
         *from_set(assignments, tree),

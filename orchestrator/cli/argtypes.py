@@ -2,8 +2,17 @@
 
 import argparse
 import math
+from pathlib import Path
 
-__all__ = ["fraction", "non_negative", "port", "positive", "positive_fraction", "positive_number"]
+__all__ = [
+    "fraction",
+    "non_negative",
+    "port",
+    "positive",
+    "positive_fraction",
+    "positive_number",
+    "text_or_file",
+]
 
 
 def positive(text: str) -> int:
@@ -50,6 +59,18 @@ def port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text} is not a port from 0 to 65535")
     return int(text)
+
+
+def text_or_file(text: str) -> str:
+    """The text, or with @ before it the content of the file of that name."""
+    if not text.startswith("@"):
+        return text
+    path = Path(text[1:])
+    try:
+        return path.read_text(encoding="utf-8-sig").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+        raise argparse.ArgumentTypeError(f"cannot read {path}: {reason}") from None
 
 
 def _number(text: str) -> float:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import __version__
+from orchestrator.cli.argtypes import text_or_file
 from orchestrator.cli.program import run_program, text_from_stdin, write_error
 from orchestrator.errors import EXIT_INTERRUPTED, ConfigError
 
@@ -199,7 +200,22 @@ def _parser() -> argparse.ArgumentParser:
 def _add_input(group: Any) -> None:
     group.add_argument("question", nargs="?", help='the question, or "-" to read it from stdin')
     group.add_argument(
-        "--questions", type=Path, metavar="FILE", help="JSONL, JSON or CSV: id, question, answer"
+        "--questions",
+        type=Path,
+        metavar="FILE",
+        help="JSONL, JSON, CSV or Parquet: id, question or messages, answer",
+    )
+    group.add_argument(
+        "--prompt",
+        metavar="NAME|FILE",
+        help="the words around a question: a name in configs/prompts, or a YAML file; plain: none; default: an "
+        "instruction to put the answer into \\boxed{}, where the question gives none and the model needs one",
+    )
+    group.add_argument(
+        "--system",
+        type=text_or_file,
+        metavar="TEXT|@FILE",
+        help="the system message of chats that have none of their own",
     )
     group.add_argument(
         "--resume",

@@ -1,11 +1,13 @@
 """vLLM's /tokenize: chats rendered to token ids, and texts tokenised with a cache."""
 
 from collections import OrderedDict
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
 from orchestrator.client.http import HttpClient
+from orchestrator.core.prompting import Message
 from orchestrator.errors import EndpointRejected
 
 __all__ = ["ServerTokenizer", "Tokenized"]
@@ -29,7 +31,7 @@ class ServerTokenizer:
         self._model = model
         self._texts: OrderedDict[str, tuple[int, ...]] = OrderedDict()
 
-    async def chat(self, messages: tuple[dict[str, str], ...]) -> Tokenized:
+    async def chat(self, messages: Sequence[Message]) -> Tokenized:
         """The rendered chat, up to the start of the assistant's turn. Raises EndpointRejected if it has no tokens."""
         return await self._request({"messages": messages, "add_generation_prompt": True})
 

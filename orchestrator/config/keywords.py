@@ -16,6 +16,8 @@ KEYWORDS = {
     "model": "endpoint.model",
     "judge_model": "judge.model",
     "judge_spec": "judge.spec",
+    "prompt": "prompt.name",
+    "system": "prompt.system",
     "traces": "policy.traces",
     "effort": "policy.effort",
     "tau": "policy.tau",
@@ -36,6 +38,8 @@ class SettingKeywords(TypedDict, total=False):
     model: str
     judge_model: str
     judge_spec: str
+    prompt: str
+    system: str
     traces: int
     effort: Literal["low", "medium", "high"]
     tau: float

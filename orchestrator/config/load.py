@@ -1,7 +1,7 @@
 """Where settings come from (a YAML file, the environment, --set, flags), as one flat list of assignments.
 
 The rule: every assignment remembers its origin, so that whatever is wrong with it can be said in one
-sentence. This module knows no setting by name; the tree is handed to it.
+sentence. This module knows no setting by name.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -12,6 +12,7 @@ import yaml
 from pydantic import ValidationError
 
 from orchestrator.config.explain import Leaf, explain, leaves, unknown_key
+from orchestrator.config.prompts import with_templates
 from orchestrator.config.shipped import preset_file
 from orchestrator.config.yaml_file import parse_yaml, read_yaml
 from orchestrator.errors import ConfigError
@@ -150,7 +151,7 @@ def resolve(given: Iterable[Assigned]) -> Settings:
     Raises:
         ConfigError: one sentence on the first unknown key or wrong value.
     """
-    given, tree = list(given), leaves(Settings)
+    given, tree = with_templates(given), leaves(Settings)
     for assigned in given:
         if assigned.path not in tree:
             raise ConfigError(unknown_key(assigned.path, assigned.origin, tree))

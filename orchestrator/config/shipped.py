@@ -9,7 +9,7 @@ from orchestrator.config.yaml_file import read_yaml
 from orchestrator.core.judging import JudgeSpec
 from orchestrator.errors import ConfigError
 
-__all__ = ["configs_folder", "judge_spec", "preset_file", "preset_names"]
+__all__ = ["configs_folder", "judge_spec", "preset_file", "preset_names", "prompt_file"]
 
 
 def configs_folder() -> Path:
@@ -43,6 +43,14 @@ def preset_file(name_or_path: str) -> Path:
 def preset_names() -> list[str]:
     """The families of models that have a preset."""
     return _names("models")
+
+
+def prompt_file(name_or_path: str) -> Path:
+    """The YAML file of a prompt: by its name in configs/prompts, or a file itself.
+
+    Raises ConfigError for a name that does not exist.
+    """
+    return _file_of(name_or_path, "prompts", "prompt")
 
 
 def _file_of(name_or_path: str, folder: str, kind: str) -> Path:

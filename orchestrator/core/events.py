@@ -12,6 +12,7 @@ from typing import Annotated, Literal
 import msgspec
 
 from orchestrator.capabilities import Capabilities
+from orchestrator.core.prompting import Message
 from orchestrator.settings import Settings
 
 __all__ = [
@@ -98,7 +99,8 @@ class _Event(msgspec.Struct, frozen=True, kw_only=True, tag=True):
 class RunStarted(_Event, frozen=True, kw_only=True):
     """The run of a question began. Everything that the core's decisions depend on is in here.
 
-    `settings` hold no keys or secrets; `capabilities` is what the probes of the servers found.
+    `settings` hold no keys or secrets; `capabilities` is what the probes of the servers found. `messages` are the chat
+    that was sent, with template and system message; empty in journals of before.
     """
 
     question_id: str
@@ -107,6 +109,7 @@ class RunStarted(_Event, frozen=True, kw_only=True):
     planned: _Traces
     settings: Settings
     capabilities: Capabilities
+    messages: tuple[Message, ...] = ()
 
 
 class RunResumed(_Event, frozen=True, kw_only=True):

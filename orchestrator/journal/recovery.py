@@ -39,6 +39,7 @@ from orchestrator.core.events import (
     TraceStarted,
     TraceStopped,
 )
+from orchestrator.core.prompting import Message
 from orchestrator.errors import ConfigError, EventOutOfTurn, JournalError
 from orchestrator.settings import Settings, changed_setting
 
@@ -161,6 +162,14 @@ class RecoveredRun:
             raise ConfigError(
                 f"{now.reasoner.endpoint} cannot continue a stream from its token ids, which this run needs; "
                 "give the address of a server that can."
+            )
+
+    def validate_messages(self, messages: tuple[Message, ...]) -> None:
+        """Raises ConfigError if the question is now sent with other words around it."""
+        if self.started is not None and self.started.messages not in ((), messages):
+            raise ConfigError(
+                "The question would be sent in other words than when the run began; continue it with the version that "
+                "began it, or start a new run."
             )
 
     def validate_prompt(self, token_ids: tuple[int, ...] | None) -> None:

@@ -16,6 +16,7 @@ from orchestrator.capabilities import ServerCapabilities
 from orchestrator.client.reasoner.client import Prompt, ReasonerClient
 from orchestrator.client.server_counters import ServerCounters
 from orchestrator.core.events import MoveReason
+from orchestrator.core.prompting import Message
 from orchestrator.errors import (
     DeepPruneError,
     EndpointBusy,
@@ -141,7 +142,7 @@ class Fleet:
         """Streams that the servers sustain together, as far as is known; at most what the run may open."""
         return self._routing.capacity
 
-    async def render(self, question: str) -> Prompt:
+    async def render(self, question: str | Sequence[Message]) -> Prompt:
         """The question as a prompt, from any server that works; raises what `ReasonerClient.render` raises."""
         *others, last = self._by_load()
         for member in others:

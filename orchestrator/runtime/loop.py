@@ -17,6 +17,7 @@ from orchestrator.answers.answer_book import AnswerBook
 from orchestrator.capabilities import Capabilities
 from orchestrator.client.reasoner.client import Prompt
 from orchestrator.client.server_counters import Meter, Metered
+from orchestrator.config.prompts import chat_for
 from orchestrator.core.engine import Engine
 from orchestrator.core.events import (
     AskJudge,
@@ -108,11 +109,13 @@ class _QuestionLoop:
             emit=self._channel.put,
             clock=self._clock,
         )
+        self._messages = chat_for(run.question, run.settings, endpoints.capabilities.model)
         self._runners: dict[int, TraceRunner] = {}
         self._finish = False
 
     async def run(self) -> None:
-        prompt = await self._endpoints.reasoner.render(self._run.question.question)
+        self._recovered.validate_messages(self._messages)
+        prompt = await self._endpoints.reasoner.render(self._messages)
         self._recovered.validate_prompt(prompt.token_ids)
         meters = _Meters(self._run, self._endpoints)
         await meters.start()
@@ -220,6 +223,7 @@ class _QuestionLoop:
             planned=planned_traces(settings),
             settings=settings,
             capabilities=_capabilities(self._endpoints),
+            messages=self._messages,
         )
 
     def _record(self, entry: Event | Command) -> None:

@@ -1,6 +1,7 @@
 """Sentences for the user about the servers of a session, and about costs that are on no other bill."""
 
 from orchestrator.config.presets import suitable_preset
+from orchestrator.config.prompts import general_prompt
 from orchestrator.core.policies import needs_judge
 from orchestrator.report.totals import RewardTotals
 from orchestrator.runtime.endpoints import Endpoints
@@ -17,6 +18,11 @@ def server_notes(endpoints: Endpoints, settings: Settings) -> list[str]:
     notes = [
         f"Reasoner {sanitize(found.model)} at {place} ({sanitize(found.server)}, {found.api} API)"
     ]
+    if (prompt := general_prompt(settings, found.model)) is not None:
+        notes.append(
+            f"Questions without an instruction of their own are sent with that of --prompt {prompt}, so that answers can "
+            "be read; --prompt plain sends them as they are."
+        )
     preset = suitable_preset(found.model)
     if preset is not None and settings.model.family is None:
         notes.append(f"There are settings for models of this name: --preset {preset} takes them.")

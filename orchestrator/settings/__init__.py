@@ -1,6 +1,6 @@
 """The settings of a run as frozen models: no files, no environment. Unknown keys are refused."""
 
-from orchestrator.settings.model import ModelSettings
+from orchestrator.settings.model import AUTO_PROMPT, ModelSettings, PromptSettings
 from orchestrator.settings.policies import (
     POLICY_NAMES,
     AdaptiveConsistencySettings,
@@ -37,6 +37,7 @@ from orchestrator.settings.tree import (
 )
 
 __all__ = [
+    "AUTO_PROMPT",
     "DEFAULT_REASONING_WORDS",
     "POLICY_NAMES",
     "AdaptiveConsistencySettings",
@@ -57,6 +58,7 @@ __all__ = [
     "Pass1Settings",
     "PolicySettings",
     "PriceSettings",
+    "PromptSettings",
     "RaceSettings",
     "RandomKSettings",
     "RewardSettings",

@@ -1,10 +1,21 @@
-"""What a family of reasoning models has in common: how its thinking is marked, and how an answer is forced out."""
+"""How a model is asked, how its thinking is marked, and how an answer is forced out of it."""
 
-from pydantic import Field
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
 
 from orchestrator.settings.section import Section, Texts
 
-__all__ = ["ModelSettings"]
+__all__ = ["AUTO_PROMPT", "ModelSettings", "PromptSettings"]
+
+AUTO_PROMPT = "auto"
+"""The name of the prompt that depends on the question and the model."""
+
+
+def _with_question(template: str) -> str:
+    if "{question}" not in template:
+        raise ValueError("must contain {question}")
+    return template
 
 
 class ModelSettings(Section):
@@ -48,3 +59,21 @@ class ModelSettings(Section):
         begun = self.thinking_open is None or self.thinking_open.strip() in text
         ended = self.thinking_close is not None and self.thinking_close.strip() in text
         return begun and not ended
+
+
+class PromptSettings(Section):
+    """The chat that asks a question."""
+
+    name: str = Field(
+        default=AUTO_PROMPT,
+        description="a name in configs/prompts, or a YAML file; auto: an instruction that makes answers readable, "
+        "where the question gives none and the model needs one",
+    )
+    template: Annotated[str, AfterValidator(_with_question)] | None = Field(
+        default=None,
+        description="the user's message, with {question} in it; null: that of the named prompt",
+    )
+    system: str | None = Field(
+        default=None,
+        description="the system message of chats that have none of their own; null or empty: none",
+    )

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from orchestrator.settings.model import ModelSettings
+from orchestrator.settings.model import ModelSettings, PromptSettings
 from orchestrator.settings.policies import AnyPolicySettings, AutoSettings
 from orchestrator.settings.section import (
     LOCATION,
@@ -275,6 +275,7 @@ class Settings(Section):
 
     endpoint: EndpointSettings = EndpointSettings()
     model: ModelSettings = ModelSettings()
+    prompt: PromptSettings = PromptSettings()
     sampling: SamplingSettings = SamplingSettings()
     checkpoint: CheckpointSettings = CheckpointSettings()
     judge: JudgeSettings = JudgeSettings()

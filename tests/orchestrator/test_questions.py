@@ -1,12 +1,14 @@
 import gzip
+import json
 from pathlib import Path
 
 import pyarrow
 import pytest
 from pyarrow import parquet
 
+from orchestrator.core.prompting import Message
 from orchestrator.errors import DatasetError
-from orchestrator.questions import Question, read_questions
+from orchestrator.questions import Question, read_questions, to_jsonl
 
 
 def written(folder: Path, name: str, content: str | bytes) -> Path:
@@ -135,7 +137,7 @@ def test_line_that_is_no_object_is_refused(tmp_path: Path) -> None:
 
 def test_missing_question_column_names_the_columns_found(tmp_path: Path) -> None:
     message = refusal(tmp_path, "q.csv", "name,text\n1,2\n")
-    assert "question, problem or prompt" in message
+    assert "question, problem, prompt or messages" in message
     assert "found name, text" in message
 
 
@@ -150,8 +152,60 @@ def test_blank_question_is_no_question(tmp_path: Path) -> None:
 
 
 def test_question_that_is_no_text_is_refused(tmp_path: Path) -> None:
-    message = refusal(tmp_path, "q.jsonl", '{"prompt": [{"role": "user"}]}')
-    assert "line 1: prompt must be text" in message
+    message = refusal(tmp_path, "q.jsonl", '{"prompt": {"text": "1+1?"}}')
+    assert "line 1: messages must be a list" in message
+    assert "write prompt as a text, or as [{" in message
+
+
+CHAT = (Message("system", "Be brief."), Message("user", "1+1?"))
+CHAT_JSON = '[{"role": "system", "content": "Be brief."}, {"role": "user", "content": "1+1?"}]'
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("q.jsonl", '{"answer": 2, "messages": ' + CHAT_JSON + "}"),
+        ("q.jsonl", '{"answer": 2, "prompt": ' + CHAT_JSON + "}"),
+        ("q.json", '[{"answer": 2, "question": ' + CHAT_JSON + "}]"),
+        ("q.csv", 'answer,messages\n2,"' + CHAT_JSON.replace('"', '""') + '"\n'),
+    ],
+)
+def test_a_chat_is_a_question_whose_text_is_its_last_message(
+    tmp_path: Path, name: str, content: str
+) -> None:
+    (question,) = read_questions(written(tmp_path, name, content))
+    assert question == Question(id=question.id, question="1+1?", gold="2", messages=CHAT)
+    assert read_questions(written(tmp_path, "again.jsonl", to_jsonl([question]))) == [question]
+
+
+def test_chats_of_a_parquet_file_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "q.parquet"
+    parquet.write_table(pyarrow.table({"prompt": [json.loads(CHAT_JSON)]}), path)
+    assert read_questions(path)[0].messages == CHAT
+
+
+def test_options_stand_behind_the_last_message_of_a_chat(tmp_path: Path) -> None:
+    row = '{"options": ["1", "2"], "answer": "2", "messages": ' + CHAT_JSON + "}"
+    (question,) = read_questions(written(tmp_path, "q.jsonl", row))
+    assert question.messages[-1].content == question.question == "1+1?\n\n(A) 1\n(B) 2"
+    assert question.gold == "B"
+
+
+@pytest.mark.parametrize(
+    ("chat", "reason"),
+    [
+        ('[{"role": "user", "content": "1+1?"}, {"role": "assistant", "content": "2"}]', "user"),
+        ('[{"role": "user", "content": [{"type": "image_url"}]}]', "must be text"),
+        ('"[1"', "not valid JSON"),
+        ('[{"role": "user", "content": "\\ud83d"}]', "half a character"),
+    ],
+)
+def test_a_chat_that_cannot_be_sent_is_refused_with_its_place(
+    tmp_path: Path, chat: str, reason: str
+) -> None:
+    message = refusal(tmp_path, "q.jsonl", '{"messages": ' + chat + "}")
+    assert "line 1" in message
+    assert reason in message
 
 
 def test_duplicate_ids_name_both_places(tmp_path: Path) -> None:

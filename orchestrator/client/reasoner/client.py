@@ -9,10 +9,11 @@ from orchestrator.capabilities import ServerCapabilities
 from orchestrator.client.endpoint import EndpointClient
 from orchestrator.client.reasoner.chunks import Chunk, ChunkFold
 from orchestrator.client.reasoner.probe import probe_server
-from orchestrator.client.reasoner.request import Prompt, StreamRequests, user_message
+from orchestrator.client.reasoner.request import Prompt, StreamRequests
 from orchestrator.client.reasoner.sse import SseSplitter
 from orchestrator.client.reasoner.stream_handle import StreamHandle
 from orchestrator.client.tokenize import ServerTokenizer
+from orchestrator.core.prompting import Message, user_message
 from orchestrator.errors import EndpointRejected, StreamBroken
 from orchestrator.settings import EndpointSettings, SamplingSettings
 
@@ -58,10 +59,10 @@ class ReasonerClient(EndpointClient):
         self._requests = found.requests
         return found.capabilities
 
-    async def render(self, question: str) -> Prompt:
-        """The question as a prompt. Raises EndpointRejected when it does not fit the model's context."""
+    async def render(self, question: str | Sequence[Message]) -> Prompt:
+        """The question, a text or a chat, as a prompt. Raises EndpointRejected when it does not fit the model's context."""
         requests = self._probed()
-        messages = user_message(question)
+        messages = user_message(question) if isinstance(question, str) else tuple(question)
         if requests.api == "chat":
             return Prompt(None, messages)
         rendered = await ServerTokenizer(self._http, requests.model).chat(messages)

@@ -9,11 +9,12 @@ from orchestrator.client.http import HttpClient
 from orchestrator.client.messages import one_line
 from orchestrator.client.models import ServedModel
 from orchestrator.client.reasoner.chunks import ChunkFold
-from orchestrator.client.reasoner.request import EXTRAS, Prompt, StreamRequests, user_message
+from orchestrator.client.reasoner.request import EXTRAS, Prompt, StreamRequests
 from orchestrator.client.reasoner.sse import SseSplitter
 from orchestrator.client.reasoner.stream_handle import StreamHandle
 from orchestrator.client.server_counters import read_counters
 from orchestrator.client.tokenize import ServerTokenizer, Tokenized
+from orchestrator.core.prompting import user_message
 from orchestrator.errors import ConfigError, EndpointError, EndpointRejected, StreamBroken
 from orchestrator.settings import EndpointSettings, SamplingSettings
 

@@ -5,9 +5,10 @@ from typing import Any
 
 import msgspec
 
+from orchestrator.core.prompting import Message
 from orchestrator.settings import SamplingSettings
 
-__all__ = ["EXTRAS", "Prompt", "StreamRequests", "user_message"]
+__all__ = ["EXTRAS", "Prompt", "StreamRequests"]
 
 _VLLM_EXTRAS: Mapping[str, Any] = {
     "return_token_ids": True,
@@ -22,12 +23,7 @@ class Prompt(msgspec.Struct, frozen=True):
     """A question as the server takes it: token ids for completions, messages for chat."""
 
     token_ids: tuple[int, ...] | None
-    messages: tuple[dict[str, str], ...]
-
-
-def user_message(question: str) -> tuple[dict[str, str], ...]:
-    """The chat that asks a question."""
-    return ({"role": "user", "content": question},)
+    messages: tuple[Message, ...]
 
 
 class StreamRequests(msgspec.Struct, frozen=True, kw_only=True):

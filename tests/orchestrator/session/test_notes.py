@@ -36,7 +36,7 @@ def endpoints(
 
 
 def test_the_names_that_servers_give_cannot_write_to_the_terminal() -> None:
-    (note,) = server_notes(endpoints(model="nano\x1b[2J"), Settings())
+    note = server_notes(endpoints(model="nano\x1b[2J"), Settings())[0]
     assert note.startswith("Reasoner nano")
     assert "\x1b" not in note
 
@@ -44,7 +44,8 @@ def test_the_names_that_servers_give_cannot_write_to_the_terminal() -> None:
 def test_several_servers_are_named_and_so_are_those_that_are_left_out() -> None:
     addresses = ("http://a:8000/v1", "http://b:8000/v1")
     first, second = server_notes(
-        endpoints(addresses=addresses, notes=("http://b is left out\x1b[2J",)), Settings()
+        endpoints(addresses=addresses, notes=("http://b is left out\x1b[2J",)),
+        Settings.model_validate({"model": {"family": "nano"}}),
     )
     assert "at http://a:8000/v1 and http://b:8000/v1 (" in first
     assert second.startswith("http://b is left out")
@@ -58,7 +59,9 @@ def test_several_servers_are_named_and_so_are_those_that_are_left_out() -> None:
 def test_a_server_that_cannot_resume_is_noted_where_traces_would_pause(
     policy: str, at: str, noted: bool
 ) -> None:
-    settings = Settings.model_validate({"policy": {"name": policy}, "checkpoint": {"at": at}})
+    settings = Settings.model_validate(
+        {"model": {"family": "nano"}, "policy": {"name": policy}, "checkpoint": {"at": at}}
+    )
     notes = server_notes(endpoints(resumable=False), settings)
     assert ("cannot resume" in notes[-1]) is noted
     assert len(server_notes(endpoints(resumable=True), settings)) == 1
@@ -100,3 +103,14 @@ def test_a_model_of_a_known_family_gets_a_note_that_names_its_preset() -> None:
     assert not any("--preset" in note for note in server_notes(known, chosen))
     unknown = endpoints(model="gpt-9")
     assert not any("--preset" in note for note in server_notes(unknown, Settings()))
+
+
+def test_an_instruction_that_nobody_asked_for_is_noted() -> None:
+    def told(model: str, **prompt: str) -> bool:
+        settings = Settings.model_validate({"prompt": prompt})
+        notes = server_notes(endpoints(model=model), settings)
+        return any("--prompt plain sends them as they are" in note for note in notes)
+
+    assert told("gpt-9")
+    assert not told("nano-reasoner")
+    assert not told("gpt-9", name="plain")

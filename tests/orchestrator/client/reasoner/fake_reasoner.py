@@ -8,6 +8,7 @@ from aiohttp import web
 
 from orchestrator.capabilities import ServerCapabilities
 from orchestrator.client.reasoner.client import Chunk, Prompt, ReasonerClient
+from orchestrator.core.prompting import user_message
 from orchestrator.settings import EndpointSettings, SamplingSettings
 from tests.support.fake_server import Answer, FakeServer, answer_json, answer_stream, event
 
@@ -16,7 +17,7 @@ CHAT = "/v1/chat/completions"
 KEY = "sk-very-secret"
 ONE_TOKEN = answer_stream(event("a", token_ids=[5], generated=1, finish_reason="length"))
 TOKENIZE = answer_json({"tokens": [1, 2, 3], "count": 3, "max_model_len": 100})
-PROMPT = Prompt((1, 2, 3), ({"role": "user", "content": "Hi"},))
+PROMPT = Prompt((1, 2, 3), user_message("Hi"))
 
 
 def vllm_like(**answers: Answer) -> FakeServer:

@@ -3,6 +3,7 @@
 import pytest
 
 from orchestrator.client.reasoner.client import Chunk, Prompt
+from orchestrator.core.prompting import user_message
 from orchestrator.errors import (
     EndpointRejected,
 )
@@ -70,7 +71,7 @@ async def test_a_question_becomes_the_ids_of_a_rendered_chat() -> None:
     async with vllm_like() as server, client(server) as reasoner:
         await reasoner.probe()
         prompt = await reasoner.render("Why?")
-        assert prompt == Prompt((1, 2, 3), ({"role": "user", "content": "Why?"},))
+        assert prompt == Prompt((1, 2, 3), user_message("Why?"))
         assert server.bodies("/tokenize")[-1]["add_generation_prompt"] is True
 
 
