@@ -17,6 +17,7 @@ import msgspec
 from orchestrator.capabilities import ServerCapabilities
 from orchestrator.core.events import WarningKind
 from orchestrator.errors import JournalError
+from orchestrator.report.replicas import ReplicaTotals
 from orchestrator.report.savings import Counterfactual, of_run
 from orchestrator.report.trace_view import ClusterView, Ending
 from orchestrator.report.view import RunView
@@ -27,6 +28,7 @@ __all__ = [
     "JudgeBill",
     "Ledger",
     "ReasonerBill",
+    "ReplicaLine",
     "Report",
     "TokensByFate",
     "TraceCounts",
@@ -88,7 +90,9 @@ class ReasonerBill(msgspec.Struct, frozen=True, kw_only=True):
 
     `overshoot_tokens` (part of the pruned ones) were written past the checkpoint. `source` tells how tokens
     were counted: by the server, by their ids, or by the stream's chunks. `server_generated_tokens` is the
-    servers' own counter over the run, null where it is missing or shared, and for a resumed run.
+    servers' own counter over the run, null where it is missing or shared, where one of several servers was out, and for a
+    resumed run. `moved_traces` went on with another server than the one with their cache, which had to read
+    `reread_tokens` anew (part of the prompt tokens).
     """
 
     generated_tokens: int
@@ -98,6 +102,8 @@ class ReasonerBill(msgspec.Struct, frozen=True, kw_only=True):
     overshoot_tokens: int
     source: Source
     server_generated_tokens: int | None
+    moved_traces: int = 0
+    reread_tokens: int = 0
 
 
 class JudgeBill(msgspec.Struct, frozen=True, kw_only=True):
@@ -118,6 +124,21 @@ class JudgeBill(msgspec.Struct, frozen=True, kw_only=True):
     failures: int
     pruning_off_since: float | None
     weighed_tokens: float
+
+
+class ReplicaLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One of the reasoner's servers: the traces that had a stream there, and the tokens generated there.
+
+    `tokens_per_second` is null for a server without streams, and counts only the time in which it had one. `faults` are streams
+    that broke or were refused there; `seconds_out` is the time in which it got no streams because of them.
+    """
+
+    endpoint: str
+    traces: int
+    tokens: int
+    tokens_per_second: float | None
+    faults: int
+    seconds_out: float
 
 
 class WarningLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -175,6 +196,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     interrupted: bool
     resumed: int = 0
     warnings: list[WarningLine] = []
+    replicas: list[ReplicaLine] = []
 
 
 def build_report(view: RunView, *, run_dir: str | None) -> Report:
@@ -212,6 +234,7 @@ def build_report(view: RunView, *, run_dir: str | None) -> Report:
             WarningLine(warning=kind, traces=len(totals.traces), message=totals.message)
             for kind, totals in sorted(view.warnings.items())
         ],
+        replicas=[_replica(row, view.elapsed) for row in view.replicas.rows.values()],
     )
 
 
@@ -266,6 +289,18 @@ def _cluster(cluster: ClusterView) -> ClusterLine:
     )
 
 
+def _replica(row: ReplicaTotals, now: float) -> ReplicaLine:
+    pace = row.pace(now)
+    return ReplicaLine(
+        endpoint=row.endpoint,
+        traces=len(row.traces),
+        tokens=row.tokens,
+        tokens_per_second=None if pace is None else round(pace, 1),
+        faults=row.faults,
+        seconds_out=round(row.seconds_out(now), 3),
+    )
+
+
 def _reasoner(view: RunView, server: ServerCapabilities) -> ReasonerBill:
     tokens: Counter[Ending | None] = Counter()
     for trace in view.traces.values():
@@ -284,6 +319,8 @@ def _reasoner(view: RunView, server: ServerCapabilities) -> ReasonerBill:
         overshoot_tokens=sum(trace.overshoot_tokens for trace in view.traces.values()),
         source=_source(server),
         server_generated_tokens=_server_generated(view),
+        moved_traces=len(view.replicas.moved),
+        reread_tokens=view.replicas.reread_tokens,
     )
 
 

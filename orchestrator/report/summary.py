@@ -44,6 +44,8 @@ class ReasonerSums(msgspec.Struct, frozen=True, kw_only=True):
     by_fate: TokensByFate
     overshoot_tokens: int
     server_generated_tokens: int | None
+    moved_traces: int = 0
+    reread_tokens: int = 0
 
 
 class JudgeSums(msgspec.Struct, frozen=True, kw_only=True):
@@ -154,6 +156,8 @@ def _reasoner(bills: Sequence[ReasonerBill]) -> ReasonerSums:
         by_fate=_sums(TokensByFate, [bill.by_fate for bill in bills]),
         overshoot_tokens=sum(bill.overshoot_tokens for bill in bills),
         server_generated_tokens=sum(counted) if counted and len(counted) == len(bills) else None,
+        moved_traces=sum(bill.moved_traces for bill in bills),
+        reread_tokens=sum(bill.reread_tokens for bill in bills),
     )
 
 

@@ -20,6 +20,8 @@ from orchestrator.core.events import (
     JudgeFailed,
     PairsJudged,
     ProbeFailed,
+    ReplicaDown,
+    ReplicaUp,
     RewardFailed,
     RunFinished,
     RunInterrupted,
@@ -43,6 +45,7 @@ from orchestrator.core.events import (
     VoteWeighed,
     WarningKind,
 )
+from orchestrator.report.replicas import Replicas
 from orchestrator.report.totals import (
     JudgeTotals,
     ProbeTotals,
@@ -88,6 +91,8 @@ class RunView:
         self.prompt_tokens = 0
         """Prompt tokens read by the servers, over all streams; the cached ones included."""
         self.cached_prompt_tokens = 0
+        self.replicas = Replicas()
+        """What each of the reasoner's servers has done."""
         self.warnings: dict[WarningKind, WarningTotals] = {}
         """What was odd about the servers, by kind."""
         self.vote: VoteCast | None = None
@@ -153,6 +158,7 @@ class RunView:
 
     def apply(self, event: Event | Command) -> None:
         """Takes one event or order in."""
+        self.replicas.apply(event)
         fold = self._FOLDS.get(type(event))
         if fold is not None:
             self.changes += 1
@@ -286,6 +292,9 @@ class RunView:
         if self.judge.pruning_off_since is None:
             self.judge.pruning_off_since = event.at
 
+    def _server_changed(self, _event: ReplicaDown | ReplicaUp) -> None:
+        """Only the servers' own rows change."""
+
     def _trace_rewarded(self, event: TraceRewarded) -> None:
         self._trace(event.trace).reward = event.reward
         self.rewards.traces += 1
@@ -381,6 +390,8 @@ class RunView:
         TraceProbed: _trace_probed,
         ProbeFailed: _probe_failed,
         VoteWeighed: _vote_weighed,
+        ReplicaDown: _server_changed,
+        ReplicaUp: _server_changed,
         RunInterrupted: _run_interrupted,
         UserCommandReceived: _user_acted,
         RunFinished: _run_finished,

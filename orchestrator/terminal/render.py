@@ -17,6 +17,7 @@ from orchestrator.report.report import (
     CounterfactualBill,
     JudgeBill,
     ReasonerBill,
+    ReplicaLine,
     Report,
     TraceCounts,
     VoteLine,
@@ -98,6 +99,8 @@ def _report_rows(report: Report) -> Iterable[Row]:
     yield "traces", _text(_traces(report.traces))
     yield from _clusters(report.clusters)
     yield "tokens", _text(_tokens(ledger.reasoner))
+    if len(report.replicas) > 1:
+        yield from _replicas(report.replicas)
     yield "judge", _text(_judge(ledger.judge))
     if ledger.judge.pruning_off_since is not None:
         off = f"off from t={ledger.judge.pruning_off_since:.1f} s: the judge gave no verdicts"
@@ -189,9 +192,22 @@ def _tokens(reasoner: ReasonerBill | ReasonerSums) -> str:
     if reasoner.overshoot_tokens:
         text += f", {reasoner.overshoot_tokens:,} of them past the checkpoint"
     text += f"; prompts {reasoner.prompt_tokens:,}, {reasoner.cached_prompt_tokens:,} cached"
+    if reasoner.moved_traces:
+        text += f"; traces moved: {reasoner.moved_traces} ({reasoner.reread_tokens:,} tokens read again)"
     if isinstance(reasoner, ReasonerBill) and reasoner.source == "chunks":
         text += "; counted by stream chunks, not exact"
     return text
+
+
+def _replicas(replicas: Sequence[ReplicaLine]) -> Iterable[Row]:
+    """One row for each of several servers."""
+    for number, replica in enumerate(replicas):
+        pace = replica.tokens_per_second
+        text = f"{replica.endpoint}: traces {replica.traces}, tokens {replica.tokens:,}"
+        text += "" if pace is None else f", {pace:,.0f} tok/s"
+        text += f", faults {replica.faults}" if replica.faults else ""
+        out = f", out for {replica.seconds_out:.1f} s" if replica.seconds_out else ""
+        yield "servers" if number == 0 else "", _text(text + out, "yellow" if out else "")
 
 
 def _judge(judge: JudgeBill | JudgeSums) -> str:

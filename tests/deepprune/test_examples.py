@@ -59,9 +59,12 @@ def run_blocks(name: str, blocks: list[str]) -> dict[str, Any]:
 async def run_page(name: str, blocks: list[str], folder: Path) -> dict[str, Any]:
     """Runs a page in a thread, beside its servers."""
     (folder / "questions.jsonl").write_text(QUESTIONS)
-    async with PacedServers(words=20, pause=0.002).serving() as servers:
+    paced = PacedServers(words=20, pause=0.002), PacedServers(words=20, pause=0.002)
+    async with paced[0].serving() as servers, paced[1].serving() as others:
         addresses = {
             "http://gpu:8000/v1": servers.reasoner.url,
+            "http://gpu1:8000/v1": servers.reasoner.url,
+            "http://gpu2:8000/v1": others.reasoner.url,
             "http://judge:8001/v1": servers.judge.url,
         }
         for shown, url in addresses.items():

@@ -24,6 +24,13 @@ JUDGE = JudgeCapabilities(
 )
 
 
-def capabilities(*, judge: JudgeCapabilities | None = None, **changes: object) -> Capabilities:
+def capabilities(
+    *,
+    judge: JudgeCapabilities | None = None,
+    replicas: tuple[str, ...] = (),
+    **changes: object,
+) -> Capabilities:
     """A reasoner with `changes`, and `judge`."""
-    return Capabilities(reasoner=msgspec.structs.replace(REASONER, **changes), judge=judge)
+    return Capabilities(
+        reasoner=msgspec.structs.replace(REASONER, **changes), judge=judge, replicas=replicas
+    )

@@ -8,8 +8,11 @@ from orchestrator.core.events import (
     ClusterOpened,
     Event,
     JudgeFailed,
+    MoveReason,
     PairsJudged,
     ProbeFailed,
+    ReplicaDown,
+    ReplicaUp,
     RunFinished,
     RunStarted,
     TokensArrived,
@@ -30,6 +33,7 @@ from orchestrator.settings import Settings
 from tests.support.capabilities import capabilities
 
 DEEPPRUNE = {"policy": {"name": "deepprune"}}
+ENDPOINT = "http://gpu:8000/v1"
 
 
 class Story:
@@ -53,12 +57,14 @@ class Story:
         self.events.append(kind(at=round(0.1 * len(self.events), 1), **fields))
         return self
 
-    def start(self, *traces: int, prompt: int = 20, cached: int = 0) -> "Story":
+    def start(
+        self, *traces: int, prompt: int = 20, cached: int = 0, endpoint: str = ENDPOINT
+    ) -> "Story":
         for trace in traces:
             self._add(
                 TraceStarted,
                 trace=trace,
-                endpoint="http://gpu:8000/v1",
+                endpoint=endpoint,
                 prompt_tokens=prompt,
                 cached_prompt_tokens=cached,
             )
@@ -76,16 +82,30 @@ class Story:
         return self._add(TracePaused, trace=trace, tokens=tokens)
 
     def resume(
-        self, trace: int, *, prompt: int = 50, cached: int = 48, attempt: int = 0
+        self,
+        trace: int,
+        *,
+        prompt: int = 50,
+        cached: int = 48,
+        attempt: int = 0,
+        endpoint: str = ENDPOINT,
+        moved: MoveReason | None = None,
     ) -> "Story":
         return self._add(
             TraceResumed,
             trace=trace,
-            endpoint="http://gpu:8000/v1",
+            endpoint=endpoint,
             prompt_tokens=prompt,
             cached_prompt_tokens=cached,
             attempt=attempt,
+            moved=moved,
         )
+
+    def down(self, endpoint: str, reason: str = "reset") -> "Story":
+        return self._add(ReplicaDown, endpoint=endpoint, reason=reason)
+
+    def up(self, endpoint: str) -> "Story":
+        return self._add(ReplicaUp, endpoint=endpoint)
 
     def finish(self, trace: int, tokens: int, answer: str | None = "42") -> "Story":
         return self._add(

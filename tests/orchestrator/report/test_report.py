@@ -10,7 +10,7 @@ from orchestrator.report.report import build_report, read_report, to_json_line
 from orchestrator.report.view import RunView
 from tests.support.story import Story
 
-ADDED = {"interrupted", "resumed", "warnings"}
+ADDED = {"interrupted", "replicas", "resumed", "warnings"}
 ADDED_TO_JUDGE = {"requests", "failures", "pruning_off_since", "weighed_tokens"}
 
 
@@ -49,6 +49,8 @@ def test_has_every_key_of_schema_1_whatever_happened(story: type[Story], pruned_
             "overshoot_tokens",
             "source",
             "server_generated_tokens",
+            "moved_traces",
+            "reread_tokens",
         }
         assert set(ledger["reasoner"]["by_fate"]) == fates | {"probes"}
         assert set(ledger["judge"]) - ADDED_TO_JUDGE == {
@@ -162,6 +164,8 @@ def test_a_pruned_run_in_full(pruned_story: Any) -> None:
         "overshoot_tokens": 6,
         "source": "server_usage",
         "server_generated_tokens": 200,
+        "moved_traces": 0,
+        "reread_tokens": 0,
     }
     assert report["ledger"]["counterfactual"] == {
         "policy": "cons@4",
