@@ -10,7 +10,7 @@ import msgspec
 
 from orchestrator.client.endpoint import RequestClient, all_of
 from orchestrator.client.judge.client import KEY_NAME
-from orchestrator.client.reasoner.sse import Usage
+from orchestrator.client.usage import Usage
 from orchestrator.core.answer import trim_answer
 from orchestrator.errors import EndpointError
 from orchestrator.settings import AnswerSettings
@@ -114,8 +114,7 @@ class AnswerJudgeClient(RequestClient):
             reply = await self._http.json("POST", url, _Reply, body)
         self.requests += 1
         if reply.usage is not None:
-            usage = reply.usage
-            self.tokens += (usage.prompt_tokens or 0) + (usage.completion_tokens or 0)
+            self.tokens += (reply.usage.prompt or 0) + (reply.usage.completion or 0)
         return _verdict(reply.choices[0].message.content or "" if reply.choices else "")
 
 

@@ -5,6 +5,7 @@ end up on one line.
 """
 
 import math
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -37,6 +38,9 @@ _MASK = "***"
 _LEAST_KEY_CHARS = 4
 """Shorter keys are placeholders such as "x", which occur in ordinary words."""
 
+_TAG = re.compile(r"<(!doctype|html|head|body|title|h1|p)\b", re.IGNORECASE)
+"""What tells a web page from a text."""
+
 _MESSAGE_KEYS = ("error", "errors", "message", "detail", "msg", "reason", "title")
 _DEEPEST_MESSAGE = 8
 
@@ -57,16 +61,16 @@ def server_message(content: bytes, secrets: Sequence[str] = ()) -> str:
     headings; otherwise it is the text.
     """
     try:
-        found = _find_message(msgspec.json.decode(content))
+        answer = msgspec.json.decode(content)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        text = content.decode("utf-8", errors="replace")
-        found = _text_of_page(text) if "<" in text else text
-    return one_line(found, secrets)
+        answer = content.decode("utf-8", errors="replace")
+    return text_of_error(answer, secrets)
 
 
 def text_of_error(error: Any, secrets: Sequence[str] = ()) -> str:
-    """The message in a decoded error object, such as the one of an event in a stream."""
-    return one_line(_find_message(error), secrets)
+    """The message in a decoded error, such as the one of an event in a stream; of a web page, see `server_message`."""
+    found = _find_message(error)
+    return one_line(_text_of_page(found) if _TAG.search(found) else found, secrets)
 
 
 def error_in_answer(content: bytes, secrets: Sequence[str] = ()) -> str | None:

@@ -11,8 +11,8 @@ import msgspec
 
 from orchestrator.client.endpoint import RequestClient
 from orchestrator.client.judge.classify import Classes
-from orchestrator.client.reasoner.sse import Usage
 from orchestrator.client.retry import Breaker, guarded
+from orchestrator.client.usage import Usage
 from orchestrator.core.judging import fill
 from orchestrator.errors import ConfigError, EndpointRejected
 from orchestrator.settings import RewardSettings
@@ -78,7 +78,7 @@ class RewardClient(RequestClient):
         body = self._body(question, trace)
         async with self._slots:
             value, usage = await self._answer(body)
-        return Reward(value, usage.prompt_tokens or 0, round(time.monotonic() - began, 6))
+        return Reward(value, usage.prompt or 0, round(time.monotonic() - began, 6))
 
     async def _answer(self, body: dict[str, Any]) -> tuple[float, Usage]:
         with guarded(self._breaker, f"The reward model at {self.address}"):

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from orchestrator.client.judge.protocols import JudgeServer, Verdicts, in_order, verdicts
-from orchestrator.client.reasoner.sse import Usage
+from orchestrator.client.usage import Usage
 from orchestrator.core.judging import PairPrompt
 from orchestrator.errors import EndpointRejected, JudgeError
 

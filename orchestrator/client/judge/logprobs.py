@@ -13,7 +13,7 @@ import msgspec
 
 from orchestrator.client.endpoint import all_of
 from orchestrator.client.judge.protocols import JudgeServer, Verdicts, check_length, verdicts
-from orchestrator.client.reasoner.sse import Usage
+from orchestrator.client.usage import Usage
 from orchestrator.core.judging import PairPrompt, probability_identical
 from orchestrator.errors import EndpointRejected, JudgeError
 
@@ -64,7 +64,8 @@ class CompletionsLogprobs:
                 self._forms.pop(0)
         found = answer.choices[0].logprobs if answer.choices else None
         tops = found.top_logprobs[0] if found and found.top_logprobs else None
-        return verdicts([_probability(self._server, tops or {})], answer.usage)
+        sent = None if isinstance(prompt, str) else len(prompt)
+        return verdicts([_probability(self._server, tops or {})], answer.usage, sent=sent)
 
     async def _request(self, prompt: str | list[int], form: dict[str, Any]) -> _Completion:
         http = self._server.http

@@ -11,8 +11,8 @@ import msgspec
 
 from orchestrator.client.endpoint import all_of
 from orchestrator.client.http import HttpClient
-from orchestrator.client.reasoner.sse import Usage
 from orchestrator.client.tokenize import ServerTokenizer
+from orchestrator.client.usage import Usage
 from orchestrator.core.judging import JudgeSpec, PairPrompt
 from orchestrator.errors import EndpointRejected, JudgeError
 
@@ -113,7 +113,11 @@ class GenerativeScoring:
         url = f"{self._server.http.address.root}/generative_scoring"
         answer = await self._server.http.json("POST", url, _Scores, body)
         scores = in_order(answer.data, len(items))
-        return verdicts([score.score for score in scores], answer.usage)
+        return verdicts(
+            [score.score for score in scores],
+            answer.usage,
+            sent=sum(len(query) + len(item) for item in items),
+        )
 
 
 def check_length(server: JudgeServer, tokens: int) -> None:
@@ -134,15 +138,19 @@ def in_order(answers: Sequence[Indexed], count: int) -> list[Indexed]:
     return ordered
 
 
-def verdicts(probabilities: Sequence[float], usage: Usage | None) -> Verdicts:
-    """The verdicts of one request. Raises JudgeError for a score that is not a probability."""
+def verdicts(
+    probabilities: Sequence[float], usage: Usage | None, *, sent: int | None = None
+) -> Verdicts:
+    """The verdicts of one request, whose prompt has `sent` tokens where that is known.
+
+    Raises JudgeError for a score that is not a probability.
+    """
     if not all(0.0 <= probability <= 1.0 for probability in probabilities):
         raise JudgeError("The judge answered with a score that is not a probability.")
     usage = usage or Usage()
-    details = usage.prompt_tokens_details
     return Verdicts(
         probabilities=tuple(probabilities),
-        prompt_tokens=usage.prompt_tokens or 0,
-        cached_prompt_tokens=(details and details.cached_tokens) or 0,
-        completion_tokens=usage.completion_tokens or 0,
+        prompt_tokens=usage.prompt or sent or 0,
+        cached_prompt_tokens=usage.cached,
+        completion_tokens=usage.completion or 0,
     )

@@ -3,26 +3,48 @@
 One network read makes one chunk, however many events it holds.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from heapq import nlargest
 
 import msgspec
 
+from orchestrator.client.messages import one_line
+from orchestrator.client.reasoner.counting import StreamWarning, TokenCounter
 from orchestrator.client.reasoner.sse import (
     DONE,
     ChatMarkers,
     Choice,
     Logprobs,
     StreamEvent,
-    Usage,
     decode_event,
 )
-from orchestrator.errors import StreamBroken
+from orchestrator.client.usage import Usage
+from orchestrator.errors import EndpointError, EndpointRejected, StreamBroken
 
 __all__ = ["Chunk", "ChunkFold", "token_confidences"]
 
-_DROPPED = ("abort", "error")
+_DROPPED = frozenset(
+    (
+        "abort",
+        "aborted",
+        "error",
+        "cancelled",
+        "canceled",
+        "timeout",
+        "insufficient_system_resource",
+    )
+)
 """Finish reasons of a request that the server dropped before the model had finished."""
+
+_FILTERED = ("content_filter", "safety", "recitation", "blocklist", "prohibited_content")
+"""Beginnings of the finish reasons of a filter that cut the text."""
+
+_AT_LIMIT = frozenset(("length", "max_tokens", "model_length", "max_output_tokens"))
+
+_MOST_CHARS_PER_TOKEN = 256
+"""On average over a trace; a single token may be longer."""
+
+_MOST_REASON_CHARS = 40
 
 _DECIMALS = 3  # of a confidence, as in the public code; it keeps the journal's lines short
 
@@ -30,10 +52,11 @@ _DECIMALS = 3  # of a confidence, as in the public code; it keeps the journal's 
 class Chunk(msgspec.Struct, frozen=True):
     """What one network read added to a trace.
 
-    `generated` is the number of tokens that this request has generated so far: from the server's continuous
-    usage, otherwise the number of token ids, otherwise the number of events with text. `cached_prompt_tokens` is
-    known only in the last chunk of a stream, from servers that report it. `finish_reason` is set only in the last
-    chunk, which may have text and ids of its own. `confidences` has one value per token, or none.
+    `generated` is the number of tokens that this request has generated so far: from the token ids, otherwise from the
+    server's usage, otherwise the number of events with text; `discarded` of them are not in the trace. `prompt_tokens` is
+    0, and `cached_prompt_tokens` too, until the server tells them. `finish_reason` is set only in the last chunk, which may
+    have text and ids of its own. `confidences` has one value per token, or none. `warnings` are those found since the last
+    chunk.
     """
 
     text: str
@@ -43,105 +66,173 @@ class Chunk(msgspec.Struct, frozen=True):
     cached_prompt_tokens: int
     finish_reason: str | None
     confidences: tuple[float, ...] = ()
+    discarded: int = 0
+    warnings: tuple[StreamWarning, ...] = ()
 
 
 class ChunkFold:
     """Collects events until `take`.
 
-    After `ended` only a final usage can follow. `finish_reason` stays None in a stream without a proper end.
-    `top_logprobs` is the number of log-probabilities that make the confidence of a token; None makes none.
+    After `ended` only a final usage can follow. `finish_reason` stays None in a stream without a proper end. Behind an
+    event that cannot be read (`broken`), and once the fold is closed, tokens are counted and not added to the trace: what
+    lies between is not known.
+
+    Args:
+        prompt_tokens: the length of the prompt, as far as it is known before.
+        top_logprobs: the number of log-probabilities that make the confidence of a token; None makes none.
+        secrets: masked in what the server says.
     """
 
-    def __init__(self, prompt_tokens: int = 0, *, top_logprobs: int | None = None) -> None:
+    def __init__(
+        self,
+        prompt_tokens: int = 0,
+        *,
+        top_logprobs: int | None = None,
+        secrets: Sequence[str] = (),
+    ) -> None:
         self.finish_reason: str | None = None
+        self.broken: EndpointError | None = None
+        """Why the stream cannot go on."""
         self.ended = False
-        self.has_token_ids = False
-        self.has_continuous_usage = False
         self.has_confidences = False
+        self.counter = TokenCounter()
         self._top_logprobs = top_logprobs
+        self._secrets = secrets
         self._confidences: list[float] = []
         self._markers = ChatMarkers()
         self._text: list[str] = []
+        self._chars = 0
         self._token_ids: list[int] = []
-        self._generated = 0
         self._generated_taken = 0
+        self._discards_from: int | None = None
+        self._discarded_taken = 0
         self._prompt_tokens = prompt_tokens
         self._cached_prompt_tokens = 0
 
-    def feed(self, payloads: Iterable[bytes]) -> None:
-        """Adds events. After StreamBroken, `take` still gives those before the invalid one."""
+    @property
+    def has_token_ids(self) -> bool:
+        """Whether token ids came, and none was left out."""
+        return self.counter.has_ids and not self.counter.ids_missing
+
+    def feed(self, payloads: Iterable[bytes], *, is_rest: bool = False) -> None:
+        """Adds events; `is_rest` if they were cut off by the end of the stream, and may be no whole ones."""
         for payload in payloads:
-            if payload == DONE:
+            if payload.strip() == DONE:
                 self.ended = True
+                continue
+            try:
+                event = decode_event(payload, self._secrets)
+            except EndpointError as error:
+                is_cut = is_rest and isinstance(error, StreamBroken) and error.boundary == "decode"
+                if self.finish_reason is None and not is_cut:
+                    self.fail(error)
             else:
-                self._add(decode_event(payload))
+                self._add(event)
+
+    def fail(self, error: EndpointError) -> None:
+        """What comes from now on is not added to the trace; the first error is the one that counts."""
+        self.broken = self.broken or error
+        self._close()
+
+    def stop_at(self, limit: int) -> bool:
+        """Ends a trace of a server that went beyond the limit of tokens, and says whether it did."""
+        if self.ended or not (
+            self.counter.is_beyond(limit, self._chars)
+            or self._chars > _MOST_CHARS_PER_TOKEN * (limit + 1)
+        ):
+            return False
+        self.counter.warnings.append(
+            StreamWarning("limit", f"The server went on beyond the limit of {limit} tokens.")
+        )
+        self.ended = True
+        self.finish_reason = "length"
+        self._close()
+        return True
 
     def take(self) -> Chunk | None:
         """What was added since the last chunk; None if that is neither text nor a token."""
-        if not (self._text or self._token_ids or self._generated > self._generated_taken):
+        if not (self._text or self._token_ids or self.counter.generated > self._generated_taken):
             return None
         return self._chunk()
 
     def last(self) -> Chunk:
-        """The rest, with the finish reason. Raises StreamBroken if there is none."""
+        """The rest, with the finish reason. Raises `broken`, or StreamBroken if there is none."""
         if self.finish_reason is None:
-            raise StreamBroken("The stream ended before its finish reason.")
+            raise self.broken or StreamBroken("The stream ended before its finish reason.")
         return self._chunk()
 
     def _chunk(self) -> Chunk:
+        generated = self.counter.generated
+        discarded = 0 if self._discards_from is None else max(0, generated - self._discards_from)
         chunk = Chunk(
             text="".join(self._text),
             token_ids=tuple(self._token_ids),
-            generated=self._generated,
+            generated=generated,
             prompt_tokens=self._prompt_tokens,
             cached_prompt_tokens=self._cached_prompt_tokens,
             finish_reason=self.finish_reason,
             confidences=tuple(self._confidences),
+            discarded=discarded - self._discarded_taken,
+            warnings=tuple(self.counter.warnings),
         )
         self._confidences.clear()
         self._text.clear()
         self._token_ids.clear()
-        self._generated_taken = self._generated
+        self.counter.warnings.clear()
+        self._generated_taken = generated
+        self._discarded_taken = discarded
         return chunk
 
-    def _add(self, event: StreamEvent) -> None:
-        for choice in event.choices:
-            self._add_choice(choice)
-            if event.usage is not None and event.usage.completion_tokens is not None:
-                self.has_continuous_usage = True
-        if event.usage is not None:
-            self._add_usage(event.usage)
+    def _close(self) -> None:
+        if self._discards_from is None:
+            self._discards_from = self.counter.generated
 
-    def _add_choice(self, choice: Choice) -> None:
+    def _add(self, event: StreamEvent) -> None:
+        choices = [choice for choice in event.choices or () if choice is not None]
+        if event.usage is not None:
+            self._note_prompt(event.usage)
+        for choice in choices:
+            self._add_choice(choice, event.usage)
+        if not choices:
+            self.counter.add(has_text=False, ids=0, usage=event.usage, ended=self.ended)
+
+    def _add_choice(self, choice: Choice, usage: Usage | None) -> None:
         text = choice.text or ""
         if choice.delta is not None:
             text += self._markers.text(choice.delta)
+        ids = choice.token_ids or ()
+        if choice.finish_reason:
+            self._end(choice.finish_reason)
+        self.counter.add(has_text=bool(text), ids=len(ids), usage=usage, ended=self.ended)
+        if self._discards_from is not None:
+            return
         if text:
             self._text.append(text)
-        if choice.token_ids:
-            self.has_token_ids = True
-            self._token_ids += choice.token_ids
+            self._chars += len(text)
+        self._token_ids += ids
         if choice.logprobs is not None and self._top_logprobs is not None:
             confidences = token_confidences(choice.logprobs, self._top_logprobs)
             self._confidences += confidences
             self.has_confidences |= bool(confidences)
-        if choice.finish_reason is not None:
-            self.ended = True
-            if choice.finish_reason not in _DROPPED:
-                self.finish_reason = choice.finish_reason
-        if not self.has_continuous_usage:
-            self._generated += self._counted(choice, text)
 
-    def _counted(self, choice: Choice, text: str) -> int:
-        return len(choice.token_ids or ()) if self.has_token_ids else int(bool(text))
+    def _end(self, reason: str) -> None:
+        self.ended = True
+        shown = one_line(reason, self._secrets, _MOST_REASON_CHARS)
+        if reason.lower() in _DROPPED:
+            self.broken = self.broken or StreamBroken(
+                f"The server dropped the request (finish reason {shown})."
+            )
+        elif reason.lower().startswith(_FILTERED):
+            self.broken = self.broken or EndpointRejected(
+                f"A filter of the server cut the answer (finish reason {shown})."
+            )
+        elif self.broken is None:
+            self.finish_reason = "length" if reason.lower() in _AT_LIMIT else shown
 
-    def _add_usage(self, usage: Usage) -> None:
-        if usage.completion_tokens is not None:
-            self._generated = usage.completion_tokens
-        if usage.prompt_tokens:
-            self._prompt_tokens = usage.prompt_tokens
-        if usage.prompt_tokens_details is not None:
-            self._cached_prompt_tokens = usage.prompt_tokens_details.cached_tokens or 0
+    def _note_prompt(self, usage: Usage) -> None:
+        if usage.prompt:
+            self._prompt_tokens = usage.prompt
+            self._cached_prompt_tokens = usage.cached
 
 
 def token_confidences(logprobs: Logprobs, top: int) -> list[float]:
@@ -157,6 +248,10 @@ def token_confidences(logprobs: Logprobs, top: int) -> list[float]:
 def _positions(logprobs: Logprobs) -> Iterator[Iterable[float]]:
     """The log-probabilities at each new token."""
     for by_text in logprobs.top_logprobs or ():
-        yield (by_text or {}).values()
+        yield _known((by_text or {}).values())
     for position in logprobs.content or ():
-        yield [candidate.logprob for candidate in position.top_logprobs]
+        yield _known(candidate.logprob for candidate in position.top_logprobs or ())
+
+
+def _known(values: Iterable[float | None]) -> list[float]:
+    return [value for value in values if value is not None]

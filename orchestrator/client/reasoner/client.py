@@ -3,6 +3,7 @@
 Leaving a stream closes its connection, which is what stops the generation on the server.
 """
 
+import contextlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
 
 from orchestrator.capabilities import ServerCapabilities
@@ -10,7 +11,7 @@ from orchestrator.client.endpoint import EndpointClient
 from orchestrator.client.reasoner.chunks import Chunk, ChunkFold
 from orchestrator.client.reasoner.probe import probe_server
 from orchestrator.client.reasoner.request import Prompt, StreamRequests
-from orchestrator.client.reasoner.sse import SseSplitter
+from orchestrator.client.reasoner.stream import read_stream
 from orchestrator.client.reasoner.stream_handle import StreamHandle
 from orchestrator.client.tokenize import ServerTokenizer
 from orchestrator.core.prompting import Message, user_message
@@ -92,7 +93,7 @@ class ReasonerClient(EndpointClient):
         top_logprobs: int | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> AsyncGenerator[Chunk, None]:
-        """A trace's text as it is generated: one chunk per network read, the last one with a finish reason.
+        """A trace's text as it is generated; see `read_stream`.
 
         `handle.half_close()` stops the generation on the server; the stream then ends, without a finish reason,
         after the last tokens that the server sent. `aclose` stops it as well, and discards those tokens.
@@ -115,27 +116,18 @@ class ReasonerClient(EndpointClient):
         if limit is not None and limit <= 0:
             yield Chunk("", (), 0, prompt_tokens, 0, "length")
             return
-        fold = ChunkFold(prompt_tokens, top_logprobs=top_logprobs)
-        handle = handle or StreamHandle()
-        body = requests.body(prompt, generated_ids, max_tokens=limit, top_logprobs=top_logprobs)
-        url = f"{self.address.base}/{requests.path}"
-        async with self._http.response("POST", url, body, headers) as response:
-            handle.attach(response)
-            splitter = SseSplitter()
-            broken: StreamBroken | None = None
-            while broken is None and (
-                data := await handle.read(response.content, finished=fold.ended)
-            ):
-                try:
-                    fold.feed(splitter.feed(data))
-                except StreamBroken as error:
-                    broken = error
-                if fold.finish_reason is None and (chunk := fold.take()) is not None:
-                    yield chunk
-            if broken is not None and fold.finish_reason is None and not handle.half_closed:
-                raise broken
-        if fold.finish_reason is not None or not handle.half_closed:
-            yield fold.last()
+        stream = read_stream(
+            self._http,
+            f"{self.address.base}/{requests.path}",
+            requests.body(prompt, generated_ids, max_tokens=limit, top_logprobs=top_logprobs),
+            fold=ChunkFold(prompt_tokens, top_logprobs=top_logprobs, secrets=self._http.secrets),
+            handle=handle or StreamHandle(),
+            limit=limit,
+            headers=headers,
+        )
+        async with contextlib.aclosing(stream):
+            async for chunk in stream:
+                yield chunk
 
     def _probed(self) -> StreamRequests:
         if self._requests is None:

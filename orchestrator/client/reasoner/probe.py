@@ -1,5 +1,6 @@
 """What a reasoner's server can do, found by asking it for a stream of one token."""
 
+import contextlib
 from typing import Any
 
 import msgspec
@@ -10,7 +11,7 @@ from orchestrator.client.messages import one_line
 from orchestrator.client.models import ServedModel
 from orchestrator.client.reasoner.chunks import ChunkFold
 from orchestrator.client.reasoner.request import EXTRAS, Prompt, StreamRequests
-from orchestrator.client.reasoner.sse import SseSplitter
+from orchestrator.client.reasoner.stream import read_stream
 from orchestrator.client.reasoner.stream_handle import StreamHandle
 from orchestrator.client.server_counters import read_counters
 from orchestrator.client.tokenize import ServerTokenizer, Tokenized
@@ -22,6 +23,9 @@ __all__ = ["Probe", "probe_server"]
 
 _UNSUPPORTED = (400, 404, 405, 415, 422, 501)
 """A server that answers with one of these does not know a path or a field; it may know another one."""
+
+_MOST_PROBE_TOKENS = 16
+"""Of a server that ignores the limit of one token."""
 
 
 class Probe(msgspec.Struct, frozen=True):
@@ -64,7 +68,7 @@ async def probe_server(
         server=await _server_name(http, model),
         api=api,
         token_ids=fold.has_token_ids,
-        continuous_usage=fold.has_continuous_usage,
+        continuous_usage=fold.counter.is_continuous,
         resumable=api == "completions" and fold.has_token_ids,
         metrics=await read_counters(http) is not None,
         max_model_len=length,
@@ -126,12 +130,18 @@ async def _one_token(
     http: HttpClient, requests: StreamRequests, prompt: Prompt, top_logprobs: int | None = None
 ) -> ChunkFold:
     """The events of a stream of one token."""
-    fold, splitter, handle = ChunkFold(top_logprobs=top_logprobs), SseSplitter(), StreamHandle()
-    body = requests.body(prompt, max_tokens=1, top_logprobs=top_logprobs)
-    async with http.response("POST", f"{http.address.base}/{requests.path}", body) as response:
-        while data := await handle.read(response.content, finished=fold.ended):
-            fold.feed(splitter.feed(data))
-    fold.last()
+    fold = ChunkFold(top_logprobs=top_logprobs, secrets=http.secrets)
+    stream = read_stream(
+        http,
+        f"{http.address.base}/{requests.path}",
+        requests.body(prompt, max_tokens=1, top_logprobs=top_logprobs),
+        fold=fold,
+        handle=StreamHandle(),
+        limit=_MOST_PROBE_TOKENS,
+    )
+    async with contextlib.aclosing(stream):
+        async for _chunk in stream:
+            pass
     return fold
 
 

@@ -1,24 +1,28 @@
 """Server-sent events without I/O: bytes to `data:` payloads, payloads to the few fields that a trace needs.
 
-The rule: any chunking of the same bytes gives the same events.
+Any chunking of the same bytes gives the same events. What a server says instead of a stream (a JSON error, a web page)
+or beside it (`error:` lines, `event: error`) comes out as the payload of an error.
 """
 
-from collections.abc import Iterator
+import json
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from orchestrator.errors import StreamBroken
+from orchestrator.client.messages import text_of_error
+from orchestrator.client.usage import Usage
+from orchestrator.errors import EndpointBusy, EndpointError, StreamBroken
 
 __all__ = [
     "DONE",
+    "MAX_EVENT_BYTES",
     "ChatMarkers",
     "Choice",
     "Delta",
     "Logprobs",
     "SseSplitter",
     "StreamEvent",
-    "Usage",
     "decode_event",
 ]
 
@@ -28,6 +32,9 @@ DONE = b"[DONE]"
 MAX_EVENT_BYTES = 32 * 2**20
 """An event may hold all prompt ids of a long context (about 7 bytes each), but never more than this."""
 
+MAX_STRANGE_BYTES = 2**16
+"""Kept of a body that is no stream, for the message."""
+
 REASONING_OPENS = "<think>\n"
 REASONING_CLOSES = "\n</think>\n\n"
 
@@ -36,13 +43,15 @@ class SseSplitter:
     """Splits a byte stream into the payloads of its events.
 
     Line ends may be LF, CRLF or CR; comments and other fields are dropped; several data lines of one event are
-    joined with LF. An event is complete at its blank line: bytes after the last blank line are never returned.
+    joined with LF. An event is complete at its blank line, or at the end of the stream (`close`).
     """
 
     def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         self._max_event_bytes = max_event_bytes
         self._rest = b""
         self._half_line_end = b""
+        self._is_stream = False
+        self._strange = bytearray()
 
     def feed(self, data: bytes) -> list[bytes]:
         """The payloads completed by `data`, in order. Raises StreamBroken when an event never ends."""
@@ -53,7 +62,21 @@ class SseSplitter:
             raise StreamBroken(
                 f"The server sent an event of more than {self._max_event_bytes} bytes.", "decode"
             )
-        return [payload for event in events if (payload := _payload(event)) is not None]
+        return [payload for event in events if (payload := self._payload(event)) is not None]
+
+    def close(self) -> list[bytes]:
+        """The payload of an event that lacks its blank line; an error if the body was no stream at all."""
+        rest, self._rest, self._half_line_end = self._rest, b"", b""
+        payload = self._payload(rest) if rest.strip() else None
+        if payload is not None:
+            return [payload]
+        return (
+            [] if self._is_stream or not self._strange.strip() else [_error(bytes(self._strange))]
+        )
+
+    def _keep_strange(self, line: bytes) -> None:
+        if not self._is_stream and len(self._strange) < MAX_STRANGE_BYTES:
+            self._strange += line[:MAX_STRANGE_BYTES] + b"\n"
 
     def _with_plain_line_ends(self, data: bytes) -> bytes:
         data = self._half_line_end + data
@@ -62,32 +85,41 @@ class SseSplitter:
             data = data[:-1]
         return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
+    def _payload(self, event: bytes) -> bytes | None:
+        """The data of one event; None if it has no data line, as with comments and keep-alives."""
+        if event.startswith(b"data: ") and b"\n" not in event:
+            self._is_stream = True
+            return event[6:]
+        data: list[bytes] = []
+        errors: list[bytes] = []
+        is_error = False
+        for line in event.split(b"\n"):
+            name, colon, value = line.partition(b":")
+            value = value.removeprefix(b" ")
+            if name == b"data":
+                data.append(value)
+            elif name == b"error" and colon:
+                errors.append(value)
+            elif name == b"event":
+                is_error = value.strip() == b"error"
+            elif name not in (b"", b"id", b"retry"):
+                self._keep_strange(line)
+        if errors or (is_error and data):
+            self._is_stream = True
+            return _error(b"\n".join(errors or data))
+        self._is_stream |= bool(data)
+        return b"\n".join(data) if data else None
 
-def _payload(event: bytes) -> bytes | None:
-    """The data of one event; None if it has no data line, as with comments and keep-alives."""
-    if event.startswith(b"data: ") and b"\n" not in event:
-        return event[6:]
-    lines = list(_data_lines(event))
-    return b"\n".join(lines) if lines else None
 
-
-def _data_lines(event: bytes) -> Iterator[bytes]:
-    for line in event.split(b"\n"):
-        field, _, value = line.partition(b":")
-        if field == b"data":
-            yield value.removeprefix(b" ")
-
-
-class _PromptDetails(msgspec.Struct, gc=False):
-    cached_tokens: int | None = None
-
-
-class Usage(msgspec.Struct, gc=False):
-    """Token counts of one request so far (continuous) or at its end."""
-
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    prompt_tokens_details: _PromptDetails | None = None
+def _error(said: bytes) -> bytes:
+    """The payload of an error: JSON or text of a server."""
+    try:
+        error = msgspec.json.decode(said)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        error = said.decode("utf-8", errors="replace")
+    if isinstance(error, dict) and "choices" in error:
+        error = "it answered as a whole instead of as a stream"
+    return msgspec.json.encode({"error": error})
 
 
 class Delta(msgspec.Struct, gc=False):
@@ -101,19 +133,19 @@ class Delta(msgspec.Struct, gc=False):
 class Logprob(msgspec.Struct, gc=False):
     """One of the likely tokens at a position of a chat stream."""
 
-    logprob: float
+    logprob: float | None = None
 
 
 class Position(msgspec.Struct, gc=False):
     """One token of a chat stream."""
 
-    top_logprobs: list[Logprob] = []
+    top_logprobs: list[Logprob] | None = None
 
 
 class Logprobs(msgspec.Struct, gc=False):
     """The likely tokens of each new one: `top_logprobs` by text (completions), or in `content` (chat)."""
 
-    top_logprobs: list[dict[str, float] | None] | None = None
+    top_logprobs: list[dict[str, float | None] | None] | None = None
     content: list[Position] | None = None
 
 
@@ -130,35 +162,48 @@ class Choice(msgspec.Struct, gc=False):
 class StreamEvent(msgspec.Struct):
     """One chunk of a completions or chat stream; unknown fields are ignored."""
 
-    choices: list[Choice] = []
+    choices: list[Choice | None] | None = None
     usage: Usage | None = None
     error: Any = None
+    object: Any = None
+    message: Any = None
+    code: Any = None
 
 
 _decoder = msgspec.json.Decoder(StreamEvent)
 
 
-def decode_event(payload: bytes) -> StreamEvent:
-    """The event in `payload`.
+def decode_event(payload: bytes, secrets: Sequence[str] = ()) -> StreamEvent:
+    """The event in `payload`; no message shows the `secrets`.
 
-    Raises StreamBroken: boundary "decode" for an invalid event, "server" for an error object.
+    Raises StreamBroken: boundary "decode" for an invalid event, "server" for an error object. An error that says 429 or
+    503 raises EndpointBusy.
     """
     try:
         event = _decoder.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise StreamBroken(
-            f"The server sent an event that cannot be read: {error}", "decode"
-        ) from None
-    if event.error is not None:
-        raise StreamBroken(
-            f"The server reported an error in the stream: {_error_text(event.error)}"
-        )
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        event = _decode_leniently(payload, error)
+    if event.error or event.object == "error":
+        raise _reported(event, secrets)
     return event
 
 
-def _error_text(error: Any) -> str:
-    text = error.get("message") if isinstance(error, dict) else error
-    return " ".join(str(text or error).split())[:300]
+def _decode_leniently(payload: bytes, reason: Exception) -> StreamEvent:
+    """An event with what JSON lacks: NaN and Infinity become null, half of a surrogate pair a question mark."""
+    try:
+        parsed = json.loads(payload, parse_constant=lambda name: None)
+        return _decoder.decode(json.dumps(parsed, ensure_ascii=False).encode(errors="replace"))
+    except (ValueError, msgspec.DecodeError, RecursionError):
+        raise StreamBroken(
+            f"The server sent an event that cannot be read: {reason}.", "decode"
+        ) from None
+
+
+def _reported(event: StreamEvent, secrets: Sequence[str]) -> EndpointError:
+    error = event.error or event.message
+    said = f"The server reported an error in the stream: {text_of_error(error, secrets)}"
+    code = error.get("code") if isinstance(error, dict) else event.code
+    return EndpointBusy(said) if code in (429, 503, "429", "503") else StreamBroken(said)
 
 
 class ChatMarkers:

@@ -23,6 +23,7 @@ class StreamHandle:
 
     def __init__(self) -> None:
         self._response: aiohttp.ClientResponse | None = None
+        self._drained_until: float | None = None
         self.half_closed = False
 
     def attach(self, response: aiohttp.ClientResponse) -> None:
@@ -41,13 +42,17 @@ class StreamHandle:
     async def read(self, content: aiohttp.StreamReader, *, finished: bool) -> bytes:
         """The next bytes, b"" at the end of the stream.
 
-        Once the finish reason has come (`finished`), the rest is waited for at most `DRAIN_SECONDS`. Then, and
+        Once the finish reason has come (`finished`), all of the rest is waited for at most `DRAIN_SECONDS`. Then, and
         after `half_close`, a connection that the server breaks is an end as well.
         """
         try:
             if not finished:
                 return await content.readany()
-            async with asyncio.timeout(DRAIN_SECONDS):
+            now = asyncio.get_running_loop().time()
+            self._drained_until = self._drained_until or now + DRAIN_SECONDS
+            if now >= self._drained_until:
+                return b""
+            async with asyncio.timeout_at(self._drained_until):
                 return await content.readany()
         except (aiohttp.ClientError, TimeoutError, OSError):
             if finished or self.half_closed:

@@ -15,6 +15,7 @@ from tests.orchestrator.client.judge.fake_judge import (
     CHAT,
     COMPLETIONS,
     SCORING,
+    SPEC,
     chat,
     completion,
     judge,
@@ -88,6 +89,20 @@ async def test_an_answer_that_is_no_score_is_unknown(answer: Answer) -> None:
         server.answers[SCORING] = answer
         with pytest.raises(JudgeError):
             await score(client, "a")
+
+
+@pytest.mark.parametrize("wrong", [-1, 10**19, 1e19, "9", None, [3]])
+async def test_counts_that_cannot_be_are_not_on_the_bill(wrong: Any) -> None:
+    usage = {"prompt_tokens": wrong, "completion_tokens": wrong, "prompt_tokens_details": wrong}
+    async with vllm_like() as server, judge(server) as client:
+        await client.probe()
+        server.answers[SCORING] = answer_json(
+            {"data": [{"index": 0, "score": 0.5}], "usage": usage}
+        )
+        found = await score(client, "a")
+    query = SPEC.query.format(instruction=SPEC.instruction, question="Q", new="new")
+    sent = len(SPEC.markup_before + query) + len("B: a<judge>")
+    assert (found.prompt_tokens, found.completion_tokens) == (sent, 0)
 
 
 @pytest.mark.parametrize("tops", [{}, {"the": -0.1}, {"token_id:7": -0.1}, {"identical not": 0.0}])

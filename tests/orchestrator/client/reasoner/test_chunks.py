@@ -1,6 +1,7 @@
 """The events of a stream folded into chunks, and the confidences of their tokens."""
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -43,7 +44,7 @@ def test_without_usage_the_token_ids_are_counted() -> None:
     chunk = fold.take()
     assert chunk is not None
     assert chunk.generated == 3
-    assert not fold.has_continuous_usage
+    assert not fold.counter.is_continuous
 
 
 def test_without_usage_and_ids_the_events_with_text_are_counted_until_the_final_usage() -> None:
@@ -55,7 +56,7 @@ def test_without_usage_and_ids_the_events_with_text_are_counted_until_the_final_
     final = {"choices": [], "usage": {"prompt_tokens": 5, "completion_tokens": 4}}
     fold.feed([choice(delta={}, finish_reason="stop"), json.dumps(final).encode(), b"[DONE]"])
     assert fold.last().generated == 4
-    assert not fold.has_continuous_usage
+    assert not fold.counter.is_continuous
 
 
 def test_a_token_without_text_makes_a_chunk() -> None:
@@ -81,11 +82,12 @@ def test_the_final_usage_has_the_cached_prompt_tokens() -> None:
 
 def test_events_before_an_invalid_one_are_kept() -> None:
     fold = ChunkFold()
-    with pytest.raises(StreamBroken):
-        fold.feed([choice(1, text="a"), b"nonsense", choice(2, text="b")])
+    fold.feed([choice(1, text="a"), b"nonsense", choice(3, text="b")])
     chunk = fold.take()
     assert chunk is not None
-    assert chunk.text == "a"
+    assert (chunk.text, chunk.generated, chunk.discarded) == ("a", 3, 2)
+    with pytest.raises(StreamBroken, match="cannot be read"):
+        fold.last()
 
 
 @pytest.mark.parametrize("reason", ["abort", "error"])
@@ -101,8 +103,8 @@ CERTAIN = {"token_id:1": -0.1, "token_id:2": -5.9}
 DOUBTFUL = {"token_id:3": -0.7, "token_id:4": -0.9}
 
 
-def logprobs(*positions: dict[str, float] | None) -> Logprobs:
-    return Logprobs(top_logprobs=list(positions))
+def logprobs(*positions: Mapping[str, float] | None) -> Logprobs:
+    return Logprobs(top_logprobs=[None if each is None else dict(each) for each in positions])
 
 
 def completion(*positions: dict[str, float]) -> bytes:
@@ -151,7 +153,8 @@ def test_a_chunk_holds_the_confidences_of_all_its_events() -> None:
 
 @pytest.mark.parametrize("event", [b'{"choices":[{"text":"a","logprobs":null}]}', b"{}"])
 def test_events_without_logprobs_are_no_error(event: bytes) -> None:
-    assert not any(choice.logprobs for choice in decode_event(event).choices)
+    choices = decode_event(event).choices or ()
+    assert not any(choice is not None and choice.logprobs for choice in choices)
 
 
 @given(st.lists(st.lists(st.sampled_from([CERTAIN, DOUBTFUL]), max_size=4), max_size=6))

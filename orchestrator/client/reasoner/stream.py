@@ -1,0 +1,101 @@
+"""One stream, from its request to its end: read in chunks, closed where it must not go on.
+
+What the server sent is read to its end also where its text cannot be used, because those tokens were generated.
+"""
+
+from collections.abc import AsyncGenerator, Mapping
+from typing import Any
+
+import aiohttp
+
+from orchestrator.client.http import HttpClient
+from orchestrator.client.reasoner.chunks import Chunk, ChunkFold
+from orchestrator.client.reasoner.sse import MAX_EVENT_BYTES, SseSplitter
+from orchestrator.client.reasoner.stream_handle import StreamHandle
+from orchestrator.errors import EndpointError, StreamBroken
+
+__all__ = ["read_stream"]
+
+_MOST_TOKENS = 2**20
+"""Of a stream whose limit is not known: no model writes more."""
+
+
+async def read_stream(
+    http: HttpClient,
+    url: str,
+    body: Any,
+    *,
+    fold: ChunkFold,
+    handle: StreamHandle,
+    limit: int | None,
+    headers: Mapping[str, str] | None = None,
+) -> AsyncGenerator[Chunk, None]:
+    """The chunks of a stream, one per network read; the last one has a finish reason.
+
+    A stream that `handle` half-closes from outside ends without one. A server that goes on beyond `limit` tokens is
+    disconnected, and its trace ends as one that has reached the limit.
+
+    Raises:
+        EndpointError: the server refuses, fails, stalls, sends what cannot be read, or ends without a finish reason.
+            Chunks that came before stay valid.
+    """
+    stopped = given_up = False
+    async with http.response("POST", url, body, headers) as response:
+        handle.attach(response)
+        events = _Events(fold)
+        while True:
+            failure = None
+            try:
+                data = await handle.read(response.content, finished=fold.ended)
+            except (aiohttp.ClientError, TimeoutError, OSError) as error:
+                data, failure = b"", http.translate(error)
+            if data:
+                events.feed(data)
+            else:
+                events.finish(failure)
+            stopped = stopped or (handle.half_closed and not given_up)
+            if fold.stop_at(_MOST_TOKENS if limit is None else limit) or fold.broken is not None:
+                given_up = handle.half_close()
+            if not data:
+                break
+            if fold.finish_reason is None and (chunk := fold.take()) is not None:
+                yield chunk
+    if fold.finish_reason is None and (fold.broken is not None or stopped):
+        if (chunk := fold.take()) is not None:
+            yield chunk
+        if fold.broken is not None and not stopped:
+            raise fold.broken
+        return
+    yield fold.last()
+
+
+class _Events:
+    """Bytes into the fold, with a bound on those that bring no token."""
+
+    def __init__(self, fold: ChunkFold) -> None:
+        self._fold = fold
+        self._splitter = SseSplitter()
+        self._generated = 0
+        self._fruitless = 0
+
+    def feed(self, data: bytes) -> None:
+        """The events that `data` completes."""
+        try:
+            self._fold.feed(self._splitter.feed(data))
+        except StreamBroken as error:
+            self._fold.fail(error)
+        generated = self._fold.counter.generated
+        self._fruitless = 0 if generated > self._generated else self._fruitless + len(data)
+        self._generated = generated
+        if self._fruitless > MAX_EVENT_BYTES:
+            self._fold.fail(
+                StreamBroken(
+                    f"The server sent {MAX_EVENT_BYTES // 2**20} MiB without a token.", "decode"
+                )
+            )
+
+    def finish(self, failure: EndpointError | None) -> None:
+        """The event that lacks its blank line, if it is a whole one; `failure` is what ended the stream."""
+        self._fold.feed(self._splitter.close(), is_rest=True)
+        if failure is not None and self._fold.finish_reason is None:
+            self._fold.fail(failure)
