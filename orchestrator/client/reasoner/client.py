@@ -5,6 +5,10 @@ Leaving a stream closes its connection, which is what stops the generation on th
 
 import contextlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any
+
+import aiohttp
 
 from orchestrator.capabilities import ServerCapabilities
 from orchestrator.client.endpoint import EndpointClient
@@ -128,6 +132,15 @@ class ReasonerClient(EndpointClient):
         async with contextlib.aclosing(stream):
             async for chunk in stream:
                 yield chunk
+
+    def forward(
+        self, path: str, body: Mapping[str, Any]
+    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
+        """The server's own reply to a request of somebody else; leaving the block early stops it.
+
+        Raises the errors of `HttpClient.response`.
+        """
+        return self._http.response("POST", f"{self.address.base}/{path}", body)
 
     def _probed(self) -> StreamRequests:
         if self._requests is None:

@@ -1,0 +1,207 @@
+"""`deepprune-serve`: an OpenAI-compatible address whose answers are voted on."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from orchestrator import __version__
+from orchestrator.cli.argtypes import port, positive
+from orchestrator.cli.program import run_program
+from orchestrator.errors import ConfigError
+
+if TYPE_CHECKING:
+    from orchestrator.serve.server import ServeOptions
+    from orchestrator.settings import Settings
+
+__all__ = ["main"]
+
+PROGRAM = "deepprune-serve"
+KEY_VARIABLE = "DEEPPRUNE_SERVE_API_KEY"
+
+_EPILOG = f"""\
+Clients use it as any OpenAI-compatible server. Its models are policies: NAME, NAME:auto-low, NAME:cons@16,
+NAME:deepprune (see /v1/models). Keys: {KEY_VARIABLE} is what clients must send; OPENAI_API_KEY is sent to
+the reasoner, DEEPPRUNE_JUDGE_API_KEY to the judge."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serves until it is interrupted; returns the exit code."""
+    return run_program(PROGRAM, argv, _prepare)
+
+
+def _prepare(words: list[str]) -> Callable[[], int]:
+    arguments = _parser().parse_args(words)
+
+    import asyncio
+    import contextlib
+
+    from orchestrator.interrupts import Interrupts
+    from orchestrator.runtime.endpoints import Keys
+    from orchestrator.serve.server import served
+
+    def announce(text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    async def serve() -> None:
+        interrupts = Interrupts(announce)
+        settings, keys, options = _settings(arguments), Keys.of(os.environ), _options(arguments)
+        with contextlib.suppress(asyncio.CancelledError), interrupts.listening():
+            async with served(
+                settings, keys, options, local=arguments.local, announce=announce
+            ) as url:
+                print(url, flush=True)
+                await asyncio.Event().wait()
+
+    def work() -> int:
+        asyncio.run(serve())
+        return 0
+
+    return work
+
+
+def _settings(arguments: argparse.Namespace) -> "Settings":
+    from orchestrator.config.load import load_settings
+
+    return load_settings(
+        file=arguments.config,
+        environ=os.environ,
+        assignments=arguments.set,
+        flags={path: getattr(arguments, flag) for flag, path in _FLAGS.items()},
+    )
+
+
+def _options(arguments: argparse.Namespace) -> "ServeOptions":
+    """How clients reach the server.
+
+    Raises:
+        ConfigError: a key is wanted and there is none.
+    """
+    from orchestrator.config.keys import key_from
+    from orchestrator.serve.server import ServeOptions
+
+    key = key_from(os.environ, KEY_VARIABLE)
+    if arguments.api_key and key is None:
+        raise ConfigError(f"--api-key wants a key from clients: set {KEY_VARIABLE} to it.")
+    return ServeOptions(
+        host=arguments.host,
+        port=arguments.port,
+        api_key=key,
+        allowed_hosts=arguments.allow_host,
+        allowed_origins=arguments.allow_origin,
+        questions_at_once=arguments.questions_at_once,
+        queue=arguments.queue,
+        max_body=arguments.max_body,
+        max_traces=arguments.max_traces,
+        keep_runs=arguments.keep_runs,
+    )
+
+
+_FLAGS = {
+    "endpoint": "endpoint.urls",
+    "model": "endpoint.model",
+    "judge_endpoint": "judge.url",
+    "judge_model": "judge.model",
+    "judge": "judge.spec",
+    "reward_endpoint": "reward.url",
+    "policy": "policy.name",
+    "effort": "policy.effort",
+    "traces": "policy.traces",
+    "concurrency": "run.concurrency",
+}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=PROGRAM,
+        description="Serve voted answers at an OpenAI-compatible address.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"deepprune {__version__}")
+    _add_servers(parser.add_argument_group("servers"))
+    _add_method(parser.add_argument_group("method"))
+    _add_address(parser.add_argument_group("address"))
+    _add_bounds(parser.add_argument_group("bounds"))
+    return parser
+
+
+def _add_servers(group: Any) -> None:
+    group.add_argument(
+        "--endpoint",
+        action="append",
+        metavar="URL",
+        help="the reasoner's server, http://HOST:PORT/v1",
+    )
+    group.add_argument("--model", metavar="NAME", help="default: the only one that it serves")
+    group.add_argument("--judge-endpoint", metavar="URL", help="the judge's server")
+    group.add_argument("--judge-model", metavar="NAME", help="default: the only one that it serves")
+    group.add_argument("--judge", metavar="SPEC", help="a name in configs/judges, or a YAML file")
+    group.add_argument("--reward-endpoint", metavar="URL", help="the reward model's server")
+    group.add_argument("--local", action="store_true", help="the bundled nano models on local vLLM")
+
+
+def _add_method(group: Any) -> None:
+    group.add_argument(
+        "--policy",
+        metavar="NAME",
+        help="of the model NAME; others by NAME:POLICY; default: auto, or deepprune with --judge-endpoint",
+    )
+    group.add_argument("--effort", metavar="low|medium|high", help="what --policy auto may spend")
+    group.add_argument("--traces", metavar="N", help="traces planned for a question")
+    group.add_argument("--concurrency", metavar="N", help="streams open at once")
+    group.add_argument("--config", type=Path, metavar="FILE", help="YAML with any of the settings")
+    group.add_argument(
+        "--set", action="append", default=[], metavar="A.B=C", help="one setting; may be repeated"
+    )
+
+
+def _add_address(group: Any) -> None:
+    group.add_argument("--host", default="127.0.0.1", help="default: this machine only")
+    group.add_argument("--port", type=port, default=8080, help="default: 8080; 0: a free one")
+    group.add_argument(
+        "--api-key", action="store_true", help=f"refuse to start without a key in {KEY_VARIABLE}"
+    )
+    group.add_argument(
+        "--allow-host",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="another name of this server, for one without a key; repeatable",
+    )
+    group.add_argument(
+        "--allow-origin",
+        action="append",
+        default=[],
+        metavar="ORIGIN",
+        help="a site whose pages may ask, such as https://chat.example.org; * allows all; repeatable",
+    )
+
+
+def _add_bounds(group: Any) -> None:
+    group.add_argument(
+        "--questions-at-once", type=positive, default=8, metavar="N", help="default: 8"
+    )
+    group.add_argument(
+        "--queue",
+        type=positive,
+        default=64,
+        metavar="N",
+        help="questions that may wait; default: 64",
+    )
+    group.add_argument(
+        "--max-body", type=positive, default=4 << 20, metavar="BYTES", help="default: 4 MiB"
+    )
+    group.add_argument(
+        "--max-traces", type=positive, default=512, metavar="N", help="per request; default: 512"
+    )
+    group.add_argument(
+        "--keep-runs", type=Path, metavar="DIR", help="keep a run folder per question here"
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,66 @@
+"""Errors in the form of OpenAI's API, which its clients turn into their exceptions."""
+
+from typing import Any
+
+from orchestrator.errors import ConfigError, DeepPruneError, EndpointBusy
+
+__all__ = ["ApiError", "api_error"]
+
+
+class ApiError(Exception):
+    """A request that is refused or fails.
+
+    Args:
+        status: the HTTP status.
+        message: one sentence with the remedy.
+        param: the field of the request that is wrong.
+        code: OpenAI's code for the kind of error.
+        retry_after: seconds after which a further try is worth it.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.param = param
+        self.code = code
+        self.retry_after = retry_after
+
+    def body(self) -> dict[str, Any]:
+        """The JSON of the reply."""
+        return {
+            "error": {
+                "message": self.message,
+                "type": _TYPES.get(self.status, "invalid_request_error"),
+                "param": self.param,
+                "code": self.code,
+            }
+        }
+
+
+_TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    429: "rate_limit_error",
+    500: "server_error",
+    502: "server_error",
+    503: "server_error",
+    504: "server_error",
+}
+
+
+def api_error(error: DeepPruneError) -> ApiError:
+    """The reply for an error of a run: wrong settings are the caller's, all others come from a server behind."""
+    if isinstance(error, ConfigError):
+        return ApiError(400, str(error))
+    if isinstance(error, EndpointBusy):
+        return ApiError(503, str(error), code="upstream_busy", retry_after=error.retry_after)
+    return ApiError(502, str(error), code="upstream_error")

@@ -1,0 +1,104 @@
+"""Asks the question of a request, as often as it wants choices, and counts what it costs however it ends."""
+
+import asyncio
+import contextlib
+import uuid
+from collections.abc import AsyncIterator, Mapping, Sequence
+from pathlib import Path
+
+from orchestrator.api import Client
+from orchestrator.journal.run_dir import make_run_dir, write_inputs
+from orchestrator.questions import Question
+from orchestrator.report.report import build_report
+from orchestrator.report.result import Result
+from orchestrator.runtime.event_stream import cancel_all
+from orchestrator.runtime.question_run import QuestionRun
+from orchestrator.serve.admission import Admission
+from orchestrator.serve.metrics import ServeMetrics
+from orchestrator.settings import Settings
+
+__all__ = ["Asked", "Questions"]
+
+
+class Asked:
+    """The runs of one request, side by side; `results` has them in the order of the choices."""
+
+    def __init__(
+        self, runs: Mapping[str, QuestionRun], tasks: Sequence[asyncio.Task[Result]]
+    ) -> None:
+        self.runs = runs
+        """The runs by their ids."""
+        self._tasks = tasks
+
+    async def results(self) -> list[Result]:
+        """The results, when all runs are over.
+
+        Raises:
+            DeepPruneError: a server refuses the requests, or every trace of a run failed.
+        """
+        return list(await asyncio.gather(*self._tasks))
+
+    async def over(self, seconds: float) -> bool:
+        """Waits so long; whether all runs are over."""
+        _done, pending = await asyncio.wait(self._tasks, timeout=seconds)
+        return not pending
+
+
+class Questions:
+    """Runs the questions of all requests on one client.
+
+    Args:
+        client: open.
+        admission: what bounds the questions at once.
+        metrics: what counts their bills.
+        keep: the folder that receives a run folder per question; None keeps nothing.
+    """
+
+    def __init__(
+        self, client: Client, admission: Admission, metrics: ServeMetrics, keep: Path | None
+    ) -> None:
+        self._client = client
+        self._admission = admission
+        self._metrics = metrics
+        self._keep = keep
+        self.running: dict[str, QuestionRun] = {}
+        """The runs by their ids, in the order of their start."""
+
+    @contextlib.asynccontextmanager
+    async def asked(
+        self, question: Question, settings: Settings, *, choices: int, seconds: float | None
+    ) -> AsyncIterator[Asked]:
+        """The question's runs; leaving the block early stops their traces on the server.
+
+        Raises:
+            ApiError: 429, too many questions wait.
+        """
+        async with self._admission.place():
+            runs = dict(self._prepared(question, settings) for _ in range(choices))
+            tasks = [self._client.start(run) for run in runs.values()]
+            timers = [_interrupt_after(run, seconds) for run in runs.values() if seconds]
+            self.running.update(runs)
+            try:
+                yield Asked(runs, tasks)
+            finally:
+                for timer in timers:
+                    timer.cancel()
+                await cancel_all(tasks)
+                for run_id, run in runs.items():
+                    del self.running[run_id]
+                    if run.view.run is not None:
+                        self._metrics.count(build_report(run.view, run_dir=None))
+
+    def _prepared(self, question: Question, settings: Settings) -> tuple[str, QuestionRun]:
+        """A run and its id: the name of its folder, or a random one where nothing is kept."""
+        folder = None
+        if self._keep is not None:
+            folder = make_run_dir(self._keep)
+            write_inputs(folder, settings, [question])
+        run_id = uuid.uuid4().hex if folder is None else folder.name
+        return run_id, self._client.prepare(question, folder=folder, settings=settings)
+
+
+def _interrupt_after(run: QuestionRun, seconds: float) -> asyncio.TimerHandle:
+    """Lets the finished traces vote after so long."""
+    return asyncio.get_running_loop().call_later(seconds, run.interrupted.set)
