@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from orchestrator.errors import ConfigError, DeepPruneError, EndpointBusy
+from orchestrator.errors import ConfigError, DeepPruneError, EndpointBusy, EndpointRejected
 
 __all__ = ["ApiError", "api_error"]
 
@@ -56,11 +56,15 @@ _TYPES = {
     504: "server_error",
 }
 
+_CALLERS_FAULTS = frozenset({400, 413, 422})  # a refused key or address is this server's own
+
 
 def api_error(error: DeepPruneError) -> ApiError:
-    """The reply for an error of a run: wrong settings are the caller's, all others come from a server behind."""
+    """The reply for an error of a run: wrong settings and requests are the caller's, others a server's behind."""
     if isinstance(error, ConfigError):
         return ApiError(400, str(error))
     if isinstance(error, EndpointBusy):
         return ApiError(503, str(error), code="upstream_busy", retry_after=error.retry_after)
+    if isinstance(error, EndpointRejected) and error.status in _CALLERS_FAULTS:
+        return ApiError(400, str(error), code="upstream_rejected")
     return ApiError(502, str(error), code="upstream_error")

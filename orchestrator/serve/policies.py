@@ -25,7 +25,7 @@ _ALIASES: Mapping[str, Mapping[str, Any]] = {
     },
 }
 _LISTED = ("auto-low", "auto-medium", "auto-high", "cons@8", "cons@16", "pass1", "deepprune")
-_FREE_SECTIONS = ("policy.", "checkpoint.", "sampling.")
+_FREE_SECTIONS = ("policy.", "checkpoint.")
 
 
 class PolicyModels:
@@ -64,12 +64,9 @@ class PolicyModels:
         policy = options.policy or suffix.removeprefix(":")
         changes = {**self._policy(policy), **_options(options)}
         notes = []
-        if request.temperature == 0:
-            notes.append("temperature 0 was not used: all traces would be equal")
-        elif request.temperature is not None:
-            changes.setdefault("sampling.temperature", request.temperature)
-        if request.top_p is not None:
-            changes.setdefault("sampling.top_p", request.top_p)
+        for name in ("temperature", "top_p"):
+            if getattr(request, name) is not None:
+                notes.append(f"{name} was not used: traces are sampled as the server's settings say")
         if request.seed is not None:
             notes.append("seed was not used: all traces would be equal")
         return self._resolved(changes), notes

@@ -33,7 +33,7 @@ class Options(BaseModel):
         seconds: after so long the traces that have finished vote.
         progress: whether the reasoning of a streamed reply tells how the traces stand; by default it does.
         reasoning: whether the reply has the reasoning of the winning trace.
-        settings: further settings by dotted path, of the sections policy, checkpoint and sampling.
+        settings: further settings by dotted path, of the sections policy and checkpoint.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -169,7 +169,7 @@ def parse(body: bytes, kind: type[M]) -> M:
         if first["type"] == "json_invalid":
             raise ApiError(400, f"The body is no JSON: {_reason(first)}.") from None
         place = ".".join(str(each) for each in first["loc"])
-        raise ApiError(400, f"{place}: {_reason(first)}.", param=place) from None
+        raise ApiError(400, f"{place or 'The body'}: {_reason(first)}.", param=place) from None
 
 
 def _reason(error: Any) -> str:
