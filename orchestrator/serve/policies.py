@@ -66,7 +66,9 @@ class PolicyModels:
         notes = []
         for name in ("temperature", "top_p"):
             if getattr(request, name) is not None:
-                notes.append(f"{name} was not used: traces are sampled as the server's settings say")
+                notes.append(
+                    f"{name} was not used: traces are sampled as the server's settings say"
+                )
         if request.seed is not None:
             notes.append("seed was not used: all traces would be equal")
         return self._resolved(changes), notes
