@@ -14,7 +14,7 @@ from aiohttp import web
 
 from orchestrator.api import Client
 from orchestrator.errors import DeepPruneError
-from orchestrator.questions import Question
+from orchestrator.questions import Question, question_of_messages
 from orchestrator.serve.access import Access
 from orchestrator.serve.errors import ApiError, api_error
 from orchestrator.serve.metrics import ServeMetrics
@@ -264,10 +264,12 @@ def _details(asked: Asked, choices: list[Choice], notes: list[str]) -> list[Mapp
 
 
 def _question(asked: ChatRequest) -> Question:
-    text = asked.messages[-1].text.strip()
-    if not text:
-        raise ApiError(400, "The last message is empty.", param="messages")
-    return Question(id="1", question=text)
+    """The chat as it is, with its system messages and turns."""
+    messages = [{"role": each.role, "content": each.text} for each in asked.messages]
+    try:
+        return question_of_messages(messages, id="1")
+    except ValueError as error:
+        raise ApiError(400, f"messages: {error}.", param="messages") from None
 
 
 async def _json_body(request: web.Request) -> bytes:

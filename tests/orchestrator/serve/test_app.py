@@ -139,10 +139,10 @@ async def test_errors_are_the_package_s_exceptions() -> None:
                 await ai.chat.completions.create(model="paced", messages=QUESTION, logprobs=True)
             with pytest.raises(openai.BadRequestError, match="at most 8"):
                 await ai.chat.completions.create(model="paced", messages=QUESTION, n=9)
-            with pytest.raises(openai.BadRequestError, match="empty"):
-                await ai.chat.completions.create(
-                    model="paced", messages=[{"role": "user", "content": " "}]
-                )
+            for last in ({"role": "user", "content": " "}, {"role": "assistant", "content": "I"}):
+                wrong: list[Any] = [*QUESTION, last]
+                with pytest.raises(openai.BadRequestError, match="last message"):
+                    await ai.chat.completions.create(model="paced", messages=wrong)
             with pytest.raises(openai.NotFoundError):
                 await ai.embeddings.create(model="paced", input="x")
 
@@ -189,6 +189,26 @@ async def test_a_request_with_tools_passes_through_and_says_so() -> None:
     sent = servers.reasoner.bodies("/v1/chat/completions")[-1]
     assert sent["model"] == "paced"
     assert "deepprune" not in sent
+
+
+async def test_a_chat_is_asked_with_all_its_turns() -> None:
+    servers = PacedServers(words=2)
+    turns: list[Any] = [
+        {"role": "system", "content": "Be brief."},
+        {"role": "user", "content": "One?"},
+        {"role": "assistant", "content": "One."},
+        {
+            "role": "user",
+            "content": [{"type": "text", "text": "And"}, {"type": "text", "text": "two?"}],
+        },
+    ]
+    async with serving(servers) as url, client(url) as ai:
+        await ai.chat.completions.create(
+            model="paced", messages=turns, extra_body={"deepprune": {"traces": 1}}
+        )
+    sent = servers.reasoner.bodies("/tokenize")[-1]["messages"]
+    assert [message["role"] for message in sent] == ["system", "user", "assistant", "user"]
+    assert "And\ntwo?" in sent[-1]["content"]
 
 
 @pytest.mark.parametrize(
