@@ -3,14 +3,8 @@
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from orchestrator.report.report import (
-    JudgeBill,
-    ReasonerBill,
-    Report,
-    VoteLine,
-    build_report,
-    to_json_line,
-)
+from orchestrator.report.ledger import JudgeBill, ReasonerBill
+from orchestrator.report.report import Report, VoteLine, build_report, to_json_line
 from orchestrator.report.trace_view import Ending, TraceView
 from orchestrator.report.view import RunView
 

@@ -10,14 +10,8 @@ from typing import Literal, TypeVar
 
 import msgspec
 
-from orchestrator.report.report import (
-    CounterfactualBill,
-    Ledger,
-    ReasonerBill,
-    Report,
-    TokensByFate,
-    TraceCounts,
-)
+from orchestrator.report.ledger import CounterfactualBill, Ledger, ReasonerBill, TokensByFate
+from orchestrator.report.report import Report, TraceCounts
 
 __all__ = [
     "CounterfactualSums",

@@ -12,16 +12,8 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from orchestrator.report.report import (
-    ClusterLine,
-    CounterfactualBill,
-    JudgeBill,
-    ReasonerBill,
-    ReplicaLine,
-    Report,
-    TraceCounts,
-    VoteLine,
-)
+from orchestrator.report.ledger import CounterfactualBill, JudgeBill, ReasonerBill
+from orchestrator.report.report import ClusterLine, ReplicaLine, Report, TraceCounts, VoteLine
 from orchestrator.report.summary import (
     CounterfactualSums,
     JudgeSums,

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from orchestrator.core.voting import leader_posterior
-from orchestrator.report.report import weighed_judge_tokens
+from orchestrator.report.ledger import weighed_judge_tokens
 from orchestrator.report.savings import Counterfactual, of_run, saved_if
 from orchestrator.report.trace_view import TraceView
 from orchestrator.report.view import RunView

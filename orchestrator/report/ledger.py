@@ -1,0 +1,184 @@
+"""The ledger of a report: what the reasoner and the judge have cost, and what a plain vote would have cost.
+
+Tokens "by fate" add up to the generated tokens.
+"""
+
+from collections import Counter
+from typing import Literal
+
+import msgspec
+
+from orchestrator.capabilities import ServerCapabilities
+from orchestrator.report.savings import Counterfactual
+from orchestrator.report.trace_view import Ending
+from orchestrator.report.view import RunView
+
+__all__ = [
+    "CounterfactualBill",
+    "JudgeBill",
+    "Ledger",
+    "ReasonerBill",
+    "TokensByFate",
+    "ledger_of",
+    "weighed_judge_tokens",
+]
+
+Source = Literal["server_usage", "tokenizer", "chunks"]
+
+
+class TokensByFate(msgspec.Struct, frozen=True, kw_only=True):
+    """Generated tokens by the fate of their trace; those of `probes` belong to no trace."""
+
+    finished: int
+    pruned: int
+    stopped: int
+    failed: int
+    probes: int = 0
+
+
+class ReasonerBill(msgspec.Struct, frozen=True, kw_only=True):
+    """The reasoner's tokens.
+
+    `overshoot_tokens` (part of the pruned ones) were written past the checkpoint. `source` tells how tokens
+    were counted: by the server, by their ids, or by the stream's chunks. `server_generated_tokens` is the
+    servers' own counter over the run, null where it is missing or shared, where one of several servers was out, and for a
+    resumed run. `moved_traces` went on with another server than the one with their cache, which had to read
+    `reread_tokens` anew (part of the prompt tokens).
+    """
+
+    generated_tokens: int
+    prompt_tokens: int
+    cached_prompt_tokens: int
+    by_fate: TokensByFate
+    overshoot_tokens: int
+    source: Source
+    server_generated_tokens: int | None
+    moved_traces: int = 0
+    reread_tokens: int = 0
+
+
+class JudgeBill(msgspec.Struct, frozen=True, kw_only=True):
+    """The judge's bill.
+
+    Beyond the agreed keys, `requests` counts HTTP requests behind the calls, `failures` calls without a
+    verdict, and `pruning_off_since` is the second from which the judge gave no more verdicts (null: it
+    worked to the end). `weighed_tokens` is the whole bill in generated reasoner tokens, by the prices in the settings.
+    """
+
+    calls: int
+    pairs: int
+    prompt_tokens: int
+    cached_prompt_tokens: int
+    completion_tokens: int
+    seconds: float
+    requests: int
+    failures: int
+    pruning_off_since: float | None
+    weighed_tokens: float
+
+
+class CounterfactualBill(msgspec.Struct, frozen=True, kw_only=True):
+    """What cons@N would have generated; with method "none" `low` is a lower bound and no estimate."""
+
+    policy: str
+    generated_tokens: int | None
+    low: int
+    high: int | None
+    method: Literal["observed", "kaplan-meier", "none"]
+
+
+class Ledger(msgspec.Struct, frozen=True, kw_only=True):
+    """The three ledgers; `equal_cost_votes` is the n for which cons@n costs what this run has cost."""
+
+    reasoner: ReasonerBill
+    judge: JudgeBill
+    counterfactual: CounterfactualBill
+    equal_cost_votes: float | None
+
+
+def ledger_of(view: RunView, server: ServerCapabilities, cost: Counterfactual) -> Ledger:
+    """The ledger of a run on `server`; `cost` is what cons@N would have cost."""
+    weighed = weighed_judge_tokens(view)
+    return Ledger(
+        reasoner=_reasoner(view, server),
+        judge=_judge(view, weighed),
+        counterfactual=_counterfactual(cost),
+        equal_cost_votes=_equal_cost_votes(view, cost, weighed),
+    )
+
+
+def _reasoner(view: RunView, server: ServerCapabilities) -> ReasonerBill:
+    tokens: Counter[Ending | None] = Counter()
+    for trace in view.traces.values():
+        tokens[trace.fate] += trace.tokens
+    return ReasonerBill(
+        generated_tokens=view.generated_tokens,
+        prompt_tokens=view.prompt_tokens,
+        cached_prompt_tokens=view.cached_prompt_tokens,
+        by_fate=TokensByFate(
+            finished=tokens["finished"],
+            pruned=tokens["pruned"],
+            stopped=tokens["stopped"],
+            failed=tokens["failed"],
+            probes=view.probes.tokens,
+        ),
+        overshoot_tokens=sum(trace.overshoot_tokens for trace in view.traces.values()),
+        source=_source(server),
+        server_generated_tokens=_server_generated(view),
+        moved_traces=len(view.replicas.moved),
+        reread_tokens=view.replicas.reread_tokens,
+    )
+
+
+def _server_generated(view: RunView) -> int | None:
+    """The server's own count of the whole run, which none has where several processes carried it."""
+    if view.finished is None or view.resumed:
+        return None
+    return view.finished.server_generated_tokens
+
+
+def _source(reasoner: ServerCapabilities) -> Source:
+    if reasoner.continuous_usage:
+        return "server_usage"
+    return "tokenizer" if reasoner.token_ids else "chunks"
+
+
+def _judge(view: RunView, weighed: float) -> JudgeBill:
+    judge = view.judge
+    return JudgeBill(
+        calls=judge.calls,
+        pairs=judge.pairs,
+        prompt_tokens=judge.prompt_tokens,
+        cached_prompt_tokens=judge.cached_prompt_tokens,
+        completion_tokens=judge.completion_tokens,
+        seconds=round(judge.seconds, 3),
+        requests=judge.requests,
+        failures=judge.failures,
+        pruning_off_since=judge.pruning_off_since,
+        weighed_tokens=round(weighed, 3),
+    )
+
+
+def weighed_judge_tokens(view: RunView) -> float:
+    """The judge's bill in generated reasoner tokens, by the prices in the run's settings."""
+    if view.run is None:
+        return 0.0
+    judge, prices = view.judge, view.run.settings.prices
+    computed = judge.prompt_tokens - judge.cached_prompt_tokens + judge.completion_tokens
+    cached = judge.cached_prompt_tokens
+    return computed * prices.judge_token + cached * prices.judge_cached_token
+
+
+def _counterfactual(cost: Counterfactual) -> CounterfactualBill:
+    return CounterfactualBill(
+        policy=f"cons@{cost.planned}",
+        generated_tokens=None if cost.tokens is None else round(cost.tokens),
+        low=round(cost.low),
+        high=None if cost.high is None else round(cost.high),
+        method=cost.method,
+    )
+
+
+def _equal_cost_votes(view: RunView, cost: Counterfactual, weighed: float) -> float | None:
+    mean = cost.mean_length
+    return None if mean is None else round((view.generated_tokens + weighed) / mean, 3)
