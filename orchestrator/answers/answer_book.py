@@ -2,11 +2,19 @@
 
 import asyncio
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from orchestrator.answers.equality import Equality
 from orchestrator.choices import LETTERS
 
-__all__ = ["AnswerBook"]
+__all__ = ["AnswerBook", "Undecided"]
+
+
+class Undecided(NamedTuple):
+    """Comparisons that gave no verdict and count as different: how many, and what to do about it, in a sentence."""
+
+    comparisons: int
+    message: str
 
 
 class AnswerBook:
@@ -25,6 +33,10 @@ class AnswerBook:
         self._compare_all = compare_all
         self._labels: dict[str, str] = {}
         self._lock = asyncio.Lock()
+        self._hurried = 0
+        self._taken = 0
+        self._deadline: float | None = None
+        self._comparison: asyncio.Timeout | None = None
 
     async def classify(self, answer: str) -> str:
         """The label of the class that `answer` belongs to, which it opens if there is none.
@@ -38,6 +50,33 @@ class AnswerBook:
                 self._labels[answer] = spelled if label is None else label
             return self._labels[answer]
 
+    def hurry(self, seconds: float) -> None:
+        """Gives what is still compared so many seconds, all in all; what takes longer counts as different."""
+        self._deadline = asyncio.get_running_loop().time() + seconds
+        if self._comparison is not None:
+            self._comparison.reschedule(self._deadline)
+
+    def take_undecided(self) -> Undecided:
+        """The comparisons without a verdict since the last call."""
+        all_of_them = self._hurried + self._checker.undecided
+        new, self._taken = all_of_them - self._taken, all_of_them
+        return Undecided(new, self._message() if new else "")
+
+    def _message(self) -> str:
+        reason = "the run was interrupted" if self._hurried else self._checker.why_undecided
+        return f"Some answers could not be compared, so equal ones may be counted apart: {reason}."
+
+    async def _equal(self, one: str, other: str) -> bool:
+        """Whether the answers are known to be equal in time; only one comparison is made at a time."""
+        try:
+            async with asyncio.timeout_at(self._deadline) as self._comparison:
+                return await self._checker.equal(one, other)
+        except TimeoutError:
+            self._hurried += 1
+            return False
+        finally:
+            self._comparison = None
+
     async def _letter_of(self, answer: str) -> str:
         """The letter of the one option that `answer` spells; else the answer."""
         letters = LETTERS[: len(self._options)]
@@ -46,7 +85,7 @@ class AnswerBook:
         spelled = [
             letter
             for letter, option in zip(letters, self._options, strict=True)
-            if await self._checker.equal(option, answer)
+            if await self._equal(option, answer)
         ]
         return spelled[0] if len(spelled) == 1 else answer
 
@@ -65,9 +104,9 @@ class AnswerBook:
 
     async def _holds(self, spellings: Sequence[str], gold: str) -> bool:
         for spelling in spellings:
-            if await self._checker.equal(gold, spelling):
+            if await self._equal(gold, spelling):
                 return True
-            if ("%" in gold) != ("%" in spelling) and await self._checker.equal(
+            if ("%" in gold) != ("%" in spelling) and await self._equal(
                 _without_percent(gold), _without_percent(spelling)
             ):
                 return True
@@ -77,7 +116,7 @@ class AnswerBook:
         for label, spellings in self._classes().items():
             compared = spellings if self._compare_all else spellings[:1]
             for spelling in compared:
-                if not await self._checker.equal(spelling, answer):
+                if not await self._equal(spelling, answer):
                     break
             else:
                 return label

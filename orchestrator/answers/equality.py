@@ -69,8 +69,20 @@ class _PoolStuck(Exception):
     """The pool answers no more."""
 
 
+class _NoWorker(Exception):
+    """No mathematics worker could be started, or each was killed."""
+
+
 class Equality(Protocol):
     """Tells whether two answers to one question are equal; False where it does not know."""
+
+    @property
+    def undecided(self) -> int:
+        """The comparisons where it did not know."""
+
+    @property
+    def why_undecided(self) -> str:
+        """Why it did not know, and what to do about it."""
 
     async def equal(self, one: str, other: str) -> bool:
         """Whether the answers are known to be equal."""
@@ -93,9 +105,17 @@ class QuestionEquality:
         self.undecided += verdict is None
         return bool(verdict)
 
+    @property
+    def why_undecided(self) -> str:
+        """The reason of the checker."""
+        return self._checker.why_undecided
+
 
 class SameText:
     """Answers are equal that are spelled alike, but for case, white space and the marks around them."""
+
+    undecided = 0
+    why_undecided = ""
 
     async def equal(self, one: str, other: str) -> bool:
         """Whether the spellings agree."""
@@ -106,10 +126,11 @@ class AnswerChecker:
     """Tells whether two answers are equal; an async context manager, because it owns processes.
 
     `timeouts` and `errors` count the checks that gave no verdict; `last_failure` is why a worker died or could not be
-    started. An answer that once ran out of time by itself is not tried again.
+    started. An answer that once ran out of time by itself is not tried again; one whose workers died is.
     """
 
     def __init__(self, *, workers: int = 1, timeout_seconds: float = 5.0) -> None:
+        self.undecided = 0
         self.timeouts = 0
         self.errors = 0
         self.last_failure: str | None = None
@@ -143,11 +164,29 @@ class AnswerChecker:
         """Whether the answers are known to be equal, in one order or the other."""
         return bool(await self.verdict(one, other))
 
+    @property
+    def why_undecided(self) -> str:
+        """Why the last check gave no verdict, and what to do."""
+        if self.last_failure is not None:
+            return (
+                f"a mathematics worker failed ({self.last_failure}); raise the limits of this machine (open files, "
+                "memory, processes), then run again"
+            )
+        return f"an answer took more than {self._timeout_seconds:g} s; give more with --set answers.timeout_seconds=SECONDS"
+
     async def verdict(self, one: str, other: str, *, factorials: bool = False) -> bool | None:
         """Whether the answers are equal, in one order or the other; None where no check could tell.
 
         `factorials` says that the question is about them: else a "!" behind a number ends a sentence.
         """
+        try:
+            verdict = await self._verdict(one, other, factorials=factorials)
+        except _NoWorker:
+            verdict = None
+        self.undecided += verdict is None
+        return verdict
+
+    async def _verdict(self, one: str, other: str, *, factorials: bool) -> bool | None:
         one, other = trim_answer(one), trim_answer(other)
         plainly = _plainly_equal(one, other, factorials=factorials)
         if plainly is not None:
@@ -171,6 +210,9 @@ class AnswerChecker:
         """What mathematics an answer is; None if that cannot be evaluated in time. Found out once.
 
         Without this, an answer that hangs would cost a timeout with each answer it is compared with.
+
+        Raises:
+            _NoWorker: no worker lived to tell, which says nothing about the answer.
         """
         if answer not in self._nature:
             self._nature[answer] = await self._check(nature_of, answer)
@@ -180,6 +222,9 @@ class AnswerChecker:
         """What `function` returns for `answers` in another process; None if it returns nothing in time.
 
         A worker that was killed says nothing about the answers, so they are tried once more in another one.
+
+        Raises:
+            _NoWorker: that one was killed as well, or none could be started.
         """
         for _ in range(_ATTEMPTS):
             if self._closed.is_set():
@@ -204,7 +249,7 @@ class AnswerChecker:
                 self.errors += verdict is None
                 return verdict
         self.errors += 1
-        return None
+        raise _NoWorker
 
     async def _answer_of(self, check: asyncio.Future[T | None]) -> T | None:
         """What a scheduled check returns.

@@ -69,7 +69,7 @@ class AnswerJudgeClient(RequestClient):
         self.unknown = 0
         self.model = ""
         self._settings = settings
-        self._known: dict[tuple[str, frozenset[str]], bool] = {}
+        self._known: dict[tuple[str, frozenset[str]], bool | None] = {}
 
     async def probe(self) -> None:
         """Finds the model and asks it one question; raises EndpointError or ConfigError if it cannot be asked."""
@@ -78,14 +78,14 @@ class AnswerJudgeClient(RequestClient):
         with self.explained():
             await self._ask("Is it raining?", "yes", "yes, it is")
 
-    async def same(self, question: str, one: str, other: str) -> bool:
-        """Whether the model says, in both orders, that the answers to `question` mean the same."""
+    async def same(self, question: str, one: str, other: str) -> bool | None:
+        """Whether the model says, in both orders, that the answers to `question` mean the same; None if it says neither."""
         pair = (question, frozenset((one, other)))
         if pair not in self._known:
             self._known[pair] = await self._both_orders(question, one, other)
         return self._known[pair]
 
-    async def _both_orders(self, question: str, one: str, other: str) -> bool:
+    async def _both_orders(self, question: str, one: str, other: str) -> bool | None:
         try:
             verdicts = await all_of(
                 self._retries()(self._ask, question, *order)
@@ -94,7 +94,7 @@ class AnswerJudgeClient(RequestClient):
         except EndpointError:
             verdicts = [None]
         self.unknown += None in verdicts
-        return all(verdicts)
+        return None if None in verdicts else all(verdicts)
 
     async def _ask(self, question: str, one: str, other: str) -> bool | None:
         """The model's verdict; None if it says neither yes nor no."""
@@ -122,15 +122,25 @@ class JudgedEquality:
     """Compares the answers to one question by meaning; see `orchestrator.answers.equality.Equality`."""
 
     def __init__(self, client: AnswerJudgeClient, question: str) -> None:
+        self.undecided = 0
         self._client = client
         self._question = question
+
+    @property
+    def why_undecided(self) -> str:
+        """Says that the model gave no verdict."""
+        return f"the chat model {self._client.model} said neither yes nor no"
 
     async def equal(self, one: str, other: str) -> bool:
         """Whether the answers are spelled alike, or the model says that they mean the same."""
         one, other = trim_answer(one), trim_answer(other)
         if one.casefold() == other.casefold():
             return True
-        return bool(one and other) and await self._client.same(self._question, one, other)
+        if not one or not other:
+            return False
+        verdict = await self._client.same(self._question, one, other)
+        self.undecided += verdict is None
+        return bool(verdict)
 
 
 def _verdict(reply: str) -> bool | None:

@@ -70,9 +70,9 @@ MoveReason = Literal["down", "busy", "load"]
 """Why a trace left the replica that has its cache: it is out, it refuses streams or has no room for another, it has too
 many."""
 
-WarningKind = Literal["wait", "usage", "token_ids", "limit"]
-"""What is odd about a server: it is away or asks to wait, its counts contradict what it sent, it leaves out token ids, it
-generates beyond the limit."""
+WarningKind = Literal["wait", "usage", "token_ids", "limit", "answers"]
+"""What is odd. About a server: it is away or asks to wait, its counts contradict what it sent, it leaves out token ids, it
+generates beyond the limit. About the `answers`: some could not be compared."""
 
 UserCommand = Literal["tau", "pin", "unpin", "finish", "stop", "vote", "hold", "release"]
 """What a user can do to a run while it goes on.
@@ -174,7 +174,7 @@ class TraceResumed(_Event, frozen=True, kw_only=True):
 
 
 class TraceWarned(_Event, frozen=True, kw_only=True):
-    """Something is odd about the server of this trace, which goes on; `message` is a sentence for the user."""
+    """Something is odd about this trace, which goes on; `message` is a sentence for the user."""
 
     trace: int
     warning: WarningKind
@@ -185,7 +185,8 @@ class TraceFinished(_Event, frozen=True, kw_only=True):
     """Terminal: the model ended the trace or reached its token limit (`finish_reason` "length").
 
     `answer` names the class of equal answers within this question (the first member's spelling) and is
-    None when no answer could be read; `raw_answer` is this trace's own spelling.
+    None when no answer could be read; `raw_answer` is this trace's own spelling. `undecided` comparisons of answers
+    gave no verdict since the last trace finished, and count as different.
     """
 
     trace: int
@@ -193,6 +194,7 @@ class TraceFinished(_Event, frozen=True, kw_only=True):
     raw_answer: str | None
     finish_reason: str
     tokens: _Tokens
+    undecided: int = 0
 
 
 class TraceStopped(_Event, frozen=True, kw_only=True):
@@ -309,7 +311,7 @@ class RunFinished(_Event, frozen=True, kw_only=True):
 
     The other counts are the changes of the servers' own counters since the run was started or, last, resumed;
     None where a server has none: generated tokens, and prompt tokens found in the prefix caches of reasoner and
-    judge.
+    judge. `undecided` comparisons with the gold answer gave no verdict.
     """
 
     correct_answers: tuple[str, ...]
@@ -317,6 +319,7 @@ class RunFinished(_Event, frozen=True, kw_only=True):
     cached_prompt_tokens: _Tokens | None = None
     judge_cached_prompt_tokens: _Tokens | None = None
     interrupted: bool
+    undecided: int = 0
 
 
 # --- events that the core decides ------------------------------------------------------------------

@@ -18,6 +18,7 @@ from orchestrator.report.ledger import Ledger, ledger_of, weighed_judge_tokens
 from orchestrator.report.replicas import ReplicaTotals
 from orchestrator.report.savings import Counterfactual, of_run
 from orchestrator.report.trace_view import ClusterView
+from orchestrator.report.unreadable import Unreadable, unreadable_of
 from orchestrator.report.view import RunView
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "VoteLine",
     "WarningLine",
     "build_report",
+    "notices",
     "read_report",
     "to_json_line",
 ]
@@ -44,7 +46,8 @@ class VoteLine(msgspec.Struct, frozen=True, kw_only=True):
 class TraceCounts(msgspec.Struct, frozen=True, kw_only=True):
     """How many traces ended in which way.
 
-    `planned` = `started` + `not_started`, and `started` = `finished` + `pruned` + `stopped` + `failed`.
+    `planned` = `started` + `not_started`, and `started` = `finished` + `pruned` + `stopped` + `failed`. No answer could
+    be read from `unreadable` of the finished ones, of which `unreadable_cut` had reached their token limit.
     """
 
     planned: int
@@ -54,6 +57,8 @@ class TraceCounts(msgspec.Struct, frozen=True, kw_only=True):
     stopped: int
     failed: int
     not_started: int = 0
+    unreadable: int = 0
+    unreadable_cut: int = 0
 
 
 class ClusterLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,11 +86,11 @@ class ReplicaLine(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class WarningLine(msgspec.Struct, frozen=True, kw_only=True):
-    """Something odd about the reasoner's servers: its kind, how many traces it is about, and the last message.
+    """Something odd: its kind, how many traces it is about, and the last message.
 
     "wait": a server was away or asked to wait. "usage": counts that contradict what was sent; they are not on the bill.
     "token_ids": ids were left out, so those traces were not continued. "limit": a server went beyond the token limit, and its
-    streams were closed.
+    streams were closed. "answers": comparisons of answers gave no verdict.
     """
 
     warning: WarningKind
@@ -97,7 +102,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     """The whole report. `interrupted` is also true for a journal that breaks off.
 
     `resumed` counts how often the run was killed and went on; what a server had generated but the journal had
-    not received is on no bill.
+    not received is on no bill. `undecided_comparisons` of answers gave no verdict and count as different.
+    `unreadable_ending` is how one of the traces ends from which no answer could be read (untrusted text).
     """
 
     schema: Literal[1]
@@ -117,6 +123,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     resumed: int = 0
     warnings: list[WarningLine] = []
     replicas: list[ReplicaLine] = []
+    undecided_comparisons: int = 0
+    unreadable_ending: str | None = None
 
 
 def build_report(view: RunView, *, run_dir: str | None) -> Report:
@@ -128,6 +136,7 @@ def build_report(view: RunView, *, run_dir: str | None) -> Report:
     if view.run is None:
         raise JournalError("This journal holds no run: it broke off before its first line.")
     cost = of_run(view)
+    unreadable = unreadable_of(view)
     weighed = weighed_judge_tokens(view)
     return Report(
         schema=1,
@@ -136,7 +145,7 @@ def build_report(view: RunView, *, run_dir: str | None) -> Report:
         correct=_correct(view),
         votes=[VoteLine(answer=v.answer, ballots=v.count, weight=v.weight) for v in view.votes],
         policy=view.run.settings.policy.name,
-        traces=_traces(view),
+        traces=_traces(view, unreadable),
         clusters=[_cluster(view.clusters[number]) for number in sorted(view.clusters)],
         ledger=ledger_of(view, view.run.capabilities.reasoner, cost),
         saved=_saved(view.generated_tokens, cost),
@@ -150,7 +159,25 @@ def build_report(view: RunView, *, run_dir: str | None) -> Report:
             for kind, totals in sorted(view.warnings.items())
         ],
         replicas=[_replica(row, view.elapsed) for row in view.replicas.rows.values()],
+        undecided_comparisons=view.undecided,
+        unreadable_ending=unreadable.ending,
     )
+
+
+def notices(report: Report) -> list[str]:
+    """What a user should know about the quality of the answer, in sentences with untrusted text in them."""
+    counts = report.traces
+    unreadable = Unreadable(
+        traces=counts.unreadable,
+        cut=counts.unreadable_cut,
+        finished=counts.finished,
+        ending=report.unreadable_ending,
+    )
+    told = [" ".join(unreadable.sentences())] if counts.unreadable else []
+    told += [line.message for line in report.warnings]
+    if report.undecided_comparisons:
+        told.append(f"{report.undecided_comparisons:,} comparisons of answers gave no verdict.")
+    return told
 
 
 def read_report(path: Path) -> Report | None:
@@ -181,7 +208,7 @@ def _correct(view: RunView) -> bool | None:
     return view.answer in view.finished.correct_answers
 
 
-def _traces(view: RunView) -> TraceCounts:
+def _traces(view: RunView, unreadable: Unreadable) -> TraceCounts:
     fates = Counter(trace.fate for trace in view.traces.values())
     return TraceCounts(
         planned=view.planned,
@@ -191,6 +218,8 @@ def _traces(view: RunView) -> TraceCounts:
         stopped=fates["stopped"],
         failed=fates["failed"],
         not_started=fates[None],
+        unreadable=unreadable.traces,
+        unreadable_cut=unreadable.cut,
     )
 
 

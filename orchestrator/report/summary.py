@@ -96,6 +96,7 @@ class Summary(msgspec.Struct, frozen=True, kw_only=True):
     net_saved: float | None
     seconds: float
     interrupted: int
+    undecided_comparisons: int = 0
 
 
 class SummaryLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -125,6 +126,7 @@ def summarise(reports: Sequence[Report]) -> SummaryLine:
         net_saved=_saved(reports, judge=True),
         seconds=_total(report.seconds for report in reports),
         interrupted=sum(report.interrupted for report in reports),
+        undecided_comparisons=sum(report.undecided_comparisons for report in reports),
     )
     return SummaryLine(schema=1, summary=summary)
 

@@ -95,6 +95,8 @@ class RunView:
         """What each of the reasoner's servers has done."""
         self.warnings: dict[WarningKind, WarningTotals] = {}
         """What was odd about the servers, by kind."""
+        self.undecided = 0
+        """Comparisons of answers that gave no verdict; they count as different."""
         self.vote: VoteCast | None = None
         self.finished: RunFinished | None = None
         self.interrupted = False
@@ -265,6 +267,7 @@ class RunView:
         trace.answer = event.answer
         trace.raw_answer = event.raw_answer
         trace.finish_reason = event.finish_reason
+        self.undecided += event.undecided
         self._tally(trace)
 
     def _trace_stopped(self, event: TraceStopped) -> None:
@@ -362,6 +365,7 @@ class RunView:
 
     def _run_finished(self, event: RunFinished) -> None:
         self.finished = event
+        self.undecided += event.undecided
         self.interrupted = self.interrupted or event.interrupted
         if (
             event.cached_prompt_tokens is not None

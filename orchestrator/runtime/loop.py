@@ -52,6 +52,7 @@ __all__ = ["run_question"]
 
 StartTask = Callable[[Coroutine[Any, Any, None]], None]
 
+_COMPARING_SECONDS = 0.5  # left to answers that are being compared when the user interrupts
 _CHANNEL_SIZE = 1024  # events; a full channel slows the streams down instead of filling the memory
 
 
@@ -134,6 +135,7 @@ class _QuestionLoop:
             RunFinished(
                 at=ended_at,
                 correct_answers=await self._correct_answers(),
+                undecided=self._book.take_undecided().comparisons,
                 server_generated_tokens=reasoner_counted.generated,
                 cached_prompt_tokens=reasoner_counted.cached_prompt,
                 judge_cached_prompt_tokens=judge_counted.cached_prompt,
@@ -257,6 +259,7 @@ class _QuestionLoop:
 
     async def _forward_interrupt(self) -> None:
         await self._run.interrupted.wait()
+        self._book.hurry(_COMPARING_SECONDS)
         await self._channel.put(RunInterrupted(at=self._clock()))
 
     async def _forward_user_commands(self) -> None:

@@ -30,6 +30,8 @@ from orchestrator.core.events import (
     TraceResumed,
     TraceStarted,
     TraceStopped,
+    TraceWarned,
+    WarningKind,
 )
 from orchestrator.errors import (
     EndpointError,
@@ -278,6 +280,9 @@ class TraceRunner:
             finished=finish_reason != "length",
         )
         answer = None if raw is None else await self._shared.book.classify(raw)
+        undecided = self._shared.book.take_undecided()
+        if undecided.comparisons:
+            await self._warn("answers", undecided.message)
         return TraceFinished(
             at=self._shared.clock(),
             trace=self._trace,
@@ -285,6 +290,14 @@ class TraceRunner:
             raw_answer=raw,
             finish_reason=finish_reason,
             tokens=self._progress.tokens,
+            undecided=undecided.comparisons,
+        )
+
+    async def _warn(self, warning: WarningKind, message: str) -> None:
+        await self._shared.emit(
+            TraceWarned(
+                at=self._shared.clock(), trace=self._trace, warning=warning, message=message
+            )
         )
 
     async def _fail(self, boundary: Boundary, error: EndpointError) -> None:

@@ -3,7 +3,7 @@
 import sys
 from typing import TYPE_CHECKING
 
-from orchestrator.report.report import Report, to_json_line
+from orchestrator.report.report import Report, notices, to_json_line
 from orchestrator.report.summary import SummaryLine
 from orchestrator.session.display import Display
 from orchestrator.terminal.render import render_report, render_summary
@@ -41,10 +41,13 @@ class Output:
             self._display.write(text, self._stderr)
 
     def result(self, report: Report) -> None:
-        """The result of one question, and its bill if it is the only one."""
+        """The result of one question; and its bill if it is the only one, else what limits the quality of the answer."""
         self._display.write(self._result_line(report), self._stdout)
         if not self._several:
             self.note(render_report(report, self._console()))
+            return
+        for notice in notices(report):
+            self.note(sanitize(f"{report.question_id}: {notice}"))
 
     def summary(self, summary: SummaryLine) -> None:
         """The summary of several questions."""

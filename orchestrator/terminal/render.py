@@ -13,7 +13,14 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from orchestrator.report.ledger import CounterfactualBill, JudgeBill, ReasonerBill
-from orchestrator.report.report import ClusterLine, ReplicaLine, Report, TraceCounts, VoteLine
+from orchestrator.report.report import (
+    ClusterLine,
+    ReplicaLine,
+    Report,
+    TraceCounts,
+    VoteLine,
+    notices,
+)
 from orchestrator.report.summary import (
     CounterfactualSums,
     JudgeSums,
@@ -90,6 +97,8 @@ def _report_rows(report: Report) -> Iterable[Row]:
     yield "votes", _votes(report.votes)
     yield "traces", _text(_traces(report.traces))
     yield from _clusters(report.clusters)
+    for notice in notices(report):
+        yield "notice", _text(sanitize(notice), "yellow")
     yield "tokens", _text(_tokens(ledger.reasoner))
     if len(report.replicas) > 1:
         yield from _replicas(report.replicas)
@@ -115,6 +124,12 @@ def _summary_rows(summary: Summary) -> Iterable[Row]:
     yield "judge", _text(_judge(ledger.judge))
     yield "without", _text(_range(cost) + f" · {cost.questions} questions")
     yield "saved", _saved(summary)
+    if summary.traces.unreadable:
+        unread = f"no answer could be read from {summary.traces.unreadable} finished traces"
+        yield "notice", _text(unread, "yellow")
+    if summary.undecided_comparisons:
+        compared = f"{summary.undecided_comparisons:,} comparisons of answers gave no verdict"
+        yield "notice", _text(compared, "yellow")
     off = f" · {summary.interrupted} interrupted" if summary.interrupted else ""
     yield "time", _text(f"{summary.seconds:.1f} s, all questions added up{off}")
 
@@ -127,7 +142,7 @@ def _text(value: str, style: str = "") -> Text:
 
 def _answer(report: Report) -> Text:
     if report.answer is None:
-        text = _text("none: too few ballots", "yellow")
+        text = _text("none: too few votes", "yellow")
     else:
         text = _text(sanitize(report.answer, limit=_ANSWER_CHARACTERS), "bold")
     if report.correct is not None:

@@ -25,8 +25,10 @@ from orchestrator.core.events import (
     TraceStarted,
     TraceStopped,
     TraceUnjudged,
+    TraceWarned,
     VoteCast,
     VoteCount,
+    WarningKind,
 )
 from orchestrator.report.view import RunView
 from orchestrator.settings import Settings
@@ -107,14 +109,23 @@ class Story:
     def up(self, endpoint: str) -> "Story":
         return self._add(ReplicaUp, endpoint=endpoint)
 
-    def finish(self, trace: int, tokens: int, answer: str | None = "42") -> "Story":
+    def finish(
+        self,
+        trace: int,
+        tokens: int,
+        answer: str | None = "42",
+        *,
+        reason: str = "stop",
+        **more: Any,
+    ) -> "Story":
         return self._add(
             TraceFinished,
             trace=trace,
             answer=answer,
             raw_answer=answer,
-            finish_reason="stop",
+            finish_reason=reason,
             tokens=tokens,
+            **more,
         )
 
     def stop(self, trace: int, tokens: int, reason: str = "pruned") -> "Story":
@@ -176,12 +187,22 @@ class Story:
         )
         return self._add(VoteCast, answer=answer, votes=votes, margin=1.0)
 
-    def end(self, *correct: str, counted: int | None = None, interrupted: bool = False) -> "Story":
+    def warn(self, trace: int, warning: WarningKind, message: str) -> "Story":
+        return self._add(TraceWarned, trace=trace, warning=warning, message=message)
+
+    def end(
+        self,
+        *correct: str,
+        counted: int | None = None,
+        interrupted: bool = False,
+        undecided: int = 0,
+    ) -> "Story":
         return self._add(
             RunFinished,
             correct_answers=correct,
             server_generated_tokens=counted,
             interrupted=interrupted,
+            undecided=undecided,
         )
 
     def view(self, **options: Any) -> RunView:

@@ -2,8 +2,10 @@
 
 from textual.strip import Strip
 
+from orchestrator.report.unreadable import unreadable_of
 from orchestrator.report.view import RunView
 from tui.drawing.cells import Part, bar, line, pad, sanitize_line
+from tui.drawing.text_flow import wrap
 from tui.panels.base import Frame, title
 
 __all__ = ["draw_vote"]
@@ -15,11 +17,27 @@ def draw_vote(frame: Frame) -> list[Strip]:
     total = sum(count for _answer, count in stats.tally)
     lines = [title(frame, "vote", _note(view, total), _confidence(stats.posterior))]
     width = min(24, max(6, frame.width // 3))
-    for rank, (answer, count) in enumerate(stats.tally[: max(0, frame.height - 1)]):
+    notices = _notices(frame)
+    room = max(min(1, frame.height - 1), frame.height - 1 - len(notices))
+    for rank, (answer, count) in enumerate(stats.tally[:room]):
         lines.append(_row(frame, rank, answer, count, total, width))
     if not stats.tally:
-        lines.append(line(frame.width, [(" no trace has answered yet", frame.palette.dim)]))
-    return lines
+        empty = " no trace has answered" + ("" if view.vote else " yet")
+        lines.append(line(frame.width, [(empty, frame.palette.dim)]))
+    return [*lines, *notices]
+
+
+def _notices(frame: Frame) -> list[Strip]:
+    """What limits the quality of the vote, wrapped to the width."""
+    view = frame.watch.view
+    told = [sanitize_line(sentence) for sentence in unreadable_of(view).sentences()]
+    if view.undecided:
+        told.append(f"{view.undecided:,} comparisons of answers gave no verdict.")
+    return [
+        line(frame.width, [(f" {row}", frame.palette.warn)])
+        for sentence in told
+        for row in wrap(sentence, max(1, frame.width - 2))
+    ]
 
 
 def _row(frame: Frame, rank: int, answer: str, count: int, total: int, width: int) -> Strip:

@@ -66,6 +66,8 @@ def test_totals_are_sums(reports: list[Report]) -> None:
         "stopped": 2,
         "failed": 1,
         "not_started": 1,
+        "unreadable": 0,
+        "unreadable_cut": 0,
     }
     assert summary["ledger"]["judge"]["calls"] == 2
     assert summary["ledger"]["judge"]["weighed_tokens"] == 41.0

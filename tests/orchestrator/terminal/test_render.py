@@ -74,7 +74,7 @@ def test_unknown_figures_are_named(story: type[Story]) -> None:
     told = story(2, continuous_usage=False, token_ids=False).start(0, 1).judge_failed(1)
     text = flat(render_report(report_of(told.tokens(0, 8))))
     for part in (
-        "none: too few ballots",
+        "none: too few votes",
         "off from t=0.3 s: the judge gave no verdicts",
         "cons@2 ≈ at least 8 tokens (no trace finished: a lower bound)",
         "unknown: no trace finished",
