@@ -4,7 +4,7 @@ Two answers are the same only if the model says yes in both orders. A model that
 leaves a pair unknown: it counts as different, and unknown pairs are counted.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 
@@ -55,7 +55,13 @@ class AnswerJudgeClient(RequestClient):
     `requests` were answered and cost `tokens` (prompt and reply); `unknown` pairs got no clear verdict.
     """
 
-    def __init__(self, settings: AnswerSettings, url: str, api_key: str | None) -> None:
+    def __init__(
+        self,
+        settings: AnswerSettings,
+        url: str,
+        api_key: str | None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(
             url,
             api_key=api_key,
@@ -63,6 +69,7 @@ class AnswerJudgeClient(RequestClient):
             timeout_seconds=settings.llm_timeout_seconds,
             concurrency=_CONCURRENCY,
             max_attempts=_ATTEMPTS,
+            headers=headers,
         )
         self.requests = 0
         self.tokens = 0

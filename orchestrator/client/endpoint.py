@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -43,6 +43,7 @@ class EndpointClient:
         connect_seconds: float,
         read_seconds: float,
         answer_seconds: float | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         self.address = parse_address(url)
         self._http = HttpClient(
@@ -52,6 +53,7 @@ class EndpointClient:
             connect_seconds=connect_seconds,
             read_seconds=read_seconds,
             answer_seconds=answer_seconds or ANSWER_SECONDS,
+            headers=headers,
         )
         self.notes: list[str] = []
         """Sentences for the user about this server."""
@@ -142,6 +144,7 @@ class RequestClient(EndpointClient):
         timeout_seconds: float,
         concurrency: int,
         max_attempts: int,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(
             url,
@@ -150,6 +153,7 @@ class RequestClient(EndpointClient):
             connect_seconds=min(CONNECT_SECONDS, timeout_seconds),
             read_seconds=timeout_seconds,
             answer_seconds=timeout_seconds,
+            headers=headers,
         )
         self._timeout_seconds = timeout_seconds
         self._max_attempts = max_attempts

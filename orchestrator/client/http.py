@@ -34,6 +34,9 @@ MAX_REFUSAL_BYTES = 2**16
 
 MAX_LOCATION_CHARS = 200
 
+MIN_SECRET_CHARS = 8
+"""A shorter word of a header is no key."""
+
 KEEP_ALIVE_SECONDS = 4.0
 """Shorter than uvicorn's 5, so that no pooled connection is used while the server closes it."""
 
@@ -80,6 +83,7 @@ class HttpClient:
         connect_seconds: for opening one connection.
         read_seconds: the longest silence within an answer.
         answer_seconds: for a whole answer of `json` or `text`; None sets no limit.
+        headers: sent with every request, over our own; their values are never shown.
     """
 
     def __init__(
@@ -91,11 +95,13 @@ class HttpClient:
         connect_seconds: float,
         read_seconds: float,
         answer_seconds: float | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> None:
         self.address = address
-        self.secrets = (api_key,) if api_key else ()
+        self.secrets = (*((api_key,) if api_key else ()), *_secrets_in(headers or {}))
         """What no message may show."""
         self._api_key = api_key
+        self._headers = headers or {}
         self._key_name = key_name
         self._read_seconds = read_seconds
         self._answer_seconds = answer_seconds
@@ -113,16 +119,16 @@ class HttpClient:
         """
         url = URL(self.address.base)
         self._proxy = proxy_for(url)
-        headers = {"Accept-Encoding": "identity", "Content-Type": "application/json"}
-        if self._api_key:
-            headers["Authorization"] = f"Bearer {self._api_key}"
+        own = {"Accept-Encoding": "identity", "Content-Type": "application/json"}
+        if self._api_key and "authorization" not in {name.lower() for name in self._headers}:
+            own["Authorization"] = f"Bearer {self._api_key}"
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 limit=0,
                 keepalive_timeout=KEEP_ALIVE_SECONDS,
                 ssl=tls_context() if self._uses_tls(url) else True,
             ),
-            headers=headers,
+            headers={**own, **self._headers},
             timeout=self._timeout,
             cookie_jar=aiohttp.DummyCookieJar(),
             proxy=self._proxy,
@@ -275,6 +281,12 @@ class HttpClient:
             f"{self.address} cannot be reached through {proxy} ({reason}); correct HTTP_PROXY or HTTPS_PROXY, "
             "or put the host into NO_PROXY."
         )
+
+
+def _secrets_in(headers: Mapping[str, str]) -> tuple[str, ...]:
+    """What the values of the headers may have for keys: their words, unless they are so short that texts contain them."""
+    words = (word for value in headers.values() for word in value.split())
+    return tuple(word for word in words if len(word) >= MIN_SECRET_CHARS)
 
 
 async def _read_at_most(response: aiohttp.ClientResponse, limit: int) -> bytes:

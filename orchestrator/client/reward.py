@@ -57,6 +57,7 @@ class RewardClient(RequestClient):
             timeout_seconds=settings.timeout_seconds,
             concurrency=settings.concurrency,
             max_attempts=settings.max_attempts,
+            headers=settings.headers,
         )
         self.model = ""
         self._settings = settings

@@ -1,7 +1,7 @@
 """vLLM's /tokenize: chats rendered to token ids, and texts tokenised with a cache."""
 
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -31,9 +31,17 @@ class ServerTokenizer:
         self._model = model
         self._texts: OrderedDict[str, tuple[int, ...]] = OrderedDict()
 
-    async def chat(self, messages: Sequence[Message]) -> Tokenized:
-        """The rendered chat, up to the start of the assistant's turn. Raises EndpointRejected if it has no tokens."""
-        return await self._request({"messages": messages, "add_generation_prompt": True})
+    async def chat(
+        self, messages: Sequence[Message], arguments: Mapping[str, Any] | None = None
+    ) -> Tokenized:
+        """The rendered chat, up to the start of the assistant's turn; `arguments` are those of the chat template.
+
+        Raises EndpointRejected if it has no tokens.
+        """
+        form: dict[str, Any] = {"messages": messages, "add_generation_prompt": True}
+        return await self._request(
+            form | ({"chat_template_kwargs": arguments} if arguments else {})
+        )
 
     async def text(self, text: str) -> tuple[int, ...]:
         """The ids of `text`, without special tokens around it; cached. Raises EndpointRejected if there are none."""

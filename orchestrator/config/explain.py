@@ -12,6 +12,8 @@ from pydantic import BaseModel, ValidationError
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from orchestrator.settings.section import is_secret
+
 __all__ = ["Leaf", "explain", "foreign_setting", "leaves", "one_line", "unknown_key"]
 
 _SHOWN_CHARS = 80
@@ -36,6 +38,16 @@ class Leaf(NamedTuple):
     def is_text(self) -> bool:
         """Whether its value is free text."""
         return any(o.get("type") == "string" and not _choices(o) for o in self.alternatives)
+
+    @property
+    def is_mapping(self) -> bool:
+        """Whether its value is a mapping, whose keys are not settings of their own."""
+        return any(option.get("type") == "object" for option in self.alternatives)
+
+    @property
+    def is_secret(self) -> bool:
+        """Whether no message may show its value."""
+        return any(is_secret(owner.model_fields[self.name]) for owner in self.owners)
 
     @property
     def allowed(self) -> str:
@@ -118,6 +130,8 @@ def explain(
         return foreign_setting(path, origin, place.tag, tree[path].tags(place.discriminator))
     leaf = tree[path] if place.owner is None else Leaf((place.owner,), tree[path].name)
     demand = reason or f"must be {leaf.allowed}"
+    if leaf.is_secret:
+        return f"{path} (from {origin}) {demand}."
     return f"{path} is {_shown(place.value)} (from {origin}), but {demand}."
 
 
@@ -179,7 +193,7 @@ def _kind(option: Mapping[str, Any]) -> str:
         return "a number" + _range(option)
     if kind == "array":
         return "a list of texts" + (" that is not empty" if option.get("minItems") else "")
-    names: dict[str, str] = {"string": "text", "boolean": "true or false"}
+    names: dict[str, str] = {"string": "text", "boolean": "true or false", "object": "a mapping"}
     return names.get(kind, str(kind))
 
 

@@ -2,11 +2,11 @@
 
 import difflib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, TypedDict
 
-from orchestrator.config.load import load_settings
+from orchestrator.config.load import flatten, load_settings
 from orchestrator.errors import ConfigError
 from orchestrator.settings import Settings
 
@@ -84,15 +84,7 @@ def settings_from_keywords(
         file=config,
         environ=os.environ,
         assignments=(),
-        flags={**dict(_dotted(settings)), **named, **by_path},
+        flags={**dict(flatten(settings)), **named, **by_path},
         flags_origin="the arguments",
         preset=preset,
     )
-
-
-def _dotted(settings: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in settings.items():
-        if isinstance(value, Mapping):
-            yield from _dotted(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value

@@ -5,6 +5,7 @@ sentence. This module knows no setting by name.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +21,7 @@ from orchestrator.settings import Settings
 
 __all__ = [
     "Assigned",
+    "flatten",
     "from_environment",
     "from_file",
     "from_flags",
@@ -49,7 +51,9 @@ def from_file(path: Path) -> Iterator[Assigned]:
         raise ConfigError(
             f"{path} must hold sections with settings, such as 'policy: {{tau: 0.5}}'."
         )
-    yield from _flatten(content, "", str(path))
+    for name, value in flatten(content):
+        if "." in name or value is not None:  # a section without settings is as good as none
+            yield Assigned(name, value, str(path))
 
 
 def from_environment(environ: Mapping[str, str], tree: Mapping[str, Leaf]) -> Iterator[Assigned]:
@@ -57,7 +61,7 @@ def from_environment(environ: Mapping[str, str], tree: Mapping[str, Leaf]) -> It
     for variable in sorted(environ):
         if variable.startswith(_ENVIRONMENT_PREFIX):
             path = variable.removeprefix(_ENVIRONMENT_PREFIX).lower().replace("__", ".")
-            yield Assigned(path, _value(environ[variable], tree.get(path)), variable)
+            yield Assigned(path, _value(environ[variable], path, tree), variable)
 
 
 def from_set(
@@ -69,7 +73,7 @@ def from_set(
         path = path.strip()
         if not equals or not path:
             raise ConfigError(f"--set {assignment} needs the form section.key=value.")
-        yield Assigned(path, _value(text, tree.get(path)), origin)
+        yield Assigned(path, _value(text, path, tree), origin)
 
 
 def from_flags(flags: Mapping[str, Any], origin: str = "the command line") -> Iterator[Assigned]:
@@ -83,7 +87,7 @@ def nest(values: Mapping[str, Any]) -> dict[str, Any]:
     """Dotted paths as nested mappings, the form in which a tree of models is validated."""
     nested: dict[str, Any] = {}
     for path, value in values.items():
-        *sections, key = path.split(".")
+        *sections, key = _parts(path)
         level = nested
         for section in sections:
             level = level.setdefault(section, {})
@@ -91,17 +95,40 @@ def nest(values: Mapping[str, Any]) -> dict[str, Any]:
     return nested
 
 
-def _flatten(content: Mapping[Any, Any], prefix: str, origin: str) -> Iterator[Assigned]:
+def _parts(path: str) -> list[str]:
+    """The keys on the way to a setting; a key of a mapping is one part, whatever it contains."""
+    mapping = _mapping_of(path)
+    return path.split(".") if mapping is None else [*mapping.split("."), path[len(mapping) + 1 :]]
+
+
+def _mapping_of(path: str) -> str | None:
+    """The setting in whose mapping the path names a key."""
+    return next((each for each in _mapping_settings() if path.startswith(each + ".")), None)
+
+
+def flatten(content: Mapping[Any, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested mappings as values by dotted path; a setting that is itself a mapping gives one value for each of its keys."""
     for key, value in content.items():
         path = f"{prefix}{key}"
-        if isinstance(value, Mapping):
-            yield from _flatten(value, path + ".", origin)
-        elif prefix or value is not None:  # a section without settings is as good as none
-            yield Assigned(path, value, origin)
+        if isinstance(value, Mapping) and _mapping_of(path) is None:
+            yield from flatten(value, path + ".")
+        else:
+            yield path, value
 
 
-def _value(text: str, leaf: Leaf | None) -> Any:
+@cache
+def _mapping_settings() -> frozenset[str]:
+    """The paths of the settings that are mappings."""
+    return frozenset(path for path, leaf in leaves(Settings).items() if leaf.is_mapping)
+
+
+def _value(text: str, path: str, tree: Mapping[str, Leaf]) -> Any:
     """`text` read as YAML, except that a text setting takes anything YAML would not call text as it is."""
+    leaf, mapping = tree.get(path), _mapping_of(path)
+    if (
+        mapping is not None and mapping in tree and tree[mapping].is_secret
+    ):  # a header, which is always text
+        return text
     try:
         value = parse_yaml(text)
     except (yaml.YAMLError, ValueError, RecursionError):
@@ -151,12 +178,29 @@ def resolve(given: Iterable[Assigned]) -> Settings:
     Raises:
         ConfigError: one sentence on the first unknown key or wrong value.
     """
-    given, tree = with_templates(given), leaves(Settings)
-    for assigned in given:
-        if assigned.path not in tree:
-            raise ConfigError(unknown_key(assigned.path, assigned.origin, tree))
+    given, tree = with_templates(_by_key(given)), leaves(Settings)
+    values: dict[str, Any] = {}
+    origins: dict[str, str] = {}
+    for path, value, origin in given:
+        mapping = _mapping_of(path)
+        if path not in tree and mapping is None:
+            raise ConfigError(unknown_key(path, origin, tree))
+        origins[mapping or path] = origin
+        if path in _mapping_settings():  # null, which empties it, or a value of another kind
+            values = {each: values[each] for each in values if _mapping_of(each) != path}
+        if mapping not in values and (value is not None or path not in _mapping_settings()):
+            values[path] = value
     try:
-        return Settings.model_validate(nest({item.path: item.value for item in given}))
+        return Settings.model_validate(nest(values))
     except ValidationError as error:
-        origins = {item.path: item.origin for item in given}
         raise ConfigError(explain(error, Settings, origins, "the settings")) from error
+
+
+def _by_key(given: Iterable[Assigned]) -> Iterator[Assigned]:
+    """The assignments, with one for each key of a setting that is a mapping, so that sources add to each other."""
+    for assigned in given:
+        if assigned.path in _mapping_settings() and isinstance(assigned.value, Mapping):
+            for key, value in assigned.value.items():
+                yield assigned._replace(path=f"{assigned.path}.{key}", value=value)
+        else:
+            yield assigned

@@ -180,7 +180,9 @@ async def _open_same_answer(
             "Answers are to be compared by a chat model (answers.equality is llm), and none is given; "
             "name its server with --set answers.llm_url=http://HOST:PORT/v1."
         )
-    client = await stack.enter_async_context(AnswerJudgeClient(answers, url, api_key))
+    client = await stack.enter_async_context(
+        AnswerJudgeClient(answers, url, api_key, settings.judge.headers)
+    )
     await client.probe()
     return client
 

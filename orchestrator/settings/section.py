@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 
 __all__ = [
     "LOCATION",
+    "SECRET",
     "HeaderName",
     "Number",
     "OptionalNumber",
@@ -30,6 +31,7 @@ __all__ = [
     "Whole",
     "Words",
     "is_location",
+    "is_secret",
 ]
 
 
@@ -42,6 +44,19 @@ LOCATION: Final = _Location()
 
 Two runs that differ in marked settings only are the same run: it may continue on servers that have moved.
 """
+
+
+class _Secret:
+    """The type of `SECRET`."""
+
+
+SECRET: Final = _Secret()
+"""Marks a setting that may hold keys: no message shows its value, and it is left out wherever settings are written."""
+
+
+def is_secret(field: FieldInfo) -> bool:
+    """Whether the field is marked with `SECRET`."""
+    return any(isinstance(mark, _Secret) for mark in field.metadata)
 
 
 def is_location(field: FieldInfo) -> bool:

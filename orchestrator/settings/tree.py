@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from orchestrator.settings.mappings import ExtraFields, Headers, TemplateArguments
 from orchestrator.settings.model import ModelSettings, PromptSettings
 from orchestrator.settings.policies import AnyPolicySettings, AutoSettings
 from orchestrator.settings.section import (
@@ -73,6 +74,12 @@ class EndpointSettings(Section):
     model: Annotated[str | None, LOCATION] = Field(
         default=None, description="found from /v1/models when there is only one"
     )
+    headers: Headers = Field(
+        default={},
+        exclude=True,
+        repr=False,
+        description="sent with every request; may hold keys, so they are never written into a run, and --resume takes them anew",
+    )
     api: Literal["auto", "completions", "chat"] = Field(
         default="auto",
         description="auto takes completions where prompts can be rendered to token ids",
@@ -125,6 +132,14 @@ class SamplingSettings(Section):
     max_tokens: OptionalWhole = Field(
         default=None, ge=1, description="per trace; null fills the model's context"
     )
+    extra: ExtraFields = Field(
+        default={},
+        description="further fields of the request, such as repetition_penalty or stop; null leaves one out",
+    )
+    chat_template_kwargs: TemplateArguments = Field(
+        default={},
+        description="arguments of the chat template, such as enable_thinking or reasoning_effort",
+    )
 
 
 class CheckpointSettings(Section):
@@ -158,6 +173,12 @@ class JudgeSettings(Section):
     model: Annotated[str | None, LOCATION] = Field(
         default=None, description="found from /v1/models when there is only one"
     )
+    headers: Headers = Field(
+        default={},
+        exclude=True,
+        repr=False,
+        description="sent with every request; may hold keys, so they are never written into a run, and --resume takes them anew",
+    )
     spec: str = Field(default="nano", description="a name in configs/judges, or a YAML file")
     dialect: JudgeDialect = Field(
         default="auto",
@@ -187,6 +208,12 @@ class RewardSettings(Section):
     )
     model: Annotated[str | None, LOCATION] = Field(
         default=None, description="found from /v1/models when there is only one"
+    )
+    headers: Headers = Field(
+        default={},
+        exclude=True,
+        repr=False,
+        description="sent with every request; may hold keys, so they are never written into a run, and --resume takes them anew",
     )
     dialect: Literal["classify", "pooling"] = Field(
         default="classify",

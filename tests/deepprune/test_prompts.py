@@ -65,3 +65,19 @@ async def test_a_chat_that_cannot_be_sent_is_one_sentence(servers: PacedServers)
             await client.ask(
                 [{"role": "user", "content": "1"}, {"role": "assistant", "content": "2"}]
             )
+
+
+async def test_fields_and_template_arguments_are_recorded_and_headers_are_not(
+    servers: PacedServers, tmp_path: Path
+) -> None:
+    secret = "gateway-key-12345"
+    settings = {
+        "endpoint.headers": {"X-Auth": secret},
+        "sampling": {"extra": {"top_a": 0.2}, "chat_template_kwargs": {"enable_thinking": False}},
+    }
+    await asked(servers, QUESTION, tmp_path, settings=settings)
+    assert all(seen.headers["X-Auth"] == secret for seen in servers.reasoner.seen)
+    assert servers.reasoner.bodies("/v1/completions")[-1]["top_a"] == 0.2
+    written = [path.read_text() for path in tmp_path.rglob("*") if path.is_file()]
+    assert any("top_a" in text and "enable_thinking" in text for text in written)
+    assert not any(secret in text for text in written)

@@ -85,6 +85,7 @@ class JudgeClient(RequestClient):
             timeout_seconds=settings.timeout_seconds,
             concurrency=settings.concurrency,
             max_attempts=settings.max_attempts,
+            headers=settings.headers,
         )
         self._settings = settings
         self._spec = spec

@@ -39,6 +39,7 @@ class ReasonerClient(EndpointClient):
             key_name=KEY_NAME,
             connect_seconds=endpoint.connect_seconds,
             read_seconds=endpoint.stall_seconds,
+            headers=endpoint.headers,
         )
         self._endpoint = endpoint
         self._sampling = sampling
@@ -70,7 +71,9 @@ class ReasonerClient(EndpointClient):
         messages = user_message(question) if isinstance(question, str) else tuple(question)
         if requests.api == "chat":
             return Prompt(None, messages)
-        rendered = await ServerTokenizer(self._http, requests.model).chat(messages)
+        rendered = await ServerTokenizer(self._http, requests.model).chat(
+            messages, self._sampling.chat_template_kwargs
+        )
         context = requests.max_model_len
         if context is not None and len(rendered.tokens) >= context:
             raise EndpointRejected(

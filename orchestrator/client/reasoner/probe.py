@@ -44,7 +44,7 @@ async def probe_server(
     top_logprobs: int | None,
 ) -> Probe:
     """The best API and request fields that the server accepts; see `ReasonerClient.probe`."""
-    rendered = None if endpoint.api == "chat" else await _render(http, model)
+    rendered = None if endpoint.api == "chat" else await _render(http, model, sampling)
     length = (rendered and rendered.max_model_len) or model.max_model_len
     apis = _apis_to_try(http, endpoint, rendered)
     for api in apis:
@@ -77,10 +77,14 @@ async def probe_server(
     return Probe(capabilities, requests)
 
 
-async def _render(http: HttpClient, model: ServedModel) -> Tokenized | None:
+async def _render(
+    http: HttpClient, model: ServedModel, sampling: SamplingSettings
+) -> Tokenized | None:
     """A rendered chat; None where the server cannot render one."""
     try:
-        return await ServerTokenizer(http, model.name).chat(user_message("Hi"))
+        return await ServerTokenizer(http, model.name).chat(
+            user_message("Hi"), sampling.chat_template_kwargs
+        )
     except (EndpointRejected, StreamBroken):
         return None
 

@@ -19,6 +19,10 @@ EXTRAS: tuple[Mapping[str, Any], ...] = (_VLLM_EXTRAS, _USAGE, {})
 """Fields of a stream request beyond OpenAI's required ones, best first; the probe finds which are accepted."""
 
 
+_NOT_SENT = {"max_tokens", "extra", "chat_template_kwargs"}
+"""Sampling settings that are not fields of a request as they are."""
+
+
 class Prompt(msgspec.Struct, frozen=True):
     """A question as the server takes it: token ids for completions, messages for chat."""
 
@@ -65,7 +69,8 @@ class StreamRequests(msgspec.Struct, frozen=True, kw_only=True):
         body: dict[str, Any] = {
             "model": self.model,
             "stream": True,
-            **self.sampling.model_dump(exclude_none=True, exclude={"max_tokens"}),
+            **self.sampling.model_dump(exclude_none=True, exclude=_NOT_SENT),
+            **self._extra_fields(len(generated_ids), max_tokens),
             **self.extras,
             **self._logprobs(top_logprobs),
         }
@@ -77,6 +82,8 @@ class StreamRequests(msgspec.Struct, frozen=True, kw_only=True):
             raise ValueError("a chat stream cannot be resumed by token ids")
         else:
             body["messages"] = prompt.messages
+            if self.sampling.chat_template_kwargs:
+                body["chat_template_kwargs"] = self.sampling.chat_template_kwargs
         return body
 
     def _logprobs(self, top: int | None) -> dict[str, Any]:
@@ -90,3 +97,17 @@ class StreamRequests(msgspec.Struct, frozen=True, kw_only=True):
             return {"logprobs": True, "top_logprobs": top}
         named_by_id = {"return_tokens_as_token_ids": True} if self.extras is _VLLM_EXTRAS else {}
         return {"logprobs": top, **named_by_id}
+
+    def _extra_fields(self, generated: int, max_tokens: int | None) -> dict[str, Any]:
+        """The user's further fields, for a stream behind so many tokens that may write `max_tokens` more.
+
+        vLLM holds text back that may become a stop text, which a pause would lose, unless stop texts are part of the
+        output; and it refuses a `min_tokens` above `max_tokens`.
+        """
+        fields = dict(self.sampling.extra)
+        if fields.get("stop") and self.extras is _VLLM_EXTRAS:
+            fields["include_stop_str_in_output"] = True
+        if isinstance(least := fields.get("min_tokens"), int):
+            left = max(0, least - generated)
+            fields["min_tokens"] = left if max_tokens is None else min(left, max_tokens)
+        return fields

@@ -38,6 +38,8 @@ def test_every_shipped_preset_names_its_family_and_how_an_answer_is_forced(name:
         ("meta-llama/Llama-3.1-8B-Instruct", "instruct"),
         ("HuggingFaceTB/SmolLM2-135M-Instruct", "instruct"),
         ("google/gemma-3-270m-it", "instruct"),
+        ("openai/gpt-oss-20b", "gpt-oss"),
+        ("nvidia/Llama-3.1-Nemotron-Nano-8B-v1", "llama-nemotron"),
         ("nano-reasoner", "nano"),
         ("/home/me/nano/weights/reasoner", "nano"),
         ("gpt-9", None),
@@ -92,3 +94,17 @@ def test_a_forced_ending_closes_the_thinking_only_where_it_is_open(
     model: ModelSettings, text: str, ending: str | None
 ) -> None:
     assert model.forced_ending(text) == ending
+
+
+def test_gpt_oss_keeps_the_marks_of_its_channels_and_closes_the_first_one() -> None:
+    settings = loaded("gpt-oss")
+    assert settings.sampling.extra == {"skip_special_tokens": False}
+    thinking = "<|channel|>analysis<|message|>So 5."
+    final = "<|end|><|start|>assistant<|channel|>final<|message|>"
+    assert (settings.model.forced_ending(thinking) or "").startswith(final + "**Final")
+    assert (settings.model.forced_ending(thinking + final + "It is") or "").startswith("**Final")
+
+
+def test_nemotron_is_told_to_think_unless_the_user_says_otherwise() -> None:
+    assert loaded("llama-nemotron").prompt.system == "detailed thinking on"
+    assert loaded("llama-nemotron", "prompt.system=").prompt.system in (None, "")
