@@ -88,7 +88,8 @@ def build_page(comparison: Comparison) -> str:
         items = "".join(f"<li>{escape(each)}</li>" for each in comparison.findings)
         parts.append(f"<h2>Diagnostics</h2><ul>{items}</ul>")
     return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8"><title>DeepPrune benchmark</title>'
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width"><title>DeepPrune benchmark</title>'
         f"<style>{_STYLE}</style><script>{get_plotlyjs()}</script></head><body>{''.join(parts)}"
         f"<script>{_THEME_SCRIPT}</script></body></html>\n"
     )
@@ -124,7 +125,9 @@ def _file_section(file: str, comparison: Comparison) -> Iterator[str]:
 
 def _html(figure: go.Figure) -> str:
     text: str = figure.to_html(
-        full_html=False, include_plotlyjs=False, config={"displaylogo": False}
+        full_html=False,
+        include_plotlyjs=False,
+        config={"displaylogo": False, "responsive": True},
     )
     return text
 

@@ -3,6 +3,7 @@
 The rule: names come from files and are untrusted; plotly interprets a few tags in text, so every name is escaped.
 """
 
+import math
 from collections.abc import Sequence
 from html import escape
 from typing import Any
@@ -12,7 +13,18 @@ import plotly.graph_objects as go
 from bench.analysis.comparison import PolicyRow, frontier
 from bench.analysis.distributions import Distribution
 from bench.analysis.sweeps import SettingSeries
-from bench.reports.plots import FATE_COLOURS, GREY, PALETTE, Axis, colours, scale
+from bench.reports.plots import (
+    FATE_COLOURS,
+    GREY,
+    PALETTE,
+    Axis,
+    colours,
+    is_right_of_middle,
+    log_range,
+    log_ticks,
+    scale,
+    short_number,
+)
 
 __all__ = [
     "cluster_figure",
@@ -54,13 +66,17 @@ def pareto_figure(rows: Sequence[PolicyRow], axis: Axis) -> go.Figure:
             hoverinfo="skip",
         )
     )
+    everywhere = _values(known, axis)
     for number, row in enumerate(known):
+        height = "bottom" if row.is_vote or number % 2 else "top"
+        side = "left" if is_right_of_middle(getattr(row, axis.field), everywhere) else "right"
         figure.add_trace(
             go.Scatter(
                 **_points([row], axis),
                 mode="markers+text",
                 text=[escape(row.policy)],
-                textposition="bottom center" if row.is_vote or number % 2 else "top center",
+                textposition=f"{height} {side}",
+                cliponaxis=False,
                 textfont={"color": colour[row.policy], "size": 11 if row.is_vote else 14},
                 marker={
                     "color": colour[row.policy],
@@ -73,9 +89,20 @@ def pareto_figure(rows: Sequence[PolicyRow], axis: Axis) -> go.Figure:
                 showlegend=False,
             )
         )
-    figure.update_xaxes(type="log", title=axis.title + " (log scale)", dtick=1)
+    figure.update_xaxes(title=axis.title + " (log scale)", **_log_axis(*log_range(everywhere)))
     figure.update_yaxes(title="accuracy, %", range=scale(rows))
     return _with_layout(figure, 470)
+
+
+def _log_axis(low: float, high: float) -> dict[str, Any]:
+    """The settings of a logarithmic axis between the two; plotly itself labels decades only."""
+    ticks = log_ticks(low, high)
+    return {
+        "type": "log",
+        "range": [math.log10(low), math.log10(high)],
+        "tickvals": ticks,
+        "ticktext": [short_number(tick) for tick in ticks],
+    }
 
 
 def _values(rows: Sequence[PolicyRow], axis: Axis) -> list[float]:
@@ -163,7 +190,8 @@ def length_figure(found: Sequence[Distribution]) -> go.Figure:
                 )
             )
     figure.update_layout(barmode="stack", updatemenus=[_menu(found, owners)])
-    figure.update_xaxes(type="log", title="tokens when the trace ended (log scale)", dtick=1)
+    ends = (found[0].edges[0], found[0].edges[-1])
+    figure.update_xaxes(title="tokens when the trace ended (log scale)", **_log_axis(*ends))
     figure.update_yaxes(title="traces")
     return _with_layout(figure, 380)
 

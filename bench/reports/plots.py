@@ -10,7 +10,7 @@ from typing import Literal, NamedTuple
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import EngFormatter, NullFormatter
+from matplotlib.ticker import EngFormatter, FixedLocator, LogLocator, MaxNLocator, NullLocator
 
 from bench.analysis.comparison import PolicyRow, frontier
 from bench.analysis.distributions import Distribution
@@ -27,7 +27,11 @@ __all__ = [
     "draw_distributions",
     "draw_pareto",
     "draw_series",
+    "is_right_of_middle",
+    "log_range",
+    "log_ticks",
     "scale",
+    "short_number",
 ]
 
 
@@ -85,6 +89,28 @@ def scale(rows: Sequence[PolicyRow]) -> tuple[float, float]:
     return min(shown) - _MARGIN, max(shown) + _MARGIN
 
 
+short_number = EngFormatter(sep="").format_eng
+"""A number with the letter of its thousands: 1500 is 1.5k."""
+
+
+def log_range(values: Sequence[float]) -> tuple[float, float]:
+    """The ends of a logarithmic axis that contains the values, with room beside them."""
+    low, high = min(values), max(values)
+    margin = max((high / low) ** 0.12, 1.1)
+    return low / margin, high * margin
+
+
+def log_ticks(low: float, high: float) -> list[float]:
+    """Round numbers on a logarithmic axis: at least two of them, also where it is shorter than a decade."""
+    if high / low > 1e3:
+        found = LogLocator().tick_values(low, high)
+    elif high / low > 5:
+        found = LogLocator(subs=(1.0, 2.0, 5.0)).tick_values(low, high)
+    else:
+        found = MaxNLocator(4).tick_values(low, high)
+    return [float(tick) for tick in found if low <= tick <= high]
+
+
 def draw_pareto(rows: Sequence[PolicyRow]) -> Figure:
     """Accuracy against cost, and against latency; the rows are of one file."""
     figure = Figure(figsize=(13, 5.5), layout="constrained")
@@ -97,12 +123,13 @@ def draw_pareto(rows: Sequence[PolicyRow]) -> Figure:
 def _draw_rows(rows: Sequence[PolicyRow], axis: Axis, axes: Axes) -> None:
     """The votes as a line, the Pareto front as steps, and a labelled marker for every row."""
     colour = colours(rows)
+    everywhere = _coordinates(rows, axis)[0]
     votes = sorted((row for row in rows if row.is_vote), key=lambda row: row.cost)
     axes.plot(*_coordinates(votes, axis), "-", color=GREY, label="plain votes, cons@n")
     best = frontier(rows, axis.field)
     x, y = _coordinates([*best, *best[-1:]], axis)
     axes.plot(
-        [*x[:-1], max(_coordinates(rows, axis)[0])],
+        [*x[:-1], max(everywhere)],
         y,
         drawstyle="steps-post",
         color="black",
@@ -124,7 +151,7 @@ def _draw_rows(rows: Sequence[PolicyRow], axis: Axis, axes: Axes) -> None:
             row.policy.replace("$", r"\$"),
             point,
             xytext=(0, -15 if below else 9),
-            ha="center",
+            ha="right" if is_right_of_middle(point[0], everywhere) else "left",
             textcoords="offset points",
             fontsize=8 if row.is_vote else 9,
             color=colour[row.policy],
@@ -134,14 +161,24 @@ def _draw_rows(rows: Sequence[PolicyRow], axis: Axis, axes: Axes) -> None:
 
 def _style_pareto(rows: Sequence[PolicyRow], axis: Axis, axes: Axes) -> None:
     axes.set_ylim(scale(rows))
-    axes.set_xscale("log")
-    axes.margins(x=0.15)
-    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
-    axes.xaxis.set_minor_formatter(NullFormatter())
+    _style_log_axis(axes, *log_range(_coordinates(rows, axis)[0]))
     axes.set_xlabel(axis.title + " (log scale)")
     axes.set_ylabel("accuracy, %")
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8, loc="lower right")
+
+
+def _style_log_axis(axes: Axes, low: float, high: float) -> None:
+    axes.set_xscale("log")
+    axes.set_xlim(low, high)
+    axes.xaxis.set_major_locator(FixedLocator(log_ticks(low, high)))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+
+
+def is_right_of_middle(x: float, all_x: Sequence[float]) -> bool:
+    """Whether the middle of a logarithmic axis is left of `x`, so that its name has more room to the left."""
+    return x * x > min(all_x) * max(all_x)
 
 
 def _coordinates(rows: Sequence[PolicyRow], axis: Axis) -> tuple[list[float], list[float]]:
@@ -180,20 +217,26 @@ def draw_differences(rows: Sequence[PolicyRow]) -> Figure:
 
 def draw_distributions(found: Sequence[Distribution]) -> Figure:
     """A row per policy: traces by length and fate, and the judge's clusters by size."""
-    figure = Figure(figsize=(11, 1 + 1.9 * len(found)), layout="constrained")
-    grid = figure.subplots(len(found), 2, squeeze=False)
-    for each, (left, right) in zip(found, grid, strict=True):
-        _draw_lengths(each, left)
-        if each.clusters:
-            right.bar(list(each.clusters), list(each.clusters.values()), color=PALETTE[0])
-            right.set_ylabel("clusters")
-        else:
-            right.set_axis_off()
+    columns = 2 if any(each.clusters for each in found) else 1
+    figure = Figure(figsize=(5.5 * columns, 1 + 1.9 * len(found)), layout="constrained")
+    grid = figure.subplots(len(found), columns, squeeze=False)
+    for each, axes in zip(found, grid, strict=True):
+        _draw_lengths(each, axes[0])
+        for right in axes[1:]:
+            _draw_clusters(each, right)
     grid[-1][0].set_xlabel("tokens when the trace ended (log scale)")
-    with_clusters = [axes for each, (_, axes) in zip(found, grid, strict=True) if each.clusters]
+    with_clusters = [axes for each, axes in zip(found, grid, strict=True) if each.clusters]
     if with_clusters:
-        with_clusters[-1].set_xlabel("traces in a cluster")
+        with_clusters[-1][1].set_xlabel("traces in a cluster")
     return figure
+
+
+def _draw_clusters(distribution: Distribution, axes: Axes) -> None:
+    if not distribution.clusters:
+        axes.set_axis_off()
+        return
+    axes.bar(list(distribution.clusters), list(distribution.clusters.values()), color=PALETTE[0])
+    axes.set_ylabel("clusters")
 
 
 def _draw_lengths(distribution: Distribution, axes: Axes) -> None:
@@ -209,8 +252,7 @@ def _draw_lengths(distribution: Distribution, axes: Axes) -> None:
             label=fate,
         )
         below = [low + own for low, own in zip(below, counts, strict=True)]
-    axes.set_xscale("log")
-    axes.xaxis.set_major_formatter(EngFormatter(sep=""))
+    _style_log_axis(axes, distribution.edges[0], distribution.edges[-1])
     axes.set_title(distribution.policy.replace("$", ""), fontsize=10, loc="left")
     axes.set_ylabel("traces")
     axes.legend(fontsize=7)
