@@ -5,7 +5,7 @@ end of the program cut off of its last decision is given again (`pending`). A tr
 its bill is there with its id.
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Literal
@@ -22,6 +22,8 @@ from orchestrator.core.events import (
     JudgeFailed,
     PairsJudged,
     PauseTrace,
+    ProbeFailed,
+    ProbeTrace,
     ReleaseLaunches,
     ResumeTrace,
     RewardFailed,
@@ -34,6 +36,7 @@ from orchestrator.core.events import (
     TraceFailed,
     TraceFinished,
     TracePaused,
+    TraceProbed,
     TraceResumed,
     TraceRewarded,
     TraceStarted,
@@ -117,6 +120,8 @@ class RecoveredRun:
         """The judge calls without a verdict, by trace."""
         self.unrewarded: set[int] = set()
         """The traces whose reward was asked for and has not come."""
+        self.unprobed: Counter[int] = Counter()
+        """How many probes of each trace have not been answered."""
         self.answers: dict[str, str] = {}
         """The class of each answer, in the order in which they came."""
         self.prompt_tokens: int | None = None
@@ -226,6 +231,10 @@ class RecoveredRun:
                 self.unrewarded.add(number)
             case TraceRewarded(trace=number) | RewardFailed(trace=number):
                 self.unrewarded.discard(number)
+            case ProbeTrace(trace=number):
+                self.unprobed[number] += 1
+            case TraceProbed(trace=number) | ProbeFailed(trace=number):
+                self._take_probe(entry)
             case HoldLaunches() | ReleaseLaunches():
                 self.held = isinstance(entry, HoldLaunches)
             case FinishRun():
@@ -249,6 +258,11 @@ class RecoveredRun:
                 self._end(entry)
             case _:
                 pass
+
+    def _take_probe(self, event: TraceProbed | ProbeFailed) -> None:
+        self.unprobed[event.trace] -= 1
+        if isinstance(event, TraceProbed) and event.raw_answer is not None:
+            self.answers[event.raw_answer] = event.answer or event.raw_answer
 
     def _trace(self, entry: _OfTrace) -> TraceProgress:
         trace = self.traces.get(entry.trace)

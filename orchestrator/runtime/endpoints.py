@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple, Self
 
+import msgspec
+
 from orchestrator.answers.equality import AnswerChecker, Equality, QuestionEquality, SameText
 from orchestrator.capabilities import JudgeCapabilities, ServerCapabilities
 from orchestrator.client.answer_judge import AnswerJudgeClient, JudgedEquality
@@ -74,7 +76,7 @@ async def open_endpoints(settings: Settings, keys: Keys) -> AsyncIterator[Endpoi
     spec = judge_spec(settings.judge.spec) if needs_judge(settings) else None
     async with contextlib.AsyncExitStack() as stack:
         reasoner = await _open_reasoner(stack, settings, keys.reasoner)
-        capabilities = reasoner.capabilities
+        capabilities = _with_probes(reasoner.capabilities, settings)
         if needs_confidences(settings) and not capabilities.confidences:
             raise ConfigError(_no_confidences(settings, capabilities))
         judge: JudgeClient | None = None
@@ -127,6 +129,12 @@ def validate_rewards(settings: Settings, who: str) -> None:
             f"{who} votes by reward (policy.vote is {settings.policy.vote}); name a reward model's server with "
             "--reward-endpoint URL, or choose another vote."
         )
+
+
+def _with_probes(found: ServerCapabilities, settings: Settings) -> ServerCapabilities:
+    """The capabilities, with what the settings know of the model: how an answer is forced out of it."""
+    able = found.resumable and settings.model.force_answer is not None
+    return msgspec.structs.replace(found, probes=able)
 
 
 async def _open_reasoner(

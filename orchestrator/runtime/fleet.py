@@ -142,11 +142,6 @@ class Fleet:
         """Streams that the servers sustain together, as far as is known; at most what the run may open."""
         return self._routing.capacity
 
-    @property
-    def least_loaded(self) -> ReasonerClient:
-        """A client of a server that works, for a request that is no stream of a trace."""
-        return self._by_load()[0].client
-
     async def render(self, question: str | Sequence[Message]) -> Prompt:
         """The question as a prompt, from any server that works; raises what `ReasonerClient.render` raises."""
         *others, last = self._by_load()

@@ -26,6 +26,7 @@ from orchestrator.core.events import (
     FinishRun,
     HoldLaunches,
     PauseTrace,
+    ProbeTrace,
     ReleaseLaunches,
     ReplicaDown,
     ReplicaUp,
@@ -45,6 +46,7 @@ from orchestrator.journal.journal import JournalWriter, read_journal
 from orchestrator.journal.recovery import RecoveredRun
 from orchestrator.runtime.endpoints import Endpoints
 from orchestrator.runtime.evaluators import Evaluators
+from orchestrator.runtime.prober import Prober
 from orchestrator.runtime.question_run import QuestionRun
 from orchestrator.runtime.trace import TraceRunner, TraceSettings
 
@@ -205,6 +207,9 @@ class _QuestionLoop:
             start(self._evaluators.ask_judge(command))
         for number in recovered.unrewarded:
             start(self._evaluators.ask_reward(number))
+        prober = Prober(shared, self._run.settings.model)
+        for number in recovered.unprobed.elements():
+            start(self._channel.put(prober.failed(number, "the program ended before the answer")))
 
     def _lost(self, trace: int, tokens: int) -> TraceFailed:
         return TraceFailed(
@@ -250,6 +255,9 @@ class _QuestionLoop:
                 start(self._evaluators.ask_judge(command))
             case RewardTrace(trace=trace):
                 start(self._evaluators.ask_reward(trace))
+            case ProbeTrace(trace=trace):
+                prober = Prober(shared, self._run.settings.model)
+                start(prober.probe(trace, self._runners[trace].progress))
             case HoldLaunches():
                 shared.launching.clear()
             case ReleaseLaunches():

@@ -98,6 +98,11 @@ class TraceRunner:
         self._streams = 0
         self._attempts_without_progress = 0
 
+    @property
+    def progress(self) -> TraceProgress:
+        """How far the trace is; for reading only."""
+        return self._progress
+
     def pause(self) -> None:
         """Closes the stream; what was received stays."""
         self._want("pause")

@@ -28,7 +28,7 @@ async def pass_through(
     sent["model"] = endpoints.capabilities.model
     said = {"deepprune": {"passed_through": reason}}
     headers = {"X-DeepPrune-Passed-Through": reason}
-    async with endpoints.reasoner.least_loaded.forward(_CHAT, sent) as upstream:
+    async with endpoints.reasoner.client().forward(_CHAT, sent) as upstream:
         if not sent.get("stream"):
             reply = msgspec.json.decode(await upstream.read())
             return web.json_response({**reply, **said}, headers=headers)

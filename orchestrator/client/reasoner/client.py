@@ -13,6 +13,7 @@ import aiohttp
 from orchestrator.capabilities import ServerCapabilities
 from orchestrator.client.endpoint import EndpointClient
 from orchestrator.client.reasoner.chunks import Chunk, ChunkFold
+from orchestrator.client.reasoner.forced_answer import ForcedAnswer, force_answer
 from orchestrator.client.reasoner.probe import probe_server
 from orchestrator.client.reasoner.request import Prompt, StreamRequests
 from orchestrator.client.reasoner.stream import read_stream
@@ -44,6 +45,7 @@ class ReasonerClient(EndpointClient):
         self._endpoint = endpoint
         self._sampling = sampling
         self._requests: StreamRequests | None = None
+        self._endings: dict[str, tuple[int, ...]] = {}
 
     async def probe(self, top_logprobs: int | None = None) -> ServerCapabilities:
         """What this server can do; generates one token.
@@ -135,6 +137,23 @@ class ReasonerClient(EndpointClient):
         async with contextlib.aclosing(stream):
             async for chunk in stream:
                 yield chunk
+
+    async def force_answer(
+        self, prompt: Prompt, generated_ids: Sequence[int], ending: str
+    ) -> ForcedAnswer:
+        """What the model writes behind a trace's tokens and a forced ending; the trace's stream is not disturbed.
+
+        Raises:
+            EndpointError: the server refuses the request or fails, or the trace has filled the context.
+        """
+        requests = self._probed()
+        ids = [*(prompt.token_ids or ()), *generated_ids]
+        if (forced := self._endings.get(ending)) is None:
+            forced = await ServerTokenizer(self._http, requests.model).text(ending)
+            self._endings[ending] = forced
+        return await force_answer(
+            self._http, requests.model, ids, forced, opens_brace=ending.endswith("{")
+        )
 
     def forward(
         self, path: str, body: Mapping[str, Any]
