@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -11,7 +11,11 @@ from tenacity import AsyncRetrying
 from orchestrator.client.http import HttpClient, parse_address
 from orchestrator.client.models import MAX_LIST_BYTES, ServedModel, choose_model, models_in
 from orchestrator.client.retry import retries
-from orchestrator.client.server_counters import ServerCounters, read_counters
+from orchestrator.client.server_counters import (
+    CounterPages,
+    ServerCounters,
+    parse_engine_address,
+)
 from orchestrator.errors import EndpointError, EndpointRejected, StreamBroken
 
 __all__ = ["CONNECT_SECONDS", "EndpointClient", "RequestClient", "all_of"]
@@ -27,11 +31,15 @@ ANSWER_SECONDS = 60.0
 _HEALTH_SECONDS = 5.0
 """For /health, which needs nothing but a free event loop in the server."""
 
+_METRICS_SECONDS = 10.0
+"""For the counters of an engine behind a gateway."""
+
 
 class EndpointClient:
     """A client of one server, as an async context manager; leaving it closes every connection.
 
-    `key_name` is the environment variable that an error message about a refused key names.
+    `key_name` is the environment variable that an error message about a refused key names. `engines` are the
+    addresses whose counters are read where the server is a gateway; they are sent no key.
     """
 
     def __init__(
@@ -44,6 +52,7 @@ class EndpointClient:
         read_seconds: float,
         answer_seconds: float | None = None,
         headers: Mapping[str, str] | None = None,
+        engines: Sequence[str] = (),
     ) -> None:
         self.address = parse_address(url)
         self._http = HttpClient(
@@ -55,11 +64,26 @@ class EndpointClient:
             answer_seconds=answer_seconds or ANSWER_SECONDS,
             headers=headers,
         )
+        self._counter_pages = CounterPages(
+            self._http,
+            [
+                HttpClient(
+                    parse_engine_address(engine),
+                    api_key=None,
+                    key_name=key_name,
+                    connect_seconds=connect_seconds,
+                    read_seconds=_METRICS_SECONDS,
+                    answer_seconds=_METRICS_SECONDS,
+                )
+                for engine in engines
+            ],
+        )
         self.notes: list[str] = []
         """Sentences for the user about this server."""
 
     async def __aenter__(self) -> Self:
         await self._http.open()
+        await self._counter_pages.open()
         return self
 
     async def __aexit__(
@@ -69,10 +93,16 @@ class EndpointClient:
         traceback: TracebackType | None,
     ) -> None:
         await self._http.close()
+        await self._counter_pages.close()
+
+    @property
+    def counter_urls(self) -> frozenset[str]:
+        """The addresses of the pages that `counters` reads."""
+        return self._counter_pages.urls
 
     async def counters(self) -> ServerCounters | None:
-        """The server's own counters now; None where it has no /metrics page like vLLM's."""
-        return await read_counters(self._http)
+        """The engine's own counters now; None where there is no /metrics page of a known engine."""
+        return await self._counter_pages.read()
 
     async def healthy(self) -> bool | None:
         """Whether /health says that the server works; None where it has no such page."""

@@ -1,19 +1,29 @@
-"""A vLLM server's own counters, read from its Prometheus page.
+"""An engine's own counters, read from its Prometheus page.
 
 They check the bill, and are the only source for the prefix cache: an aborted stream never reports its cached
-tokens, and `generative_scoring` reports none at all. They include the requests of other users of the server.
+tokens, and `generative_scoring` reports none at all. They include the requests of other users of the engine.
 """
 
 import asyncio
 import time
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
 
-from orchestrator.client.http import HttpClient
+from orchestrator.client.http import Address, HttpClient, parse_address
 from orchestrator.errors import EndpointError
 
-__all__ = ["Meter", "Metered", "ServerCounters", "parse_counters", "read_counters"]
+__all__ = [
+    "CounterPages",
+    "HasCounters",
+    "Meter",
+    "Metered",
+    "ServerCounters",
+    "added_up",
+    "parse_counters",
+    "parse_engine_address",
+]
 
 _IDLE_SECONDS = 2.0  # how long the server may take to count its last aborted request
 _POLL_SECONDS = 0.05
@@ -56,16 +66,77 @@ def parse_counters(page: str) -> ServerCounters | None:
     return ServerCounters(**sums)
 
 
-async def read_counters(http: HttpClient) -> ServerCounters | None:
-    """The server's counters now; None where it has none."""
+class CounterPages:
+    """The /metrics pages of one server, or of the engines behind a gateway, as an async context manager.
+
+    Args:
+        server: read where no engine is named.
+        engines: unopened connections to the engines behind the server; opened and closed here.
+    """
+
+    def __init__(self, server: HttpClient, engines: Sequence[HttpClient] = ()) -> None:
+        self._opened = engines
+        self._read = engines or (server,)
+
+    @property
+    def urls(self) -> frozenset[str]:
+        """The addresses of the pages."""
+        return frozenset(f"{http.address.root}/metrics" for http in self._read)
+
+    async def open(self) -> None:
+        """Opens the connections to the engines behind the server."""
+        for http in self._opened:
+            await http.open()
+
+    async def close(self) -> None:
+        """Closes them."""
+        for http in self._opened:
+            await http.close()
+
+    async def read(self) -> ServerCounters | None:
+        """The counters now, added up over the engines; None unless every page has them."""
+        pages = await asyncio.gather(*(_read_page(http) for http in self._read))
+        found = [page for page in pages if page is not None]
+        return added_up(found) if len(found) == len(pages) else None
+
+
+def parse_engine_address(url: str) -> Address:
+    """The address of an engine, given with or without /v1 or /metrics. Raises ConfigError as `parse_address`."""
+    return parse_address(url.strip().rstrip("/").removesuffix("/metrics"))
+
+
+async def _read_page(http: HttpClient) -> ServerCounters | None:
     try:
         return parse_counters(await http.text(f"{http.address.root}/metrics"))
     except EndpointError:
         return None
 
 
-class _HasCounters(Protocol):
-    async def counters(self) -> ServerCounters | None: ...
+def added_up(pages: Sequence[ServerCounters]) -> ServerCounters:
+    """The counters of several engines as if they were one."""
+    return ServerCounters(
+        generation_tokens=sum(page.generation_tokens for page in pages),
+        prompt_tokens=sum(page.prompt_tokens for page in pages),
+        prompt_tokens_cached=_sum_of_known(page.prompt_tokens_cached for page in pages),
+        running=sum(page.running for page in pages),
+        waiting=sum(page.waiting for page in pages),
+    )
+
+
+def _sum_of_known(counts: Iterable[int | None]) -> int | None:
+    known = list(counts)
+    return None if None in known else sum(count or 0 for count in known)
+
+
+class HasCounters(Protocol):
+    """A client of a server whose counters can be read."""
+
+    @property
+    def counter_urls(self) -> frozenset[str]:
+        """The addresses of the pages that are read."""
+
+    async def counters(self) -> ServerCounters | None:
+        """The counters now; None where there are none."""
 
 
 class Metered(NamedTuple):
@@ -78,7 +149,7 @@ class Metered(NamedTuple):
 class Meter:
     """The difference of a server's counters between the start and the end of a run."""
 
-    def __init__(self, client: _HasCounters | None) -> None:
+    def __init__(self, client: HasCounters | None) -> None:
         self._client = client
         self._before: ServerCounters | None = None
 

@@ -24,6 +24,7 @@ from orchestrator.errors import ConfigError, first_error
 from orchestrator.local_vllm.server import LocalModel, nano_model, serve_vllm
 from orchestrator.runtime.fleet import Fleet
 from orchestrator.runtime.members import Member, find_members
+from orchestrator.runtime.metering import EngineUse
 from orchestrator.settings import Settings
 
 __all__ = [
@@ -65,6 +66,8 @@ class Endpoints:
     """How the answers to a question are compared."""
     same_answer: AnswerJudgeClient | None
     """The chat model that compares them, if one does."""
+    shared_engines: frozenset[str] = frozenset()
+    """The roles ("reasoner", "judge", ...) whose engine another role uses too: its counters belong to neither."""
 
 
 @contextlib.asynccontextmanager
@@ -74,8 +77,10 @@ async def open_endpoints(settings: Settings, keys: Keys) -> AsyncIterator[Endpoi
     Raises ConfigError where the run needs confidences and the server gives none, and what the probes raise.
     """
     spec = judge_spec(settings.judge.spec) if needs_judge(settings) else None
+    use = EngineUse()
     async with contextlib.AsyncExitStack() as stack:
         reasoner = await _open_reasoner(stack, settings, keys.reasoner)
+        use.add("reasoner", reasoner)
         capabilities = _with_probes(reasoner.capabilities, settings)
         if needs_confidences(settings) and not capabilities.confidences:
             raise ConfigError(_no_confidences(settings, capabilities))
@@ -83,9 +88,9 @@ async def open_endpoints(settings: Settings, keys: Keys) -> AsyncIterator[Endpoi
         found: JudgeCapabilities | None = None
         if spec is not None:
             judge = await stack.enter_async_context(JudgeClient(settings.judge, spec, keys.judge))
-            found = await judge.probe()
-        reward = await _open_reward(stack, settings, keys.reward)
-        same_answer = await _open_same_answer(stack, settings, keys.judge)
+            found = await use.probed("judge", judge, judge.probe)
+        reward = await _open_reward(stack, settings, keys.reward, use)
+        same_answer = await _open_same_answer(stack, settings, keys.judge, use)
         yield Endpoints(
             reasoner=reasoner,
             capabilities=capabilities,
@@ -94,6 +99,7 @@ async def open_endpoints(settings: Settings, keys: Keys) -> AsyncIterator[Endpoi
             reward=reward,
             equality=await _equality(stack, settings, same_answer),
             same_answer=same_answer,
+            shared_engines=use.shared,
         )
 
 
@@ -165,18 +171,18 @@ async def _open_reasoner(
 
 
 async def _open_reward(
-    stack: contextlib.AsyncExitStack, settings: Settings, api_key: str | None
+    stack: contextlib.AsyncExitStack, settings: Settings, api_key: str | None, use: EngineUse
 ) -> RewardClient | None:
     """The reward model, asked once; None where the vote needs none."""
     if not needs_rewards(settings):
         return None
     client = await stack.enter_async_context(RewardClient(settings.reward, api_key))
-    await client.probe()
+    await use.probed("reward model", client, client.probe)
     return client
 
 
 async def _open_same_answer(
-    stack: contextlib.AsyncExitStack, settings: Settings, api_key: str | None
+    stack: contextlib.AsyncExitStack, settings: Settings, api_key: str | None, use: EngineUse
 ) -> AnswerJudgeClient | None:
     """The chat model that compares answers, asked once; None where none does."""
     answers = settings.answers
@@ -191,7 +197,7 @@ async def _open_same_answer(
     client = await stack.enter_async_context(
         AnswerJudgeClient(answers, url, api_key, settings.judge.headers)
     )
-    await client.probe()
+    await use.probed("comparison of answers", client, client.probe)
     return client
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple, Self
 
 from orchestrator.capabilities import ServerCapabilities
 from orchestrator.client.reasoner.client import Prompt, ReasonerClient
-from orchestrator.client.server_counters import ServerCounters
+from orchestrator.client.server_counters import ServerCounters, added_up
 from orchestrator.core.events import MoveReason
 from orchestrator.core.prompting import Message
 from orchestrator.errors import (
@@ -157,13 +157,19 @@ class Fleet:
             return self._members[number].client
         return self._by_load()[0].client
 
+    @property
+    def counter_urls(self) -> frozenset[str]:
+        """The addresses of the pages that `counters` reads."""
+        return frozenset().union(*(member.client.counter_urls for member in self._members))
+
     async def counters(self) -> ServerCounters | None:
         """The counters of all servers together; None where one has none, or has been out and may have begun anew."""
         if self._outages or not all(replica.up for replica in self._routing.replicas):
             return None
-        found = await asyncio.gather(*(member.client.counters() for member in self._members))
+        clients = {member.client.counter_urls: member.client for member in self._members}
+        found = await asyncio.gather(*(client.counters() for client in clients.values()))
         counted = [each for each in found if each is not None]
-        return _sum(counted) if len(counted) == len(found) else None
+        return added_up(counted) if len(counted) == len(found) else None
 
     @contextlib.asynccontextmanager
     async def stream(self, stream: Hashable, owner: str | None) -> AsyncIterator[Turn]:
@@ -336,16 +342,3 @@ class Fleet:
 
 def _now() -> float:
     return time.monotonic()
-
-
-def _sum(counted: Sequence[ServerCounters]) -> ServerCounters:
-    """The counters of several servers as if they were one."""
-    cached = [each.prompt_tokens_cached for each in counted]
-    known = [each for each in cached if each is not None]
-    return ServerCounters(
-        generation_tokens=sum(each.generation_tokens for each in counted),
-        prompt_tokens=sum(each.prompt_tokens for each in counted),
-        prompt_tokens_cached=sum(known) if len(known) == len(cached) else None,
-        running=sum(each.running for each in counted),
-        waiting=sum(each.waiting for each in counted),
-    )

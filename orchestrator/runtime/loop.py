@@ -16,7 +16,6 @@ import msgspec
 from orchestrator.answers.answer_book import AnswerBook
 from orchestrator.capabilities import Capabilities
 from orchestrator.client.reasoner.client import Prompt
-from orchestrator.client.server_counters import Meter, Metered
 from orchestrator.config.prompts import chat_for
 from orchestrator.core.engine import Engine
 from orchestrator.core.events import (
@@ -46,6 +45,7 @@ from orchestrator.journal.journal import JournalWriter, read_journal
 from orchestrator.journal.recovery import RecoveredRun
 from orchestrator.runtime.endpoints import Endpoints
 from orchestrator.runtime.evaluators import Evaluators
+from orchestrator.runtime.metering import Meters
 from orchestrator.runtime.prober import Prober
 from orchestrator.runtime.question_run import QuestionRun
 from orchestrator.runtime.trace import TraceRunner, TraceSettings
@@ -120,7 +120,12 @@ class _QuestionLoop:
         self._recovered.validate_messages(self._messages)
         prompt = await self._endpoints.reasoner.render(self._messages)
         self._recovered.validate_prompt(prompt.token_ids)
-        meters = _Meters(self._run, self._endpoints)
+        meters = Meters(
+            self._run,
+            reasoner=self._endpoints.reasoner,
+            judge=self._endpoints.judge,
+            shared=self._endpoints.shared_engines,
+        )
         await meters.start()
         shared = self._trace_settings(prompt)
         try:
@@ -289,27 +294,6 @@ class _QuestionLoop:
         if self._run.question.gold is None:
             return ()
         return await self._book.correct_classes(self._run.question.gold)
-
-
-class _Meters:
-    """The servers' own counts of a run, unknown where other questions use the servers meanwhile."""
-
-    def __init__(self, run: QuestionRun, endpoints: Endpoints) -> None:
-        self._run = run
-        self._meters = Meter(endpoints.reasoner), Meter(endpoints.judge)
-
-    async def start(self) -> None:
-        if self._run.exclusive:
-            for meter in self._meters:
-                await meter.start()
-
-    async def stop(self) -> tuple[Metered, Metered]:
-        """The counts of the reasoner and of the judge."""
-        if not self._run.exclusive:
-            return Metered(), Metered()
-        reasoner, judge = [await meter.stop() for meter in self._meters]
-        # another question may have begun while the servers were waited for
-        return (reasoner, judge) if self._run.exclusive else (Metered(), Metered())
 
 
 @contextlib.asynccontextmanager

@@ -38,7 +38,18 @@ def server_notes(endpoints: Endpoints, settings: Settings) -> list[str]:
             "This server cannot resume a closed stream exactly, so traces write on while the judge "
             "decides (as with --at-checkpoint run)."
         )
+    if shared := endpoints.shared_engines & {"reasoner", "judge"}:
+        notes.append(_shared_note(endpoints, sorted(shared)))
     return notes
+
+
+def _shared_note(endpoints: Endpoints, shared: list[str]) -> str:
+    users = " and ".join(f"the {role}" for role in sorted(endpoints.shared_engines))
+    names = " or ".join(f"the {role}" for role in shared)
+    return (
+        f"{users[0].upper()}{users[1:]} use one engine, or others use it too, so its counters cannot be attributed: "
+        f"the bill of {names} is what the answers say, and prompt tokens that it read from its cache may be billed as computed."
+    )
 
 
 def comparison_notes(endpoints: Endpoints) -> list[str]:

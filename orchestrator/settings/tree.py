@@ -80,6 +80,10 @@ class EndpointSettings(Section):
         repr=False,
         description="sent with every request; may hold keys, so they are never written into a run, and --resume takes them anew",
     )
+    metrics_url: Annotated[Urls, LOCATION] = Field(
+        default=(),
+        description="the engine behind a gateway, whose /metrics has the counters; several engines are added up",
+    )
     api: Literal["auto", "completions", "chat"] = Field(
         default="auto",
         description="auto takes completions where prompts can be rendered to token ids",

@@ -20,7 +20,7 @@ from orchestrator.client.reasoner.stream import read_stream
 from orchestrator.client.reasoner.stream_handle import StreamHandle
 from orchestrator.client.tokenize import ServerTokenizer
 from orchestrator.core.prompting import Message, user_message
-from orchestrator.errors import EndpointRejected, StreamBroken
+from orchestrator.errors import ConfigError, EndpointRejected, StreamBroken
 from orchestrator.settings import EndpointSettings, SamplingSettings
 
 __all__ = ["Chunk", "Prompt", "ReasonerClient"]
@@ -41,6 +41,7 @@ class ReasonerClient(EndpointClient):
             connect_seconds=endpoint.connect_seconds,
             read_seconds=endpoint.stall_seconds,
             headers=endpoint.headers,
+            engines=endpoint.metrics_url,
         )
         self._endpoint = endpoint
         self._sampling = sampling
@@ -63,6 +64,7 @@ class ReasonerClient(EndpointClient):
                 endpoint=self._endpoint,
                 sampling=self._sampling,
                 top_logprobs=top_logprobs,
+                metrics=await self._has_counters(),
             )
         self._requests = found.requests
         return found.capabilities
@@ -163,6 +165,17 @@ class ReasonerClient(EndpointClient):
         Raises the errors of `HttpClient.response`.
         """
         return self._http.response("POST", f"{self.address.base}/{path}", body)
+
+    async def _has_counters(self) -> bool:
+        """Whether the engine's counters can be read. Raises ConfigError for a page that the user named in vain."""
+        if await self.counters() is not None:
+            return True
+        if self._endpoint.metrics_url:
+            pages = " and ".join(sorted(self.counter_urls))
+            raise ConfigError(
+                f"No counters of vLLM or llama.cpp are found at {pages}; correct endpoint.metrics_url or leave it out."
+            )
+        return False
 
     def _probed(self) -> StreamRequests:
         if self._requests is None:

@@ -13,7 +13,6 @@ from orchestrator.client.reasoner.chunks import ChunkFold
 from orchestrator.client.reasoner.request import EXTRAS, Prompt, StreamRequests
 from orchestrator.client.reasoner.stream import read_stream
 from orchestrator.client.reasoner.stream_handle import StreamHandle
-from orchestrator.client.server_counters import read_counters
 from orchestrator.client.tokenize import ServerTokenizer, Tokenized
 from orchestrator.core.prompting import user_message
 from orchestrator.errors import ConfigError, EndpointError, EndpointRejected, StreamBroken
@@ -42,8 +41,12 @@ async def probe_server(
     endpoint: EndpointSettings,
     sampling: SamplingSettings,
     top_logprobs: int | None,
+    metrics: bool,
 ) -> Probe:
-    """The best API and request fields that the server accepts; see `ReasonerClient.probe`."""
+    """The best API and request fields that the server accepts; see `ReasonerClient.probe`.
+
+    `metrics` says whether the server's counters can be read.
+    """
     rendered = None if endpoint.api == "chat" else await _render(http, model, sampling)
     length = (rendered and rendered.max_model_len) or model.max_model_len
     apis = _apis_to_try(http, endpoint, rendered)
@@ -70,7 +73,7 @@ async def probe_server(
         token_ids=fold.has_token_ids,
         continuous_usage=fold.counter.is_continuous,
         resumable=api == "completions" and fold.has_token_ids,
-        metrics=await read_counters(http) is not None,
+        metrics=metrics,
         max_model_len=length,
         confidences=await _gives_confidences(http, requests, greeting, top_logprobs),
     )

@@ -8,12 +8,13 @@ from aiohttp import web
 
 from orchestrator.client.endpoint import EndpointClient, all_of
 from orchestrator.errors import ConfigError, EndpointError, EndpointRejected, StreamBroken
+from tests.support.engine import Engine
 from tests.support.fake_server import Answer, FakeServer, answer_json, answer_stream
 
 
 def client(server: FakeServer, **options: Any) -> EndpointClient:
-    limits: dict[str, Any] = {"connect_seconds": 5.0, "read_seconds": 5.0}
-    return EndpointClient(server.url, api_key=None, key_name="KEY", **(limits | options))
+    defaults: dict[str, Any] = {"api_key": None, "connect_seconds": 5.0, "read_seconds": 5.0}
+    return EndpointClient(server.url, key_name="KEY", **(defaults | options))
 
 
 def serving(models: Any) -> FakeServer:
@@ -118,6 +119,23 @@ async def test_leaving_the_client_closes_its_connections() -> None:
 async def test_a_server_without_vllms_metrics_has_no_counters() -> None:
     async with FakeServer() as server, client(server) as asked:
         assert await asked.counters() is None
+
+
+async def test_the_counters_of_a_gateway_are_those_of_its_engines_added_up() -> None:
+    first, second = Engine(generated=5, cached=1, running=1), Engine(generated=7, cached=2)
+    async with (
+        FakeServer({"/metrics": Engine(generated=1000).page}) as gateway,
+        FakeServer({"/metrics": first.page}) as one,
+        FakeServer({"/metrics": second.page}) as other,
+    ):
+        engines = (one.url, other.url.replace("/v1", "/metrics"))
+        async with client(gateway, api_key="sk-secret", engines=engines) as asked:
+            found = await asked.counters()
+            del other.answers["/metrics"]
+            assert await asked.counters() is None
+        assert "Authorization" not in one.seen[0].headers
+    assert found is not None
+    assert (found.generation_tokens, found.prompt_tokens_cached, found.running) == (12, 3, 1)
 
 
 async def test_results_of_several_calls_come_in_order() -> None:

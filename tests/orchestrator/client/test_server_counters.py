@@ -42,6 +42,8 @@ def test_another_servers_page_has_no_counters() -> None:
 class Server:
     """Gives its counters one after the other, and then the last ones again and again."""
 
+    counter_urls: frozenset[str] = frozenset()
+
     def __init__(self, *counters: ServerCounters | None) -> None:
         self._counters = list(counters)
 

@@ -130,7 +130,7 @@ async def test_waiting_for_the_servers_counters_is_no_part_of_the_run(
         stopped.append(time.monotonic() - began)
         return Metered(generated=7)
 
-    monkeypatch.setattr("orchestrator.runtime.loop.Meter.stop", stop)
+    monkeypatch.setattr("orchestrator.runtime.metering.Meter.stop", stop)
     async with once(tmp_path) as (_, view):
         assert view.finished is not None
         assert view.finished.at <= stopped[0]

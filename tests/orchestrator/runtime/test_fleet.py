@@ -28,6 +28,7 @@ class Client:
 
     def __init__(self, name: str) -> None:
         self.address = parse_address(f"http://{name}/v1")
+        self.counter_urls = frozenset({f"http://{name}/metrics"})
         self.notes: list[str] = []
         self.health: bool | None = True
         self.model = "nano"
@@ -328,3 +329,13 @@ async def test_headers_name_the_trace_and_its_stream() -> None:
     settings = EndpointSettings(session_header="X-Sticky", request_header=None)
     fleet = Fleet(streams.members, settings, most=1)
     assert fleet.headers(session="s-1", request="s-1-2") == {"X-Sticky": "s-1"}
+
+
+async def test_an_engine_behind_two_gateways_is_counted_once() -> None:
+    async with Streams("ab").running() as streams:
+        for client in streams.clients:
+            client.counter_urls = frozenset({"http://engine/metrics"})
+        counted = await streams.fleet.counters()
+        assert streams.fleet.counter_urls == {"http://engine/metrics"}
+    assert counted is not None
+    assert counted.generation_tokens == 5

@@ -49,6 +49,18 @@ async def test_without_generative_scoring_completions_is_tried_and_then_chat() -
             assert (await client.probe()).dialect == "chat"
 
 
+async def test_a_tokenize_that_finds_no_tokens_is_not_believed() -> None:
+    """llama.cpp reads other fields, and answers 200 with an empty list."""
+    tops = {" ident": -0.1, " not": -2.3}
+    empty = answer_json({"tokens": []})
+    async with vllm_like(**{"/tokenize": empty, COMPLETIONS: completion(tops)}) as server:
+        async with judge(server) as client:
+            found = await client.probe()
+            assert (await score(client, "a")).probabilities[0] == pytest.approx(0.9, abs=0.01)
+        assert isinstance(server.bodies(COMPLETIONS)[-1]["prompt"], str)
+    assert (found.dialect, found.label_token_ids) == ("completions", None)
+
+
 async def test_a_judge_that_thinks_first_is_told_not_to() -> None:
     async def thinks(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
         quiet = body.get("chat_template_kwargs") == {"enable_thinking": False}

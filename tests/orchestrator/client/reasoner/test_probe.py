@@ -28,6 +28,7 @@ from tests.orchestrator.client.reasoner.fake_reasoner import (
     probe,
     vllm_like,
 )
+from tests.support.engine import Engine
 from tests.support.fake_server import FakeServer, answer_json, answer_stream, event
 
 
@@ -153,6 +154,20 @@ async def test_a_stream_carries_the_key() -> None:
         await probe(server, api_key=KEY)
     sent = [seen.headers.get("Authorization") for seen in server.seen if seen.path == COMPLETIONS]
     assert sent == [f"Bearer {KEY}"]
+
+
+async def test_the_engine_behind_a_gateway_is_asked_for_its_counters() -> None:
+    async with vllm_like() as gateway, FakeServer({"/metrics": Engine().page}) as engine:
+        found = await probe(gateway, endpoint=EndpointSettings(metrics_url=(engine.url,)))
+    assert found.metrics
+    assert found.endpoint == gateway.url
+
+
+async def test_an_engine_without_counters_is_refused_where_the_user_names_it() -> None:
+    async with vllm_like() as gateway, FakeServer() as engine:
+        named = EndpointSettings(metrics_url=(engine.url,))
+        with pytest.raises(ConfigError, match=r"/metrics; correct endpoint\.metrics_url"):
+            await probe(gateway, endpoint=named)
 
 
 async def test_an_address_without_a_server_is_unreachable(unused_tcp_port: int) -> None:
