@@ -92,7 +92,9 @@ async def test_headers_are_sent_with_every_request_and_may_replace_the_key() -> 
             await reasoner.probe()
         for seen in server.seen:
             assert seen.headers["X-Team"] == "blue"
-            sent = [value for name, value in seen.headers.items() if name == "authorization"]
+            sent = [
+                value for name, value in seen.headers.items() if name.lower() == "authorization"
+            ]
             assert sent == ["Basic abc"]
             assert "sk-1" not in str(seen.headers)
 
