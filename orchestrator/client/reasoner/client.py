@@ -11,6 +11,7 @@ from typing import Any
 import aiohttp
 
 from orchestrator.capabilities import ServerCapabilities
+from orchestrator.client.control_tokens import render_as_text
 from orchestrator.client.endpoint import EndpointClient
 from orchestrator.client.reasoner.chunks import Chunk, ChunkFold
 from orchestrator.client.reasoner.forced_answer import ForcedAnswer, force_answer
@@ -75,8 +76,10 @@ class ReasonerClient(EndpointClient):
         messages = user_message(question) if isinstance(question, str) else tuple(question)
         if requests.api == "chat":
             return Prompt(None, messages)
-        rendered = await ServerTokenizer(self._http, requests.model).chat(
-            messages, self._sampling.chat_template_kwargs
+        rendered = await render_as_text(
+            ServerTokenizer(self._http, requests.model),
+            messages,
+            self._sampling.chat_template_kwargs,
         )
         context = requests.max_model_len
         if context is not None and len(rendered.tokens) >= context:
