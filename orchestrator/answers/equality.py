@@ -226,6 +226,7 @@ class AnswerChecker:
         Raises:
             _NoWorker: that one was killed as well, or none could be started.
         """
+        await asyncio.sleep(0)  # a caller whose time is up is cancelled here, before a process has work
         for _ in range(_ATTEMPTS):
             if self._closed.is_set():
                 return None
@@ -243,7 +244,7 @@ class AnswerChecker:
                 self.last_failure = str(error)
                 await self._stop_pool()
             except Exception as error:  # a worker died, or none could be started
-                self.last_failure = str(error) or type(error).__name__
+                self.last_failure = str(error) or self.last_failure or "it was killed"
                 await self._replace_broken_pool()
             else:
                 self.errors += verdict is None
@@ -287,7 +288,13 @@ class AnswerChecker:
 
     async def _replace_broken_pool(self) -> None:
         """Drops a pool that can do no more work, so that the next check starts a new one."""
-        if self._pool is not None and not self._pool.active:
+        try:
+            works = (
+                self._pool is not None and self._pool.active
+            )  # starts a pool that has not started
+        except Exception:
+            works = False
+        if not works:
             await self._stop_pool()
 
     async def _stop_pool(self) -> None:

@@ -32,6 +32,7 @@ __all__ = [
     "notices",
     "read_report",
     "to_json_line",
+    "undecided_sentence",
 ]
 
 
@@ -176,8 +177,14 @@ def notices(report: Report) -> list[str]:
     told = [" ".join(unreadable.sentences())] if counts.unreadable else []
     told += [line.message for line in report.warnings]
     if report.undecided_comparisons:
-        told.append(f"{report.undecided_comparisons:,} comparisons of answers gave no verdict.")
+        told.append(undecided_sentence(report.undecided_comparisons))
     return told
+
+
+def undecided_sentence(comparisons: int) -> str:
+    """Says how many comparisons of answers gave no verdict."""
+    compared = "comparison" if comparisons == 1 else "comparisons"
+    return f"{comparisons:,} {compared} of answers gave no verdict."
 
 
 def read_report(path: Path) -> Report | None:

@@ -20,6 +20,7 @@ from orchestrator.report.report import (
     TraceCounts,
     VoteLine,
     notices,
+    undecided_sentence,
 )
 from orchestrator.report.summary import (
     CounterfactualSums,
@@ -125,11 +126,10 @@ def _summary_rows(summary: Summary) -> Iterable[Row]:
     yield "without", _text(_range(cost) + f" · {cost.questions} questions")
     yield "saved", _saved(summary)
     if summary.traces.unreadable:
-        unread = f"no answer could be read from {summary.traces.unreadable} finished traces"
+        unread = f"No answer could be read from {summary.traces.unreadable:,} of {summary.traces.finished:,} finished traces."
         yield "notice", _text(unread, "yellow")
     if summary.undecided_comparisons:
-        compared = f"{summary.undecided_comparisons:,} comparisons of answers gave no verdict"
-        yield "notice", _text(compared, "yellow")
+        yield "notice", _text(undecided_sentence(summary.undecided_comparisons), "yellow")
     off = f" · {summary.interrupted} interrupted" if summary.interrupted else ""
     yield "time", _text(f"{summary.seconds:.1f} s, all questions added up{off}")
 

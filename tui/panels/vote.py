@@ -2,6 +2,7 @@
 
 from textual.strip import Strip
 
+from orchestrator.report.report import undecided_sentence
 from orchestrator.report.unreadable import unreadable_of
 from orchestrator.report.view import RunView
 from tui.drawing.cells import Part, bar, line, pad, sanitize_line
@@ -32,7 +33,7 @@ def _notices(frame: Frame) -> list[Strip]:
     view = frame.watch.view
     told = [sanitize_line(sentence) for sentence in unreadable_of(view).sentences()]
     if view.undecided:
-        told.append(f"{view.undecided:,} comparisons of answers gave no verdict.")
+        told.append(undecided_sentence(view.undecided))
     return [
         line(frame.width, [(f" {row}", frame.palette.warn)])
         for sentence in told

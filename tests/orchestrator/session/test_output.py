@@ -52,7 +52,7 @@ def test_of_several_questions_each_is_named_and_the_bill_comes_with_the_summary(
     output.summary(summarise([report(), report(None)]))
     assert len(lines.out) == 2
     assert "1 of 2" in lines.err[1]
-    assert "no answer could be read from 1 finished traces" in lines.err[1]
+    assert "No answer could be read from 1 of 2 finished" in lines.err[1]
 
 
 def test_json_is_one_line_for_each_result_and_the_summary() -> None:
