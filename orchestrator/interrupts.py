@@ -18,8 +18,8 @@ def _do_nothing() -> None:
 class Interrupts:
     """Turns SIGINT and SIGTERM into an orderly end of the current work.
 
-    Inside `graceful`, the first signal asks the work there to end. At any other time it cancels the task that called
-    `listening`.
+    Inside `graceful`, the first signal asks the work there to end, once that is ready for it. At any other time it
+    cancels the task that called `listening`.
 
     Args:
         announce: receives a sentence for the user.
@@ -33,6 +33,7 @@ class Interrupts:
         self._announce = announce
         self._before_exit = before_exit
         self._stop: Callable[[], None] | None = None
+        self._ready: Callable[[], bool] = lambda: True
         self._task: asyncio.Task[object] | None = None
 
     @contextlib.contextmanager
@@ -50,9 +51,13 @@ class Interrupts:
                 loop.remove_signal_handler(number)
 
     @contextlib.contextmanager
-    def graceful(self, stop: Callable[[], None] = _do_nothing) -> Iterator[None]:
-        """Inside, the first signal calls `stop` instead of cancelling the task."""
-        self._stop = stop
+    def graceful(
+        self,
+        stop: Callable[[], None] = _do_nothing,
+        ready: Callable[[], bool] = lambda: True,
+    ) -> Iterator[None]:
+        """Inside, the first signal calls `stop` instead of cancelling the task, if `ready` says so then."""
+        self._stop, self._ready = stop, ready
         try:
             yield
         finally:
@@ -65,7 +70,7 @@ class Interrupts:
             # the kernel closes the streams; the watchdog stops local servers
             os._exit(EXIT_INTERRUPTED)
         self.requested.set()
-        if self._stop is not None:
+        if self._stop is not None and self._ready():
             self._announce("Stopping the streams; press Ctrl-C again to leave at once.")
             self._stop()
         elif self._task is not None:

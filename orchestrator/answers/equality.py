@@ -226,7 +226,9 @@ class AnswerChecker:
         Raises:
             _NoWorker: that one was killed as well, or none could be started.
         """
-        await asyncio.sleep(0)  # a caller whose time is up is cancelled here, before a process has work
+        await asyncio.sleep(
+            0
+        )  # a caller whose time is up is cancelled here, before a process has work
         for _ in range(_ATTEMPTS):
             if self._closed.is_set():
                 return None

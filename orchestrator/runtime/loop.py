@@ -128,6 +128,7 @@ class _QuestionLoop:
         )
         await meters.start()
         shared = self._trace_settings(prompt)
+        self._run.streaming = True
         try:
             async with _cancelled_at_exit() as start:
                 start(self._forward_interrupt())

@@ -4,6 +4,7 @@ The invariant: counters are attributed to the reasoner or to the judge only if n
 same engine. Otherwise both bills would take the same difference.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from itertools import combinations
 from typing import TypeVar
@@ -14,6 +15,8 @@ from orchestrator.runtime.question_run import QuestionRun
 __all__ = ["EngineUse", "Meters"]
 
 T = TypeVar("T")
+
+_COUNTING_SECONDS = 1.0  # left to the servers' counters after an interrupt
 
 
 class EngineUse:
@@ -81,7 +84,18 @@ class Meters:
             await self._judge.start()
 
     async def stop(self) -> tuple[Metered, Metered]:
-        """The counts of the reasoner and of the judge."""
+        """The counts of the reasoner and of the judge; unknown where a server is slow after the user's interrupt."""
+        counting = asyncio.create_task(self._count())
+        interrupted = asyncio.create_task(self._run.interrupted.wait())
+        try:
+            await asyncio.wait({counting, interrupted}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({counting}, timeout=_COUNTING_SECONDS)
+            return counting.result() if counting.done() else (Metered(), Metered())
+        finally:
+            counting.cancel()
+            interrupted.cancel()
+
+    async def _count(self) -> tuple[Metered, Metered]:
         if not self._run.exclusive:
             return Metered(), Metered()
         counted = await self._reasoner.stop(), await self._judge.stop()

@@ -39,6 +39,8 @@ class QuestionRun:
     user_commands: asyncio.Queue[UserCommandReceived] = field(default_factory=asyncio.Queue)
     interrupted: asyncio.Event = field(default_factory=asyncio.Event)
     """Once set, the streams are closed and the traces that have finished vote."""
+    streaming: bool = False
+    """Traces may have streams, so that an interrupt ends them in order; before, there is nothing to end."""
     listener: Callable[[Event | Command], None] = _ignore
     """Receives each new entry after it was recorded; it must not block."""
     exclusive: bool = True

@@ -167,7 +167,7 @@ class _Asking:
         run = client.prepare(question, folder=folder)
         state = self._state.start(question, folder, run=run)
         try:
-            with self._interrupts.graceful(run.interrupted.set):
+            with self._interrupts.graceful(run.interrupted.set, lambda: run.streaming):
                 result = await client.run(run)
         finally:
             if run.report is not None:

@@ -29,6 +29,16 @@ async def test_outside_graceful_work_the_task_is_cancelled() -> None:
     assert interrupts.requested.is_set()
 
 
+async def test_work_that_has_nothing_to_end_yet_is_cancelled() -> None:
+    calls: list[str] = []
+    interrupts = Interrupts(calls.append)
+    with interrupts.listening(), interrupts.graceful(lambda: calls.append("stop"), lambda: False):
+        interrupts.interrupt()
+        with pytest.raises(asyncio.CancelledError):
+            await asyncio.sleep(10)
+    assert calls == []
+
+
 async def test_the_second_interrupt_gives_the_terminal_back_and_exits_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
