@@ -65,6 +65,7 @@ from orchestrator.errors import (
     JournalError,
     JudgeError,
     LocalServerError,
+    ServersAway,
     StreamBroken,
 )
 from orchestrator.questions import Question, read_questions
@@ -116,6 +117,7 @@ __all__ = [
     "RunResumed",
     "RunStarted",
     "RunView",
+    "ServersAway",
     "Settings",
     "StartTrace",
     "Step",

@@ -279,6 +279,8 @@ class Client:
             self._running.discard(run)
         result = Result.of(run.view, run.folder)
         run.report = result.report
+        if run.away is not None:
+            raise run.away
         if run.folder is not None:
             write_run_file(run.folder, REPORT_FILE, to_json_line(result.report) + "\n")
         run.raise_if_all_failed()

@@ -7,6 +7,7 @@ DeepPruneError               exit code 1: the run failed
 │   ├── EndpointUnreachable  exit code 2 at start: no server answers at this address
 │   ├── EndpointRejected     exit code 2: the server refuses every such request (401, 403, 404, 400)
 │   ├── EndpointBusy         429 or 503: try again, after `retry_after` seconds if the server says so
+│   ├── ServersAway          they were away for longer than a run waits: it can be resumed
 │   └── StreamBroken         an answer was cut off, stalled or is invalid
 ├── JudgeError               no usable verdict: nothing is pruned
 │   └── PairTooLong          this pair is longer than the judge's context
@@ -32,6 +33,7 @@ __all__ = [
     "JudgeError",
     "LocalServerError",
     "PairTooLong",
+    "ServersAway",
     "StreamBroken",
     "first_error",
 ]
@@ -60,6 +62,10 @@ class DatasetError(DeepPruneError):
 
 class EndpointError(DeepPruneError):
     """A server failed or cannot be used."""
+
+
+class ServersAway(EndpointError):
+    """The servers were away for as long as a run waits; its journal is kept, so that it can be resumed."""
 
 
 class EndpointUnreachable(EndpointError):

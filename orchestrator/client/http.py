@@ -156,6 +156,12 @@ class HttpClient:
             response = await self._session.request(
                 method, url, data=data, headers=headers, allow_redirects=False
             )
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+            # A tunnel or a proxy whose server is away accepts connections and closes them.
+            if isinstance(error, aiohttp.ClientConnectorError):
+                raise self.translate(error) from None
+            reason = "it closed the connection without an answer"
+            raise _unreachable(self.address, reason) from None
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise self.translate(error) from None
         try:

@@ -85,6 +85,18 @@ class TraceProgress:
     text: list[str] = field(default_factory=list)
     token_ids: list[int] = field(default_factory=list)
     tokens: int = 0
+    discarded: int = 0
+    """Of the tokens, those that are not in the trace."""
+
+    @property
+    def has_text(self) -> bool:
+        """Whether text has come, so that the trace cannot be begun anew."""
+        return any(self.text)
+
+    @property
+    def has_all_ids(self) -> bool:
+        """Whether each of its tokens is there with its id, so that the trace can be continued exactly."""
+        return len(self.token_ids) == self.tokens - self.discarded
 
     @property
     def goes_on(self) -> bool:
@@ -97,6 +109,7 @@ class TraceProgress:
         self.text.append(event.text)
         self.token_ids.extend(event.token_ids)
         self.tokens = event.tokens
+        self.discarded += event.discarded
         self.finish_reason = event.finish_reason
 
 
@@ -143,7 +156,7 @@ class RecoveredRun:
         return [
             number
             for number, trace in self.traces.items()
-            if trace.goes_on and not (able and len(trace.token_ids) == trace.tokens)
+            if trace.goes_on and not (able and trace.has_all_ids)
         ]
 
     def validate_settings(self, settings: Settings) -> None:

@@ -40,14 +40,16 @@ from orchestrator.core.events import (
     TraceFailed,
 )
 from orchestrator.core.policies import needs_confidences, planned_traces
-from orchestrator.errors import first_error
+from orchestrator.errors import ServersAway, first_error
 from orchestrator.journal.journal import JournalWriter, read_journal
 from orchestrator.journal.recovery import RecoveredRun
+from orchestrator.runtime.attempts import Attempts, patiently
 from orchestrator.runtime.endpoints import Endpoints
 from orchestrator.runtime.evaluators import Evaluators
 from orchestrator.runtime.metering import Meters
 from orchestrator.runtime.prober import Prober
 from orchestrator.runtime.question_run import QuestionRun
+from orchestrator.runtime.server_record import ServerRecord
 from orchestrator.runtime.trace import TraceRunner, TraceSettings
 
 __all__ = ["run_question"]
@@ -114,11 +116,16 @@ class _QuestionLoop:
         )
         self._messages = chat_for(run.question, run.settings, endpoints.capabilities.model)
         self._runners: dict[int, TraceRunner] = {}
+        self._engine: Engine | None = None
         self._finish = False
 
     async def run(self) -> None:
         self._recovered.validate_messages(self._messages)
-        prompt = await self._endpoints.reasoner.render(self._messages)
+        prompt = await patiently(
+            lambda: self._endpoints.reasoner.render(self._messages),
+            Attempts(self._run.settings.endpoint, self._clock),
+            self._run.note,
+        )
         self._recovered.validate_prompt(prompt.token_ids)
         meters = Meters(
             self._run,
@@ -136,7 +143,11 @@ class _QuestionLoop:
                 start(self._forward_server_changes())
                 await self._consume(shared, start)
         except BaseExceptionGroup as group:
-            raise first_error(group) from None
+            error = first_error(group)
+            if not isinstance(error, ServersAway):
+                raise error from None
+            self._run.break_off(error, self._engine, self._runners, self._clock())
+            return
         ended_at = self._clock()  # before the servers are waited for
         reasoner_counted, judge_counted = await meters.stop()
         self._record(
@@ -161,7 +172,10 @@ class _QuestionLoop:
             prompt=prompt,
             resumable=capabilities.resumable,
             launching=launching,
-            max_attempts=settings.endpoint.max_attempts,
+            settings=settings.endpoint,
+            record=ServerRecord(
+                answered=any(trace.tokens for trace in self._recovered.traces.values())
+            ),
             answer_regex=settings.answers.regex,
             book=self._book,
             emit=self._channel.put,
@@ -178,6 +192,7 @@ class _QuestionLoop:
         else:
             self._continue_recovered(shared, start)
             event = RunResumed(at=self._clock(), capabilities=_capabilities(self._endpoints))
+        self._engine = engine
         while True:
             self._record(event)
             outcome = engine.feed(event)

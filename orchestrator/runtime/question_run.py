@@ -1,14 +1,21 @@
 """One question while it runs, as the loop, displays and callers share it."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
-from orchestrator.core.events import Command, Event, UserCommandReceived
+from orchestrator.core.engine import Engine
+from orchestrator.core.events import (
+    Command,
+    Event,
+    RunInterrupted,
+    TraceFailed,
+    UserCommandReceived,
+)
 from orchestrator.core.policies import Policy
-from orchestrator.errors import DeepPruneError
+from orchestrator.errors import DeepPruneError, ServersAway
 from orchestrator.questions import Question
 from orchestrator.report.report import Report
 from orchestrator.report.view import RunView
@@ -19,6 +26,10 @@ __all__ = ["QuestionRun"]
 
 
 def _ignore(entry: Event | Command) -> None:
+    pass
+
+
+def _ignore_text(text: str) -> None:
     pass
 
 
@@ -43,6 +54,10 @@ class QuestionRun:
     """Traces may have streams, so that an interrupt ends them in order; before, there is nothing to end."""
     listener: Callable[[Event | Command], None] = _ignore
     """Receives each new entry after it was recorded; it must not block."""
+    note: Callable[[str], None] = _ignore_text
+    """Receives sentences about what happens outside the events."""
+    away: ServersAway | None = None
+    """Why the run broke off; its journal is kept as it is, to be continued."""
     exclusive: bool = True
     """No other question uses the servers meanwhile, so their counters belong to this one."""
     report: Report | None = None
@@ -53,6 +68,37 @@ class QuestionRun:
     def __post_init__(self) -> None:
         place = None if self.folder is None else self.folder.resolve().as_uri()
         self.session = (uuid4() if place is None else uuid5(NAMESPACE_URL, place)).hex[:16]
+
+    def break_off(
+        self, error: ServersAway, engine: Engine | None, started: Iterable[int], at: float
+    ) -> None:
+        """Shows what an end now would give: the vote of what has finished. The journal has nothing of it.
+
+        Args:
+            error: why the run cannot go on.
+            engine: decides; it is used up by this.
+            started: the traces that were started.
+            at: the time.
+        """
+        self.away = error
+        if engine is None:
+            return
+        ends: list[Event] = [RunInterrupted(at=at)]
+        ends += [
+            TraceFailed(
+                at=at,
+                trace=number,
+                boundary="server",
+                message=str(error),
+                tokens=self.view.traces[number].tokens,
+            )
+            for number in started
+            if self.view.traces[number].ending is None
+        ]
+        for event in ends:
+            for entry in (event, *engine.feed(event).events):
+                self.view.apply(entry)
+                self.listener(entry)
 
     def raise_if_all_failed(self) -> None:
         """A question all of whose traces failed is a failed run, not a question without an answer.

@@ -2,7 +2,8 @@
 
 The rules: every trace ends in exactly one terminal event; no token that was received is lost (a stream that is
 half-closed is read to its end, and a resume sends exactly the ids received); a failed trace is an event, so the
-other traces run on. Only a server that rejects the very first request ends the whole run.
+other traces run on. Only servers that refuse every trace before any answer end the whole run, and servers that are away for
+longer than the settings allow interrupt it.
 """
 
 import asyncio
@@ -12,7 +13,6 @@ from dataclasses import dataclass
 from secrets import token_hex
 from typing import Literal
 
-import msgspec
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from orchestrator.answers.answer_book import AnswerBook
@@ -23,27 +23,24 @@ from orchestrator.core.answer import extract_answer
 from orchestrator.core.events import (
     Boundary,
     Event,
-    TokensArrived,
     TraceFailed,
     TraceFinished,
     TracePaused,
-    TraceResumed,
-    TraceStarted,
     TraceStopped,
     TraceWarned,
     WarningKind,
 )
-from orchestrator.errors import (
-    EndpointError,
-    EndpointRejected,
-    StreamBroken,
-)
+from orchestrator.errors import EndpointError, EndpointRejected, StreamBroken
 from orchestrator.journal.recovery import TraceProgress
+from orchestrator.runtime.attempts import AWAY, Attempts, error_of
 from orchestrator.runtime.fleet import Fleet, Turn
+from orchestrator.runtime.intake import Intake
+from orchestrator.runtime.server_record import ServerRecord
+from orchestrator.settings import EndpointSettings
 
 __all__ = ["TraceRunner", "TraceSettings"]
 
-_backoff = backoff(first=0.5, most=20.0)
+_backoff = backoff(first=0.5, most=10.0)
 
 _PROCESS = token_hex(2)
 """Tells the requests of this process from those of an earlier one whose run it continues: servers refuse equal ids."""
@@ -63,8 +60,10 @@ class TraceSettings:
     resumable: bool
     launching: asyncio.Event
     """Set while first streams may be opened."""
-    max_attempts: int
-    """Streams opened in a row without a new token before the trace fails."""
+    settings: EndpointSettings
+    """How often and how long a trace tries again."""
+    record: ServerRecord
+    """What the traces have seen of the servers."""
     answer_regex: str | None
     book: AnswerBook
     emit: Callable[[Event], Awaitable[None]]
@@ -91,12 +90,12 @@ class TraceRunner:
         self._commanded = asyncio.Event()
         self._streaming: asyncio.Task[None] | None = None
         self._handle = StreamHandle()
-        self._unsent: list[Event] = []
+        self._intake = Intake(trace, self._progress, resumable=shared.resumable, clock=shared.clock)
         self._session = f"{shared.session}-{trace}"
         self._asked: str | None = None
         """The server that was asked for the last stream."""
         self._streams = 0
-        self._attempts_without_progress = 0
+        self._attempts = Attempts(shared.settings, shared.clock)
 
     @property
     def progress(self) -> TraceProgress:
@@ -120,18 +119,30 @@ class TraceRunner:
         """Returns when the trace has ended; the last thing it emits is the terminal event.
 
         Raises:
-            EndpointRejected: the server refuses the request, and no token has come yet.
+            EndpointRejected: the servers refuse this trace and all others, and none has had an answer.
+            ServersAway: they have been away for longer than the settings allow, for all traces.
         """
+        self._shared.record.enter()
         try:
             await self._shared.emit(await self._live())
-        except EndpointRejected as error:
-            if not self._progress.tokens:
-                raise
-            await self._fail("server", error)
-        except StreamBroken as error:
-            await self._fail("decode" if error.boundary == "decode" else "server", error)
         except EndpointError as error:
-            await self._fail("server", error)
+            if await self._concerns_all(error):
+                raise
+            is_decoding = isinstance(error, StreamBroken) and error.boundary == "decode"
+            await self._fail("decode" if is_decoding else "server", error)
+        finally:
+            self._shared.record.leave()
+
+    async def _concerns_all(self, error: EndpointError) -> bool:
+        """Whether the error is one of the whole run. Raises ServersAway if it is an outage of all servers."""
+        record, since = self._shared.record, self._attempts.away_since
+        if isinstance(error, EndpointRejected):
+            return await record.all_are_refused(lambda: self._progress.wanted == "stop")
+        if not isinstance(error, AWAY) or since is None or record.answered_since(since):
+            return False
+        if self._attempts.has_waited_out:
+            raise self._attempts.outage(error) from None
+        return False
 
     async def _live(self) -> Event:
         """Streams and waits as commanded, until the trace has an end; that end is the terminal event."""
@@ -178,19 +189,39 @@ class TraceRunner:
 
     async def _stream(self) -> None:
         """Streams to the end; each retry continues from the tokens received."""
+        if not self._can_go_on:
+            raise StreamBroken(
+                "The server left out the ids of some tokens, so the trace cannot be continued.",
+                "decode",
+            )
         attempts = AsyncRetrying(
             retry=retry_if_exception_type(RETRYABLE),
             stop=self._gives_up,
             wait=self._wait_seconds,
+            before_sleep=self._announce_wait,
             reraise=True,
         )
         async for attempt in attempts:
             with attempt:
-                await self._stream_in_turn(attempt.retry_state.attempt_number - 1)
+                try:
+                    await self._stream_in_turn(attempt.retry_state.attempt_number - 1)
+                except EndpointError as error:
+                    self._note_failure(error)
+                    raise
+
+    def _note_failure(self, error: EndpointError) -> None:
+        """Raises EndpointError, after which there is no further attempt, if the server asks to wait for too long."""
+        self._attempts.failed(error)
+        if self._attempts.is_too_long(error) and not self._has_alternative:
+            seconds = self._shared.settings.retry_after_seconds
+            raise EndpointError(
+                f"{error} It asks to wait for longer than {seconds:g} seconds; "
+                "raise endpoint.retry_after_seconds or ask again later."
+            ) from None
 
     async def _stream_in_turn(self, attempt: int) -> None:
         """One stream as soon as a server has room for it; a first one waits while launching is held."""
-        self._attempts_without_progress += 1
+        self._attempts.begin()
         while True:
             if not self._progress.opened:
                 await self._shared.launching.wait()
@@ -202,12 +233,12 @@ class TraceRunner:
     async def _read_stream(self, attempt: int, turn: Turn) -> None:
         self._asked = turn.address
         self._streams += 1
-        before = self._progress.tokens
+        self._intake.begin()
         handle = self._handle = StreamHandle()
         stream = turn.client.stream(
             self._shared.prompt,
             self._progress.token_ids,
-            generated_tokens=before,
+            generated_tokens=len(self._progress.token_ids),
             handle=handle,
             top_logprobs=self._shared.top_logprobs,
             headers=self._shared.fleet.headers(
@@ -220,9 +251,11 @@ class TraceRunner:
                 async for chunk in stream:
                     if first:
                         turn.answered()
-                        self._unsent.append(self._opening(chunk, attempt, turn))
+                        self._intake.opened(
+                            chunk, endpoint=turn.address, attempt=attempt, moved=turn.moved
+                        )
                         first = False
-                    self._receive(chunk, before)
+                    self._receive(chunk)
                     await self._flush()
                     if chunk.finish_reason is not None:
                         return
@@ -231,52 +264,19 @@ class TraceRunner:
         if not handle.half_closed:
             raise StreamBroken("the server closed the stream before its end")
 
-    def _opening(self, chunk: Chunk, attempt: int, turn: Turn) -> Event:
-        """The event that says that a stream has begun; made from its first chunk."""
-        started = TraceStarted(
-            at=self._shared.clock(),
-            trace=self._trace,
-            endpoint=turn.address,
-            prompt_tokens=chunk.prompt_tokens,
-            cached_prompt_tokens=chunk.cached_prompt_tokens,
-        )
-        self._progress.paused = False
-        self._progress.endpoint = turn.address
-        if self._progress.opened:
-            return TraceResumed(
-                **msgspec.structs.asdict(started), attempt=attempt, moved=turn.moved
-            )
-        self._progress.opened = True
-        return started
-
-    def _receive(self, chunk: Chunk, before: int) -> None:
-        """Records a chunk without awaiting, so that a cancellation cannot lose it.
-
-        `before` is the number of tokens that the trace had when the stream was opened.
-        """
-        progress = self._progress
-        tokens = before + chunk.generated
-        if tokens > progress.tokens:
-            self._attempts_without_progress = 0
-        if not chunk.text and tokens == progress.tokens and chunk.finish_reason is None:
-            return
-        arrived = TokensArrived(
-            at=self._shared.clock(),
-            trace=self._trace,
-            text=chunk.text,
-            tokens=tokens,
-            token_ids=chunk.token_ids,
-            confidences=chunk.confidences,
-            finish_reason=chunk.finish_reason,
-        )
-        progress.receive(arrived)
-        self._unsent.append(arrived)
+    def _receive(self, chunk: Chunk) -> None:
+        """Records a chunk without awaiting, so that a cancellation cannot lose it."""
+        new = self._intake.receive(chunk)
+        if new or chunk.text:
+            self._attempts.received(new)
+            self._shared.record.note_answer(self._shared.clock())
 
     async def _flush(self) -> None:
         """Emits what was received; an event leaves the list once it is emitted."""
-        while self._unsent:
-            await self._shared.emit(self._unsent[0])
-            self._unsent.pop(0)
+        unsent = self._intake.unsent
+        while unsent:
+            await self._shared.emit(unsent[0])
+            unsent.pop(0)
 
     async def _finished(self, finish_reason: str) -> Event:
         raw = extract_answer(
@@ -317,20 +317,34 @@ class TraceRunner:
         )
 
     def _want(self, wanted: Literal["run", "pause", "stop"]) -> None:
-        if self._progress.wanted in ("stop", wanted):
+        if self._progress.wanted in ("stop", wanted) or (wanted == "pause" and not self._can_go_on):
             return
         self._progress.wanted = wanted
         self._commanded.set()
+        self._shared.record.wake()
         if wanted != "run" and self._streaming is not None and not self._handle.half_close():
             self._streaming.cancel()  # it waits for its turn, or to try again
 
+    @property
+    def _can_go_on(self) -> bool:
+        """Whether a further stream takes up the trace exactly, or begins one of which no text has come."""
+        progress = self._progress
+        return (self._shared.resumable and progress.has_all_ids) or not progress.has_text
+
+    @property
+    def _has_alternative(self) -> bool:
+        """Whether another server can take the trace at once."""
+        return self._asked is not None and self._shared.fleet.has_alternative(self._asked)
+
     def _wait_seconds(self, state: RetryCallState) -> float:
         """Seconds before the next attempt; none where another server can take the trace at once."""
-        if self._asked is not None and self._shared.fleet.has_alternative(self._asked):
-            return 0.0
-        return _backoff(state)
+        return 0.0 if self._has_alternative else self._attempts.longest(_backoff(state))
 
     def _gives_up(self, state: RetryCallState) -> bool:
-        """No further try: too many without a token, or a stream that cannot be continued."""
-        stuck = self._attempts_without_progress >= self._shared.max_attempts
-        return stuck or (self._progress.tokens > 0 and not self._shared.resumable)
+        """No further try: too many without progress, or a stream that cannot be continued."""
+        return not self._can_go_on or self._attempts.is_last(error_of(state))
+
+    async def _announce_wait(self, state: RetryCallState) -> None:
+        message = self._attempts.announcement(error_of(state), state.upcoming_sleep)
+        if message is not None:
+            await self._warn("wait", message)

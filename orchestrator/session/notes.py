@@ -1,14 +1,46 @@
 """Sentences for the user about the servers of a session, and about costs that are on no other bill."""
 
+from collections.abc import Callable
+
 from orchestrator.config.presets import suitable_preset
 from orchestrator.config.prompts import general_prompt
+from orchestrator.core.events import Command, Event, TokensArrived, TraceWarned, WarningKind
 from orchestrator.core.policies import needs_judge
 from orchestrator.report.totals import RewardTotals
 from orchestrator.runtime.endpoints import Endpoints
 from orchestrator.settings import Settings
 from orchestrator.terminal.sanitize import sanitize
 
-__all__ = ["comparison_notes", "no_rewards_note", "reward_notes", "server_notes"]
+__all__ = ["WarningNotes", "comparison_notes", "no_rewards_note", "reward_notes", "server_notes"]
+
+
+class WarningNotes:
+    """Says what is odd about servers while a question runs: each kind once in a session, and each outage once.
+
+    It is a listener of `QuestionRun`.
+    """
+
+    def __init__(self, note: Callable[[str], None]) -> None:
+        self._note = note
+        self._told: set[WarningKind] = set()
+        self._is_waiting = False
+
+    def __call__(self, entry: Event | Command) -> None:
+        """Takes one entry of a run."""
+        if isinstance(entry, TraceWarned):
+            self._warn(entry)
+        elif self._is_waiting and isinstance(entry, TokensArrived):
+            self._is_waiting = False
+            self._note("The server answers again.")
+
+    def _warn(self, event: TraceWarned) -> None:
+        if event.warning == "wait":
+            if not self._is_waiting:
+                self._note(sanitize(event.message))
+            self._is_waiting = True
+        elif event.warning not in self._told:
+            self._told.add(event.warning)
+            self._note(sanitize(event.message))
 
 
 def server_notes(endpoints: Endpoints, settings: Settings) -> list[str]:

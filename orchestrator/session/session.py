@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.api import Client
-from orchestrator.errors import ConfigError
+from orchestrator.errors import ConfigError, ServersAway
 from orchestrator.interrupts import Interrupts
 from orchestrator.journal.run_dir import (
     REPORT_FILE,
@@ -27,6 +27,7 @@ from orchestrator.report.totals import RewardTotals
 from orchestrator.runtime.endpoints import Keys, validate_endpoints
 from orchestrator.session.display import Display, displayed
 from orchestrator.session.notes import (
+    WarningNotes,
     comparison_notes,
     no_rewards_note,
     reward_notes,
@@ -102,11 +103,13 @@ class _Asking:
         self._output = output
         self._interrupts = interrupts
         self._client: Client | None = None
+        self._run_dir: Path | None = None
+        self._warnings = WarningNotes(state.note)
         self._rewards = RewardTotals()
 
     async def run(self) -> None:
         questions = self._session.questions
-        run_dir = self._session.resume or self._new_run_dir()
+        run_dir = self._run_dir = self._session.resume or self._new_run_dir()
         async with contextlib.AsyncExitStack() as stack:
             for question, folder in zip(questions, question_dirs(run_dir, questions), strict=True):
                 report = read_report(folder / REPORT_FILE)
@@ -166,9 +169,15 @@ class _Asking:
         """The report; a question all of whose traces failed is shown before its error is raised."""
         run = client.prepare(question, folder=folder)
         state = self._state.start(question, folder, run=run)
+        run.listener = self._warnings
+        run.note = self._state.note
         try:
             with self._interrupts.graceful(run.interrupted.set, lambda: run.streaming):
                 result = await client.run(run)
+        except ServersAway as error:
+            raise ServersAway(
+                f"{error} Continue the run later with --resume {self._run_dir}."
+            ) from None
         finally:
             if run.report is not None:
                 state.report = run.report

@@ -95,6 +95,16 @@ class EndpointSettings(Section):
     max_attempts: Whole = Field(
         default=4, ge=1, description="streams opened for one trace in a row without progress"
     )
+    outage_seconds: Annotated[Number, LOCATION] = Field(
+        default=600.0,
+        ge=0,
+        description="how long a server that is away or busy is waited for; then the run breaks off, and --resume continues it",
+    )
+    retry_after_seconds: Annotated[Number, LOCATION] = Field(
+        default=120.0,
+        ge=0,
+        description="the longest wait that a server may ask for (Retry-After); a longer one fails the trace",
+    )
     on_mismatch: Annotated[Literal["refuse", "leave-out"], LOCATION] = Field(
         default="refuse",
         description="what happens to one of several servers that has another model, tokenizer or context",

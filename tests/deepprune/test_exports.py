@@ -47,6 +47,7 @@ NAMES = [
     "RunResumed",
     "RunStarted",
     "RunView",
+    "ServersAway",
     "Settings",
     "StartTrace",
     "Step",

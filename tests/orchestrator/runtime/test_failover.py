@@ -131,7 +131,9 @@ async def test_a_server_that_comes_back_takes_traces_again() -> None:
     assert first in {event.endpoint for event in opened}
 
 
-async def test_traces_fail_when_every_server_is_gone(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_run_breaks_off_when_every_server_is_gone_for_too_long(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr("orchestrator.runtime.trace._backoff", lambda state: 0.0)
 
     async with pair() as servers:
@@ -148,8 +150,8 @@ async def test_traces_fail_when_every_server_is_gone(monkeypatch: pytest.MonkeyP
                 failed.append(event)
 
         cut = after_tokens(100, refuse)
-        with pytest.raises(deepprune.DeepPruneError, match=f"All {TRACES} traces failed"):
-            await servers.ask(see)
+        with pytest.raises(deepprune.ServersAway, match=r"None of the servers.*0\.2 seconds"):
+            await servers.ask(see, **{"endpoint.outage_seconds": 0.2})
     assert len(failed) == TRACES
     assert any("None of the servers" in event.message for event in failed)
 

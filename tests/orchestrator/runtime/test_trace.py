@@ -2,20 +2,10 @@
 
 import asyncio
 import contextlib
-import itertools
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import TypeVar, cast
 
-import aiohttp
 import pytest
 
-from orchestrator.answers.answer_book import AnswerBook
-from orchestrator.answers.equality import AnswerChecker
-from orchestrator.client.http import parse_address
-from orchestrator.client.reasoner.client import Chunk, Prompt, ReasonerClient
-from orchestrator.client.reasoner.stream_handle import StreamHandle
 from orchestrator.core.events import (
-    Event,
     TokensArrived,
     TraceFailed,
     TraceFinished,
@@ -27,146 +17,18 @@ from orchestrator.core.events import (
 from orchestrator.errors import (
     EndpointBusy,
     EndpointRejected,
-    EndpointUnreachable,
     StreamBroken,
 )
-from orchestrator.runtime.fleet import Fleet
-from orchestrator.runtime.members import Member
-from orchestrator.runtime.trace import TraceRunner, TraceSettings
-from orchestrator.settings import EndpointSettings
-from tests.support.capabilities import capabilities
-
-E = TypeVar("E", bound=Event)
-
-
-def chunk(
-    text: str, ids: tuple[int, ...], generated: int, finish_reason: str | None = None
-) -> Chunk:
-    return Chunk(text, ids, generated, 5, 0, finish_reason)
-
-
-END = chunk("\\boxed{4}", (9,), 1, "stop")
-
-
-class HalfClosed:
-    """Holds a stream until its trace half-closes it; then the server sends what it still had."""
-
-    connection = None  # as of a response that has been read to its end
-
-    def __init__(self, *last_chunks: Chunk) -> None:
-        self.last_chunks = last_chunks
-        self.came = asyncio.Event()
-
-    def close(self) -> None:
-        self.came.set()
-
-
-Item = Chunk | Exception | asyncio.Event | HalfClosed
-
-
-class Reasoner:
-    """Plays one list per stream: chunks, errors, events to wait for, and `HalfClosed`s."""
-
-    def __init__(self, *streams: Sequence[Item]) -> None:
-        self.streams = list(streams)
-        self.address = parse_address("http://e/v1")
-        self.asked: list[tuple[tuple[int, ...], int]] = []
-        self.headers: list[Mapping[str, str]] = []
-        self.closed = 0
-
-    async def stream(
-        self,
-        prompt: Prompt,
-        generated_ids: Sequence[int] = (),
-        *,
-        generated_tokens: int,
-        handle: StreamHandle,
-        top_logprobs: int | None,
-        headers: Mapping[str, str],
-    ) -> AsyncIterator[Chunk]:
-        self.asked.append((tuple(generated_ids), generated_tokens))
-        self.headers.append(headers)
-        script = self.streams.pop(0)
-        try:
-            for item in script:
-                if isinstance(item, Exception):
-                    raise item
-                if isinstance(item, asyncio.Event):
-                    await item.wait()
-                elif isinstance(item, HalfClosed):
-                    handle.attach(cast("aiohttp.ClientResponse", item))
-                    await item.came.wait()
-                    for last in item.last_chunks:
-                        yield last
-                else:
-                    yield item
-        finally:
-            self.closed += 1
-
-
-class Harness:
-    """A trace and what it emits."""
-
-    def __init__(
-        self,
-        reasoner: Reasoner,
-        *,
-        resumable: bool = True,
-        channel: int = 100,
-        max_attempts: int = 2,
-    ) -> None:
-        self.events: list[Event] = []
-        self.channel: asyncio.Queue[Event] = asyncio.Queue(channel)
-        member = Member(client=cast("ReasonerClient", reasoner), found=capabilities().reasoner)
-        self.fleet = Fleet([member], EndpointSettings(), most=4)
-        self.launching = asyncio.Event()
-        self.launching.set()
-        counter = itertools.count()
-        self.runner = TraceRunner(
-            0,
-            TraceSettings(
-                fleet=self.fleet,
-                session="s",
-                prompt=Prompt((1, 2, 3, 4, 5), ()),
-                resumable=resumable,
-                launching=self.launching,
-                max_attempts=max_attempts,
-                answer_regex=None,
-                book=AnswerBook(AnswerChecker()),
-                emit=self.channel.put,
-                clock=lambda: float(next(counter)),
-            ),
-        )
-
-    async def until(self, kind: type[E]) -> E:
-        """Takes events from the channel up to the first of a kind."""
-        while True:
-            event = await self.channel.get()
-            self.events.append(event)
-            if isinstance(event, kind):
-                return event
-
-    async def run(self) -> list[Event]:
-        """All events of the trace."""
-        await self.runner.run()
-        while not self.channel.empty():
-            self.events.append(self.channel.get_nowait())
-        return self.events
-
-    async def end(self, kind: type[E]) -> E:
-        """The terminal event of the trace, which is of this kind."""
-        last = (await self.run())[-1]
-        assert isinstance(last, kind)
-        return last
-
-    def kinds(self) -> list[type[Event]]:
-        return [type(event) for event in self.events]
-
-
-async def settle() -> None:
-    """Lets every task run until it waits for something that only the test can do."""
-    for _ in range(20):
-        await asyncio.sleep(0)
+from orchestrator.runtime.attempts import PROGRESS_TOKENS
+from tests.orchestrator.runtime.trace_harness import (
+    END,
+    HalfClosed,
+    Harness,
+    Item,
+    Reasoner,
+    chunk,
+    settle,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -196,16 +58,24 @@ async def test_a_broken_stream_continues_from_the_ids_received() -> None:
 
 
 async def test_a_trace_fails_after_as_many_attempts_without_progress() -> None:
-    reasoner = Reasoner(*([EndpointUnreachable("nobody answers")] for _ in range(2)))
+    reasoner = Reasoner(*([StreamBroken("reset")] for _ in range(2)))
     (failed,) = await Harness(reasoner, max_attempts=2).run()
     assert isinstance(failed, TraceFailed)
-    assert (failed.boundary, failed.message) == ("server", "nobody answers")
+    assert (failed.boundary, failed.message) == ("server", "reset")
 
 
 async def test_progress_gives_new_attempts() -> None:
-    streams: list[list[Item]] = [[chunk("a", (n,), 1), StreamBroken("reset")] for n in range(5)]
+    many = tuple(range(PROGRESS_TOKENS))
+    streams: list[list[Item]] = [[chunk("a", many, len(many)), StreamBroken("reset")]] * 5
     finished = await Harness(Reasoner(*streams, [END]), max_attempts=2).end(TraceFinished)
-    assert finished.tokens == 6
+    assert finished.tokens == 5 * len(many) + 1
+
+
+async def test_one_token_and_then_an_error_again_and_again_is_no_progress() -> None:
+    streams: list[list[Item]] = [[chunk("a", (n,), 1), StreamBroken("reset")] for n in range(9)]
+    reasoner = Reasoner(*streams)
+    failed = await Harness(reasoner, max_attempts=3).end(TraceFailed)
+    assert (len(reasoner.asked), failed.tokens) == (3, 3)
 
 
 async def test_nonsense_from_the_server_is_a_failure_to_decode() -> None:
