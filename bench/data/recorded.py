@@ -7,7 +7,10 @@ so a replay compares no mathematics.
 from dataclasses import dataclass
 from functools import cached_property
 
-__all__ = ["RecordedQuestion", "RecordedTrace"]
+__all__ = ["NO_ANSWER", "RecordedQuestion", "RecordedTrace"]
+
+NO_ANSWER = "ERR"
+"""What stands among the probes where no answer could be read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

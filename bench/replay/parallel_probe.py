@@ -4,14 +4,14 @@ Reimplements the public code of Parallel-Probe (zhengkid/Parallel-Probe, `Parall
 defaults. Every probe takes the majority over the newest answers of all traces that are not pruned. After the warm-up,
 while that majority has at least one half, a running trace that has disagreed with it at three probes in a row is pruned,
 as long as three traces are left; and the run ends when the majority has been the same for 18 probes in a row. As in the
-paper's own count, the probes' tokens (about twenty each) are free.
+paper's own count, the probes' tokens (about twenty each) are free. A probe without an answer counts like any other answer.
 """
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from bench.data.recorded import RecordedQuestion, RecordedTrace
+from bench.data.recorded import NO_ANSWER, RecordedQuestion, RecordedTrace
 from bench.replay.player import ReplayResult
 from bench.replay.server import ServerModel
 from orchestrator.errors import DatasetError
@@ -23,8 +23,6 @@ _WARM_UP_PROBES = 10
 _DISAGREEING_PROBES = 3
 _MAJORITY_FRACTION = 0.5
 _MIN_TRACES = 3
-_NO_ANSWER = "ERR"
-"""Counts like any other answer, as in the public code."""
 
 
 @dataclass(slots=True)
@@ -32,7 +30,7 @@ class _Branch:
     """One trace; `answer` is its newest, `disagreed` the number of probes in a row against the majority."""
 
     recorded: RecordedTrace
-    answer: str = _NO_ANSWER
+    answer: str = NO_ANSWER
     tokens: int = 0
     disagreed: int = 0
     pruned: bool = False
@@ -49,7 +47,7 @@ class _Branch:
         """Generates up to probe number `probe` (from 1) and answers it; at the trace's end with its own answer."""
         self.tokens = min(probe * every, self.recorded.tokens)
         if self.finished or probe > len(self.recorded.probes):
-            self.answer = self.recorded.answer or _NO_ANSWER
+            self.answer = self.recorded.answer or NO_ANSWER
         else:
             self.answer = self.recorded.probes[probe - 1]
 

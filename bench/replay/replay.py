@@ -81,6 +81,7 @@ def replay_policy(
                 clusters=result.clusters,
                 lengths=dict(result.lengths),
                 reward_tokens=result.reward_tokens,
+                probe_tokens=result.probe_tokens,
             )
             advance()
 
@@ -123,8 +124,14 @@ class _QuestionReplay:
         self._traces = min(spec.traces or plan.max_traces, len(question.traces))
         settings = _settings_for(spec.settings, question, plan, self._traces)
         self._settings = settings
-        policy = make_policy(settings, resumable=True, confidences=Confidences(settings.policy))
-        self._report_every = _report_every(settings, policy)
+        policy = make_policy(
+            settings,
+            resumable=True,
+            confidences=Confidences(settings.policy),
+            probes=question.probe_tokens is not None,
+            judge=True,
+        )
+        self._report_every = _report_every(settings, policy, question.probe_tokens)
         self._prefixes: list[Prefix | None] = [
             checkpoint_prefix(trace, settings.checkpoint) if policy.uses_checkpoints else None
             for trace in question.traces
@@ -176,10 +183,14 @@ def _settings_for(
     return settings.model_copy(update=changes)
 
 
-def _report_every(settings: Settings, policy: Policy) -> int | None:
-    """Tokens between two reports of confidences: a fraction of a window, or all at the end if no trace is stopped by them."""
+def _report_every(settings: Settings, policy: Policy, probe_tokens: int | None) -> int | None:
+    """Tokens between two reports of a trace.
+
+    Of confidences a fraction of a window, or all at the end if no trace is stopped by them; for a policy that probes, as
+    often as the traces were probed when they were recorded.
+    """
     if not needs_confidences(settings):
-        return None
+        return probe_tokens if policy.watches_tokens else None
     if not policy.watches_tokens:
         return sys.maxsize
     return max(1, settings.policy.confidence_window // _REPORTS_PER_WINDOW)

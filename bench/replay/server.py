@@ -36,7 +36,7 @@ class ServerModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """The speed of a server with continuous batching: every running stream gets one token per step.
 
     A step takes `step_seconds`, and `step_seconds_per_stream` more for each running stream. At most `capacity` streams
-    run at once (None: all of them); others wait, first come, first served. The defaults are of the order of an 8 B model
+    run at once (None: all of them); others wait, first come, first served. A probe generates `probe_tokens`. The defaults are of the order of an 8 B model
     on one large GPU; tokens and accuracy hardly depend on them, seconds do.
     """
 
@@ -45,6 +45,7 @@ class ServerModel(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     step_seconds_per_stream: Seconds = 0.0001
     capacity: Annotated[int, msgspec.Meta(ge=1)] | None = None
     judge_seconds: Seconds = 0.05
+    probe_tokens: Annotated[int, msgspec.Meta(ge=1)] = 20
 
     def step(self, running: int) -> float:
         """Seconds of one step with `running` streams."""
@@ -166,6 +167,17 @@ class SimulatedServer:
         if self._streams[trace].state != "over":
             tokens = self._leave(trace, "over")
             self.events.append(TraceStopped(at=self.now, trace=trace, reason=reason, tokens=tokens))
+
+    def tokens_of(self, trace: int) -> int:
+        """What the trace has generated so far."""
+        stream = self._streams[trace]
+        stream.catch_up(self.step)
+        return stream.tokens
+
+    def probe_seconds(self) -> float:
+        """How long a probe takes that is sent now: a request beside the running streams."""
+        model = self._model
+        return model.first_token_seconds + model.probe_tokens * model.step(self._running + 1)
 
     def after(self, seconds: float, action: Callable[[], None]) -> None:
         """Runs `action` after so many seconds."""

@@ -10,6 +10,7 @@ nothing is left to wait for. The policy does the rest.
 What the user wants of a trace goes before what the policy wants: `UserOverrides` amends its commands on the way out.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from orchestrator.core.confidence import Confidences
@@ -37,6 +38,7 @@ from orchestrator.core.events import (
 )
 from orchestrator.core.overrides import UserOverrides
 from orchestrator.core.policies import (
+    EstimatesVotes,
     Policy,
     Step,
     make_policy,
@@ -76,6 +78,8 @@ class Engine:
             settings,
             resumable=started.capabilities.reasoner.resumable,
             confidences=self._confidences,
+            probes=started.capabilities.reasoner.probes,
+            judge=started.capabilities.judge is not None,
         )
         self._rewards = Rewards()
         self._needs_rewards = needs_rewards(settings)
@@ -223,6 +227,19 @@ class Engine:
             for trace, answer in self._answers.items()
             if trace in chosen
         ]
-        vote = best_of_n if self._weights.best_alone_counts else weighted_majority
-        outcome.events.append(vote(ballots, min_ballots=self._min_ballots, at=at))
+        floor = self._min_ballots
+        outcome.events.append(
+            best_of_n(ballots, min_ballots=floor, at=at)
+            if self._weights.best_alone_counts
+            else weighted_majority(
+                ballots, min_ballots=floor, at=at, estimated=self._estimated_votes()
+            )
+        )
         outcome.commands.append(FinishRun())
+
+    def _estimated_votes(self) -> Mapping[str, float]:
+        """What traces without an end are believed to say, where all votes weigh the same."""
+        policy = self._policy
+        if isinstance(policy, EstimatesVotes) and self._weights.all_equal:
+            return policy.estimated_votes()
+        return {}

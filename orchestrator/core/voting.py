@@ -11,8 +11,9 @@ The rule: a weight is read when the vote is cast, so it counts all that was know
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import fmean
+from types import MappingProxyType
 from typing import NamedTuple
 
 from orchestrator.core.confidence import Confidences
@@ -52,13 +53,19 @@ def majority(answers: Iterable[str | None], *, min_ballots: int, at: float) -> V
     return weighted_majority((Vote(a, 1.0) for a in answers), min_ballots=min_ballots, at=at)
 
 
-def weighted_majority(ballots: Iterable[Vote], *, min_ballots: int, at: float) -> VoteCast:
+def weighted_majority(
+    ballots: Iterable[Vote],
+    *,
+    min_ballots: int,
+    at: float,
+    estimated: Mapping[str, float] | None = None,
+) -> VoteCast:
     """The answer with the greatest weight of ballots; traces without an answer have none.
 
     Of equally heavy answers the one that was given first wins. With fewer than `min_ballots` ballots, whatever
-    they weigh, the answer is None.
+    they weigh, the answer is None. `estimated` adds weight, but no ballots, to answers that have some.
     """
-    return _cast(ballots, sum, min_ballots=min_ballots, at=at)
+    return _cast(ballots, sum, min_ballots=min_ballots, at=at, estimated=estimated or {})
 
 
 def best_of_n(ballots: Iterable[Vote], *, min_ballots: int, at: float) -> VoteCast:
@@ -75,13 +82,16 @@ def _cast(
     *,
     min_ballots: int,
     at: float,
+    estimated: Mapping[str, float] = MappingProxyType({}),
 ) -> VoteCast:
     given: defaultdict[str, list[float]] = defaultdict(list)
     for answer, weight in ballots:
         if answer is not None:
             given[answer].append(weight)
     counts = Counter({answer: len(each) for answer, each in given.items()})
-    weights = {answer: together(each) for answer, each in given.items()}
+    weights = {
+        answer: together(each) + estimated.get(answer, 0.0) for answer, each in given.items()
+    }
     ranked = sorted(counts, key=lambda answer: -weights[answer])  # stable: first given first
     total = sum(weights.values())
     runner_up = weights[ranked[1]] if len(ranked) > 1 else 0.0
@@ -193,6 +203,11 @@ class VoteWeights:
                 return 1.0 if cluster is None else float(self._sizes[cluster])
             case _:  # "reward", "best-of-n"
                 return self._rewards.of(trace)
+
+    @property
+    def all_equal(self) -> bool:
+        """Whether every ballot weighs 1."""
+        return self._rule == "majority"
 
     @property
     def best_alone_counts(self) -> bool:

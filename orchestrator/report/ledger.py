@@ -164,9 +164,12 @@ def weighed_judge_tokens(view: RunView) -> float:
     if view.run is None:
         return 0.0
     judge, prices = view.judge, view.run.settings.prices
-    computed = judge.prompt_tokens - judge.cached_prompt_tokens + judge.completion_tokens
     cached = judge.cached_prompt_tokens
-    return computed * prices.judge_token + cached * prices.judge_cached_token
+    return (
+        (judge.prompt_tokens - cached) * prices.of_judge_prompt
+        + judge.completion_tokens * prices.judge_token
+        + cached * prices.judge_cached_token
+    )
 
 
 def _counterfactual(cost: Counterfactual) -> CounterfactualBill:

@@ -81,6 +81,36 @@ class AutoSettings(PolicySettings):
         gt=0.0,
         description="what one more trace must bring, as expected fraction of agreement; null: by effort",
     )
+    probes: bool = Field(
+        default=True,
+        description="ask running traces for their answers once one has finished, where the server can",
+    )
+    probe_every: Number = Field(
+        default=0.125,
+        gt=0.0,
+        description="ask a running trace again after this fraction of the length of finished ones",
+    )
+    probe_hit: Number = Field(
+        default=0.7,
+        gt=0.0,
+        lt=1.0,
+        description="the chance that a probe names the answer in which its trace will end, before any has ended",
+    )
+    probe_false_alarm: Number = Field(
+        default=0.05,
+        gt=0.0,
+        lt=1.0,
+        description="the chance that it names a certain other answer with votes, before any has ended",
+    )
+    reliability_weight: Number = Field(
+        default=20.0,
+        gt=0.0,
+        description="ended probes that weigh as much as those two settings",
+    )
+    use_judge: bool = Field(
+        default=False,
+        description="ask the judge, where one is given, which running traces will end like a finished one",
+    )
 
 
 class DeepPruneSettings(PolicySettings):

@@ -290,9 +290,25 @@ class PriceSettings(Section):
     judge_cached_token: Number = Field(
         default=0.0, ge=0.0, description="one judge prompt token from the cache"
     )
+    judge_prompt_token: OptionalNumber = Field(
+        default=None,
+        ge=0.0,
+        description="one judge prompt token that was computed; null: judge_token",
+    )
+    prompt_token: Number = Field(
+        default=0.2, ge=0.0, description="one token that the reasoner reads for a probe"
+    )
+    cached_prompt_token: Number = Field(
+        default=0.0, ge=0.0, description="one such token from the cache"
+    )
     million_tokens: OptionalNumber = Field(
         default=None, ge=0.0, description="money for a million generated reasoner tokens"
     )
+
+    @property
+    def of_judge_prompt(self) -> float:
+        """What one judge prompt token costs that is not in the cache."""
+        return self.judge_token if self.judge_prompt_token is None else self.judge_prompt_token
 
 
 class RunSettings(Section):

@@ -18,6 +18,8 @@ from orchestrator.core.events import (
     JudgeFailed,
     PairsJudged,
     PauseTrace,
+    ProbeFailed,
+    ProbeTrace,
     ReleaseLaunches,
     ResumeTrace,
     RunInterrupted,
@@ -28,6 +30,7 @@ from orchestrator.core.events import (
     TraceFailed,
     TraceFinished,
     TracePaused,
+    TraceProbed,
     TraceResumed,
     TraceStarted,
     TraceStopped,
@@ -112,6 +115,8 @@ class World:
     Launches that are held are released when nothing else can happen.
     """
     servers: Capabilities | None = None
+    probe: Callable[[int, int], str | None] | None = None
+    """What a trace says when it is asked after so many tokens; no answer is a probe that failed."""
     events: list[Event] = field(default_factory=list)
     commands: list[Command] = field(default_factory=list)
 
@@ -119,6 +124,7 @@ class World:
         self._at = 0.0
         self._traces = [_Trace(number, script) for number, script in enumerate(self.scripts)]
         self._judge_calls: list[AskJudge] = []
+        self._probes: list[tuple[int, int]] = []  # trace, and tokens when it was asked
         self._pending_user_commands = list(self.user_commands)
         self._held = False
         self.over = False
@@ -197,6 +203,9 @@ class World:
                 self._want(trace, "stop", reason)
             case AskJudge():
                 self._judge_calls.append(command)
+            case ProbeTrace(trace=trace):
+                assert self._traces[trace].state == "running", "a trace is asked that does not run"
+                self._probes.append((trace, self._traces[trace].written))
             case HoldLaunches() | ReleaseLaunches():
                 self._held = isinstance(command, HoldLaunches)
             case FinishRun():
@@ -209,6 +218,7 @@ class World:
 
     def _possible(self) -> list[partial[None]]:
         events = [partial(self._answer, call) for call in self._judge_calls]
+        events.extend(partial(self._answer_probe, *probe) for probe in self._probes)
         for trace in self._traces:
             events.extend(self._possible_of(trace))
         return events
@@ -279,6 +289,27 @@ class World:
                 prompt_tokens=1,
                 cached_prompt_tokens=0,
                 completion_tokens=0,
+                seconds=0.0,
+            )
+        )
+
+    def _answer_probe(self, trace: int, asked_at: int) -> None:
+        self._probes.remove((trace, asked_at))
+        assert self.probe is not None, "the policy asks traces that cannot be asked"
+        answer = self.probe(trace, asked_at)
+        if answer is None:
+            self._feed(ProbeFailed(at=self._now(), trace=trace, message="down"))
+            return
+        self._feed(
+            TraceProbed(
+                at=self._now(),
+                trace=trace,
+                answer=answer,
+                raw_answer=answer,
+                asked_at=asked_at,
+                tokens=1,
+                prompt_tokens=asked_at,
+                cached_prompt_tokens=asked_at,
                 seconds=0.0,
             )
         )

@@ -9,13 +9,10 @@ from typing import Annotated
 import msgspec
 
 from bench.data.grading import Spellings, grade
-from bench.data.recorded import RecordedQuestion, RecordedTrace
+from bench.data.recorded import NO_ANSWER, RecordedQuestion, RecordedTrace
 from orchestrator.errors import DatasetError
 
 __all__ = ["read_probe_matrix"]
-
-_UNREADABLE = "ERR"
-"""What the files hold in place of an answer that could not be extracted."""
 
 Spelling = str | int | float
 Tokens = Annotated[int, msgspec.Meta(ge=1)]
@@ -73,11 +70,14 @@ def _traces(question: _Question, classes: tuple[str | None, ...]) -> tuple[Recor
         RecordedTrace(
             tokens=tokens,
             answer=answer,
-            probes=tuple(spelled.get(str(probe), str(probe)) for probe in probes),
+            probes=tuple(
+                NO_ANSWER if probe in (None, "") else spelled.get(str(probe), str(probe))
+                for probe in probes
+            ),
         )
         for (probes, tokens, _), answer in zip(question.each_branch, classes, strict=True)
     )
 
 
 def _spelling(final: Spelling | None) -> str | None:
-    return None if final is None or str(final) in (_UNREADABLE, "") else str(final)
+    return None if final is None or str(final) in (NO_ANSWER, "") else str(final)

@@ -5,7 +5,8 @@ from typing import assert_never
 from orchestrator.core.confidence import Confidences
 from orchestrator.core.policies.adaptive_consistency import AdaptiveConsistency
 from orchestrator.core.policies.auto import Auto
-from orchestrator.core.policies.base import Policy, Step
+from orchestrator.core.policies.auto_by_evidence import AutoByEvidence
+from orchestrator.core.policies.base import EstimatesVotes, Policy, Step
 from orchestrator.core.policies.baselines import Consensus, EarlyStopping, Race, RandomK, ShortFirst
 from orchestrator.core.policies.deepconf import DeepConf, DeepConfOffline
 from orchestrator.core.policies.deepprune import DeepPrune
@@ -28,6 +29,7 @@ from orchestrator.settings import (
 )
 
 __all__ = [
+    "EstimatesVotes",
     "Policy",
     "Step",
     "make_policy",
@@ -41,10 +43,18 @@ __all__ = [
 _DEEPCONF = (DeepConfSettings, DeepConfOfflineSettings)
 
 
-def make_policy(settings: Settings, *, resumable: bool, confidences: Confidences) -> Policy:
+def make_policy(
+    settings: Settings,
+    *,
+    resumable: bool,
+    confidences: Confidences,
+    probes: bool = False,
+    judge: bool = False,
+) -> Policy:
     """The policy that `settings.policy.name` asks for, on a server that can resume streams or cannot.
 
-    `confidences` are measured by the caller; only policies that watch tokens read them.
+    `confidences` are measured by the caller; only policies that watch tokens read them. `probes` says that running
+    traces can be asked for their answers, `judge` that there is a judge; policies do without what they do not need.
 
     Raises:
         ConfigError: the policy is a user's own object.
@@ -55,6 +65,9 @@ def make_policy(settings: Settings, *, resumable: bool, confidences: Confidences
             pause = resumable and settings.checkpoint.at == "pause"
             return DeepPrune(policy, resumable=resumable, pause=pause, seed=seed)
         case AutoSettings():
+            probes, judge = probes and policy.probes, judge and policy.use_judge
+            if probes or judge:
+                return AutoByEvidence(policy, settings.prices, probes=probes, judge=judge)
             return Auto(policy)
         case AdaptiveConsistencySettings():
             return AdaptiveConsistency(policy)
@@ -92,11 +105,12 @@ def needs_confidences(settings: Settings) -> bool:
 
 
 def needs_judge(settings: Settings) -> bool:
-    """Whether the policy cannot work without a judge endpoint; a user's own one may use each that is given."""
+    """Whether the run has a judge: the policy cannot work without one, or may use one and is given it."""
     policy, url = settings.policy, settings.judge.url
-    return isinstance(policy, DeepPruneSettings) or (
-        isinstance(policy, CustomSettings) and url is not None
+    may_use = isinstance(policy, CustomSettings) or (
+        isinstance(policy, AutoSettings) and policy.use_judge
     )
+    return isinstance(policy, DeepPruneSettings) or (may_use and url is not None)
 
 
 def needs_rewards(settings: Settings) -> bool:

@@ -1,7 +1,7 @@
 """`auto`: as many traces as the question deserves, and no straggler that cannot change the vote.
 
 A few traces start side by side. Whenever one ends, `auto` asks what further ballots would be worth
-(`orchestrator/core/policies/auto.py`): by how many points they would raise the share of traces that are expected
+(`orchestrator/core/agreement.py`): by how many points they would raise the share of traces that are expected
 to agree with the winner. It asks so for one more ballot, for two, up to eight, and subtracts their price. If no
 number is worth its price, the vote is settled: every other trace is stopped. If some number is, `auto` sees to it
 that so many traces run, and waits for the next one to end.
@@ -14,106 +14,19 @@ Whether short traces are right more often than long ones differs between models 
 build on it: a ballot counts the same whenever it comes. More traces than would settle an easy question start at once:
 the vote then does not wait for the slowest of a few, and latency falls by more than tokens rise.
 
-What further ballots are worth: a belief about how the answers to one question are spread.
-
-The belief is a Chinese restaurant process. The next trace gives an answer seen c times before with a chance
-proportional to c, and a new one with a chance proportional to the concentration, which is unknown: it is near 0 for
-a question on which all traces agree and large for one on which they scatter. Its prior is even over powers of
-two from 1/8 to 16; the ballots of the question itself, and nothing else, move it.
-
-An answer is worth its expected share: the chance that one more trace would give it. That is what a vote is for
-(with ever more traces it finds the answer with the largest share), and on a question without hope all shares
-are small, so that little can be gained there. The gain of j further ballots is what the leader's share, whoever
-leads then, is expected to be higher.
-
-The rule: pure arithmetic on counts; the same counts always have the same worth.
+A pure state machine on the votes of finished traces. Where running traces can be asked, or a judge is given,
+`auto` decides by `orchestrator/core/policies/auto_by_evidence.py` instead; until it learns something there, both agree.
 """
 
-import math
-from functools import lru_cache
 from itertools import count
-from typing import Literal, NamedTuple
+from typing import Literal
 
+from orchestrator.core.agreement import Count, gain
 from orchestrator.core.events import Event
 from orchestrator.core.policies.base import Step, Tally
 from orchestrator.settings import AutoSettings
 
-__all__ = [
-    "EFFORT_PRICES",
-    "Auto",
-    "Count",
-    "gain",
-    "leader_share",
-]
-
-
-_CONCENTRATIONS = tuple(2.0**power for power in range(-3, 5))
-_ELECTABLE = 4
-
-
-class Count(NamedTuple):
-    """The ballots so far.
-
-    `leading` are the largest counts, falling; `ended` traces have voted or were blank; they fall into `kinds`
-    different answers, blanks being one of them.
-    """
-
-    leading: tuple[int, ...]
-    ended: int
-    kinds: int
-
-    @classmethod
-    def of(cls, ballots: tuple[int, ...], blanks: int) -> "Count":
-        """From the ballots of every answer, largest first, and the number of traces without one."""
-        kinds = len(ballots) + (blanks > 0)
-        return cls(ballots[:_ELECTABLE], sum(ballots) + blanks, kinds)
-
-
-def leader_share(count: Count) -> float:
-    """The chance that one more trace would give the leading answer; 0 without a ballot."""
-    return count.leading[0] * _weight(count.ended, count.kinds) if count.leading else 0.0
-
-
-def gain(count: Count, ballots: int) -> float:
-    """By how much the leader's expected share rises through so many more ballots, 0..1."""
-    return _share_after(count, ballots) - leader_share(count)
-
-
-@lru_cache(maxsize=1 << 18)
-def _share_after(count: Count, ballots: int) -> float:
-    """The expected share of whoever leads after so many more ballots."""
-    if not ballots:
-        return leader_share(count)
-    leading, ended, kinds = count
-    weight = _weight(ended, kinds)
-    newcomer = (*leading, 1) if len(leading) < _ELECTABLE else leading
-    expected = (1.0 - ended * weight) * _share_after(
-        Count(newcomer, ended + 1, kinds + 1), ballots - 1
-    )
-    others = ended - sum(leading)
-    if others:
-        expected += others * weight * _share_after(Count(leading, ended + 1, kinds), ballots - 1)
-    for votes in set(leading):
-        first = leading.index(votes)  # raised there, the counts still fall
-        raised = (*leading[:first], votes + 1, *leading[first + 1 :])
-        chance = votes * leading.count(votes) * weight
-        expected += chance * _share_after(Count(raised, ended + 1, kinds), ballots - 1)
-    return expected
-
-
-@lru_cache(maxsize=1 << 14)
-def _weight(ended: int, kinds: int) -> float:
-    """The chance that the next trace repeats one certain earlier trace's answer.
-
-    It is the posterior mean of 1 / (ended + concentration). Source of the likelihood: Ewens' sampling formula,
-    in which the counts cancel and only `ended` and `kinds` are left.
-    """
-    logs = [kinds * math.log(a) + math.lgamma(a) - math.lgamma(a + ended) for a in _CONCENTRATIONS]
-    top = max(logs)
-    odds = [math.exp(log - top) for log in logs]
-    total = math.fsum(odds)
-    return math.fsum(o / (ended + a) for o, a in zip(odds, _CONCENTRATIONS, strict=True)) / total
-
+__all__ = ["EFFORT_PRICES", "HORIZON", "RUNNING_COST", "Auto"]
 
 EFFORT_PRICES: dict[Literal["low", "medium", "high"], float] = {
     "low": 0.01,
@@ -122,10 +35,10 @@ EFFORT_PRICES: dict[Literal["low", "medium", "high"], float] = {
 }
 """What one more trace must bring, as expected share of the traces that agree with the winner."""
 
-_HORIZON = 8
+HORIZON = 8
 """Ballots looked ahead: enough for a rival to catch up wherever it is likely to."""
 
-_RUNNING = 0.5
+RUNNING_COST = 0.5
 """What is left to pay of a trace that already runs."""
 
 _SPARE = 2
@@ -175,14 +88,11 @@ class Auto:
     def _worthwhile(self, so_far: Count) -> int:
         """The number of further ballots that brings most beyond its price, or 0."""
         running = self._tally.running
-        possible = min(_HORIZON, running + self._tally.left)
+        possible = min(HORIZON, running + self._tally.left)
         best, most = 0, 1e-12
         for ballots in range(1, possible + 1):
-            cost = _RUNNING * min(ballots, running) + max(0, ballots - running)
+            cost = RUNNING_COST * min(ballots, running) + max(0, ballots - running)
             net = gain(so_far, ballots) - self._price * cost
             if net > most:
                 best, most = ballots, net
         return best
-
-
-"""So many leading answers are followed one by one; behind them nobody wins within a few ballots."""

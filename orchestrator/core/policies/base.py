@@ -6,7 +6,8 @@ The rule: a trace counts once, when it ends. One that ended without an answer, o
 """
 
 from collections import Counter
-from typing import NamedTuple, Protocol
+from collections.abc import Mapping
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from orchestrator.core.events import (
     Command,
@@ -19,6 +20,7 @@ from orchestrator.core.events import (
 )
 
 __all__ = [
+    "EstimatesVotes",
     "Policy",
     "Step",
     "Tally",
@@ -60,6 +62,14 @@ class Policy(Protocol):
         """The traces whose answers are counted, a part of `finished` (in order of finishing)."""
 
 
+@runtime_checkable
+class EstimatesVotes(Protocol):
+    """A policy that counts what traces without an end are believed to say."""
+
+    def estimated_votes(self) -> Mapping[str, float]:
+        """For each answer with votes, the further ones that unfinished traces are believed to give it."""
+
+
 class Tally:
     """The count of one question with at most `planned` traces."""
 
@@ -76,15 +86,24 @@ class Tally:
         return len(self._open)
 
     @property
+    def open(self) -> tuple[int, ...]:
+        """The numbers of the running traces, in order."""
+        return tuple(sorted(self._open))
+
+    @property
     def left(self) -> int:
         """Traces that may still be launched."""
         return self.planned - self.launched
 
     @property
+    def votes(self) -> Counter[str]:
+        """The number of votes for each answer, in the order in which they were first given."""
+        return Counter(answer for answer in self.answers if answer is not None)
+
+    @property
     def vote_counts(self) -> tuple[int, ...]:
         """The number of votes for each answer, largest first."""
-        counts = Counter(answer for answer in self.answers if answer is not None)
-        return tuple(sorted(counts.values(), reverse=True))
+        return tuple(sorted(self.votes.values(), reverse=True))
 
     @property
     def blanks(self) -> int:

@@ -205,6 +205,14 @@ def test_cached_judge_tokens_have_their_own_price(story: type[Story]) -> None:
     assert report_of(told)["ledger"]["judge"]["weighed_tokens"] == 41 + 6
 
 
+def test_judge_tokens_that_are_read_may_cost_less_than_those_that_are_written(
+    story: type[Story],
+) -> None:
+    prices = {"prices": {"judge_token": 2.0, "judge_prompt_token": 0.5}}
+    told = story(2, settings=prices).judged(1, 0)
+    assert report_of(told)["ledger"]["judge"]["weighed_tokens"] == 40 * 0.5 + 1 * 2.0
+
+
 def test_a_full_vote_saves_nothing(story: type[Story]) -> None:
     told = story(2).start(0, 1).finish(0, 10).finish(1, 30).vote("42", a42=2).end()
     report = report_of(told)

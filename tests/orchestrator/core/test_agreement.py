@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.core.policies.auto import Count, gain, leader_share
+from orchestrator.core.agreement import Count, gain, leader_share
 
 COUNTS = st.builds(
     Count.of,
