@@ -1,0 +1,118 @@
+"""How much a running trace's forced answer tells about its final one, on live servers or in a recording with probes.
+
+deepprune-bench probes --local --questions nano/data/questions.jsonl --limit 40 --traces 8 --every 40
+deepprune-bench probes --replay aime24.json
+"""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from orchestrator.cli.argtypes import positive
+from orchestrator.errors import ConfigError, first_error
+
+if TYPE_CHECKING:
+    from bench.analysis.probe_reliability import Probe
+
+__all__ = ["add_arguments", "run"]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """The flags of this command."""
+    parser.add_argument(
+        "--replay",
+        type=Path,
+        metavar="FILE",
+        help="a recording with probes, instead of live servers",
+    )
+    parser.add_argument("--endpoint", action="append", metavar="URL", help="the reasoner's server")
+    parser.add_argument("--model", metavar="NAME", help="default: the one that the server serves")
+    parser.add_argument("--local", action="store_true", help="the bundled nano models")
+    parser.add_argument(
+        "--preset",
+        metavar="NAME|FILE",
+        help="the model's family, which says how an answer is forced out",
+    )
+    parser.add_argument("--questions", type=Path, metavar="FILE", help="with id and question")
+    parser.add_argument("--limit", type=positive, metavar="N", help="only the first N questions")
+    parser.add_argument("--traces", type=positive, default=8, metavar="N", help="default: 8")
+    parser.add_argument(
+        "--every",
+        type=positive,
+        default=500,
+        metavar="TOKENS",
+        help="between two probes; default: 500",
+    )
+    parser.add_argument(
+        "--at-once", type=positive, default=4, metavar="N", help="questions; default: 4"
+    )
+    parser.add_argument("--streams", type=positive, default=64, metavar="N", help="default: 64")
+    parser.add_argument("--json", action="store_true", help="one JSON line per row")
+
+
+def run(arguments: argparse.Namespace) -> None:
+    """Measures, and prints the rows."""
+    from bench.analysis.probe_reliability import probe_rows, recorded_probes
+    from bench.data.readers import read_recorded
+    from bench.reports.probes import probe_table
+    from orchestrator.report.report import to_json_line
+
+    if arguments.replay is not None:
+        probes = recorded_probes(read_recorded(arguments.replay))
+        if not probes:
+            raise ConfigError(
+                f"{arguments.replay} holds no probes; give a recording that has them."
+            )
+    else:
+        probes = _measured(arguments)
+    rows = probe_rows(probes)
+    if arguments.json:
+        for row in rows:
+            print(to_json_line(row))
+    else:
+        from rich.console import Console
+
+        Console(file=sys.stdout).print(probe_table(rows))
+
+
+def _measured(arguments: argparse.Namespace) -> "list[Probe]":
+    """The probes of live servers.
+
+    Raises:
+        DeepPruneError: the questions or the servers cannot be used, or all traces of a question failed.
+    """
+    import asyncio
+
+    from bench.live.probing import ProbeEvery, measure_probes
+    from orchestrator.api import Client
+    from orchestrator.questions import read_questions
+    from orchestrator.terminal.progress import Progress
+
+    if arguments.questions is None:
+        raise ConfigError("Give --questions FILE, or --replay FILE.")
+    questions = read_questions(arguments.questions)[: arguments.limit]
+
+    async def measure() -> list[Probe]:
+        client = Client(
+            arguments.endpoint,
+            local=arguments.local,
+            policy=ProbeEvery(arguments.traces, arguments.every),
+            preset=arguments.preset,
+            settings={
+                "endpoint.model": arguments.model,
+                "policy.traces": arguments.traces,
+                "run.concurrency": arguments.streams,
+            },
+            announce=lambda text: print(text, file=sys.stderr),
+        )
+        async with client:
+            with Progress("questions", len(questions)) as progress:
+                return await measure_probes(
+                    client, questions, at_once=arguments.at_once, advance=progress.advance
+                )
+
+    try:
+        return asyncio.run(measure())
+    except BaseExceptionGroup as group:
+        raise first_error(group) from None
