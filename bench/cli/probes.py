@@ -93,7 +93,7 @@ def _measured(arguments: argparse.Namespace) -> "list[Probe]":
         raise ConfigError("Give --questions FILE, or --replay FILE.")
     questions = read_questions(arguments.questions)[: arguments.limit]
 
-    async def measure() -> list[Probe]:
+    async def measure() -> "list[Probe]":
         client = Client(
             arguments.endpoint,
             local=arguments.local,

@@ -1,5 +1,6 @@
 """Probes of running traces, measured on servers that write at a set speed."""
 
+import asyncio
 import json
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from bench.cli.main import main
 from bench.live.probing import ProbeEvery, measure_probes
 from orchestrator.api import Client
 from orchestrator.errors import ConfigError
-from orchestrator.questions import Question
+from orchestrator.questions import Question, to_jsonl
 from tests.support.paced_servers import PacedServers
 from tests.support.recordings import probe_matrix
 
@@ -69,3 +70,19 @@ def test_without_probes_or_questions_there_is_one_sentence(
     assert "holds no probes" in capsys.readouterr().err
     assert main(["probes"]) == 2
     assert "--questions" in capsys.readouterr().err
+
+
+async def test_the_command_asks_live_servers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    questions = tmp_path / "questions.jsonl"
+    questions.write_text(to_jsonl(QUESTIONS))
+    preset = tmp_path / "preset.yaml"
+    preset.write_text('model: {force_answer: "So \\\\boxed{"}\n')
+    async with PacedServers(words=20, pause=0.01).serving() as servers:
+        words = ["probes", "--endpoint", servers.reasoner.url, "--preset", str(preset), "--json"]
+        words += ["--questions", str(questions), "--traces", "2", "--every", "5", "--limit", "1"]
+        assert await asyncio.to_thread(main, words) == 0
+    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert rows[-1]["precision"] == 1.0
+    assert rows[-1]["tokens_per_probe"] == 2.0
