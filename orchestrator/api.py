@@ -164,7 +164,7 @@ class Client:
                     local_servers(self.settings, logs, self._announce)
                 )
             self._endpoints = await stack.enter_async_context(
-                open_endpoints(self.settings, self._keys)
+                open_endpoints(self.settings, self._keys, direct=self._local)
             )
             stack.push_async_callback(self._cancel_tasks)
             self._stack = stack.pop_all()

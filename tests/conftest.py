@@ -26,7 +26,7 @@ settings.load_profile("default")
 def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
     """A developer's own keys and settings must not change what a test sees."""
     for variable in list(os.environ):
-        if variable.startswith(("DEEPPRUNE_", "OPENAI_")):
+        if variable.startswith(("DEEPPRUNE_", "OPENAI_")) or variable.lower().endswith("_proxy"):
             monkeypatch.delenv(variable)
 
 

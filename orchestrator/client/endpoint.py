@@ -81,6 +81,10 @@ class EndpointClient:
         self.notes: list[str] = []
         """Sentences for the user about this server."""
 
+    def reach_directly(self) -> None:
+        """Uses no proxy: for a server that this program has started. To be called before the client is opened."""
+        self._http.direct = True
+
     async def __aenter__(self) -> Self:
         await self._http.open()
         await self._counter_pages.open()

@@ -108,6 +108,8 @@ class HttpClient:
         self._timeout = aiohttp.ClientTimeout(
             total=None, sock_connect=connect_seconds, sock_read=read_seconds
         )
+        self.direct = False
+        """No proxy is used, whatever the environment says; set before `open`."""
         self._proxy: URL | None = None
         self._session: aiohttp.ClientSession | None = None
 
@@ -118,7 +120,7 @@ class HttpClient:
             ConfigError: the environment names a proxy or certificates that cannot be used.
         """
         url = URL(self.address.base)
-        self._proxy = proxy_for(url)
+        self._proxy = None if self.direct else proxy_for(url)
         own = {"Accept-Encoding": "identity", "Content-Type": "application/json"}
         if self._api_key and "authorization" not in {name.lower() for name in self._headers}:
             own["Authorization"] = f"Bearer {self._api_key}"
@@ -196,6 +198,10 @@ class HttpClient:
             "utf-8", errors="replace"
         )
 
+    async def read_json(self, response: aiohttp.ClientResponse, kind: type[T]) -> T:
+        """The decoded rest of an open answer, with the limits and errors of `json`."""
+        return self._decode(str(response.url), await _all_of(response, MAX_JSON_BYTES), kind)
+
     def translate(self, error: Exception) -> EndpointError:
         """The error of ours for one that aiohttp raised while connecting or reading."""
         if isinstance(error, aiohttp.ClientProxyConnectionError):
@@ -220,13 +226,7 @@ class HttpClient:
                 asyncio.timeout(self._answer_seconds),
                 self.response(method, url, body) as response,
             ):
-                content = await _read_at_most(response, limit + 1)
-                if len(content) > limit:
-                    raise StreamBroken(
-                        f"{url} sent more than {limit // 2**20} MiB; check what answers there.",
-                        "decode",
-                    )
-                return content
+                return await _all_of(response, limit)
         except TimeoutError:
             raise StreamBroken(
                 f"{url} did not answer within {self._answer_seconds:g} seconds."
@@ -293,6 +293,17 @@ def _secrets_in(headers: Mapping[str, str]) -> tuple[str, ...]:
     """What the values of the headers may have for keys: their words, unless they are so short that texts contain them."""
     words = (word for value in headers.values() for word in value.split())
     return tuple(word for word in words if len(word) >= MIN_SECRET_CHARS)
+
+
+async def _all_of(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """The body. Raises StreamBroken if it has more than `limit` bytes."""
+    content = await _read_at_most(response, limit + 1)
+    if len(content) > limit:
+        raise StreamBroken(
+            f"{response.url} sent more than {limit // 2**20} MiB; check what answers there.",
+            "decode",
+        )
+    return content
 
 
 async def _read_at_most(response: aiohttp.ClientResponse, limit: int) -> bytes:

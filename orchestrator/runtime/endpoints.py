@@ -71,15 +71,19 @@ class Endpoints:
 
 
 @contextlib.asynccontextmanager
-async def open_endpoints(settings: Settings, keys: Keys) -> AsyncIterator[Endpoints]:
+async def open_endpoints(
+    settings: Settings, keys: Keys, *, direct: bool = False
+) -> AsyncIterator[Endpoints]:
     """The clients of a run, connected and probed; the reasoner's probe generates one token or two.
+
+    With `direct` no proxy stands before reasoner and judge, which this program has started.
 
     Raises ConfigError where the run needs confidences and the server gives none, and what the probes raise.
     """
     spec = judge_spec(settings.judge.spec) if needs_judge(settings) else None
     use = EngineUse()
     async with contextlib.AsyncExitStack() as stack:
-        reasoner = await _open_reasoner(stack, settings, keys.reasoner)
+        reasoner = await _open_reasoner(stack, settings, keys.reasoner, direct=direct)
         use.add("reasoner", reasoner)
         capabilities = _with_probes(reasoner.capabilities, settings)
         if needs_confidences(settings) and not capabilities.confidences:
@@ -87,7 +91,10 @@ async def open_endpoints(settings: Settings, keys: Keys) -> AsyncIterator[Endpoi
         judge: JudgeClient | None = None
         found: JudgeCapabilities | None = None
         if spec is not None:
-            judge = await stack.enter_async_context(JudgeClient(settings.judge, spec, keys.judge))
+            judge = JudgeClient(settings.judge, spec, keys.judge)
+            if direct:
+                judge.reach_directly()
+            await stack.enter_async_context(judge)
             found = await use.probed("judge", judge, judge.probe)
         reward = await _open_reward(stack, settings, keys.reward, use)
         same_answer = await _open_same_answer(stack, settings, keys.judge, use)
@@ -144,7 +151,7 @@ def _with_probes(found: ServerCapabilities, settings: Settings) -> ServerCapabil
 
 
 async def _open_reasoner(
-    stack: contextlib.AsyncExitStack, settings: Settings, api_key: str | None
+    stack: contextlib.AsyncExitStack, settings: Settings, api_key: str | None, *, direct: bool
 ) -> Fleet:
     """The reasoner's servers, probed and alike."""
     addresses = dict.fromkeys(parse_address(url).base for url in settings.endpoint.urls)
@@ -152,6 +159,9 @@ async def _open_reasoner(
         ReasonerClient(address, settings.endpoint, settings.sampling, api_key)
         for address in addresses
     ]
+    if direct:
+        for client in clients:
+            client.reach_directly()
     members = [Member(client=await stack.enter_async_context(client)) for client in clients]
     top_logprobs = settings.policy.top_logprobs if needs_confidences(settings) else None
     found = await find_members(

@@ -28,9 +28,10 @@ async def pass_through(
     sent["model"] = endpoints.capabilities.model
     said = {"deepprune": {"passed_through": reason}}
     headers = {"X-DeepPrune-Passed-Through": reason}
-    async with endpoints.reasoner.client().forward(_CHAT, sent) as upstream:
+    client = endpoints.reasoner.client()
+    async with client.forward(_CHAT, sent) as upstream:
         if not sent.get("stream"):
-            reply = msgspec.json.decode(await upstream.read())
+            reply = await client.read_forwarded(upstream)
             return web.json_response({**reply, **said}, headers=headers)
         writer = await EventWriter.open(request, headers)
         splitter = SseSplitter()
@@ -46,7 +47,7 @@ async def pass_through(
 def _event(payload: bytes) -> dict[str, Any]:
     try:
         event: dict[str, Any] = msgspec.json.decode(payload, type=dict[str, Any])
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise StreamBroken(
             f"The server sent an event that cannot be read: {error}", "decode"
         ) from None

@@ -169,6 +169,10 @@ class ReasonerClient(EndpointClient):
         """
         return self._http.response("POST", f"{self.address.base}/{path}", body)
 
+    async def read_forwarded(self, response: aiohttp.ClientResponse) -> dict[str, Any]:
+        """The reply to a request that was forwarded and is no stream. Raises StreamBroken if it is no JSON object."""
+        return await self._http.read_json(response, dict[str, Any])
+
     async def _has_counters(self) -> bool:
         """Whether the engine's counters can be read. Raises ConfigError for a page that the user named in vain."""
         if await self.counters() is not None:

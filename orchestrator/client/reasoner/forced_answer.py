@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from orchestrator.client.http import HttpClient
+from orchestrator.client.usage import Usage
 from orchestrator.errors import StreamBroken
 
 __all__ = ["ForcedAnswer", "force_answer"]
@@ -45,19 +46,9 @@ class _Choice(msgspec.Struct):
     logprobs: _Logprobs | None = None
 
 
-class _PromptDetails(msgspec.Struct):
-    cached_tokens: int | None = None
-
-
-class _Usage(msgspec.Struct):
-    prompt_tokens: int
-    completion_tokens: int
-    prompt_tokens_details: _PromptDetails | None = None
-
-
 class _Completion(msgspec.Struct):
     choices: list[_Choice]
-    usage: _Usage
+    usage: Usage
 
 
 async def force_answer(
@@ -85,18 +76,18 @@ async def force_answer(
             "include_stop_str_in_output": True,
         },
     )
-    if len(found.choices) != 1 or not 0 <= found.usage.completion_tokens <= MAX_TOKENS:
+    tokens = found.usage.completion
+    if len(found.choices) != 1 or tokens is None or tokens > MAX_TOKENS:
         raise StreamBroken(f"{url} sent no completion of at most {MAX_TOKENS} tokens.", "decode")
-    choice, usage = found.choices[0], found.usage
+    choice = found.choices[0]
     end = _end(choice.text) if opens_brace else len(choice.text)
     text = choice.text[:end]
-    details = usage.prompt_tokens_details
     return ForcedAnswer(
         text=text,
         whole=end is not None,
-        tokens=usage.completion_tokens,
+        tokens=tokens,
         prompt_tokens=len(ids) + len(ending),
-        cached_prompt_tokens=min((details and details.cached_tokens) or 0, len(ids) + len(ending)),
+        cached_prompt_tokens=min(found.usage.cached, len(ids) + len(ending)),
         logprob=_logprob(choice.logprobs, len(text)),
     )
 

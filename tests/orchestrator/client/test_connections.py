@@ -16,12 +16,14 @@ from orchestrator.client.judge.client import JudgeClient
 from orchestrator.client.reasoner.client import ReasonerClient
 from orchestrator.client.reward import RewardClient
 from orchestrator.errors import ConfigError, EndpointRejected, EndpointUnreachable
+from orchestrator.runtime.endpoints import Keys, open_endpoints
 from orchestrator.settings import (
     AnswerSettings,
     EndpointSettings,
     JudgeSettings,
     RewardSettings,
     SamplingSettings,
+    Settings,
 )
 from tests.orchestrator.client.judge.fake_judge import SPEC
 from tests.support.fake_server import FakeServer, answer_json
@@ -199,6 +201,20 @@ async def test_every_client_respects_the_exceptions(
     ):
         await ask("http://127.0.0.1:9/v1")
     assert proxy.seen == []
+
+
+async def test_a_server_that_the_program_has_started_is_reached_directly(
+    proxy: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", proxy.url.removesuffix("/v1"))
+    async with FakeServer() as server:
+        settings = Settings.model_validate({"endpoint": {"urls": server.url}})
+        with pytest.raises(EndpointRejected, match="407"):
+            async with open_endpoints(settings, Keys()):
+                pass
+        with pytest.raises(EndpointRejected, match="404"):
+            async with open_endpoints(settings, Keys(), direct=True):
+                pass
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
