@@ -34,7 +34,10 @@ class PolicyRow(msgspec.Struct, frozen=True, kw_only=True):
     `cost` is reasoner tokens plus judge tokens at their price. `saved` is the fraction by which `cost` is below the cost
     of the most expensive vote, `saved_before_judge` the same for the reasoner's tokens alone. `rival_votes` is the n of
     the equal-cost vote and `difference` the accuracy above it, with its interval and the p-value of a paired permutation
-    test; None outside the range of the votes that were measured. `largest_cluster` is a fraction of the traces.
+    test; None outside the range of the votes that were measured. `rival_sequential_tokens` and `rival_seconds` are that
+    vote's. `sequence_difference` and `seconds_difference` are the accuracy above the votes that take as many tokens in
+    sequence, and as many seconds; a policy faster than every vote is compared with the fastest. `largest_cluster` is a
+    fraction of the traces.
     """
 
     file: str
@@ -57,6 +60,10 @@ class PolicyRow(msgspec.Struct, frozen=True, kw_only=True):
     difference_low: float | None = None
     difference_high: float | None = None
     p_value: float | None = None
+    rival_sequential_tokens: float | None = None
+    rival_seconds: float | None = None
+    sequence_difference: float | None = None
+    seconds_difference: float | None = None
     clusters: float | None = None
     largest_cluster: float | None = None
 
@@ -64,6 +71,13 @@ class PolicyRow(msgspec.Struct, frozen=True, kw_only=True):
     def is_vote(self) -> bool:
         """Whether this is a plain vote, cons@n."""
         return is_vote(self.policy)
+
+    @property
+    def sequence_ratio(self) -> float | None:
+        """Tokens in sequence, as a ratio to those of the equal-cost vote."""
+        if self.sequential_tokens is None or not self.rival_sequential_tokens:
+            return None
+        return self.sequential_tokens / self.rival_sequential_tokens
 
     @property
     def verdict(self) -> str:
@@ -82,13 +96,17 @@ class _Vote(NamedTuple):
 
     n: int
     cost: float
+    sequential_tokens: float | None
+    seconds: float
     correct: NDArray[np.float64]
 
 
-class _EqualCostVote(NamedTuple):
-    """The mixture of two votes at some cost; `n` lies between theirs, `correct` has shape (questions,)."""
+class _Rival(NamedTuple):
+    """The mixture of two votes at some price; `n` lies between theirs, `correct` has shape (questions,)."""
 
     n: float
+    sequential_tokens: float | None
+    seconds: float
     correct: NDArray[np.float64]
 
 
@@ -99,7 +117,9 @@ def compare_policies(outcomes: Sequence[Outcome], *, judge_price: float) -> list
     for (file, policy), group in groups.items():
         if is_vote(policy):
             n = int(policy.removeprefix(_VOTE))
-            votes[file].append(_Vote(n, _cost(group, judge_price), _correct(group)))
+            cost, steps = _cost(group, judge_price), _sequential_tokens(group)
+            seconds = _mean([outcome.seconds for outcome in group])
+            votes[file].append(_Vote(n, cost, steps, seconds, _correct(group)))
     for each in votes.values():
         each.sort(key=lambda vote: vote.cost)
     rows = [_row(group, votes[file], judge_price) for (file, _), group in groups.items()]
@@ -123,9 +143,12 @@ def _row(group: Sequence[Outcome], votes: Sequence[_Vote], judge_price: float) -
     accuracy = interval_of_mean(_correct(group).tolist())
     cost = _cost(group, judge_price)
     tokens = _mean([outcome.tokens for outcome in group])
-    rival = None if is_vote(group[0].policy) else _equal_cost_vote(cost, votes)
-    sequential = [o.sequential_tokens for o in group if o.sequential_tokens is not None]
-    against: dict[str, Any] = {} if rival is None else _difference_columns(group, rival)
+    sequential, seconds = _sequential_tokens(group), _mean([outcome.seconds for outcome in group])
+    against: dict[str, Any] = {}
+    if not is_vote(group[0].policy):
+        rival = _rival_at([vote.cost for vote in votes], cost, votes)
+        against = {} if rival is None else _difference_columns(group, rival)
+        against |= _latency_columns(group, votes, sequential, seconds)
     return PolicyRow(
         file=group[0].file,
         policy=group[0].policy,
@@ -139,27 +162,66 @@ def _row(group: Sequence[Outcome], votes: Sequence[_Vote], judge_price: float) -
         cost=cost,
         saved=1.0 - cost / votes[-1].cost if votes else None,
         saved_before_judge=1.0 - tokens / votes[-1].cost if votes else None,
-        sequential_tokens=_mean(sequential) if sequential else None,
-        seconds=_mean([outcome.seconds for outcome in group]),
+        sequential_tokens=sequential,
+        seconds=seconds,
         traces=_mean([outcome.traces for outcome in group]),
         **against,
         **_cluster_columns(group),
     )
 
 
-def _equal_cost_vote(cost: float, votes: Sequence[_Vote]) -> _EqualCostVote | None:
-    """The mixture of the two neighbouring votes at this cost, None below the cheapest and above the most expensive."""
-    for low, high in pairwise(votes):
-        if low.cost <= cost <= high.cost and low.correct.shape == high.correct.shape:
-            weight = (cost - low.cost) / (high.cost - low.cost)
-            return _EqualCostVote(
-                low.n + weight * (high.n - low.n),
-                (1.0 - weight) * low.correct + weight * high.correct,
+def _rival_at(
+    prices: Sequence[float | None], price: float, votes: Sequence[_Vote]
+) -> _Rival | None:
+    """The mixture of the two neighbouring votes at this price, None below the cheapest and above the most expensive.
+
+    `prices` are those of the votes, rising; what is unknown is at no price.
+    """
+    for (low_price, low), (high_price, high) in pairwise(zip(prices, votes, strict=True)):
+        if low_price is None or high_price is None or low.correct.shape != high.correct.shape:
+            continue
+        if low_price <= price <= high_price:
+            weight = (
+                (price - low_price) / (high_price - low_price) if high_price > low_price else 0.0
             )
+            return _mixture(low, high, weight)
     return None
 
 
-def _difference_columns(group: Sequence[Outcome], rival: _EqualCostVote) -> dict[str, float]:
+def _mixture(low: _Vote, high: _Vote, weight: float) -> _Rival:
+    steps = None
+    if low.sequential_tokens is not None and high.sequential_tokens is not None:
+        steps = (1.0 - weight) * low.sequential_tokens + weight * high.sequential_tokens
+    return _Rival(
+        low.n + weight * (high.n - low.n),
+        steps,
+        (1.0 - weight) * low.seconds + weight * high.seconds,
+        (1.0 - weight) * low.correct + weight * high.correct,
+    )
+
+
+def _latency_columns(
+    group: Sequence[Outcome], votes: Sequence[_Vote], steps: float | None, seconds: float
+) -> dict[str, float]:
+    """The columns about votes of the same latency; what cannot be compared is left out."""
+    columns = {}
+    own = _correct(group)
+    by_steps = [vote.sequential_tokens for vote in votes]
+    by_seconds: list[float | None] = [vote.seconds for vote in votes]
+    for name, prices, price in (
+        ("sequence_difference", by_steps, steps),
+        ("seconds_difference", by_seconds, seconds),
+    ):
+        known = [each for each in prices if each is not None]
+        if price is None or not known or known != sorted(known):
+            continue
+        rival = _rival_at(prices, max(price, known[0]), votes)
+        if rival is not None and rival.correct.shape == own.shape:
+            columns[name] = float(np.mean(own - rival.correct))
+    return columns
+
+
+def _difference_columns(group: Sequence[Outcome], rival: _Rival) -> dict[str, float | None]:
     """The columns about the equal-cost vote; empty if it was measured on other questions."""
     own = _correct(group)
     if own.shape != rival.correct.shape:
@@ -167,6 +229,8 @@ def _difference_columns(group: Sequence[Outcome], rival: _EqualCostVote) -> dict
     difference: MeanInterval = interval_of_mean((own - rival.correct).tolist())
     return {
         "rival_votes": rival.n,
+        "rival_sequential_tokens": rival.sequential_tokens,
+        "rival_seconds": rival.seconds,
         "difference": difference.mean,
         "difference_low": difference.low,
         "difference_high": difference.high,
@@ -203,6 +267,13 @@ def _cluster_columns(group: Sequence[Outcome]) -> dict[str, float]:
 def _correct(group: Sequence[Outcome]) -> NDArray[np.float64]:
     """The fraction of resamplings in which each question was right; shape (questions,)."""
     return np.array(per_question(group, lambda outcome: float(outcome.correct)))
+
+
+def _sequential_tokens(group: Sequence[Outcome]) -> float | None:
+    known = [
+        outcome.sequential_tokens for outcome in group if outcome.sequential_tokens is not None
+    ]
+    return _mean(known) if known else None
 
 
 def _cost(group: Sequence[Outcome], judge_price: float) -> float:

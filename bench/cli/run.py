@@ -17,7 +17,7 @@ from bench.cli.options import (
     add_ray_argument,
     live_options,
 )
-from orchestrator.cli.argtypes import positive
+from orchestrator.cli.argtypes import fraction, positive
 
 if TYPE_CHECKING:
     from bench.replay.replay import ReplayPlan
@@ -77,11 +77,24 @@ def _add_replay_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_half_argument(parser)
     parser.add_argument(
+        "--traces-half",
+        choices=("tune", "report", "all"),
+        default="all",
+        help="draw from half of the traces of every question; tune and report have none in common",
+    )
+    parser.add_argument(
         "--judge-auroc",
         type=_auroc,
         default=0.71,
         metavar="P|perfect",
         help="the simulated judge's; default 0.71",
+    )
+    parser.add_argument(
+        "--judge-correlation",
+        type=fraction,
+        default=0.0,
+        metavar="R",
+        help="fraction of the simulated judge's errors that go with a trace and not with a pair; default 0: independent errors",
     )
     parser.add_argument(
         "--judge-scores", type=Path, metavar="FILE", help="recorded verdicts instead (.jsonl)"
@@ -161,8 +174,10 @@ def _replay_plan(arguments: argparse.Namespace) -> "ReplayPlan":
         seed=arguments.seed,
         server=ServerModel(capacity=arguments.capacity),
         judge_auroc=arguments.judge_auroc,
+        judge_correlation=arguments.judge_correlation,
         scores=read_scores(arguments.judge_scores) if arguments.judge_scores else None,
         checkpoint_tokens=arguments.checkpoint_tokens,
+        traces_half=arguments.traces_half,
     )
 
 

@@ -11,18 +11,37 @@ import numpy as np
 
 from bench.data.recorded import RecordedQuestion
 
-__all__ = ["Half", "half_of", "sample_traces"]
+__all__ = ["Half", "half_of", "sample_traces", "traces_of_half"]
 
 Half = Literal["tune", "report"]
 
 
 def sample_traces(
-    question: RecordedQuestion, traces: int, *, seed: int, resample: int
+    question: RecordedQuestion,
+    traces: int,
+    *,
+    seed: int,
+    resample: int,
+    half: Half | Literal["all"] = "all",
 ) -> list[int]:
-    """Numbers of `traces` recorded traces (or of all, if there are fewer), without replacement."""
+    """Numbers of `traces` recorded traces (or of all, if there are fewer), without replacement.
+
+    With a `half`, only from that half of the question's traces: the two have no trace in common, whatever the seed.
+    """
     rng = np.random.default_rng([seed, _fingerprint(question), resample])
-    sample: list[int] = rng.permutation(len(question.traces))[:traces].tolist()
+    numbers = traces_of_half(question, half)
+    sample: list[int] = rng.permutation(numbers)[:traces].tolist()
     return sample
+
+
+def traces_of_half(question: RecordedQuestion, half: Half | Literal["all"]) -> list[int]:
+    """The numbers of the traces in a half; which they are depends on the question alone."""
+    everything = len(question.traces)
+    if half == "all":
+        return list(range(everything))
+    drawn = np.random.default_rng(_fingerprint(question)).permutation(everything).tolist()
+    cut = everything - everything // 2
+    return sorted(drawn[:cut] if half == "tune" else drawn[cut:])
 
 
 def half_of(question: RecordedQuestion) -> Half:

@@ -35,6 +35,10 @@ class SimulatedJudge:
     The binormal model: a score is drawn from N(+d/2, 1) for a pair with equal answers and from N(-d/2, 1) for any other,
     with d = sqrt(2) * inverse normal(auroc). p(identical) is the posterior at even odds, so at 0.5 both errors are
     equally frequent. A trace without an answer equals no other trace.
+
+    `correlation`, 0..1, is the fraction of the score's variance that belongs to the two traces, half to each, and not to the
+    pair: a judge that misreads one segment errs on all of its pairs alike. 0 makes all errors independent, which
+    flatters policies that ask about the same trace several times. The AUROC over pairs is the same.
     """
 
     def __init__(
@@ -42,10 +46,15 @@ class SimulatedJudge:
         auroc: float | Literal["perfect"],
         traces: Sequence[RecordedTrace],
         rng: np.random.Generator,
+        correlation: float = 0.0,
     ) -> None:
         self._answers = [trace.answer for trace in traces]
         self._distance = math.inf if auroc == "perfect" else math.sqrt(2.0) * float(norm.ppf(auroc))
         self._noise = rng.standard_normal((len(traces), len(traces)))
+        if correlation:
+            own = rng.standard_normal(len(traces))
+            shared = math.sqrt(correlation / 2.0) * np.add.outer(own, own)
+            self._noise = math.sqrt(1.0 - correlation) * self._noise + shared
 
     def p_identical(self, trace: int, member: int) -> float:
         """The verdict on the pair, the same in either order."""

@@ -2,13 +2,13 @@
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import numpy as np
 
 from bench.data.recorded import RecordedQuestion
-from bench.data.sampling import sample_traces
+from bench.data.sampling import Half, sample_traces, traces_of_half
 from bench.replay.judges import Judge, RecordedJudge, Scores, SimulatedJudge
 from bench.replay.parallel_probe import play_parallel_probe
 from bench.replay.player import ReplayInputs, ReplayResult, play
@@ -28,8 +28,8 @@ class ReplayPlan(msgspec.Struct, frozen=True, kw_only=True):
     """The conditions that are the same for every policy of a benchmark.
 
     `checkpoint_tokens` puts the checkpoint at a number of tokens instead of reasoning words; if it is None, questions
-    without text use `DEFAULT_CHECKPOINT_TOKENS`. `scores` are recorded verdicts by question; if it is None, the judge is
-    simulated.
+    without text use `DEFAULT_CHECKPOINT_TOKENS`. `traces_half` draws from one half of every question's traces only. `scores` are recorded verdicts by question; if it is None, the judge is
+    simulated, with `judge_correlation` of its errors.
     """
 
     max_traces: int = 128
@@ -37,8 +37,10 @@ class ReplayPlan(msgspec.Struct, frozen=True, kw_only=True):
     seed: int = 0
     server: ServerModel = ServerModel()
     judge_auroc: Auroc = 0.71
+    judge_correlation: float = 0.0
     scores: Mapping[str, Scores] | None = None
     checkpoint_tokens: int | None = None
+    traces_half: Half | Literal["all"] = "all"
 
 
 DEFAULT_CHECKPOINT_TOKENS = 1500
@@ -121,7 +123,8 @@ class _QuestionReplay:
         self._spec = spec
         self._question = question
         self._plan = plan
-        self._traces = min(spec.traces or plan.max_traces, len(question.traces))
+        available = len(traces_of_half(question, plan.traces_half))
+        self._traces = min(spec.traces or plan.max_traces, available)
         settings = _settings_for(spec.settings, question, plan, self._traces)
         self._settings = settings
         policy = make_policy(
@@ -139,7 +142,10 @@ class _QuestionReplay:
 
     def play(self, resample: int) -> ReplayResult:
         seed = self._plan.seed
-        sample = sample_traces(self._question, self._traces, seed=seed, resample=resample)
+        half = self._plan.traces_half
+        sample = sample_traces(
+            self._question, self._traces, seed=seed, resample=resample, half=half
+        )
         traces = [self._question.traces[number] for number in sample]
         if self._spec.player == "parallel-probe":
             return play_parallel_probe(self._question, traces, self._plan.server)
@@ -165,6 +171,7 @@ class _QuestionReplay:
             self._spec.judge_auroc or plan.judge_auroc,
             traces,
             np.random.default_rng([plan.seed, resample, len(sample)]),
+            plan.judge_correlation,
         )
 
 

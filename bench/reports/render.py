@@ -41,7 +41,8 @@ def build_comparison(outcomes: Sequence[Outcome], *, judge_price: float) -> Comp
 
 _HEAD = (
     "| policy | accuracy | 95 % interval | tokens/question | judge tokens | saved, net | in sequence | traces "
-    "| equal-cost vote | above it, points | 95 % interval | p | verdict |"
+    "| equal-cost vote | above it, points | 95 % interval | p | verdict | in sequence, of that vote's "
+    "| above the vote of equal tokens in sequence, points |"
 )
 
 _SERIES_HEAD = (
@@ -57,7 +58,7 @@ def as_markdown(comparison: Comparison) -> str:
         own = [row for row in comparison.rows if row.file == file]
         title = f"## {_sanitize(file)}, {own[0].questions} questions"
         parts.append("\n".join([title, "", *(_front_item(row) for row in frontier(own))]))
-        parts.append("\n".join([_HEAD, "|---" * 13 + "|", *(_policy_line(row) for row in own)]))
+        parts.append("\n".join([_HEAD, "|---" * 15 + "|", *(_policy_line(row) for row in own)]))
         parts.extend(_series_table(each) for each in comparison.series if each.file == file)
     if comparison.findings:
         items = [f"- {_sanitize(each)}" for each in comparison.findings]
@@ -150,6 +151,8 @@ def _policy_line(row: PolicyRow) -> str:
         else "",
         format_known(row.p_value, ".2f"),
         row.verdict,
+        format_known(row.sequence_ratio, ".2f"),
+        _points(row.sequence_difference),
     )
 
 

@@ -105,3 +105,34 @@ def test_the_verdict_names_a_difference_only_if_it_is_significant(
 
 def test_a_vote_has_no_verdict() -> None:
     assert rows(*VOTES)["cons@4"].verdict == ""
+
+
+def test_latency_is_set_beside_that_of_the_equal_cost_vote_and_of_votes_as_fast() -> None:
+    one = outcomes("cons@1", [1, 0, 0, 0], 100, sequential_tokens=100.0, seconds=1.0)
+    four = outcomes("cons@4", [1, 1, 1, 0], 400, sequential_tokens=200.0, seconds=3.0)
+    mine = outcomes("mine", [1, 1, 1, 1], 250, sequential_tokens=150.0, seconds=1.5)
+    row = rows(one, four, mine)["mine"]
+    assert row.rival_sequential_tokens == pytest.approx(150.0)
+    assert row.rival_seconds == pytest.approx(2.0)
+    assert row.sequence_ratio == pytest.approx(1.0)
+    assert row.sequence_difference == pytest.approx(1.0 - 0.5)
+    assert row.seconds_difference == pytest.approx(1.0 - (0.75 * 0.25 + 0.25 * 0.75))
+
+
+def test_a_policy_faster_than_every_vote_is_compared_with_the_fastest() -> None:
+    one = outcomes("cons@1", [1, 0, 0, 0], 100, sequential_tokens=100.0)
+    four = outcomes("cons@4", [1, 1, 1, 0], 400, sequential_tokens=200.0)
+    row = rows(one, four, outcomes("mine", [1, 1, 1, 1], 250, sequential_tokens=50.0))["mine"]
+    assert row.sequence_difference == pytest.approx(1.0 - 0.25)
+    slow = rows(one, four, outcomes("mine", [1, 1, 1, 1], 250, sequential_tokens=500.0))["mine"]
+    assert slow.sequence_difference is None
+
+
+def test_without_tokens_in_sequence_there_is_nothing_to_compare() -> None:
+    known = outcomes("cons@1", [1, 0, 0, 0], 100, sequential_tokens=100.0)
+    unknown = outcomes("cons@4", [1, 1, 1, 0], 400, sequential_tokens=None)
+    row = rows(known, unknown, outcomes("mine", [1, 1, 1, 1], 250, sequential_tokens=None))["mine"]
+    assert row.rival_votes == pytest.approx(2.5)
+    assert (row.sequence_ratio, row.sequence_difference) == (None, None)
+    row = rows(known, unknown, outcomes("mine", [1, 1, 1, 1], 250, sequential_tokens=150.0))["mine"]
+    assert (row.rival_sequential_tokens, row.sequence_difference) == (None, None)

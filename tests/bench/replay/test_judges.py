@@ -70,3 +70,31 @@ def test_a_simulated_judge_has_the_given_auroc() -> None:
     other = np.array([judge.p_identical(i, j) for i, j in pairs if answers[i] != answers[j]])
     assert (alike[:, None] > other[None, :]).mean() == pytest.approx(0.71, abs=0.02)
     assert judge.p_identical(3, 9) == judge.p_identical(9, 3)
+
+
+def _errors(correlation: float) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+    """The log-odds of a judge of AUROC 0.8 on pairs that all differ, shape (members, traces)."""
+    traces = [RecordedTrace(tokens=1, answer=str(number)) for number in range(120)]
+    judge = SimulatedJudge(0.8, traces, np.random.default_rng(3), correlation)
+    odds = np.array(
+        [[judge.p_identical(trace, member) for trace in range(60)] for member in range(60, 120)]
+    )
+    return np.log(odds / (1.0 - odds))
+
+
+@pytest.mark.parametrize("correlation", [0.0, 0.5, 1.0])
+def test_correlated_errors_are_shared_by_the_pairs_of_a_trace_and_as_large_as_others(
+    correlation: float,
+) -> None:
+    errors = _errors(correlation)
+    assert errors.std() == pytest.approx(_errors(0.0).std(), rel=0.2)
+    of_traces = errors.mean(axis=0).var() / errors.var()
+    assert of_traces == pytest.approx(correlation / 2, abs=0.12)
+
+
+def test_without_correlation_the_verdicts_are_those_of_independent_errors() -> None:
+    traces = [RecordedTrace(tokens=1, answer="1")] * 4
+    one, other = (
+        SimulatedJudge(0.7, traces, np.random.default_rng(0), *more) for more in ((), (0.0,))
+    )
+    assert one.p_identical(0, 3) == other.p_identical(3, 0)
