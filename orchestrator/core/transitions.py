@@ -1,18 +1,20 @@
 """Which event may come when: a table of transitions per trace, and what has been asked and not been answered yet.
 
-An event out of turn (a second end, an answer of a trace that was never started, tokens after the end) raises, so that
-no such event can ever reach a policy or the vote.
+An event out of turn (a second end, a stop that was not commanded, an answer of a trace that was never started, tokens
+after the end) raises, so that no such event can ever reach a policy or the vote.
 """
 
 from collections import Counter
 from collections.abc import Mapping
 from enum import Enum, auto
 
+from orchestrator.core.commanded import Commanded
 from orchestrator.core.events import (
     AskJudge,
     Command,
     DerivedEvent,
     Event,
+    FinishRun,
     JudgeFailed,
     PairsJudged,
     ProbeFailed,
@@ -20,6 +22,7 @@ from orchestrator.core.events import (
     RewardFailed,
     RewardTrace,
     RunFinished,
+    RunResumed,
     RunStarted,
     StartTrace,
     TokensArrived,
@@ -86,7 +89,7 @@ TRANSITIONS: Mapping[TraceState, Mapping[type, TraceState]] = {
     TraceState.STREAMING: {
         TraceWarned: TraceState.STREAMING,
         TokensArrived: TraceState.STREAMING,  # COMPLETE with a finish reason
-        TraceFinished: TraceState.ENDED,
+        TraceFinished: TraceState.ENDED,  # of simulated servers, whose last tokens need no finish reason
         TracePaused: TraceState.PAUSED,
         TraceResumed: TraceState.STREAMING,  # a further stream after a fault, or after a pause that was taken back
         **_STOPPED,
@@ -111,7 +114,9 @@ class Transitions:
 
     def __init__(self) -> None:
         self._started = False
+        self._decided = False  # nothing is left to do, and the vote is cast
         self._finished = False
+        self._commanded = Commanded()
         self._states: dict[int, TraceState] = {}
         self._asked: list[tuple[int, tuple[int, ...]]] = []
         self._unrewarded: set[int] = set()
@@ -128,8 +133,10 @@ class Transitions:
                 self._unrewarded.add(trace)
             case ProbeTrace(trace=trace):
                 self._probing[trace] += 1
+            case FinishRun():
+                self._decided = True
             case _:
-                pass
+                self._commanded.note(command)
 
     def note_event(self, event: Event) -> None:
         """Takes in an event from outside.
@@ -155,9 +162,21 @@ class Transitions:
             raise EventOutOfTurn(
                 f"{type(event).__name__} of trace {event.trace} came out of turn: the trace is {state.name.lower()}."
             )
-        if isinstance(event, TokensArrived) and event.finish_reason is not None:
-            following = TraceState.COMPLETE
+        if isinstance(event, TokensArrived):
+            if event.finish_reason is not None:
+                following = TraceState.COMPLETE
+        elif isinstance(event, TraceStarted | TracePaused | TraceResumed | TraceStopped):
+            self._check_command(event, state)
         self._states[event.trace] = following
+
+    def _check_command(
+        self, event: TraceStarted | TracePaused | TraceResumed | TraceStopped, state: TraceState
+    ) -> None:
+        waiting = state in (TraceState.HELD, TraceState.PAUSED)
+        if not self._commanded.permits(event, waiting=waiting):
+            raise EventOutOfTurn(
+                f"{type(event).__name__} of trace {event.trace} came out of turn: it was not commanded."
+            )
 
     def _answer(self, event: PairsJudged | JudgeFailed) -> None:
         asked = (event.trace, event.members)
@@ -182,9 +201,17 @@ class Transitions:
         self._probing[event.trace] -= 1
 
     def _check_run(self, event: Event) -> None:
-        """Events of the whole run: one start, at the head; nothing behind the end; no event of the core's own."""
-        is_start = isinstance(event, RunStarted)
-        if self._finished or is_start == self._started or isinstance(event, DerivedEvent):
+        """Events of the whole run: one start, at the head; the end after the vote; no event of the core's own."""
+        is_start, is_end = isinstance(event, RunStarted), isinstance(event, RunFinished)
+        if (
+            self._finished
+            or is_start == self._started
+            or (is_end and not self._decided)
+            or isinstance(event, DerivedEvent)
+        ):
             raise EventOutOfTurn(f"{type(event).__name__} came out of turn.")
-        self._started = True
-        self._finished = isinstance(event, RunFinished)
+        self._started, self._finished = True, is_end
+        if isinstance(event, RunResumed):
+            for trace, state in self._states.items():
+                if state is TraceState.STREAMING:
+                    self._commanded.reopen(trace)

@@ -204,8 +204,6 @@ class RecoveredRun:
     def _take(self, entry: Event | Command) -> None:
         if not isinstance(entry, Event) or isinstance(entry, DerivedEvent):
             self._expect(entry)
-        elif isinstance(entry, RunFinished):
-            self.finished = entry
         elif self.pending:
             raise _other_decision(entry)
         else:
@@ -252,6 +250,8 @@ class RecoveredRun:
                 self.held = isinstance(entry, HoldLaunches)
             case FinishRun():
                 self.over = True
+            case RunFinished():
+                self.finished = entry
             case StartTrace(trace=number):
                 self.traces[number] = TraceProgress()
             case PauseTrace() | ResumeTrace() | StopTrace():

@@ -12,15 +12,19 @@ from orchestrator.core.events import (
     AskJudge,
     CheckpointReached,
     Event,
+    FinishRun,
     JudgeFailed,
     PairsJudged,
+    PauseTrace,
     ProbeFailed,
     ProbeTrace,
+    ResumeTrace,
     RewardFailed,
     RewardTrace,
     RunFinished,
     RunInterrupted,
     StartTrace,
+    StopTrace,
     TokensArrived,
     TraceFailed,
     TraceFinished,
@@ -90,10 +94,13 @@ RUNTIME: dict[str, dict[str, str]] = {
 
 
 def transitions() -> Transitions:
-    """Those of a run whose trace 0 was started."""
+    """Those of a run whose trace 0 was started, and then commanded everything often enough."""
     made = Transitions()
     made.note_event(run_started(Settings()))
     made.note_command(StartTrace(trace=0))
+    for command in (*(PauseTrace(trace=0), ResumeTrace(trace=0)) * 12,):
+        made.note_command(command)
+    made.note_command(StopTrace(trace=0, reason="user"))
     return made
 
 
@@ -210,7 +217,7 @@ def test_each_probe_is_answered_once_also_after_its_trace_has_ended(answer: Even
         taken.note_command(ProbeTrace(trace=0))
     taken.note_event(answer)
     taken.note_event(opened(0))
-    taken.note_event(TraceStopped(at=1.0, trace=0, reason="settled", tokens=1))
+    taken.note_event(TraceStopped(at=1.0, trace=0, reason="user", tokens=1))
     taken.note_event(answer)
     with pytest.raises(EventOutOfTurn, match="no probe was asked for"):
         taken.note_event(answer)
@@ -232,6 +239,9 @@ def test_a_run_starts_once_and_nothing_comes_before_its_start_or_behind_its_end(
     with pytest.raises(EventOutOfTurn, match="RunStarted"):
         taken.note_event(run_started(Settings()))
     taken.note_event(RunInterrupted(at=1.0))
+    with pytest.raises(EventOutOfTurn, match="RunFinished"):
+        taken.note_event(end_of_run())  # the vote is not cast
+    taken.note_command(FinishRun())
     taken.note_event(end_of_run())
     for late in (end_of_run(), RunInterrupted(at=3.0), verdict(), opened(0)):
         with pytest.raises(EventOutOfTurn):
