@@ -22,6 +22,10 @@ class ServerCapabilities(msgspec.Struct, frozen=True, kw_only=True):
     resumable: bool
     metrics: bool
     max_model_len: int | None
+    final_usage: bool = False
+    """It counts the tokens of a stream that runs to its end; `continuous_usage` also those of one that is closed."""
+    stops_when_closed: bool | None = None
+    """Closing a stream stops the generation, as an engine's counters have shown; None where that could not be told."""
     confidences: bool = False
     """It sent log-probabilities with its tokens when it was asked for them, which is only if the run needs them."""
     probes: bool = False

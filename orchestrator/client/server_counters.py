@@ -6,7 +6,7 @@ tokens, and `generative_scoring` reports none at all. They include the requests 
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple, Protocol
 
 import msgspec
@@ -36,10 +36,14 @@ _NAMES = {
 }
 
 
+_BY_THEMSELVES = ("stop", "length")
+"""How vLLM's requests finish that nobody has aborted."""
+
+
 class ServerCounters(msgspec.Struct, frozen=True, kw_only=True):
     """Tokens since the server started, and requests in it now, summed over its engines.
 
-    `prompt_tokens_cached` is None where the server does not count them.
+    `prompt_tokens_cached`, and the requests that have `finished` by themselves, are None where they are not counted.
     """
 
     generation_tokens: int
@@ -47,6 +51,7 @@ class ServerCounters(msgspec.Struct, frozen=True, kw_only=True):
     prompt_tokens_cached: int | None = None
     running: int = 0
     waiting: int = 0
+    finished: int | None = None
 
 
 def parse_counters(page: str) -> ServerCounters | None:
@@ -57,13 +62,19 @@ def parse_counters(page: str) -> ServerCounters | None:
     try:
         for family in text_string_to_metric_families(page):
             for sample in family.samples:
-                if (field := _NAMES.get(sample.name)) is not None:
+                if (field := _field(sample.name, sample.labels)) is not None:
                     sums[field] = sums.get(field, 0) + int(sample.value)
     except (ValueError, OverflowError):
         return None
     if "generation_tokens" not in sums or "prompt_tokens" not in sums:
         return None
     return ServerCounters(**sums)
+
+
+def _field(name: str, labels: Mapping[str, str]) -> str | None:
+    if name == "vllm:request_success_total":
+        return "finished" if labels.get("finished_reason") in _BY_THEMSELVES else None
+    return _NAMES.get(name)
 
 
 class CounterPages:
@@ -120,6 +131,7 @@ def added_up(pages: Sequence[ServerCounters]) -> ServerCounters:
         prompt_tokens_cached=_sum_of_known(page.prompt_tokens_cached for page in pages),
         running=sum(page.running for page in pages),
         waiting=sum(page.waiting for page in pages),
+        finished=_sum_of_known(page.finished for page in pages),
     )
 
 

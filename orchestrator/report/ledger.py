@@ -19,11 +19,14 @@ __all__ = [
     "Ledger",
     "ReasonerBill",
     "TokensByFate",
+    "TokensBySource",
+    "is_spent_known",
     "ledger_of",
     "weighed_judge_tokens",
 ]
 
 Source = Literal["server_usage", "tokenizer", "chunks"]
+Cancellation = Literal["confirmed", "failed", "unknown"]
 
 
 class TokensByFate(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,11 +39,21 @@ class TokensByFate(msgspec.Struct, frozen=True, kw_only=True):
     probes: int = 0
 
 
+class TokensBySource(msgspec.Struct, frozen=True, kw_only=True):
+    """Generated tokens by what counted them: the server's usage, the ids that came, or events with text (no exact count)."""
+
+    server_usage: int = 0
+    tokenizer: int = 0
+    chunks: int = 0
+
+
 class ReasonerBill(msgspec.Struct, frozen=True, kw_only=True):
     """The reasoner's tokens.
 
     `overshoot_tokens` (part of the pruned ones) were written past the checkpoint. `source` tells how tokens
-    were counted: by the server, by their ids, or by the stream's chunks. `server_generated_tokens` is the
+    were counted: by the server, by their ids, or by the stream's chunks; with several (`by_source`), the least exact.
+    `cancellation` tells whether closed streams were seen to stop the generation: where it failed, the engine generated
+    more than these tokens, and nothing is known to be saved. `server_generated_tokens` is the
     servers' own counter over the run, null where it is missing or shared, where one of several servers was out, and for a
     resumed run. `moved_traces` went on with another server than the one with their cache, which had to read
     `reread_tokens` anew (part of the prompt tokens).
@@ -55,6 +68,8 @@ class ReasonerBill(msgspec.Struct, frozen=True, kw_only=True):
     server_generated_tokens: int | None
     moved_traces: int = 0
     reread_tokens: int = 0
+    by_source: TokensBySource = TokensBySource()
+    cancellation: Cancellation = "unknown"
 
 
 class JudgeBill(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,14 +118,22 @@ def ledger_of(view: RunView, server: ServerCapabilities, cost: Counterfactual) -
         reasoner=_reasoner(view, server),
         judge=_judge(view, weighed),
         counterfactual=_counterfactual(cost),
-        equal_cost_votes=_equal_cost_votes(view, cost, weighed),
+        equal_cost_votes=_equal_cost_votes(view, cost, weighed) if is_spent_known(view) else None,
     )
+
+
+def is_spent_known(view: RunView) -> bool:
+    """Whether the engine generated what the bill says, and no more behind streams that were closed."""
+    if view.run is None or view.run.capabilities.reasoner.stops_when_closed is not False:
+        return True
+    return all(trace.ending in (None, "finished") for trace in view.traces.values())
 
 
 def _reasoner(view: RunView, server: ServerCapabilities) -> ReasonerBill:
     tokens: Counter[Ending | None] = Counter()
     for trace in view.traces.values():
         tokens[trace.fate] += trace.tokens
+    by_source = _by_source(view, server)
     return ReasonerBill(
         generated_tokens=view.generated_tokens,
         prompt_tokens=view.prompt_tokens,
@@ -123,10 +146,12 @@ def _reasoner(view: RunView, server: ServerCapabilities) -> ReasonerBill:
             probes=view.probes.tokens,
         ),
         overshoot_tokens=sum(trace.overshoot_tokens for trace in view.traces.values()),
-        source=_source(server),
+        source=_least_exact(by_source, server),
         server_generated_tokens=_server_generated(view),
         moved_traces=len(view.replicas.moved),
         reread_tokens=view.replicas.reread_tokens,
+        by_source=by_source,
+        cancellation=_CANCELLATION[server.stops_when_closed],
     )
 
 
@@ -137,10 +162,30 @@ def _server_generated(view: RunView) -> int | None:
     return view.finished.server_generated_tokens
 
 
-def _source(reasoner: ServerCapabilities) -> Source:
-    if reasoner.continuous_usage:
-        return "server_usage"
-    return "tokenizer" if reasoner.token_ids else "chunks"
+_CANCELLATION: dict[bool | None, Cancellation] = {
+    True: "confirmed",
+    False: "failed",
+    None: "unknown",
+}
+
+
+def _by_source(view: RunView, server: ServerCapabilities) -> TokensBySource:
+    """A server that counts at the end of a stream alone has counted the traces that reached it."""
+    tokens = view.generated_tokens
+    if server.continuous_usage:
+        return TokensBySource(server_usage=tokens)
+    if server.token_ids:
+        return TokensBySource(tokenizer=tokens)
+    whole = [trace.tokens for trace in view.traces.values() if trace.ending == "finished"]
+    counted = sum(whole) if server.final_usage else 0
+    return TokensBySource(server_usage=counted, chunks=tokens - counted)
+
+
+def _least_exact(counted: TokensBySource, server: ServerCapabilities) -> Source:
+    """Of a run without tokens: what would have counted them."""
+    if counted.chunks or not (server.continuous_usage or server.token_ids or counted.server_usage):
+        return "chunks"
+    return "tokenizer" if server.token_ids and not server.continuous_usage else "server_usage"
 
 
 def _judge(view: RunView, weighed: float) -> JudgeBill:

@@ -14,9 +14,9 @@ import msgspec
 
 from orchestrator.core.events import WarningKind
 from orchestrator.errors import JournalError
-from orchestrator.report.ledger import Ledger, ledger_of, weighed_judge_tokens
+from orchestrator.report.ledger import Ledger, is_spent_known, ledger_of, weighed_judge_tokens
 from orchestrator.report.replicas import ReplicaTotals
-from orchestrator.report.savings import Counterfactual, of_run
+from orchestrator.report.savings import of_run
 from orchestrator.report.trace_view import ClusterView
 from orchestrator.report.unreadable import Unreadable, unreadable_of
 from orchestrator.report.view import RunView
@@ -139,6 +139,7 @@ def build_report(view: RunView, *, run_dir: str | None) -> Report:
     cost = of_run(view)
     unreadable = unreadable_of(view)
     weighed = weighed_judge_tokens(view)
+    without = cost.tokens if is_spent_known(view) else None
     return Report(
         schema=1,
         question_id=view.run.question_id,
@@ -149,8 +150,8 @@ def build_report(view: RunView, *, run_dir: str | None) -> Report:
         traces=_traces(view, unreadable),
         clusters=[_cluster(view.clusters[number]) for number in sorted(view.clusters)],
         ledger=ledger_of(view, view.run.capabilities.reasoner, cost),
-        saved=_saved(view.generated_tokens, cost),
-        net_saved=_saved(view.generated_tokens + weighed, cost),
+        saved=_saved(view.generated_tokens, without),
+        net_saved=_saved(view.generated_tokens + weighed, without),
         seconds=round(view.elapsed, 3),
         run_dir=run_dir,
         interrupted=view.interrupted or view.finished is None,
@@ -252,6 +253,6 @@ def _replica(row: ReplicaTotals, now: float) -> ReplicaLine:
     )
 
 
-def _saved(spent: float, cost: Counterfactual) -> float | None:
+def _saved(spent: float, without: float | None) -> float | None:
     """The fraction of cons@N's tokens that was not spent; negative when more were."""
-    return None if not cost.tokens else round(1 - spent / cost.tokens, 4)
+    return None if not without else round(1 - spent / without, 4)

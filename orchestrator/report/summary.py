@@ -169,7 +169,12 @@ def _counterfactual(bills: Sequence[CounterfactualBill]) -> CounterfactualSums:
 
 
 def _saved(reports: Sequence[Report], *, judge: bool) -> float | None:
-    """The fraction of cons@N's tokens that was not spent, over the questions whose cons@N is known."""
+    """The fraction of cons@N's tokens that was not spent, over the questions whose cons@N is known.
+
+    None where it is not known of a question what was spent (`is_spent_known`).
+    """
+    if any(_is_spent_unknown(report) for report in reports):
+        return None
     spent, without = 0.0, 0.0
     for ledger in (report.ledger for report in reports):
         cost = ledger.counterfactual.generated_tokens
@@ -178,6 +183,11 @@ def _saved(reports: Sequence[Report], *, judge: bool) -> float | None:
             spent += ledger.reasoner.generated_tokens
             spent += ledger.judge.weighed_tokens if judge else 0.0
     return round(1 - spent / without, 4) if without else None
+
+
+def _is_spent_unknown(report: Report) -> bool:
+    known = report.ledger.counterfactual.generated_tokens and report.saved is None
+    return bool(known) and report.ledger.reasoner.cancellation == "failed"
 
 
 def _wilson(correct: int, graded: int) -> tuple[float | None, float | None]:

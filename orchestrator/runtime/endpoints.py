@@ -86,6 +86,9 @@ async def open_endpoints(
         reasoner = await _open_reasoner(stack, settings, keys.reasoner, direct=direct)
         use.add("reasoner", reasoner)
         capabilities = _with_probes(reasoner.capabilities, settings)
+        if settings.endpoint.check_cancellation and capabilities.metrics:
+            stops = await reasoner.stop_when_closed()
+            capabilities = msgspec.structs.replace(capabilities, stops_when_closed=stops)
         if needs_confidences(settings) and not capabilities.confidences:
             raise ConfigError(_no_confidences(settings, capabilities))
         judge: JudgeClient | None = None

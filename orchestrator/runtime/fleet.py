@@ -157,6 +157,20 @@ class Fleet:
             return self._members[number].client
         return self._by_load()[0].client
 
+    async def stop_when_closed(self) -> bool | None:
+        """Whether all servers stop generating when a stream is closed; None if that cannot be told of all of them.
+
+        They are tried one after the other, because they may share engines.
+        """
+        found = [
+            await member.client.stops_when_closed()
+            for member in self._members
+            if member.found is not None
+        ]
+        if False in found:
+            return False
+        return None if None in found else True
+
     @property
     def counter_urls(self) -> frozenset[str]:
         """The addresses of the pages that `counters` reads."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from orchestrator.capabilities import ServerCapabilities
 from orchestrator.config.presets import suitable_preset
 from orchestrator.config.prompts import general_prompt
 from orchestrator.core.events import Command, Event, TokensArrived, TraceWarned, WarningKind
@@ -70,9 +71,29 @@ def server_notes(endpoints: Endpoints, settings: Settings) -> list[str]:
             "This server cannot resume a closed stream exactly, so traces write on while the judge "
             "decides (as with --at-checkpoint run)."
         )
+    if (stopping := _stopping_note(found, settings)) is not None:
+        notes.append(stopping)
     if shared := endpoints.shared_engines & {"reasoner", "judge"}:
         notes.append(_shared_note(endpoints, sorted(shared)))
     return notes
+
+
+def _stopping_note(found: ServerCapabilities, settings: Settings) -> str | None:
+    """Says that stopped traces may go on in the engine; None where they do not, or where none is ever stopped."""
+    if found.stops_when_closed or settings.policy.name == "consensus":
+        return None
+    if found.stops_when_closed is False:
+        return (
+            f"Closing a stream of {found.endpoint} does not stop the generation: its engine went on. Traces that are "
+            "stopped save nothing here, so no saving is reported. Give the engine's own address, or a gateway that "
+            "passes closed connections on."
+        )
+    if not found.metrics:
+        return (
+            f"It cannot be told whether {found.endpoint} stops generating when a stream is closed, because it shows no "
+            "counters. If it is a gateway, name its engine with --set endpoint.metrics_url=http://HOST:PORT."
+        )
+    return None
 
 
 def _shared_note(endpoints: Endpoints, shared: list[str]) -> str:

@@ -84,6 +84,10 @@ class EndpointSettings(Section):
         default=(),
         description="the engine behind a gateway, whose /metrics has the counters; several engines are added up",
     )
+    check_cancellation: Annotated[bool, LOCATION] = Field(
+        default=True,
+        description="at the start a stream is closed, to see in the engine's counters that this stops it (at most 256 tokens)",
+    )
     api: Literal["auto", "completions", "chat"] = Field(
         default="auto",
         description="auto takes completions where prompts can be rendered to token ids",

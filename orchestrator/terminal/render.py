@@ -202,7 +202,10 @@ def _tokens(reasoner: ReasonerBill | ReasonerSums) -> str:
     if reasoner.moved_traces:
         text += f"; traces moved: {reasoner.moved_traces} ({reasoner.reread_tokens:,} tokens read again)"
     if isinstance(reasoner, ReasonerBill) and reasoner.source == "chunks":
-        text += "; counted by stream chunks, not exact"
+        part = "" if not reasoner.by_source.server_usage else f"{reasoner.by_source.chunks:,} "
+        text += f"; {part}counted by stream chunks, not exact"
+    if isinstance(reasoner, ReasonerBill) and reasoner.cancellation == "failed":
+        text += "; closed streams went on in the engine, which is not in this bill"
     return text
 
 
@@ -246,7 +249,9 @@ def _range(cost: CounterfactualBill | CounterfactualSums) -> str:
 
 def _saved(result: Report | Summary) -> Text:
     if result.saved is None or result.net_saved is None:
-        return _text("unknown: no trace finished")
+        failed = isinstance(result, Report) and result.ledger.reasoner.cancellation == "failed"
+        why = "closing a stream does not stop it" if failed else "no trace finished"
+        return _text(f"unknown: {why}")
     text = _text(f"{result.net_saved:.1%} net", "bold green" if result.net_saved > 0 else "bold")
     text.append(f" · {result.saved:.1%} before the judge's bill", "")
     votes = result.ledger.equal_cost_votes

@@ -17,6 +17,8 @@ class Engine:
     cached: int = 0
     running: int = 0
     waiting: int = 0
+    finished: int = 0
+    """Requests that nobody has aborted."""
 
     async def page(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
         """The answer of /metrics."""
@@ -28,4 +30,8 @@ class Engine:
             "num_requests_waiting": self.waiting,
         }
         lines = [f'vllm:{name}{{engine="0"}} {value}' for name, value in values.items()]
+        lines += [
+            f'vllm:request_success_total{{finished_reason="{reason}"}} {count}'
+            for reason, count in {"length": self.finished, "abort": 7}.items()
+        ]
         return web.Response(text="\n".join(lines) + "\n")

@@ -17,6 +17,7 @@ from typing import Any
 
 from aiohttp import web
 
+from orchestrator.client.reasoner.probe import PROBE_TOKENS
 from tests.support.fake_server import FakeServer, answer_json, event
 
 _PROMPT = 3
@@ -66,7 +67,7 @@ class PacedServers:
         if not body.get("stream"):
             return self._force(body["prompt"])
         generated = body["prompt"][_PROMPT:]
-        probe = body.get("max_tokens") == 1
+        probe = body.get("max_tokens") == PROBE_TOKENS
         if generated:
             trace, position = divmod(generated[-1], _SPAN)
             trace, position = trace - 1, position + 1

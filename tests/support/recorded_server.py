@@ -33,7 +33,7 @@ FAST = ServerModel(first_token_seconds=0.0, step_seconds=1e-4, step_seconds_per_
 
 QUESTIONS = [Question(id=f"q{n}", question=f"Question {n}?", gold="1") for n in range(3)]
 
-PROBE_TOKENS = 1
+PROBE_TOKENS = 2
 """What a server generates while a client finds out its capabilities."""
 
 
@@ -61,7 +61,9 @@ def live_plan(url: str, out: Path, *policies: str, **changes: Any) -> LivePlan:
     """`QUESTIONS` under the policies, two side by side."""
     plan = LivePlan(
         questions=QUESTIONS,
-        specs=parse_policies(policies, flags={"endpoint.urls": (url,)}),
+        specs=parse_policies(
+            policies, flags={"endpoint.urls": (url,), "endpoint.check_cancellation": False}
+        ),
         out=out,
         traces=4,
         at_once=2,

@@ -13,6 +13,7 @@ import aiohttp
 from orchestrator.capabilities import ServerCapabilities
 from orchestrator.client.control_tokens import render_as_text
 from orchestrator.client.endpoint import EndpointClient
+from orchestrator.client.reasoner.cancellation import stops_when_closed
 from orchestrator.client.reasoner.chunks import Chunk, ChunkFold
 from orchestrator.client.reasoner.forced_answer import ForcedAnswer, force_answer
 from orchestrator.client.reasoner.probe import probe_server
@@ -21,7 +22,7 @@ from orchestrator.client.reasoner.stream import read_stream
 from orchestrator.client.reasoner.stream_handle import StreamHandle
 from orchestrator.client.tokenize import ServerTokenizer
 from orchestrator.core.prompting import Message, user_message
-from orchestrator.errors import ConfigError, EndpointRejected, StreamBroken
+from orchestrator.errors import ConfigError, EndpointError, EndpointRejected, StreamBroken
 from orchestrator.settings import EndpointSettings, SamplingSettings
 
 __all__ = ["Chunk", "Prompt", "ReasonerClient"]
@@ -69,6 +70,14 @@ class ReasonerClient(EndpointClient):
             )
         self._requests = found.requests
         return found.capabilities
+
+    async def stops_when_closed(self) -> bool | None:
+        """Whether closing a stream stops the generation; None if that cannot be told. Generates up to 256 tokens."""
+        try:
+            greeting = await self.render("Hi")
+        except EndpointError:
+            return None
+        return await stops_when_closed(self._http, self._probed(), greeting, self.counters)
 
     async def render(self, question: str | Sequence[Message]) -> Prompt:
         """The question, a text or a chat, as a prompt. Raises EndpointRejected when it does not fit the model's context."""

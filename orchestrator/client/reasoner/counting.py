@@ -55,6 +55,11 @@ class TokenCounter:
         return self.ids > 0
 
     @property
+    def has_usage(self) -> bool:
+        """Whether the server has counted the tokens, be it at the end alone."""
+        return self._usage > 0 and self._believed
+
+    @property
     def is_continuous(self) -> bool:
         """Whether each event with text had a usage that counts it."""
         return self._texts_with_usage > 0 and self._texts_without_usage == 0

@@ -1,4 +1,4 @@
-"""What a reasoner's server can do, found by asking it for a stream of one token."""
+"""What a reasoner's server can do, found by asking it for a stream of two tokens."""
 
 import contextlib
 from typing import Any
@@ -18,13 +18,16 @@ from orchestrator.core.prompting import user_message
 from orchestrator.errors import ConfigError, EndpointError, EndpointRejected, StreamBroken
 from orchestrator.settings import EndpointSettings, SamplingSettings
 
-__all__ = ["Probe", "probe_server"]
+__all__ = ["PROBE_TOKENS", "Probe", "probe_server"]
 
 _UNSUPPORTED = (400, 404, 405, 415, 422, 501)
 """A server that answers with one of these does not know a path or a field; it may know another one."""
 
+PROBE_TOKENS = 2
+"""With a single one, a usage that comes with every event looks like one that comes at the end alone."""
+
 _MOST_PROBE_TOKENS = 16
-"""Of a server that ignores the limit of one token."""
+"""Of a server that ignores the limit."""
 
 
 class Probe(msgspec.Struct, frozen=True):
@@ -72,6 +75,7 @@ async def probe_server(
         api=api,
         token_ids=fold.has_token_ids,
         continuous_usage=fold.counter.is_continuous,
+        final_usage=fold.counter.has_usage,
         resumable=api == "completions" and fold.has_token_ids,
         metrics=metrics,
         max_model_len=length,
@@ -111,11 +115,11 @@ async def _first_accepted(
     """The first form of request that the server accepts, with the events of its stream."""
     for requests in candidates[:-1]:
         try:
-            return requests, await _one_token(http, requests, prompt)
+            return requests, await _few_tokens(http, requests, prompt)
         except EndpointRejected as error:
             if error.status not in _UNSUPPORTED:
                 raise
-    return candidates[-1], await _one_token(http, candidates[-1], prompt)
+    return candidates[-1], await _few_tokens(http, candidates[-1], prompt)
 
 
 async def _gives_confidences(
@@ -125,7 +129,7 @@ async def _gives_confidences(
     if top_logprobs is None:
         return False
     try:
-        fold = await _one_token(http, requests, prompt, top_logprobs)
+        fold = await _few_tokens(http, requests, prompt, top_logprobs)
     except EndpointRejected as error:
         if error.status not in _UNSUPPORTED:
             raise
@@ -133,15 +137,15 @@ async def _gives_confidences(
     return fold.has_confidences
 
 
-async def _one_token(
+async def _few_tokens(
     http: HttpClient, requests: StreamRequests, prompt: Prompt, top_logprobs: int | None = None
 ) -> ChunkFold:
-    """The events of a stream of one token."""
+    """The events of a stream of a few tokens."""
     fold = ChunkFold(top_logprobs=top_logprobs, secrets=http.secrets)
     stream = read_stream(
         http,
         f"{http.address.base}/{requests.path}",
-        requests.body(prompt, max_tokens=1, top_logprobs=top_logprobs),
+        requests.body(prompt, max_tokens=PROBE_TOKENS, top_logprobs=top_logprobs),
         fold=fold,
         handle=StreamHandle(),
         limit=_MOST_PROBE_TOKENS,

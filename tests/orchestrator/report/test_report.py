@@ -59,6 +59,8 @@ def test_has_every_key_of_schema_1_whatever_happened(story: type[Story], pruned_
             "server_generated_tokens",
             "moved_traces",
             "reread_tokens",
+            "by_source",
+            "cancellation",
         }
         assert set(ledger["reasoner"]["by_fate"]) == fates | {"probes"}
         assert set(ledger["judge"]) - ADDED_TO_JUDGE == {
@@ -178,6 +180,8 @@ def test_a_pruned_run_in_full(pruned_story: Any) -> None:
         "server_generated_tokens": 200,
         "moved_traces": 0,
         "reread_tokens": 0,
+        "by_source": {"server_usage": 200, "tokenizer": 0, "chunks": 0},
+        "cancellation": "unknown",
     }
     assert report["ledger"]["counterfactual"] == {
         "policy": "cons@4",
@@ -271,6 +275,31 @@ def test_a_journal_that_breaks_off_still_gives_a_bill(story: type[Story]) -> Non
 )
 def test_says_how_tokens_were_counted(story: type[Story], can: dict[str, Any], source: str) -> None:
     assert report_of(story(1, **can))["ledger"]["reasoner"]["source"] == source
+
+
+def test_a_usage_at_the_end_counts_only_the_traces_that_reached_it(story: type[Story]) -> None:
+    chat: dict[str, Any] = {
+        "api": "chat",
+        "continuous_usage": False,
+        "token_ids": False,
+        "final_usage": True,
+    }
+    told = story(3, **chat).start(0, 1).finish(0, 20)
+    bill = report_of(told)["ledger"]["reasoner"]
+    assert (bill["source"], bill["by_source"]["server_usage"]) == ("server_usage", 20)
+    bill = report_of(told.tokens(1, 7))["ledger"]["reasoner"]
+    assert bill["source"] == "chunks"
+    assert bill["by_source"] == {"server_usage": 20, "tokenizer": 0, "chunks": 7}
+
+
+def test_nothing_is_saved_by_closing_streams_that_go_on(story: type[Story]) -> None:
+    told = story(2, stops_when_closed=False).start(0, 1).tokens(1, 7).finish(0, 20)
+    assert report_of(told)["saved"] is not None  # nothing was closed yet
+    report = report_of(told.stop(1, 7))
+    assert report["ledger"]["reasoner"]["cancellation"] == "failed"
+    assert report["ledger"]["counterfactual"]["generated_tokens"] == 40
+    assert [report["saved"], report["net_saved"]] == [None, None]
+    assert report["ledger"]["equal_cost_votes"] is None
 
 
 def test_says_since_when_pruning_is_off(story: type[Story]) -> None:

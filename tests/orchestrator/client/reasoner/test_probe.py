@@ -42,6 +42,7 @@ async def test_vllms_capabilities_are_found() -> None:
         api="completions",
         token_ids=True,
         continuous_usage=True,
+        final_usage=True,
         resumable=True,
         metrics=False,
         max_model_len=100,

@@ -2,6 +2,7 @@
 
 import pytest
 
+from orchestrator.client.reasoner.probe import PROBE_TOKENS
 from orchestrator.core.prompting import Message
 from orchestrator.errors import EndpointRejected
 from orchestrator.settings import EndpointSettings, SamplingSettings
@@ -69,7 +70,9 @@ async def test_the_least_number_of_tokens_counts_those_that_a_trace_has(
     sampling = SamplingSettings(extra={"min_tokens": 20})
     async with vllm_like() as server, client(server, sampling=sampling) as reasoner:
         await reasoner.probe()
-        assert server.bodies(COMPLETIONS)[-1]["min_tokens"] == 1  # no more than the probe may write
+        assert (
+            server.bodies(COMPLETIONS)[-1]["min_tokens"] == PROBE_TOKENS
+        )  # no more than the probe may write
         await chunks(reasoner, PROMPT, *range(generated))
         assert server.bodies(COMPLETIONS)[-1]["min_tokens"] == least
 
