@@ -18,7 +18,7 @@ from orchestrator.config.keys import usable_key
 from orchestrator.config.keywords import SettingKeywords, settings_from_keywords
 from orchestrator.config.presets import LOCAL_PRESET
 from orchestrator.core.policies import Policy
-from orchestrator.errors import ConfigError
+from orchestrator.errors import ConfigError, QuestionRefused
 from orchestrator.journal.run_dir import (
     REPORT_FILE,
     make_run_dir,
@@ -212,7 +212,8 @@ class Client:
     ) -> AsyncGenerator[Result]:
         """The results of many questions, each as soon as it is there; at most `at_once` run side by side.
 
-        Ends with the first error; what runs is stopped then, and when the iterator is closed early.
+        A question that the server cannot take, such as one longer than its context, has a result without an answer whose
+        `report.error` says why. Otherwise ends with the first error; what runs is stopped then, and when the iterator is closed early.
 
         Raises:
             EndpointError: a server refuses the requests.
@@ -228,14 +229,19 @@ class Client:
         for run in waiting:
             run.exclusive = at_once == 1
         waiting.reverse()
-        running: set[asyncio.Task[Result]] = set()
+        running: dict[asyncio.Task[Result], QuestionRun] = {}
         try:
             while waiting or running:
                 while waiting and len(running) < at_once:
-                    running.add(self.start(waiting.pop()))
-                done, running = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-                for result in await asyncio.gather(*done):
-                    yield result
+                    run = waiting.pop()
+                    running[self.start(run)] = run
+                done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+                for task in done:
+                    run = running.pop(task)
+                    try:
+                        yield await task
+                    except QuestionRefused:
+                        yield Result.of(run.view, run.folder)
         finally:
             await cancel_all(running)
 
@@ -266,6 +272,7 @@ class Client:
         """Runs a prepared question; `run.view` holds what is known of it meanwhile, `run.report` the report.
 
         Raises:
+            QuestionRefused: the server cannot take this question; its report is there.
             EndpointError, DeepPruneError: as for `ask`.
             JournalError: the journal in its folder cannot be written, or does not fit.
         """
@@ -283,6 +290,7 @@ class Client:
             raise run.away
         if run.folder is not None:
             write_run_file(run.folder, REPORT_FILE, to_json_line(result.report) + "\n")
+        run.raise_if_refused()
         run.raise_if_all_failed()
         return result
 

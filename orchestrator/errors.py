@@ -6,6 +6,7 @@ DeepPruneError               exit code 1: the run failed
 ├── EndpointError            exit code 1: a server failed or cannot be used
 │   ├── EndpointUnreachable  exit code 2 at start: no server answers at this address
 │   ├── EndpointRejected     exit code 2: the server refuses every such request (401, 403, 404, 400)
+│   │   └── QuestionRefused  exit code 2: it refuses this question, such as one longer than the context
 │   ├── EndpointBusy         429 or 503: try again, after `retry_after` seconds if the server says so
 │   ├── ServersAway          they were away for longer than a run waits: it can be resumed
 │   └── StreamBroken         an answer was cut off, stalled or is invalid
@@ -33,9 +34,11 @@ __all__ = [
     "JudgeError",
     "LocalServerError",
     "PairTooLong",
+    "QuestionRefused",
     "ServersAway",
     "StreamBroken",
     "first_error",
+    "is_of_one_request",
 ]
 
 EXIT_INTERRUPTED = 130
@@ -84,6 +87,10 @@ class EndpointRejected(EndpointError):
         self.status = status
 
 
+class QuestionRefused(EndpointRejected):
+    """The server cannot take this question, and others it can; the question's report says the same."""
+
+
 class EndpointBusy(EndpointError):
     """The server asks to be asked later (429 or 503); `retry_after` is in seconds, None if it does not say when."""
 
@@ -118,6 +125,11 @@ class EventOutOfTurn(DeepPruneError):
 
 class LocalServerError(DeepPruneError):
     """A local vLLM server could not be started."""
+
+
+def is_of_one_request(error: BaseException) -> bool:
+    """Whether a server refuses one request, and may serve another one."""
+    return isinstance(error, EndpointRejected) and error.status in (400, 413, 422)
 
 
 def first_error(group: BaseExceptionGroup[BaseException]) -> BaseException:

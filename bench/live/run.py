@@ -13,12 +13,13 @@ from bench.live.plan import LivePlan, PlannedRun, outcomes_of, planned_runs, pre
 from bench.results.outcomes import Outcome
 from orchestrator.api import Client
 from orchestrator.core.policies import needs_confidences, needs_judge, needs_rewards
-from orchestrator.errors import DeepPruneError, first_error
+from orchestrator.errors import DeepPruneError, QuestionRefused, first_error
 from orchestrator.interrupts import Interrupts
 from orchestrator.journal.journal import JournalWriter, read_journal
 from orchestrator.journal.recovery import RecoveredRun
 from orchestrator.journal.run_dir import JOURNAL_FILE, REPORT_FILE
 from orchestrator.settings import Settings
+from orchestrator.terminal.sanitize import sanitize
 
 __all__ = ["run_live"]
 
@@ -110,6 +111,8 @@ async def _run_one(planned: PlannedRun, settings: Settings, client: Client) -> N
     run.exclusive = False  # the server's counters include other runs
     try:
         await client.run(run)
+    except QuestionRefused as error:  # its report, without an answer, counts as a wrong answer
+        print(f"{planned.folder}: {sanitize(str(error))}", file=sys.stderr)
     except DeepPruneError:  # a run whose traces all failed counts as not started
         (planned.folder / REPORT_FILE).unlink(missing_ok=True)
         raise

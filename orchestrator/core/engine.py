@@ -112,8 +112,10 @@ class Engine:
         match event:
             case TokensArrived():
                 self._take_tokens(event, outcome)
-            case RunStarted():
+            case RunStarted(refusal=None):
                 self._apply_step(self._policy.start(), outcome)
+            case RunStarted():
+                self._closing = True
             case RunInterrupted():
                 self._interrupted = True
                 self._stop_all("interrupted", outcome)

@@ -100,7 +100,8 @@ class RunStarted(_Event, frozen=True, kw_only=True):
     """The run of a question began. Everything that the core's decisions depend on is in here.
 
     `settings` hold no keys or secrets; `capabilities` is what the probes of the servers found. `messages` are the chat
-    that was sent, with template and system message; empty in journals of before.
+    that was sent, with template and system message; empty in journals of before. With a `refusal`, which says why the
+    question cannot be sent, no trace is started.
     """
 
     question_id: str
@@ -110,6 +111,7 @@ class RunStarted(_Event, frozen=True, kw_only=True):
     settings: Settings
     capabilities: Capabilities
     messages: tuple[Message, ...] = ()
+    refusal: str | None = None
 
 
 class RunResumed(_Event, frozen=True, kw_only=True):

@@ -104,7 +104,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
 
     `resumed` counts how often the run was killed and went on; what a server had generated but the journal had
     not received is on no bill. `undecided_comparisons` of answers gave no verdict and count as different.
-    `unreadable_ending` is how one of the traces ends from which no answer could be read (untrusted text).
+    `unreadable_ending` is how one of the traces ends from which no answer could be read (untrusted text). `error` says why
+    there is nothing to vote on: the server cannot take this question, or every trace failed (untrusted text).
     """
 
     schema: Literal[1]
@@ -126,6 +127,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     replicas: list[ReplicaLine] = []
     undecided_comparisons: int = 0
     unreadable_ending: str | None = None
+    error: str | None = None
 
 
 def build_report(view: RunView, *, run_dir: str | None) -> Report:
@@ -156,6 +158,7 @@ def build_report(view: RunView, *, run_dir: str | None) -> Report:
         run_dir=run_dir,
         interrupted=view.interrupted or view.finished is None,
         resumed=view.resumed,
+        error=_error(view),
         warnings=[
             WarningLine(warning=kind, traces=len(totals.traces), message=totals.message)
             for kind, totals in sorted(view.warnings.items())
@@ -202,6 +205,14 @@ def read_report(path: Path) -> Report | None:
         raise JournalError(
             f"{path} is not a report that this version can read ({error}); restore it or delete it."
         ) from error
+
+
+def _error(view: RunView) -> str | None:
+    """Why there is nothing to vote on: the server cannot take the question, or every trace failed."""
+    traces = view.traces.values()
+    if traces and all(trace.ending == "failed" for trace in traces):
+        return max(traces, key=lambda trace: trace.ended_at or 0.0).reason
+    return None if view.run is None else view.run.refusal
 
 
 def to_json_line(result: msgspec.Struct) -> str:

@@ -7,15 +7,14 @@ cancelled), every stream is closed before `run_question` returns.
 
 import asyncio
 import contextlib
-import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
-from typing import Any
+from collections.abc import Iterable
 
 import msgspec
 
 from orchestrator.answers.answer_book import AnswerBook
 from orchestrator.capabilities import Capabilities
 from orchestrator.client.reasoner.client import Prompt
+from orchestrator.client.server_counters import Metered
 from orchestrator.config.prompts import chat_for
 from orchestrator.core.engine import Engine
 from orchestrator.core.events import (
@@ -40,7 +39,7 @@ from orchestrator.core.events import (
     TraceFailed,
 )
 from orchestrator.core.policies import needs_confidences, planned_traces
-from orchestrator.errors import ServersAway, first_error
+from orchestrator.errors import EndpointRejected, ServersAway, first_error, is_of_one_request
 from orchestrator.journal.journal import JournalWriter, read_journal
 from orchestrator.journal.recovery import RecoveredRun
 from orchestrator.runtime.attempts import Attempts, patiently
@@ -49,12 +48,12 @@ from orchestrator.runtime.evaluators import Evaluators
 from orchestrator.runtime.metering import Meters
 from orchestrator.runtime.prober import Prober
 from orchestrator.runtime.question_run import QuestionRun
+from orchestrator.runtime.refusals import fail_traces, start_refused
 from orchestrator.runtime.server_record import ServerRecord
+from orchestrator.runtime.tasks import StartTask, cancelled_at_exit, stopwatch
 from orchestrator.runtime.trace import TraceRunner, TraceSettings
 
 __all__ = ["run_question"]
-
-StartTask = Callable[[Coroutine[Any, Any, None]], None]
 
 _COMPARING_SECONDS = 0.5  # left to answers that are being compared when the user interrupts
 _CHANNEL_SIZE = 1024  # events; a full channel slows the streams down instead of filling the memory
@@ -101,7 +100,7 @@ class _QuestionLoop:
         self._journal = journal
         self._recovered = recovered
         self._channel: asyncio.Queue[Event] = asyncio.Queue(_CHANNEL_SIZE)
-        self._clock = _stopwatch(recovered.at)
+        self._clock = stopwatch(recovered.at)
         self._book = AnswerBook(
             endpoints.equality(run.question.question),
             compare_all=run.settings.answers.equality != "llm",
@@ -121,11 +120,9 @@ class _QuestionLoop:
 
     async def run(self) -> None:
         self._recovered.validate_messages(self._messages)
-        prompt = await patiently(
-            lambda: self._endpoints.reasoner.render(self._messages),
-            Attempts(self._run.settings.endpoint, self._clock),
-            self._run.note,
-        )
+        prompt = await self._render()
+        if prompt is None:
+            return
         self._recovered.validate_prompt(prompt.token_ids)
         meters = Meters(
             self._run,
@@ -137,30 +134,62 @@ class _QuestionLoop:
         shared = self._trace_settings(prompt)
         self._run.streaming = True
         try:
-            async with _cancelled_at_exit() as start:
+            async with cancelled_at_exit() as start:
                 start(self._forward_interrupt())
                 start(self._forward_user_commands())
                 start(self._forward_server_changes())
                 await self._consume(shared, start)
         except BaseExceptionGroup as group:
             error = first_error(group)
-            if not isinstance(error, ServersAway):
-                raise error from None
-            self._run.break_off(error, self._engine, self._runners, self._clock())
-            return
+            if isinstance(error, ServersAway):
+                self._run.break_off(error, self._engine, self._runners, self._clock())
+                return
+            self._fail_if_refused(error)
         ended_at = self._clock()  # before the servers are waited for
-        reasoner_counted, judge_counted = await meters.stop()
+        await self._record_end(ended_at, *await meters.stop())
+
+    async def _record_end(self, at: float, reasoner: Metered, judge: Metered) -> None:
         self._record(
             RunFinished(
-                at=ended_at,
+                at=at,
                 correct_answers=await self._correct_answers(),
                 undecided=self._book.take_undecided().comparisons,
-                server_generated_tokens=reasoner_counted.generated,
-                cached_prompt_tokens=reasoner_counted.cached_prompt,
-                judge_cached_prompt_tokens=judge_counted.cached_prompt,
+                server_generated_tokens=reasoner.generated,
+                cached_prompt_tokens=reasoner.cached_prompt,
+                judge_cached_prompt_tokens=judge.cached_prompt,
                 interrupted=self._run.interrupted.is_set(),
             )
         )
+
+    async def _render(self) -> Prompt | None:
+        """The prompt; None if the server refuses this question, which is recorded as the whole of its run."""
+        started = self._recovered.started
+        if started is None or started.refusal is None:
+            try:
+                return await patiently(
+                    lambda: self._endpoints.reasoner.render(self._messages),
+                    Attempts(self._run.settings.endpoint, self._clock),
+                    self._run.note,
+                )
+            except EndpointRejected as error:
+                if not is_of_one_request(error) or started is not None:
+                    raise
+                for entry in start_refused(self._run_started(), str(error), self._run.policy):
+                    self._record(entry)
+        for entry in self._recovered.pending:
+            self._record(entry)
+        await self._record_end(self._clock(), Metered(), Metered())
+        return None
+
+    def _fail_if_refused(self, error: BaseException) -> None:
+        """Fails every open trace if `error` is the server's refusal of this question; raises any other error."""
+        if self._engine is None or not is_of_one_request(error):
+            raise error from None
+        self._run.refused = str(error)
+        views = self._run.view.traces
+        open_traces = [number for number in self._runners if views[number].ending is None]
+        for entry in fail_traces(self._engine, open_traces, str(error), self._clock()):
+            self._record(entry)
 
     def _trace_settings(self, prompt: Prompt) -> TraceSettings:
         settings, capabilities = self._run.settings, self._endpoints.capabilities
@@ -312,25 +341,9 @@ class _QuestionLoop:
         return await self._book.correct_classes(self._run.question.gold)
 
 
-@contextlib.asynccontextmanager
-async def _cancelled_at_exit() -> AsyncIterator[StartTask]:
-    """Yields a function that starts tasks; those that are left are cancelled, and awaited, at the end."""
-    tasks: list[asyncio.Task[None]] = []
-    async with asyncio.TaskGroup() as group:
-        yield lambda work: tasks.append(group.create_task(work))
-        for task in tasks:
-            task.cancel()
-
-
 def _capabilities(endpoints: Endpoints) -> Capabilities:
     return Capabilities(
         reasoner=endpoints.capabilities,
         judge=endpoints.judge_capabilities,
         replicas=endpoints.reasoner.addresses,
     )
-
-
-def _stopwatch(shown: float) -> Callable[[], float]:
-    """Seconds counted from `shown`, rounded to the microsecond, as events carry them."""
-    start = time.monotonic() - shown
-    return lambda: round(time.monotonic() - start, 6)

@@ -15,7 +15,7 @@ from orchestrator.core.events import (
     UserCommandReceived,
 )
 from orchestrator.core.policies import Policy
-from orchestrator.errors import DeepPruneError, ServersAway
+from orchestrator.errors import DeepPruneError, QuestionRefused, ServersAway
 from orchestrator.questions import Question
 from orchestrator.report.report import Report
 from orchestrator.report.view import RunView
@@ -58,6 +58,8 @@ class QuestionRun:
     """Receives sentences about what happens outside the events."""
     away: ServersAway | None = None
     """Why the run broke off; its journal is kept as it is, to be continued."""
+    refused: str | None = None
+    """Why the server refused every stream of this question."""
     exclusive: bool = True
     """No other question uses the servers meanwhile, so their counters belong to this one."""
     report: Report | None = None
@@ -99,6 +101,12 @@ class QuestionRun:
             for entry in (event, *engine.feed(event).events):
                 self.view.apply(entry)
                 self.listener(entry)
+
+    def raise_if_refused(self) -> None:
+        """Raises QuestionRefused if the server cannot take this question."""
+        reason = self.refused or (self.view.run and self.view.run.refusal)
+        if reason:
+            raise QuestionRefused(reason, 400)
 
     def raise_if_all_failed(self) -> None:
         """A question all of whose traces failed is a failed run, not a question without an answer.

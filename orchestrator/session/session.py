@@ -1,6 +1,7 @@
 """A session: servers are found or started once, questions run one after the other, results come out.
 
-Everything that can be wrong with the user's input is found before a token is spent.
+Everything that can be wrong with the user's input is found before a token is spent, except that a question is too long for
+the model: that is found when its turn comes.
 """
 
 import asyncio
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from orchestrator.api import Client
-from orchestrator.errors import ConfigError, ServersAway
+from orchestrator.errors import ConfigError, QuestionRefused, ServersAway
 from orchestrator.interrupts import Interrupts
 from orchestrator.journal.run_dir import (
     REPORT_FILE,
@@ -36,6 +37,7 @@ from orchestrator.session.notes import (
 from orchestrator.session.output import Output
 from orchestrator.session.state import SessionState
 from orchestrator.settings import Settings
+from orchestrator.terminal.sanitize import sanitize
 
 __all__ = ["Session", "SessionResult"]
 
@@ -166,18 +168,26 @@ class _Asking:
             self._state.note(note)
 
     async def _ask(self, client: Client, question: Question, folder: Path) -> Report:
-        """The report; a question all of whose traces failed is shown before its error is raised."""
+        """The report; a question that failed is shown before its error is raised.
+
+        Of several questions, one that the server cannot take is noted, and the others go on.
+        """
         run = client.prepare(question, folder=folder)
         state = self._state.start(question, folder, run=run)
         run.listener = self._warnings
         run.note = self._state.note
         try:
             with self._interrupts.graceful(run.interrupted.set, lambda: run.streaming):
-                result = await client.run(run)
+                report = (await client.run(run)).report
         except ServersAway as error:
             raise ServersAway(
                 f"{error} Continue the run later with --resume {self._run_dir}."
             ) from None
+        except QuestionRefused as error:
+            if run.report is None or len(self._session.questions) == 1:
+                raise
+            report = run.report
+            self._state.note(f"Question {sanitize(question.id)}: {sanitize(str(error))}")
         finally:
             if run.report is not None:
                 state.report = run.report
@@ -185,4 +195,4 @@ class _Asking:
         self._rewards.add(run.view.rewards)
         if (note := no_rewards_note(run.view.rewards)) is not None:
             self._state.note(note)
-        return result.report
+        return report

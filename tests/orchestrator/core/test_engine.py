@@ -1,5 +1,7 @@
 from typing import Any
 
+from msgspec.structs import replace
+
 from orchestrator.core.engine import Engine
 from orchestrator.core.events import (
     CheckpointReached,
@@ -76,6 +78,15 @@ def test_a_server_that_goes_out_and_comes_back_decides_nothing() -> None:
     assert engine.feed(ReplicaUp(at=2.0, endpoint="http://a/v1")) == ([], [])
     warned = TraceWarned(at=3.0, trace=0, warning="usage", message="odd")
     assert engine.feed(warned) == ([], [])
+
+
+def test_a_question_that_cannot_be_sent_starts_no_trace_and_has_no_answer() -> None:
+    started = replace(run_started(settings()), refusal="too long")
+    outcome = Engine(started).feed(started)
+    assert outcome.commands == [FinishRun()]
+    (vote,) = outcome.events
+    assert isinstance(vote, VoteCast)
+    assert vote.answer is None
 
 
 def test_events_after_the_vote_change_nothing() -> None:

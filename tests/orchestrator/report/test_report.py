@@ -11,6 +11,7 @@ from orchestrator.report.view import RunView
 from tests.support.story import Story
 
 ADDED = {
+    "error",
     "interrupted",
     "replicas",
     "resumed",
