@@ -41,8 +41,10 @@ def _add_pair_source(group: "argparse._ArgumentGroup") -> None:
     source.add_argument(
         "--traces",
         type=Path,
+        nargs="+",
+        action="extend",
         metavar="PATH",
-        help="finished traces: JSON lines (also .gz), Parquet, or a folder of runs",
+        help="finished traces: JSON lines (also .gz), Parquet, or folders of runs; one or more",
     )
     source.add_argument(
         "--pairs", type=Path, metavar="FILE", help="pairs as deepprune-judge pairs writes them"
@@ -55,6 +57,11 @@ def _add_pair_source(group: "argparse._ArgumentGroup") -> None:
         "--keep-trivial",
         action="store_true",
         help="keep pairs in which a segment already shows an answer",
+    )
+    group.add_argument(
+        "--across-models",
+        action="store_true",
+        help="also pair traces of different models of one question",
     )
     group.add_argument(
         "--split",
@@ -163,6 +170,7 @@ def _add_measures(group: "argparse._ArgumentGroup") -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Evaluates, writes the report and a new calibration if wanted, and prints the results."""
+    from judge_server.evaluation.comparison import difference_line
     from judge_server.evaluation.evaluate import evaluate
     from judge_server.evaluation.markdown import markdown
     from judge_server.evaluation.report_files import write_report
@@ -176,8 +184,10 @@ def run(arguments: argparse.Namespace) -> None:
         write_spec(*evaluation.new_spec)
         say(f"The calibrated judge is {evaluation.new_spec.file}.")
     if arguments.json:
+        against = {one.judge: difference_line(one) for one in evaluation.differences}
         for result in evaluation.results:
-            print(json.dumps({"judge": result.name, **result.figures.line()}))
+            line = {"judge": result.name, **result.figures.line()}
+            print(json.dumps({**line, "against_first": against.get(result.name)}))
     else:
         print(markdown(evaluation), end="")
 
@@ -197,7 +207,7 @@ def _request(arguments: argparse.Namespace) -> "EvaluationRequest":
         query=QueryOptions(
             arguments.spec, arguments.embedding_model, arguments.concurrency, arguments.dialect
         ),
-        source=arguments.pairs or arguments.traces,
+        sources=arguments.traces or [arguments.pairs],
         is_pairs=arguments.pairs is not None,
         sampling=SamplingOptions(
             pairs_per_question=arguments.pairs_per_question,
@@ -206,6 +216,7 @@ def _request(arguments: argparse.Namespace) -> "EvaluationRequest":
             keep_trivial=arguments.keep_trivial,
             word_list=arguments.word_list,
             tokenizer=arguments.tokenizer,
+            across_models=arguments.across_models,
         ),
         split=arguments.split,
         cut=cut,

@@ -35,7 +35,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--set", action="append", default=[], metavar="A=B", help="one setting; may be repeated"
     )
     source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--traces", type=Path, metavar="FILE", help="JSON lines of finished traces")
+    source.add_argument(
+        "--traces",
+        type=Path,
+        nargs="+",
+        action="extend",
+        metavar="PATH",
+        help="finished traces: JSON lines (also .gz), Parquet, or folders of runs; one or more",
+    )
     source.add_argument(
         "--pairs", type=Path, metavar="FILE", help="pairs as deepprune-judge pairs writes them"
     )
@@ -126,11 +133,11 @@ def _source(arguments: argparse.Namespace, spec: "JudgeSpec") -> "TrainingSource
 
     if arguments.validation_pairs and (arguments.traces or arguments.folds):
         raise ConfigError("--validation-pairs needs --pairs and excludes --folds.")
-    is_cut_by_tokens = arguments.traces is not None and spec.segment_tokens is not None
+    is_cut_by_tokens = bool(arguments.traces) and spec.segment_tokens is not None
     if arguments.tokenizer and not is_cut_by_tokens:
         raise ConfigError("--tokenizer is for --traces that are cut by --tokens; remove it.")
     return TrainingSource(
-        traces=arguments.traces,
+        traces=arguments.traces or (),
         pairs=arguments.pairs,
         validation_pairs=arguments.validation_pairs,
         tokenizer=arguments.tokenizer or Path(arguments.init) if is_cut_by_tokens else None,

@@ -9,11 +9,12 @@ refused.
 import gzip
 import hashlib
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from msgspec.structs import replace
 
 from orchestrator.core.answer import extract_answer
 from orchestrator.core.events import Command, Event
@@ -27,6 +28,7 @@ __all__ = [
     "TraceRow",
     "fingerprint",
     "group_by_question",
+    "read_all_traces",
     "read_traces",
     "source_files",
     "traces_of_events",
@@ -123,6 +125,27 @@ def traces_of_events(events: Iterable[Event | Command]) -> Iterator[TraceRow]:
                 gold=view.run.gold,
                 model=view.run.capabilities.reasoner.model,
             )
+
+
+def read_all_traces(paths: Sequence[Path]) -> Iterator[TraceRow]:
+    """The rows of all files, as `read_traces` gives them.
+
+    The author of a file numbers its answer classes, so they are dropped where one model's traces of a question are
+    in two files.
+    """
+    if len(paths) == 1:
+        yield from read_traces(paths[0])
+        return
+    found: dict[tuple[str, str], tuple[int, list[TraceRow]]] = {}
+    for number, path in enumerate(paths):
+        for row in read_traces(path):
+            first, rows = found.setdefault((row.question_id, row.model), (number, []))
+            if first != number:
+                rows[:] = [replace(each, answer_class=None) for each in rows]
+                row = replace(row, answer_class=None)
+            rows.append(row)
+    for _, rows in found.values():
+        yield from rows
 
 
 def group_by_question(rows: Iterable[TraceRow]) -> dict[str, list[TraceRow]]:

@@ -13,7 +13,13 @@ from numpy.typing import NDArray
 
 from judge_server.metrics import ScoredPairs, auroc, by_question
 
-__all__ = ["ConfidenceInterval", "FigureIntervals", "bootstrap", "fraction_interval"]
+__all__ = [
+    "ConfidenceInterval",
+    "FigureIntervals",
+    "bootstrap",
+    "fraction_interval",
+    "interval_of",
+]
 
 Numbers = NDArray[np.float64]
 ENDS = (0.025, 0.975)
@@ -30,7 +36,9 @@ class ConfidenceInterval(NamedTuple):
 class FigureIntervals(NamedTuple):
     """The intervals of one judge's figures, nan without both classes.
 
-    `roc` is the band around its ROC: the low and the high end of the TPR at each FPR of `fpr`, (2, grid).
+    `roc` is the band around its ROC: the low and the high end of the TPR at each FPR of `fpr`, (2, grid). The draws
+    are the figures of each resample, (samples,), nan where it has no such figure; those of two judges on the same
+    pairs are of the same resamples, in order.
     """
 
     auroc: ConfidenceInterval
@@ -38,6 +46,8 @@ class FigureIntervals(NamedTuple):
     tnr_at_fnr20: ConfidenceInterval
     fpr: Numbers
     roc: Numbers
+    auroc_draws: Numbers
+    within_draws: Numbers
 
 
 @dataclass(frozen=True)
@@ -61,17 +71,25 @@ def bootstrap(pairs: ScoredPairs, *, seed: int, samples: int = 1_000) -> FigureI
     ranked = _RankedPairs(pairs)
     within = np.array([auroc(part) for part in by_question(pairs)])  # (questions,)
     known = ~np.isnan(within)
-    aurocs, withins, tnrs, tprs = [], [], [], []
-    for counts in _resamples(len(within), seed, samples):
+    aurocs, withins = np.full((2, samples), np.nan)
+    tnrs, tprs = [], []
+    for number, counts in enumerate(_resamples(len(within), seed, samples)):
         if counts[known].any():
-            withins.append(np.average(within[known], weights=counts[known]))
+            withins[number] = np.average(within[known], weights=counts[known])
         curve = ranked.curve(counts)
         if curve is not None:
-            aurocs.append(curve.area)
+            aurocs[number] = curve.area
             tnrs.append(curve.tnr_at_fnr(0.2))
             tprs.append(np.interp(grid, curve.fpr, curve.tpr))
-    band = np.quantile(tprs, ENDS, axis=0) if tprs else np.full((2, GRID), np.nan)
-    return FigureIntervals(_interval(aurocs), _interval(withins), _interval(tnrs), grid, band)
+    return FigureIntervals(
+        auroc=interval_of(aurocs),
+        auroc_within=interval_of(withins),
+        tnr_at_fnr20=interval_of(np.array(tnrs)),
+        fpr=grid,
+        roc=np.quantile(tprs, ENDS, axis=0) if tprs else np.full((2, GRID), np.nan),
+        auroc_draws=aurocs,
+        within_draws=withins,
+    )
 
 
 def fraction_interval(
@@ -82,7 +100,9 @@ def fraction_interval(
     hit = np.bincount(question, weights=hits, minlength=len(names))
     pairs_of = np.bincount(question, minlength=len(names))
     resamples = _resamples(len(names), seed, samples)
-    return _interval([float(counts @ hit / (counts @ pairs_of)) for counts in resamples])
+    return interval_of(
+        np.array([float(counts @ hit / (counts @ pairs_of)) for counts in resamples])
+    )
 
 
 class _RankedPairs:
@@ -115,8 +135,10 @@ def _resamples(questions: int, seed: int, samples: int) -> Iterator[Numbers]:
         yield np.bincount(drawn, minlength=questions).astype(np.float64)
 
 
-def _interval(values: list[float]) -> ConfidenceInterval:
-    if not values:
+def interval_of(draws: Numbers) -> ConfidenceInterval:
+    """The interval of a figure from its draws, (samples,), without those that are nan."""
+    known = draws[~np.isnan(draws)]
+    if not len(known):
         return ConfidenceInterval(float("nan"), float("nan"))
-    low, high = np.quantile(values, ENDS)
+    low, high = np.quantile(known, ENDS)
     return ConfidenceInterval(float(low), float(high))

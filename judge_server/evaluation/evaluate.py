@@ -13,6 +13,11 @@ from typing import NamedTuple
 from judge_server.data.pairs import Pair, PairCounts
 from judge_server.data.truncation import Truncation
 from judge_server.evaluation.candidates import Candidate, QueryOptions, find_candidates
+from judge_server.evaluation.comparison import (
+    JudgeDifference,
+    difference_of,
+    too_few_questions,
+)
 from judge_server.evaluation.measure import (
     CommonPairs,
     EvaluationOptions,
@@ -46,7 +51,7 @@ class EvaluationRequest:
 
     judges: Sequence[str]
     query: QueryOptions
-    source: Path
+    sources: Sequence[Path]
     is_pairs: bool
     sampling: SamplingOptions
     split: str
@@ -54,6 +59,11 @@ class EvaluationRequest:
     truncations: Sequence[Truncation]
     options: EvaluationOptions
     out: Path | None
+
+    @property
+    def source_name(self) -> str:
+        """The names of the files."""
+        return " and ".join(file.name for file in self.sources)
 
     def __post_init__(self) -> None:
         if self.is_pairs and (self.cut or self.truncations):
@@ -73,7 +83,7 @@ class CalibratedSpec(NamedTuple):
 class Evaluation:
     """The results of all judges on the same pairs, and where these come from.
 
-    `unread` are the pairs that were drawn and that one of the judges could not read, so that they are not in `pairs`.
+    `differences` are each further judge against the first. `unread` are the pairs that were drawn and that one of the judges could not read, so that they are not in `pairs`.
     """
 
     request: EvaluationRequest
@@ -82,6 +92,8 @@ class Evaluation:
     counts: PairCounts
     unread: int
     results: list[JudgeResult]
+    differences: list[JudgeDifference]
+    warnings: list[str]
     new_spec: CalibratedSpec | None
 
 
@@ -101,7 +113,7 @@ def evaluate(request: EvaluationRequest) -> Evaluation:
     source = _open_source(request, candidates)
     questions = _unused_questions(source, candidates, request.split)
     drawn = source.pairs(questions, cut)
-    _check_both_classes(request.source, drawn.counts)
+    _check_both_classes(request.source_name, drawn.counts)
     say(
         f"{drawn.counts.pairs:,} pairs of {len({pair.question_id for pair in drawn.pairs})} questions, "
         f"{drawn.counts.same / drawn.counts.pairs:.1%} with the same answer."
@@ -121,6 +133,13 @@ def evaluate(request: EvaluationRequest) -> Evaluation:
         measure(candidate, common.pairs, scores, request.options)
         for candidate, scores in zip(candidates, common.scores, strict=True)
     ]
+    differences = [
+        difference_of(one.name, one.figures, results[0].name, results[0].figures)
+        for one in results[1:]
+    ]
+    warnings = too_few_questions(differences, results[0].figures.questions)
+    for warning in warnings:
+        say(warning)
     return Evaluation(
         request=request,
         cut=cut,
@@ -128,6 +147,8 @@ def evaluate(request: EvaluationRequest) -> Evaluation:
         counts=drawn.counts,
         unread=common.left_out,
         results=results,
+        differences=differences,
+        warnings=warnings,
         new_spec=_new_spec(to_calibrate, results, request.out),
     )
 
@@ -163,12 +184,12 @@ def _own_cut(candidates: Sequence[Candidate]) -> Truncation:
 
 def _open_source(request: EvaluationRequest, candidates: Sequence[Candidate]) -> PairSource:
     if request.is_pairs:
-        return FilePairSource(request.source, request.sampling)
+        return FilePairSource(request.sources[0], request.sampling)
     folders = [candidate.folder for candidate in candidates if candidate.folder is not None]
     sampling = request.sampling
     if sampling.tokenizer is None and folders:
         sampling = replace(sampling, tokenizer=folders[0])
-    return TracePairSource(request.source, sampling)
+    return TracePairSource(request.sources, sampling)
 
 
 def _unused_questions(source: PairSource, candidates: Sequence[Candidate], split: str) -> list[str]:
@@ -213,7 +234,7 @@ def _unused_questions(source: PairSource, candidates: Sequence[Candidate], split
     return questions
 
 
-def _check_both_classes(source: Path, counts: PairCounts) -> None:
+def _check_both_classes(source: str, counts: PairCounts) -> None:
     if not counts.has_both_classes:
         raise DatasetError(
             f"{source} gives {counts.pairs} pairs, {counts.same} of them with the same answer; both classes are "

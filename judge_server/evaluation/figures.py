@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from judge_server.evaluation.bootstrap import ConfidenceInterval, FigureIntervals, bootstrap
+from judge_server.evaluation.bootstrap import FigureIntervals, bootstrap
 from judge_server.metrics import (
     ScoredPairs,
     auroc,
@@ -19,7 +19,10 @@ __all__ = ["Figures", "figures_of", "rounded"]
 
 @dataclass(frozen=True)
 class Figures:
-    """How well scores tell same-answer pairs from others, with 95 % intervals over questions."""
+    """How well scores tell same-answer pairs from others, with 95 % intervals over questions.
+
+    p_within: see `judge_server.evaluation.chance`; nan where it was not computed.
+    """
 
     auroc: float
     auroc_within: float
@@ -29,6 +32,7 @@ class Figures:
     questions: int
     same_share: float
     intervals: FigureIntervals
+    p_within: float = float("nan")
 
     def line(self) -> dict[str, Any]:
         """The figures of every table and printed line; null stands for one that cannot be computed."""
@@ -42,23 +46,19 @@ class Figures:
             "pairs": self.pairs,
             "questions": self.questions,
             "same_share": rounded(self.same_share),
+            "auroc_within_low": rounded(self.intervals.auroc_within.low),
+            "auroc_within_high": rounded(self.intervals.auroc_within.high),
+            "p_within": rounded(self.p_within),
         }
 
     def other_intervals(self) -> dict[str, Any]:
         """The intervals that are not in the line."""
-        named: dict[str, ConfidenceInterval] = {
-            "auroc_within": self.intervals.auroc_within,
-            "tnr_at_fnr20": self.intervals.tnr_at_fnr20,
-        }
-        return {
-            f"{name}_{end}": rounded(value)
-            for name, interval in named.items()
-            for end, value in interval._asdict().items()
-        }
+        ends = self.intervals.tnr_at_fnr20._asdict()
+        return {f"tnr_at_fnr20_{end}": rounded(value) for end, value in ends.items()}
 
 
-def figures_of(pairs: ScoredPairs, *, seed: int) -> Figures:
-    """The figures; `seed` is the bootstrap's."""
+def figures_of(pairs: ScoredPairs, *, seed: int, p_within: float = float("nan")) -> Figures:
+    """The figures; `seed` is the bootstrap's, and `p_within` is taken as it is given."""
     return Figures(
         auroc=auroc(pairs),
         auroc_within=auroc_within(pairs),
@@ -68,6 +68,7 @@ def figures_of(pairs: ScoredPairs, *, seed: int) -> Figures:
         questions=len(np.unique(pairs.questions)),
         same_share=float(pairs.same.mean()) if len(pairs) else float("nan"),
         intervals=bootstrap(pairs, seed=seed),
+        p_within=p_within,
     )
 
 

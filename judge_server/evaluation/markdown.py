@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Mapping, Sequence
 
+from judge_server.evaluation.comparison import TOLD_DIFFERENCE, Difference, JudgeDifference
 from judge_server.evaluation.evaluate import Evaluation
 from judge_server.evaluation.figures import Figures
 from judge_server.evaluation.measure import JudgeResult
@@ -16,6 +17,7 @@ FIGURE_HEADS = (
     "same",
     "AUROC (95 % interval)",
     "within a question",
+    "p, chance",
     "TNR@FNR=0.2",
     "ECE",
 )
@@ -25,8 +27,9 @@ def markdown(evaluation: Evaluation, plots: Sequence[str] = ()) -> str:
     """All tables and findings; `plots` are the file names of pictures to show at the end."""
     results, tau = evaluation.results, evaluation.request.options.tau
     sections = [
-        f"Pairs of `{evaluation.request.source.name}`, {_origin(evaluation)}{_unread(evaluation.unread)}.",
+        f"Pairs of `{evaluation.request.source_name}`, {_origin(evaluation)}{_unread(evaluation.unread)}.",
         _figures_table("judge", ((one.name, one.figures) for one in results)),
+        *_differences(evaluation.differences),
         f"At tau {tau:g} (a pair is merged above it):",
         _tau_table(results),
         f"A threshold for at most {evaluation.request.options.wrong_merges:.1%} wrong merges:",
@@ -38,7 +41,7 @@ def markdown(evaluation: Evaluation, plots: Sequence[str] = ()) -> str:
         sections += ["By the model that wrote the traces:", _breakdown(results, "model", "models")]
     if any(one.truncations for one in results):
         sections += ["By where the traces are cut:", _breakdown(results, "cut", "truncations")]
-    sections += [_findings(results)]
+    sections += ["\n".join([*(f"- {one}" for one in evaluation.warnings), _findings(results)])]
     sections += [f"![{name}]({name})" for name in plots]
     return "\n\n".join(section for section in sections if section) + "\n"
 
@@ -72,9 +75,42 @@ def _cells(figures: Figures) -> list[str]:
         _percent(figures.same_share),
         f"{_number(figures.auroc)} ({_range(*interval.auroc)})",
         f"{_number(figures.auroc_within)} ({_range(*interval.auroc_within)})",
+        _number(figures.p_within),
         f"{_number(figures.tnr_at_fnr20)} ({_range(*interval.tnr_at_fnr20)})",
         _number(figures.ece),
     ]
+
+
+def _differences(found: Sequence[JudgeDifference]) -> list[str]:
+    """How each further judge differs from the first; empty where there is one only."""
+    if not found:
+        return []
+    heads = (
+        "judge",
+        "AUROC (95 % interval)",
+        "p",
+        "within a question",
+        "p",
+        f"questions for {TOLD_DIFFERENCE:g}",
+        f"for {TOLD_DIFFERENCE:g} within",
+    )
+    rows = [
+        (
+            one.judge,
+            *(cell for each in (one.auroc, one.auroc_within) for cell in _difference_cells(each)),
+            *(str(each.needed or "-") for each in (one.auroc, one.auroc_within)),
+        )
+        for one in found
+    ]
+    return [
+        f"The difference to {found[0].other} on the same pairs, paired by question:",
+        _table(heads, rows),
+    ]
+
+
+def _difference_cells(one: Difference) -> tuple[str, str]:
+    low, high = (f"{value:+.3f}" for value in one.interval)
+    return f"{one.value:+.3f} ({low} to {high})", _number(one.p)
 
 
 def _tau_table(results: Sequence[JudgeResult]) -> str:

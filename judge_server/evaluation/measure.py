@@ -16,6 +16,7 @@ from judge_server.data.pairs import Pair
 from judge_server.evaluation.advice import Advice, advise, findings
 from judge_server.evaluation.calibration import CalibrationMethod, FittedCalibration, calibrate
 from judge_server.evaluation.candidates import Candidate
+from judge_server.evaluation.chance import chance_p_value
 from judge_server.evaluation.figures import Figures, figures_of
 from judge_server.metrics import (
     ReliabilityBin,
@@ -164,7 +165,8 @@ def measure(
     """The figures of one judge from its raw scores of these pairs."""
     orders = raw.orders
     scored = _final_scores(candidate, pairs.pairs, orders, options)
-    figures = figures_of(scored, seed=options.seed)
+    p_within = chance_p_value(pairs.pairs, scored, seed=options.seed)
+    figures = figures_of(scored, seed=options.seed, p_within=p_within)
     at_tau = threshold_result(scored, options.tau)
     swapped = _swap_effect(candidate, pairs.pairs, orders, options.tau)
 
@@ -251,7 +253,13 @@ def _figures_by_model(
     names = [str(name) for name in np.unique(models)]
     if len(names) == 1:
         return {names[0]: of_all}
-    return {name: figures_of(scored.where(models == name), seed=options.seed) for name in names}
+    found = {}
+    for name in names:
+        own = [pair for pair in pairs if pair.model == name]
+        part = scored.where(models == name)
+        p_within = chance_p_value(own, part, seed=options.seed)
+        found[name] = figures_of(part, seed=options.seed, p_within=p_within)
+    return found
 
 
 def _new_calibration(

@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 from judge_server.data.alpaca import read_pairs
 from judge_server.data.labels import UNDECIDED, AnswerEquality
 from judge_server.data.pairs import DrawnPairs, Pair, PairCounts, PairRules, pairs_of_questions
-from judge_server.data.traces import group_by_question, read_traces
+from judge_server.data.traces import group_by_question, read_all_traces
 from judge_server.data.truncation import (
     Truncation,
     TruncationRules,
@@ -36,6 +36,7 @@ class SamplingOptions:
     keep_trivial: bool = False
     word_list: str | None = None
     tokenizer: Path | None = None
+    across_models: bool = False
 
 
 class PairSource(Protocol):
@@ -53,13 +54,13 @@ class PairSource(Protocol):
 class TracePairSource:
     """Pairs drawn from finished traces; equal answers are those of one `answer_class`, else by math-verify.
 
-    Raises DatasetError if the file cannot be used, ConfigError if the word list cannot.
+    Raises DatasetError if a file cannot be used, ConfigError if the word list cannot.
     """
 
-    def __init__(self, file: Path, sampling: SamplingOptions) -> None:
+    def __init__(self, files: Sequence[Path], sampling: SamplingOptions) -> None:
         self._sampling = sampling
         self._word_list = read_word_list(sampling.word_list)
-        self._groups = group_by_question(read_traces(file))
+        self._groups = group_by_question(read_all_traces(files))
         self.questions: Sequence[str] = tuple(self._groups)
 
     def text(self, question: str) -> str:
@@ -79,6 +80,8 @@ class TracePairSource:
             pairs_per_question=sampling.pairs_per_question,
             keep_trivial=sampling.keep_trivial,
             short=sampling.short,
+            across_models=sampling.across_models,
+            with_classes=True,
         )
         rows = (self._groups[question] for question in questions)
         with AnswerEquality() as equal:

@@ -6,11 +6,12 @@ The rule: they are written to a temporary folder and moved to the wanted one whe
 import hashlib
 import json
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from judge_server.data.traces import source_files
+from judge_server.evaluation.comparison import difference_line
 from judge_server.evaluation.evaluate import Evaluation
 from judge_server.evaluation.figures import Figures, rounded
 from judge_server.evaluation.markdown import markdown
@@ -40,23 +41,27 @@ def write_report(evaluation: Evaluation, out: Path) -> None:
 
 def _report(evaluation: Evaluation) -> dict[str, Any]:
     request = evaluation.request
+    against = {one.judge: difference_line(one) for one in evaluation.differences}
     return {
         "schema": 1,
-        "source": request.source.name,
-        "sha256": _sha256(request.source),
+        "source": request.source_name,
+        "sha256": _sha256(request.sources),
         "cut": str(evaluation.cut),
         "split": request.split,
         "seed": request.sampling.seed,
         "symmetric": request.options.symmetric,
         "counts": evaluation.counts.as_dict() | {"unread": evaluation.unread},
-        "judges": [_judge(one) for one in evaluation.results],
+        "judges": [
+            {**_judge(one), "against_first": against.get(one.name)} for one in evaluation.results
+        ],
+        "warnings": evaluation.warnings,
     }
 
 
-def _sha256(source: Path) -> str:
-    """The SHA-256 of the file, or of all journals of a folder of runs, one after the other."""
+def _sha256(sources: Sequence[Path]) -> str:
+    """The SHA-256 of the files, and of all journals of a folder of runs, one after the other."""
     digest = hashlib.sha256()
-    for file in source_files(source):
+    for file in (file for source in sources for file in source_files(source)):
         digest.update(file.read_bytes())
     return digest.hexdigest()
 

@@ -16,7 +16,7 @@ from judge_server.data.pairs import (
     pairs_of_questions,
 )
 from judge_server.data.splits import Fold, Split, assign_splits
-from judge_server.data.traces import fingerprint, group_by_question, read_traces, source_files
+from judge_server.data.traces import fingerprint, group_by_question, read_all_traces, source_files
 from judge_server.data.truncation import Truncation, TruncationRules, find_token_ends
 from judge_server.training.settings import TrainSettings
 from orchestrator.core.judging import JudgeSpec
@@ -32,7 +32,7 @@ class TrainingSource:
     `tokenizer` is the folder of the tokenizer that counts tokens, where traces are cut by tokens.
     """
 
-    traces: Path | None = None
+    traces: Sequence[Path] = ()
     pairs: Path | None = None
     validation_pairs: Path | None = None
     tokenizer: Path | None = None
@@ -40,7 +40,7 @@ class TrainingSource:
     @property
     def files(self) -> list[Path]:
         """The files that are read; of a folder of runs, their journals."""
-        given = [path for path in (self.traces, self.pairs, self.validation_pairs) if path]
+        given = [*self.traces, *(path for path in (self.pairs, self.validation_pairs) if path)]
         return [file for path in given for file in source_files(path)]
 
 
@@ -90,7 +90,7 @@ def read_training_data(
     """
     if source.pairs is not None:
         data = _from_pairs(source.pairs, source.validation_pairs, settings, fold)
-    elif source.traces is not None:
+    elif source.traces:
         data = _from_traces(source.traces, source.tokenizer, spec, settings, fold)
     else:
         raise DatasetError("There is nothing to train on; give --traces FILE or --pairs FILE.")
@@ -113,7 +113,11 @@ def _splits(
 
 
 def _from_traces(
-    file: Path, tokenizer: Path | None, spec: JudgeSpec, settings: TrainSettings, fold: Fold | None
+    files: Sequence[Path],
+    tokenizer: Path | None,
+    spec: JudgeSpec,
+    settings: TrainSettings,
+    fold: Fold | None,
 ) -> TrainingData:
     """Pairs of the traces, cut as the client cuts them online; labels as evaluation makes them."""
     truncation = Truncation.of_judge(spec)
@@ -126,8 +130,9 @@ def _from_traces(
         ),
         pairs_per_question=settings.pairs_per_question,
         keep_trivial=settings.keep_trivial,
+        across_models=settings.across_models,
     )
-    groups = group_by_question(read_traces(file))
+    groups = group_by_question(read_all_traces(files))
     split = _splits(groups, settings, fold)
 
     def draw(wanted: Split) -> DrawnPairs:

@@ -38,6 +38,9 @@ class TrainSettings(BaseModel):
     keep_trivial: bool = Field(
         default=False, description="also pairs in which a segment already shows an answer"
     )
+    across_models: bool = Field(
+        default=False, description="also pairs of traces of two models, of one question"
+    )
     both_orders: bool = True
     oversample: int = Field(
         default=2, ge=1, description="times that a pair of the rarer class is shown"

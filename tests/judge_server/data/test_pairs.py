@@ -1,5 +1,6 @@
 """From traces to labelled pairs: labels, caps, draws, orders, oversampling."""
 
+from collections import Counter
 from operator import eq
 
 import msgspec
@@ -225,3 +226,61 @@ def test_a_pair_names_its_traces_by_their_place_in_the_file() -> None:
     }
     for pair in (*pairs, *(pair.swapped() for pair in pairs)):
         assert pair.traces == (int(pair.new[0]), int(pair.member[0]))
+
+
+def by_models(*answers: tuple[str, str]) -> list[TraceRow]:
+    """Traces of one question, each of a model and with an answer, whose classes are numbered by model."""
+    return [
+        msgspec.structs.replace(row(f"{LONG} {n}", answer), model=model, answer_class=n % 2)
+        for n, (model, answer) in enumerate(answers)
+    ]
+
+
+def test_traces_of_two_models_are_paired_on_request() -> None:
+    rows = by_models(("a", "7"), ("a", "8"), ("b", "7"), ("b", "7"), ("c", "8"))
+    rules = PairRules(
+        truncation=TruncationRules(trust_answer_class=True), across_models=True, keep_trivial=True
+    )
+    pairs, counts = of_question(rows, rules)
+    across = [pair for pair in pairs if " + " in pair.model]
+    assert sorted(pair.model for pair in across) == ["a + b"] * 4 + ["a + c"] * 2 + ["b + c"] * 2
+    assert counts.pairs == 8 + 2
+    assert counts.traces == 5
+    for pair in across:
+        assert pair.origins is not None
+        answers = {("a", 0): "7", ("a", 1): "8", ("b", 0): "7", ("b", 1): "7", ("c", 0): "8"}
+        one, two = (answers[origin.model, origin.trace] for origin in pair.origins)
+        assert pair.same is (one == two)  # the answers, not the classes that two authors numbered
+        assert {origin.model for origin in pair.origins} == set(pair.model.split(" + "))
+
+
+def test_the_cap_holds_for_every_two_models() -> None:
+    rows = by_models(*((model, str(n % 3)) for n in range(8) for model in "abc"))
+    rules = PairRules(across_models=True, pairs_per_question=10)
+    pairs, counts = of_question(rows, rules)
+    assert Counter(pair.model for pair in pairs) == dict.fromkeys(
+        ("a", "b", "c", "a + b", "a + c", "b + c"), 10
+    )
+    assert counts.capped == 3 * (28 - 10) + 3 * (64 - 10)
+
+
+def test_pairs_of_one_model_do_not_change_when_models_are_paired() -> None:
+    rows = by_models(*((model, str(n % 3)) for n in range(8) for model in "ab"))
+    alone, _ = of_question(rows, PairRules(pairs_per_question=9))
+    more, _ = of_question(rows, PairRules(pairs_per_question=9, across_models=True))
+    assert [pair for pair in more if pair.model in "ab"] == alone
+
+
+def test_answers_are_sorted_into_classes_on_request() -> None:
+    rows = [row(f"{LONG} {n}", answer) for n, answer in enumerate(["7", "8", "07", "7", "9", "8"])]
+    pairs, _ = pairs_of_questions(
+        [rows], PairRules(with_classes=True), equal=lambda one, two: int(one) == int(two), seed=0
+    )
+    classes = {origin.trace: origin.answer for pair in pairs for origin in pair.origins or ()}
+    assert [classes[n] for n in range(6)] == [0, 1, 0, 0, 2, 1]
+
+
+def test_too_many_answers_are_not_sorted() -> None:
+    rows = [row(f"{LONG} {n}", str(n)) for n in range(70)]
+    pairs, _ = of_question(rows, PairRules(with_classes=True))
+    assert {origin.answer for pair in pairs for origin in pair.origins or ()} == {None}

@@ -9,7 +9,12 @@ import pyarrow
 import pytest
 from pyarrow import parquet
 
-from judge_server.data.traces import group_by_question, read_traces, source_files
+from judge_server.data.traces import (
+    group_by_question,
+    read_all_traces,
+    read_traces,
+    source_files,
+)
 from orchestrator.core.events import RunStarted, TokensArrived, TraceFinished, TraceStopped
 from orchestrator.errors import ConfigError, DatasetError
 from orchestrator.journal.journal import JournalWriter
@@ -208,3 +213,25 @@ def test_a_folder_without_a_journal_and_a_damaged_journal_are_refused(tmp_path: 
     journal.write_bytes(journal.read_bytes() + b"{}\n")
     with pytest.raises(DatasetError, match=r"Line \d+ of .*journal\.jsonl"):
         list(read_traces(tmp_path / "run"))
+
+
+def test_classes_of_two_files_are_not_compared(tmp_path: Path) -> None:
+    files = []
+    for name, models in (("one", "ab"), ("two", "bc")):
+        file = tmp_path / f"{name}.jsonl"
+        lines = [
+            {
+                "question_id": "q",
+                "question": "?",
+                "text": "so",
+                "answer": "7",
+                "model": m,
+                "answer_class": 1,
+            }
+            for m in models
+        ]
+        file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        files.append(file)
+    found = [(row.model, row.answer_class) for row in read_all_traces(files)]
+    assert found == [("a", 1), ("b", None), ("b", None), ("c", 1)]
+    assert [row.answer_class for row in read_all_traces(files[:1])] == [1, 1]

@@ -35,6 +35,10 @@ CONTRACT = [
     "pairs",
     "questions",
     "same_share",
+    "auroc_within_low",
+    "auroc_within_high",
+    "p_within",
+    "against_first",
 ]
 SETTINGS = {"seed": 0, "validation_share": 0.2, "test_share": 0.3}
 

@@ -40,7 +40,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def test_the_pairs_of_a_question_do_not_depend_on_the_other_questions(file: Path) -> None:
-    source = TracePairSource(file, SamplingOptions(pairs_per_question=5, seed=3))
+    source = TracePairSource([file], SamplingOptions(pairs_per_question=5, seed=3))
     all_of_them, counts = source.pairs(source.questions, CUT)
     some, _ = source.pairs(["q3", "q1"], CUT)
     assert (counts.pairs, counts.capped) == (25, 50)
@@ -51,7 +51,7 @@ def test_the_pairs_of_a_question_do_not_depend_on_the_other_questions(file: Path
 
 def test_another_seed_draws_other_pairs(file: Path) -> None:
     one, two = (
-        TracePairSource(file, SamplingOptions(pairs_per_question=5, seed=seed)).pairs(["q0"], CUT)
+        TracePairSource([file], SamplingOptions(pairs_per_question=5, seed=seed)).pairs(["q0"], CUT)
         for seed in (0, 1)
     )
     assert one != two
@@ -63,10 +63,12 @@ def test_equal_answers_are_those_of_a_class_or_of_equal_value(tmp_path: Path) ->
         trace("q", 1, answer=r"\frac{1}{2}"),
         trace("q", 2, answer="2"),
     ]
-    by_value, _ = TracePairSource(write(tmp_path / "v", rows), SamplingOptions()).pairs(["q"], CUT)
+    by_value, _ = TracePairSource([write(tmp_path / "v", rows)], SamplingOptions()).pairs(
+        ["q"], CUT
+    )
     assert sum(pair.same for pair in by_value) == 1
     classed = [row | {"answer_class": number // 2} for number, row in enumerate(reversed(rows))]
-    by_class, _ = TracePairSource(write(tmp_path / "c", classed), SamplingOptions()).pairs(
+    by_class, _ = TracePairSource([write(tmp_path / "c", classed)], SamplingOptions()).pairs(
         ["q"], CUT
     )
     assert [pair.same for pair in by_class].count(True) == 1
@@ -79,7 +81,7 @@ def test_pairs_whose_answers_could_not_be_compared_are_left_out_with_a_message(
     hasty = partial(AnswerEquality, timeout_seconds=0.001)
     monkeypatch.setattr("judge_server.evaluation.pair_source.AnswerEquality", hasty)
     rows = [trace("q", 0, answer=r"\sqrt{2} + 1"), trace("q", 1, answer=r"1 + \sqrt{2}")]
-    pairs, counts = TracePairSource(write(tmp_path / "t", rows), SamplingOptions()).pairs(
+    pairs, counts = TracePairSource([write(tmp_path / "t", rows)], SamplingOptions()).pairs(
         ["q"], CUT
     )
     assert pairs == []
@@ -92,16 +94,16 @@ def test_pairs_whose_answers_could_not_be_compared_are_left_out_with_a_message(
 def test_short_traces_are_kept_or_dropped(tmp_path: Path) -> None:
     rows = [trace("q", n) for n in range(4)] + [trace("q", 9, text="so what?")]
     file = write(tmp_path / "t.jsonl", rows)
-    kept, _ = TracePairSource(file, SamplingOptions(short="keep")).pairs(["q"], CUT)
-    dropped, counts = TracePairSource(file, SamplingOptions(short="drop")).pairs(["q"], CUT)
+    kept, _ = TracePairSource([file], SamplingOptions(short="keep")).pairs(["q"], CUT)
+    dropped, counts = TracePairSource([file], SamplingOptions(short="drop")).pairs(["q"], CUT)
     assert (len(kept), len(dropped)) == (10, 6)
     assert counts.short_dropped == 1
 
 
 def test_a_cut_by_tokens_needs_a_tokenizer(file: Path, folder: Path) -> None:
     with pytest.raises(ConfigError, match="--tokenizer"):
-        TracePairSource(file, SamplingOptions()).pairs(["q0"], Truncation(4, "tokens"))
-    found, _ = TracePairSource(file, SamplingOptions(tokenizer=folder)).pairs(
+        TracePairSource([file], SamplingOptions()).pairs(["q0"], Truncation(4, "tokens"))
+    found, _ = TracePairSource([file], SamplingOptions(tokenizer=folder)).pairs(
         ["q0"], Truncation(4, "tokens")
     )
     assert {len(pair.new) for pair in found} == {4}  # the tokenizer knows letters only

@@ -24,7 +24,7 @@ def questions_of(pairs: list[Pair]) -> set[str]:
 
 def test_no_question_is_in_two_splits(traces: Path, spec: JudgeSpec) -> None:
     for fold in (None, Fold(0, 4)):
-        data = read_training_data(TrainingSource(traces=traces), spec, SETTINGS, fold)
+        data = read_training_data(TrainingSource(traces=[traces]), spec, SETTINGS, fold)
         train, validation = questions_of(data.train), questions_of(data.validation)
         assert train
         assert validation
@@ -41,7 +41,7 @@ def test_segments_end_after_the_tokens_that_the_judge_asks_for(
     traces: Path, spec: JudgeSpec, folder: Path
 ) -> None:
     cut = spec.model_copy(update={"segment_tokens": 9, "max_segment_chars": 10_000})
-    source = TrainingSource(traces=traces, tokenizer=folder)
+    source = TrainingSource(traces=[traces], tokenizer=folder)
     ends = find_token_ends(Truncation.of_judge(cut), folder)
     assert ends
     pairs = read_training_data(source, cut, SETTINGS, None).train
@@ -114,7 +114,9 @@ def test_pairs_that_were_split_otherwise_than_the_training_says_are_refused(
 
 def test_without_validation_questions_none_are_asked_for(traces: Path, spec: JudgeSpec) -> None:
     settings = TrainSettings(validation_share=0.0)
-    assert read_training_data(TrainingSource(traces=traces), spec, settings, None).validation == []
+    assert (
+        read_training_data(TrainingSource(traces=[traces]), spec, settings, None).validation == []
+    )
 
 
 def test_pairs_of_one_class_are_refused(tmp_path: Path, pairs: list[Pair], spec: JudgeSpec) -> None:
@@ -151,5 +153,5 @@ def test_labels_are_by_mathematics_unless_the_traces_name_classes(
 ) -> None:
     file = answered_traces(tmp_path / "traces.jsonl", answers)
     settings = TrainSettings(validation_share=0.0, test_share=0.0)
-    train = read_training_data(TrainingSource(traces=file), spec, settings, None).train
+    train = read_training_data(TrainingSource(traces=[file]), spec, settings, None).train
     assert sum(pair.same for pair in train) == same
