@@ -6,6 +6,7 @@ leaves this module; every error is one plain sentence.
 """
 
 import asyncio
+import codecs
 import errno
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -105,6 +106,8 @@ class HttpClient:
         self._key_name = key_name
         self._read_seconds = read_seconds
         self._answer_seconds = answer_seconds
+        self._head_seconds = connect_seconds + read_seconds
+        """Until the head of an answer, whatever comes before it."""
         self._timeout = aiohttp.ClientTimeout(
             total=None, sock_connect=connect_seconds, sock_read=read_seconds
         )
@@ -155,9 +158,10 @@ class HttpClient:
             raise RuntimeError("use the client inside its `async with` block")
         data = None if body is None else msgspec.json.encode(body)
         try:
-            response = await self._session.request(
-                method, url, data=data, headers=headers, allow_redirects=False
-            )
+            async with asyncio.timeout(self._head_seconds):
+                response = await self._session.request(
+                    method, url, data=data, headers=headers, allow_redirects=False
+                )
         except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
             # A tunnel or a proxy whose server is away accepts connections and closes them.
             if isinstance(error, aiohttp.ClientConnectorError):
@@ -233,12 +237,15 @@ class HttpClient:
             ) from None
 
     def _decode(self, url: str, content: bytes, kind: type[T]) -> T:
+        content = content.removeprefix(codecs.BOM_UTF8)
         try:
             return msgspec.json.decode(content, type=kind)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             if (said := error_in_answer(content, self.secrets)) is not None:
                 raise StreamBroken(f"{url} answered with an error: {said}") from None
-            if isinstance(error, msgspec.ValidationError):
+            if isinstance(error, RecursionError):
+                reason = "its brackets nest too deeply"
+            elif isinstance(error, msgspec.ValidationError):
                 reason = str(error)
             else:
                 reason = server_message(content[:MAX_REFUSAL_BYTES], self.secrets)

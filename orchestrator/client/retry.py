@@ -1,18 +1,16 @@
 """What happens after a failed request: another attempt, a pause, or none for a while (circuit breaker).
 
-Retried are a busy server, an unreachable one and a broken answer; a refusal is final. Retry-After is honoured
-up to a limit that the caller sets.
+Retried are a busy server, an unreachable one and a broken answer; a refusal is final. Retry-After is honoured.
 """
 
 import contextlib
-import math
 import time
 from collections.abc import Callable, Iterator
 
 from tenacity import (
     AsyncRetrying,
     RetryCallState,
-    retry_if_exception_type,
+    retry_if_exception,
     stop_after_attempt,
     wait_random_exponential,
 )
@@ -38,32 +36,33 @@ _LONGEST_WAIT_SECONDS = 5.0
 def retries(attempts: int, *, longest_wait: float) -> AsyncRetrying:
     """Up to `attempts` attempts at one short request; the last error is raised.
 
-    A server that sends Retry-After is waited for, at most `longest_wait` seconds.
+    A server that asks for a longer wait (Retry-After) than `longest_wait` seconds is not asked again.
     """
+
+    def may_succeed(error: BaseException) -> bool:
+        asked = error.retry_after if isinstance(error, EndpointBusy) else None
+        return isinstance(error, RETRYABLE) and (asked or 0.0) <= longest_wait
+
     return AsyncRetrying(
         stop=stop_after_attempt(attempts),
-        wait=backoff(
-            first=_FIRST_WAIT_SECONDS, most=_LONGEST_WAIT_SECONDS, most_when_asked=longest_wait
-        ),
-        retry=retry_if_exception_type(RETRYABLE),
+        wait=backoff(first=_FIRST_WAIT_SECONDS, most=_LONGEST_WAIT_SECONDS),
+        retry=retry_if_exception(may_succeed),
         reraise=True,
     )
 
 
-def backoff(
-    *, first: float, most: float, most_when_asked: float = math.inf
-) -> Callable[[RetryCallState], float]:
+def backoff(*, first: float, most: float) -> Callable[[RetryCallState], float]:
     """Seconds before the next attempt.
 
-    Retry-After where the server sends it, up to `most_when_asked`; otherwise a random time below a bound that
-    begins with `first` and doubles with each attempt, up to `most`.
+    Retry-After where the server sends it; otherwise a random time below a bound that begins with `first` and doubles
+    with each attempt, up to `most`.
     """
     exponential = wait_random_exponential(multiplier=first, max=most)
 
     def seconds(state: RetryCallState) -> float:
         error = state.outcome.exception() if state.outcome is not None else None
         if isinstance(error, EndpointBusy) and error.retry_after is not None:
-            return min(error.retry_after, most_when_asked)
+            return error.retry_after
         return float(exponential(state))
 
     return seconds

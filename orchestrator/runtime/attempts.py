@@ -91,8 +91,6 @@ class Attempts:
         if self._announced or max(seconds, waited) < _ANNOUNCED_AFTER:
             return None
         self._announced = True
-        if self._asked_for(error):
-            return f"{error} It asks to wait for {seconds:g} seconds."
         return f"{error} It is waited for, at most {self._settings.outage_seconds:g} seconds."
 
     def _asked_for(self, error: EndpointError) -> float:

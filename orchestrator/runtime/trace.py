@@ -215,7 +215,7 @@ class TraceRunner:
         if self._attempts.is_too_long(error) and not self._has_alternative:
             seconds = self._shared.settings.retry_after_seconds
             raise EndpointError(
-                f"{error} It asks to wait for longer than {seconds:g} seconds; "
+                f"{error} That is longer than {seconds:g} seconds; "
                 "raise endpoint.retry_after_seconds or ask again later."
             ) from None
 

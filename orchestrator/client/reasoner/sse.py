@@ -4,6 +4,7 @@ Any chunking of the same bytes gives the same events. What a server says instead
 or beside it (`error:` lines, `event: error`) comes out as the payload of an error.
 """
 
+import codecs
 import json
 from collections.abc import Sequence
 from typing import Any
@@ -48,7 +49,7 @@ class SseSplitter:
 
     def __init__(self, max_event_bytes: int = MAX_EVENT_BYTES) -> None:
         self._max_event_bytes = max_event_bytes
-        self._rest = b""
+        self._rest = bytearray()
         self._half_line_end = b""
         self._is_stream = False
         self._strange = bytearray()
@@ -57,7 +58,12 @@ class SseSplitter:
         """The payloads completed by `data`, in order. Raises StreamBroken when an event never ends."""
         if self._half_line_end or b"\r" in data:
             data = self._with_plain_line_ends(data)
-        *events, self._rest = (self._rest + data).split(b"\n\n")
+        searched = max(0, len(self._rest) - 1)
+        self._rest += data
+        events: list[bytes] = []
+        if self._rest.find(b"\n\n", searched) >= 0:  # each byte is looked at once
+            *events, rest = bytes(self._rest).split(b"\n\n")
+            self._rest = bytearray(rest)
         if len(self._rest) > self._max_event_bytes:
             raise StreamBroken(
                 f"The server sent an event of more than {self._max_event_bytes} bytes.", "decode"
@@ -66,7 +72,7 @@ class SseSplitter:
 
     def close(self) -> list[bytes]:
         """The payload of an event that lacks its blank line; an error if the body was no stream at all."""
-        rest, self._rest, self._half_line_end = self._rest, b"", b""
+        rest, self._rest, self._half_line_end = bytes(self._rest), bytearray(), b""
         payload = self._payload(rest) if rest.strip() else None
         if payload is not None:
             return [payload]
@@ -94,7 +100,7 @@ class SseSplitter:
         errors: list[bytes] = []
         is_error = False
         for line in event.split(b"\n"):
-            name, colon, value = line.partition(b":")
+            name, colon, value = line.removeprefix(codecs.BOM_UTF8).partition(b":")
             value = value.removeprefix(b" ")
             if name == b"data":
                 data.append(value)

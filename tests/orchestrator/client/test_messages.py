@@ -137,6 +137,7 @@ def test_a_busy_server_says_how_long_to_wait(status: int) -> None:
     error = error_for_status(SERVER, status, "", retry_after="2")
     assert isinstance(error, EndpointBusy)
     assert error.retry_after == 2.0
+    assert "asks to wait for 2 seconds" in str(error)
 
 
 @pytest.mark.parametrize("status", [408, 425, 500, 507, 520, 599])

@@ -100,7 +100,7 @@ def test_a_wait_that_the_server_asks_for_is_announced() -> None:
     made = attempts(Clock())
     busy = EndpointBusy("full.", 7.0)
     made.failed(busy)
-    assert made.announcement(busy, 7.0) == "full. It asks to wait for 7 seconds."
+    assert made.announcement(busy, 7.0) == "full. It is waited for, at most 600 seconds."
     assert made.announcement(StreamBroken("reset"), 7.0) is None
 
 

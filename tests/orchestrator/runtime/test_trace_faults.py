@@ -129,8 +129,7 @@ async def test_a_wait_that_is_asked_for_beyond_the_setting_fails_the_trace() -> 
     reasoner = Reasoner([EndpointBusy("full.", retry_after=121.0)])
     failed = await Harness(reasoner).end(TraceFailed)
     assert failed.message == (
-        "full. It asks to wait for longer than 120 seconds; raise endpoint.retry_after_seconds or ask "
-        "again later."
+        "full. That is longer than 120 seconds; raise endpoint.retry_after_seconds or ask again later."
     )
 
 

@@ -354,6 +354,7 @@ def endless(event: Callable[[int], bytes]) -> Answer:
         await response.prepare(request)
         for number in range(1, 10**9):
             await response.write(event(number))
+            await asyncio.sleep(0)  # the client runs in the same loop
         return response
 
     return answer
