@@ -56,7 +56,7 @@ def _ignore(text: str) -> None:
 class ClientArguments(SettingKeywords, total=False):
     """The keyword arguments of `Client`."""
 
-    judge: str | None
+    judge: str | Sequence[str] | None
     reward: str | None
     policy: str | Policy | None
     local: bool
@@ -78,7 +78,7 @@ class Client:
 
     Args:
         endpoint: the reasoner's server, such as "http://gpu:8000/v1", or several with the same model.
-        judge: the judge's server.
+        judge: the judge's server, or several of the same judge.
         reward: the reward model's server, for votes by reward.
         policy: what decides, by name or as an object of your own; each question gets a copy of the object. Such runs
             have the policy `custom` in their settings, and can be neither resumed nor replayed. By default
@@ -104,7 +104,7 @@ class Client:
         self,
         endpoint: str | Sequence[str] | None = None,
         *,
-        judge: str | None = None,
+        judge: str | Sequence[str] | None = None,
         reward: str | None = None,
         policy: str | Policy | None = None,
         local: bool = False,

@@ -52,7 +52,12 @@ def add_live_arguments(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("live servers")
     group.add_argument("--endpoint", action="append", metavar="URL", help="the reasoner's server")
     group.add_argument("--model", metavar="NAME", help="default: the one that the server serves")
-    group.add_argument("--judge-endpoint", metavar="URL", help="the judge's server")
+    group.add_argument(
+        "--judge-endpoint",
+        action="append",
+        metavar="URL",
+        help="the judge's server; may be repeated",
+    )
     group.add_argument("--judge", metavar="SPEC", help="a name in configs/judges, or a YAML file")
     group.add_argument("--reward-endpoint", metavar="URL", help="for votes by reward")
     group.add_argument("--local", action="store_true", help="the bundled nano models")

@@ -231,10 +231,15 @@ def _add_servers(group: Any) -> None:
         "--endpoint",
         action="append",
         metavar="URL",
-        help="the reasoner's server, http://HOST:PORT/v1",
+        help="the reasoner's server, http://HOST:PORT/v1; may be repeated",
     )
     group.add_argument("--model", metavar="NAME", help="default: the only one that it serves")
-    group.add_argument("--judge-endpoint", metavar="URL", help="the judge's server")
+    group.add_argument(
+        "--judge-endpoint",
+        action="append",
+        metavar="URL",
+        help="the judge's server; may be repeated",
+    )
     group.add_argument("--judge-model", metavar="NAME", help="default: the only one that it serves")
     group.add_argument("--judge", metavar="SPEC", help="a name in configs/judges, or a YAML file")
     group.add_argument(

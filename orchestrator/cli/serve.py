@@ -137,7 +137,12 @@ def _add_servers(group: Any) -> None:
         help="the reasoner's server, http://HOST:PORT/v1",
     )
     group.add_argument("--model", metavar="NAME", help="default: the only one that it serves")
-    group.add_argument("--judge-endpoint", metavar="URL", help="the judge's server")
+    group.add_argument(
+        "--judge-endpoint",
+        action="append",
+        metavar="URL",
+        help="the judge's server; may be repeated",
+    )
     group.add_argument("--judge-model", metavar="NAME", help="default: the only one that it serves")
     group.add_argument("--judge", metavar="SPEC", help="a name in configs/judges, or a YAML file")
     group.add_argument("--reward-endpoint", metavar="URL", help="the reward model's server")

@@ -21,6 +21,7 @@ __all__ = [
     "Metered",
     "ServerCounters",
     "added_up",
+    "counters_of",
     "parse_counters",
     "parse_engine_address",
 ]
@@ -135,11 +136,6 @@ def added_up(pages: Sequence[ServerCounters]) -> ServerCounters:
     )
 
 
-def _sum_of_known(counts: Iterable[int | None]) -> int | None:
-    known = list(counts)
-    return None if None in known else sum(count or 0 for count in known)
-
-
 class HasCounters(Protocol):
     """A client of a server whose counters can be read."""
 
@@ -149,6 +145,19 @@ class HasCounters(Protocol):
 
     async def counters(self) -> ServerCounters | None:
         """The counters now; None where there are none."""
+
+
+async def counters_of(clients: Iterable[HasCounters]) -> ServerCounters | None:
+    """The counters of several servers together, each engine's once; None where one has none."""
+    by_engine = {client.counter_urls: client for client in clients}
+    found = await asyncio.gather(*(client.counters() for client in by_engine.values()))
+    counted = [each for each in found if each is not None]
+    return added_up(counted) if len(counted) == len(found) else None
+
+
+def _sum_of_known(counts: Iterable[int | None]) -> int | None:
+    known = list(counts)
+    return None if None in known else sum(count or 0 for count in known)
 
 
 class Metered(NamedTuple):

@@ -36,8 +36,9 @@ class Leaf(NamedTuple):
 
     @property
     def is_text(self) -> bool:
-        """Whether its value is free text."""
-        return any(o.get("type") == "string" and not _choices(o) for o in self.alternatives)
+        """Whether its value is free text, and not also a list."""
+        kinds = {option.get("type") for option in self.alternatives if not _choices(option)}
+        return "string" in kinds and "array" not in kinds
 
     @property
     def is_mapping(self) -> bool:

@@ -19,10 +19,12 @@ from orchestrator.client.reasoner.client import ReasonerClient
 from orchestrator.client.reward import RewardClient
 from orchestrator.config.keys import JUDGE_KEY, REASONER_KEY, REWARD_KEY, key_from
 from orchestrator.config.shipped import judge_spec
+from orchestrator.core.judging import JudgeSpec
 from orchestrator.core.policies import Policy, needs_confidences, needs_judge, needs_rewards
 from orchestrator.errors import ConfigError, first_error
 from orchestrator.local_vllm.server import LocalModel, nano_model, serve_vllm
 from orchestrator.runtime.fleet import Fleet
+from orchestrator.runtime.judges import JudgeFleet
 from orchestrator.runtime.members import Member, find_members
 from orchestrator.runtime.metering import EngineUse
 from orchestrator.settings import Settings
@@ -59,7 +61,7 @@ class Endpoints:
 
     reasoner: Fleet
     capabilities: ServerCapabilities
-    judge: JudgeClient | None
+    judge: JudgeFleet | None
     judge_capabilities: JudgeCapabilities | None
     reward: RewardClient | None
     equality: Callable[[str], Equality]
@@ -91,13 +93,10 @@ async def open_endpoints(
             capabilities = msgspec.structs.replace(capabilities, stops_when_closed=stops)
         if needs_confidences(settings) and not capabilities.confidences:
             raise ConfigError(_no_confidences(settings, capabilities))
-        judge: JudgeClient | None = None
+        judge: JudgeFleet | None = None
         found: JudgeCapabilities | None = None
         if spec is not None:
-            judge = JudgeClient(settings.judge, spec, keys.judge)
-            if direct:
-                judge.reach_directly()
-            await stack.enter_async_context(judge)
+            judge = await _connect_judge(stack, settings, spec, keys.judge, direct=direct)
             found = await use.probed("judge", judge, judge.probe)
         reward = await _open_reward(stack, settings, keys.reward, use)
         same_answer = await _open_same_answer(stack, settings, keys.judge, use)
@@ -183,6 +182,32 @@ async def _open_reasoner(
     )
 
 
+async def _connect_judge(
+    stack: contextlib.AsyncExitStack,
+    settings: Settings,
+    spec: JudgeSpec,
+    api_key: str | None,
+    *,
+    direct: bool,
+) -> JudgeFleet:
+    """The judge's servers, not probed yet."""
+    clients = [
+        JudgeClient(settings.judge.model_copy(update={"url": url}), spec, api_key)
+        for url in dict.fromkeys(parse_address(url).base for url in settings.judge.urls)
+    ]
+    for client in clients:
+        if direct:
+            client.reach_directly()
+        await stack.enter_async_context(client)
+    return await stack.enter_async_context(
+        JudgeFleet(
+            clients,
+            leave_out=settings.endpoint.on_mismatch == "leave-out",
+            again_seconds=settings.judge.breaker_seconds,
+        )
+    )
+
+
 async def _open_reward(
     stack: contextlib.AsyncExitStack, settings: Settings, api_key: str | None, use: EngineUse
 ) -> RewardClient | None:
@@ -201,7 +226,7 @@ async def _open_same_answer(
     answers = settings.answers
     if answers.equality != "llm":
         return None
-    url = answers.llm_url or settings.judge.url
+    url = answers.llm_url or next(iter(settings.judge.urls), None)
     if url is None:
         raise ConfigError(
             "Answers are to be compared by a chat model (answers.equality is llm), and none is given; "

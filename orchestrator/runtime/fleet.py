@@ -14,7 +14,7 @@ from typing import NamedTuple, Self
 
 from orchestrator.capabilities import ServerCapabilities
 from orchestrator.client.reasoner.client import Prompt, ReasonerClient
-from orchestrator.client.server_counters import ServerCounters, added_up
+from orchestrator.client.server_counters import ServerCounters, counters_of
 from orchestrator.core.events import MoveReason
 from orchestrator.core.prompting import Message
 from orchestrator.errors import (
@@ -180,10 +180,7 @@ class Fleet:
         """The counters of all servers together; None where one has none, or has been out and may have begun anew."""
         if self._outages or not all(replica.up for replica in self._routing.replicas):
             return None
-        clients = {member.client.counter_urls: member.client for member in self._members}
-        found = await asyncio.gather(*(client.counters() for client in clients.values()))
-        counted = [each for each in found if each is not None]
-        return added_up(counted) if len(counted) == len(found) else None
+        return await counters_of(member.client for member in self._members)
 
     @contextlib.asynccontextmanager
     async def stream(self, stream: Hashable, owner: str | None) -> AsyncIterator[Turn]:

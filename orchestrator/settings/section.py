@@ -20,6 +20,7 @@ __all__ = [
     "HeaderName",
     "Number",
     "OptionalNumber",
+    "OptionalUrls",
     "OptionalWhole",
     "Pattern",
     "Probability",
@@ -89,6 +90,16 @@ def _http_url(url: str) -> str:
     return url
 
 
+def _one_or_several(urls: str | tuple[str, ...] | None) -> str | tuple[str, ...] | None:
+    """The addresses; a list of one is that one, an empty list none."""
+    if urls is None or isinstance(urls, str):
+        return None if urls is None else _http_url(urls)
+    checked = tuple(_http_url(url) for url in urls)
+    if len(checked) > 1:
+        return checked
+    return checked[0] if checked else None
+
+
 def _pattern(regex: str) -> str:
     try:
         re.compile(regex)
@@ -109,6 +120,8 @@ def _as_list(value: Any) -> Any:
 
 
 Url = Annotated[str, AfterValidator(_http_url)]
+OptionalUrls = Annotated[str | tuple[str, ...] | None, AfterValidator(_one_or_several)]
+"""No address, one (a text), or several (a list)."""
 Urls = Annotated[tuple[Url, ...], BeforeValidator(_as_list)]
 Words = Annotated[tuple[Annotated[str, Field(pattern=r"^\w+$")], ...], BeforeValidator(_as_list)]
 Texts = Annotated[tuple[str, ...], BeforeValidator(_as_list)]

@@ -16,6 +16,7 @@ from orchestrator.settings.section import (
     HeaderName,
     Number,
     OptionalNumber,
+    OptionalUrls,
     OptionalWhole,
     Pattern,
     Section,
@@ -183,10 +184,11 @@ class CheckpointSettings(Section):
 
 
 class JudgeSettings(Section):
-    """The judge's server and how it is asked."""
+    """The judge's servers and how they are asked."""
 
-    url: Annotated[Url | None, LOCATION] = Field(
-        default=None, description="base address with /v1, such as http://judge:8001/v1"
+    url: Annotated[OptionalUrls, LOCATION] = Field(
+        default=None,
+        description="base address with /v1, such as http://judge:8001/v1; a list of several that serve the same judge",
     )
     model: Annotated[str | None, LOCATION] = Field(
         default=None, description="found from /v1/models when there is only one"
@@ -202,7 +204,9 @@ class JudgeSettings(Section):
         default="auto",
         description="the API through which it is asked; auto takes the best there is",
     )
-    concurrency: Whole = Field(default=8, ge=1, description="requests to the judge at once")
+    concurrency: Whole = Field(
+        default=8, ge=1, description="requests to one server of the judge at once"
+    )
     batch: Whole = Field(
         default=64, ge=1, description="members in one generative_scoring or classify request"
     )
@@ -216,6 +220,13 @@ class JudgeSettings(Section):
     breaker_seconds: Number = Field(
         default=30.0, gt=0, description="how long an open breaker asks nothing"
     )
+
+    @property
+    def urls(self) -> tuple[str, ...]:
+        """The addresses of all its servers."""
+        if self.url is None:
+            return ()
+        return (self.url,) if isinstance(self.url, str) else self.url
 
 
 class RewardSettings(Section):

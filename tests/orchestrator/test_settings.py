@@ -287,6 +287,27 @@ def test_a_wrong_value_is_one_sentence_with_what_is_allowed(assignment: str, sen
     assert refusal(assignment) == sentence
 
 
+@pytest.mark.parametrize(
+    ("given", "urls"),
+    [
+        ("null", ()),
+        ("[]", ()),
+        ("http://a:8000/v1", ("http://a:8000/v1",)),
+        ("[http://a/v1]", ("http://a/v1",)),
+        ("[http://a/v1, http://b/v1]", ("http://a/v1", "http://b/v1")),
+    ],
+)
+def test_a_judge_has_one_address_or_several(given: str, urls: tuple[str, ...]) -> None:
+    settings = loaded(f"judge.url={given}")
+    assert settings.judge.urls == urls
+    assert settings.judge.url == (None if not urls else urls[0] if len(urls) == 1 else urls)
+    assert settings.policy.name == ("deepprune" if urls else "auto")
+
+
+def test_each_address_of_a_judge_is_checked() -> None:
+    assert "must be an address such as" in refusal("judge.url=[http://a/v1, gpu:8000]")
+
+
 def test_a_wrong_value_in_a_file_names_the_file(tmp_path: Path) -> None:
     file = written(tmp_path, "policy: {name: deepprune, tau: 1.5}")
     assert f"policy.tau is 1.5 (from {file}), but must be a number from 0 to 1." in refusal(

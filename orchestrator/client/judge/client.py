@@ -76,10 +76,10 @@ class JudgeClient(RequestClient):
     """
 
     def __init__(self, settings: JudgeSettings, spec: JudgeSpec, api_key: str | None) -> None:
-        if settings.url is None:
+        if len(settings.urls) != 1:
             raise ConfigError("No judge is given; name its address with --judge-endpoint.")
         super().__init__(
-            settings.url,
+            settings.urls[0],
             api_key=api_key,
             key_name=KEY_NAME,
             timeout_seconds=settings.timeout_seconds,

@@ -178,7 +178,7 @@ async def test_streams_spread_over_the_servers_and_return_to_their_owner() -> No
 
 
 async def test_a_server_that_does_not_answer_is_left_out_and_tells_so() -> None:
-    async with Streams("ab").running() as streams:
+    async with Streams("ab", health_seconds=3600.0).running() as streams:
         told = asyncio.create_task(changes_of(streams.fleet, 1))
         first, second = streams.start("p"), streams.start("q")
         await settle()
@@ -242,9 +242,7 @@ async def test_streams_of_a_server_that_fails_its_health_checks_are_broken() -> 
 
 
 async def test_those_who_wait_fail_when_no_server_works() -> None:
-    async with Streams("ab", most=2).running() as streams:
-        for client in streams.clients:
-            client.health = None
+    async with Streams("ab", most=2, health_seconds=3600.0).running() as streams:
         tasks = [streams.start(name) for name in "pqrs"]
         await settle()
         for name in "pq":  # r takes the place of p on the other server, s waits
@@ -260,7 +258,7 @@ async def test_those_who_wait_fail_when_no_server_works() -> None:
 async def test_a_refusal_that_is_the_servers_own_sends_the_trace_elsewhere(
     status: int, moves: bool
 ) -> None:
-    async with Streams("ab").running() as streams:
+    async with Streams("ab", health_seconds=3600.0).running() as streams:
         task = streams.start("p", "a")
         await settle()
         await streams.end("p", EndpointRejected("no", status))
