@@ -54,8 +54,11 @@ def _setup(view: RunView, notice: str, room: int) -> str:
     policy = [f"{view.run.settings.policy.name} N={view.planned}"]
     if view.tau is not None:
         policy.append(f"tau {view.tau:.2f}")
+    more = len(found.replicas) - 1
     for model in (_placed, _named):
         models = [model(found.reasoner)]
+        if more > 0 and model is _placed:
+            models[0] += f" and {more} more"
         if found.judge is not None:
             models.append(f"judge {model(found.judge)}")
         text = " · ".join([*models, *policy])

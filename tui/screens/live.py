@@ -15,6 +15,7 @@ from tui.panels.header import draw_header, draw_states
 from tui.panels.judge import draw_judge
 from tui.panels.log import draw_log
 from tui.panels.seek import SeekBar
+from tui.panels.servers import draw_servers, servers_height
 from tui.panels.start import draw_start
 from tui.panels.vote import draw_vote
 from tui.screens.base import HEIGHTS, WIDTHS, RunScreen
@@ -44,6 +45,7 @@ class LiveScreen(RunScreen):
         self._grid = Grid(id="grid")
         self._start = Panel(lambda frame: draw_start(frame, source.start), id="start")
         self._states = Panel(draw_states, id="states")
+        self._servers = Panel(draw_servers, id="servers")
         self._body = Container(id="body")
         self._show_start(starting=source.start is not None)
 
@@ -57,6 +59,7 @@ class LiveScreen(RunScreen):
         with self._body:
             with Container(id="left"):
                 yield self._grid
+                yield self._servers
                 yield Panel(draw_log, id="log")
             with Container(id="side"):
                 yield Panel(draw_clusters, id="clusters")
@@ -74,11 +77,14 @@ class LiveScreen(RunScreen):
         self.set_focus(self.query_one("#seek") if recorded else self._grid)
 
     def redraw(self) -> None:
-        """Replaces the start panel by the others once the run has started."""
+        """Replaces the start panel by the others once the run has started; shows the servers if there are several."""
         starting = self.source.start is not None
         if self._start.display != starting:
             self._show_start(starting=starting)
             self.set_focus(self._grid)
+        height = servers_height(self.watched.view)
+        self._servers.display = height > 0
+        self._servers.styles.height = height
         super().redraw()
 
     def _show_start(self, *, starting: bool) -> None:
