@@ -50,7 +50,9 @@ def add_ray_argument(parser: argparse.ArgumentParser) -> None:
 def add_live_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags that name servers and questions, and how many questions and streams run at once."""
     group = parser.add_argument_group("live servers")
-    group.add_argument("--endpoint", action="append", metavar="URL", help="the reasoner's server")
+    group.add_argument(
+        "--endpoint", action="append", metavar="URL", help="the reasoner's server; may be repeated"
+    )
     group.add_argument("--model", metavar="NAME", help="default: the one that the server serves")
     group.add_argument(
         "--judge-endpoint",

@@ -134,7 +134,7 @@ def _add_servers(group: Any) -> None:
         "--endpoint",
         action="append",
         metavar="URL",
-        help="the reasoner's server, http://HOST:PORT/v1",
+        help="the reasoner's server, http://HOST:PORT/v1; may be repeated",
     )
     group.add_argument("--model", metavar="NAME", help="default: the only one that it serves")
     group.add_argument(

@@ -134,5 +134,13 @@ def _work(view: RunView, rate: float | None) -> list[str]:
         parts.append(f"{view.judge.calls:,} judge calls")
     if view.judge.pruning_off_since is not None:
         parts.append(f"pruning off from t={view.judge.pruning_off_since:.1f} s")
+    parts += _servers(view)
     parts.append("saved –" if saved is None else f"saved {saved:.0%}")
     return parts
+
+
+def _servers(view: RunView) -> list[str]:
+    """How many of the reasoner's servers work; nothing where all do."""
+    servers = view.replicas.rows.values()
+    up = sum(server.out_since is None for server in servers)
+    return [] if up == len(servers) else [f"{up} of {len(servers)} servers up"]

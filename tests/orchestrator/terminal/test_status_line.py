@@ -140,3 +140,10 @@ def test_a_broken_stderr_does_not_end_the_run(story: type[Story], clock: Clock) 
     clock.now += 2
     progress.show(story(2).view())
     progress.close()
+
+
+def test_the_line_says_how_many_servers_work_while_one_is_out(story: type[Story]) -> None:
+    told = story(2, replicas=("http://a:1/v1", "http://b:1/v1")).start(0, endpoint="http://a:1/v1")
+    assert "servers" not in status_line(told.view())
+    assert "1 of 2 servers up" in status_line(told.down("http://b:1/v1").view())
+    assert "servers" not in status_line(told.up("http://b:1/v1").view())
