@@ -110,6 +110,8 @@ class Replicas:
     def _servers(self, event: RunStarted | RunResumed) -> None:
         """The servers at the start of a process; what was open or out before is over."""
         self._close(event)
+        for row in self.rows.values():
+            row.return_at(event.at)
         found = event.capabilities
         for endpoint in found.replicas or (found.reasoner.endpoint,):
             self._row(endpoint)
@@ -118,7 +120,6 @@ class Replicas:
         for row in self.rows.values():
             for trace in list(row.live):
                 row.leave(trace, event.at)
-            row.return_at(event.at)
 
     def _opened(self, event: TraceStarted | TraceResumed) -> None:
         row = self._row(event.endpoint)

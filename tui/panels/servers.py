@@ -10,8 +10,8 @@ from tui.panels.base import Frame, title
 __all__ = ["draw_servers", "servers_height"]
 
 _MOST_ROWS = 6
-_ADDRESS = 24
-_ROOMY = 70  # from this width on there is room for the traces of a server
+_NORMAL, _ROOMY = 52, 70
+"""From these widths on there is room for longer addresses, and for the traces of a server."""
 
 
 def servers_height(view: RunView) -> int:
@@ -36,24 +36,24 @@ def draw_servers(frame: Frame) -> list[Strip]:
 def _row(frame: Frame, row: ReplicaTotals) -> Strip:
     palette, now = frame.palette, frame.watch.view.elapsed
     address = sanitize_line(row.endpoint.split("://")[-1].split("/")[0])
-    out = row.out_since is not None
-    parts: list[Part] = [
-        (" ✗ " if out else " ● ", palette.bad if out else palette.good),
-        (f"{clip(address, _ADDRESS):<{_ADDRESS}}", palette.text),
-    ]
-    if out:
-        why = sanitize_line(row.fault)
-        parts += [
-            (f" out for {now - (row.out_since or 0.0):.0f} s", palette.bad),
-            (f"  {row.tokens:,} tokens", palette.dim),
+    cells = 24 if frame.width >= _NORMAL else 16
+    name = f"{clip(address, cells):<{cells}}"
+    if row.out_since is not None:
+        why = sanitize_line(row.fault).removeprefix(row.endpoint).strip()
+        parts: list[Part] = [
+            (" ✗ ", palette.bad),
+            (name, palette.text),
+            (f" out for {now - row.out_since:.0f} s", palette.bad),
             (f"  {why}", palette.dim),
         ]
         return line(frame.width, parts)
     pace = row.pace(now)
-    parts += [(f"{len(row.live):>5}", palette.strong), (" open", palette.dim)]
+    parts = [(" ● ", palette.good), (name, palette.text)]
+    parts += [(f"{len(row.live):>4}", palette.strong), (" open", palette.dim)]
     if frame.width >= _ROOMY:
         parts += [(f"{len(row.traces):>5}", palette.text), (" traces", palette.dim)]
-    parts += [(f"{row.tokens:>9,}", palette.text), (" tokens", palette.dim)]
+    parts += [(f"{row.tokens:>8,}", palette.text)]
+    parts += [(" tokens", palette.dim)] if frame.width >= _NORMAL else []
     parts += [("" if pace is None else f"  {pace:,.0f}/s", palette.dim)]
     if row.faults:
         parts += [(f"  faults {row.faults}", palette.warn)]

@@ -86,6 +86,13 @@ def test_the_time_without_streams_is_counted_until_a_server_returns() -> None:
     assert (rows[A]["seconds_out"], rows[B]["seconds_out"]) == (0.3, 0.2)
 
 
+def test_a_server_that_is_out_at_the_end_stays_so() -> None:
+    view = two_servers().down(A).vote(None).end().view()
+    assert view.replicas.rows[A].out_since is not None
+    assert not any(row.live for row in view.replicas.rows.values())
+    assert build_report(view, run_dir=None).replicas[0].seconds_out == 0.2
+
+
 def test_another_process_begins_with_the_servers_that_it_finds() -> None:
     told = two_servers().tokens(0, 30).down(B)
     told._add(RunResumed, capabilities=capabilities(replicas=(A, "http://d:8000/v1")))

@@ -1,14 +1,17 @@
 """Whole runs on two servers, one of which goes away: the words of a trace encode where it is, so that none can be lost."""
 
+import asyncio
 import contextlib
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import deepprune
 from orchestrator.core.events import (
+    Command,
     Event,
     ReplicaDown,
     ReplicaUp,
@@ -171,6 +174,38 @@ async def test_a_server_that_is_down_at_the_start_is_used_once_it_answers() -> N
     assert down.endpoint == back.endpoint == first
     assert len(of_kind(events, TraceFinished)) == TRACES
     assert first in {event.endpoint for event in of_kind(events, TraceStarted)}
+
+
+async def test_a_run_that_is_continued_finds_the_servers_of_its_traces_again(
+    tmp_path: Path,
+) -> None:
+    async with pair() as servers:
+        owners: dict[int, str] = {}
+        question = deepprune.Question(id="1", question="How many?")
+
+        async def run(act: Callable[[Event | Command], None]) -> None:
+            async with deepprune.Client(
+                servers.addresses(), policy="consensus", traces=TRACES
+            ) as client:
+                prepared = client.prepare(question, folder=tmp_path)
+                prepared.listener = act
+                task.append(client.start(prepared))
+                with contextlib.suppress(asyncio.CancelledError):
+                    await task[-1]
+
+        def break_off(entry: Event | Command) -> None:
+            if isinstance(entry, TraceStarted):
+                owners[entry.trace] = entry.endpoint
+            if isinstance(entry, TokensArrived) and entry.tokens > 10:
+                task[-1].cancel()
+
+        seen: list[TraceResumed] = []
+        task: list[asyncio.Task[deepprune.Result]] = []
+        await run(break_off)
+        await run(lambda entry: seen.append(entry) if isinstance(entry, TraceResumed) else None)
+    assert {event.trace: event.endpoint for event in seen} == owners
+    assert len(set(owners.values())) == 2
+    assert {event.moved for event in seen} == {None}
 
 
 async def test_the_same_address_given_twice_is_one_server() -> None:

@@ -28,13 +28,15 @@ def test_each_server_has_a_line_with_what_it_does() -> None:
 
 
 def test_a_server_that_is_out_says_for_how_long_and_why() -> None:
-    story = told(A, B).down(A, "reset\x1b[2J").resume(0, endpoint=B, moved="down", attempt=1)
+    story = (
+        told(A, B).down(A, f"{A} broke off\x1b[2J").resume(0, endpoint=B, moved="down", attempt=1)
+    )
     head, first, second = drawn(story, height=3)
     assert "1 of 2 up" in head
     assert "traces moved 1" in head
     assert "✗ a:8000" in first
     assert "out for 0 s" in first
-    assert "reset" in first
+    assert "s  broke off" in first
     assert "\x1b" not in first
     assert "2 open" in second
 
@@ -51,7 +53,8 @@ def test_those_that_are_out_are_shown_first_where_not_all_fit() -> None:
 
 def test_a_narrow_panel_leaves_out_the_traces() -> None:
     assert "traces" in drawn(told(A, B))[1]
-    assert "traces" not in drawn(told(A, B), width=50)[1]
+    assert "traces" not in drawn(told(A, B), width=60)[1]
+    assert "2 open   1,200" in drawn(told(A, B), width=40)[1]
 
 
 def test_a_single_server_has_no_panel() -> None:
