@@ -200,8 +200,9 @@ def _print_lines(lines: "list[dict[str, Any]]", *, as_json: bool) -> None:
     from rich.console import Console
 
     from bench.reports.tables import policy_table
+    from orchestrator.terminal.safe_stream import trusting
 
-    Console(file=sys.stdout).print(policy_table(lines))
+    Console(file=trusting(sys.stdout)).print(policy_table(lines))
 
 
 def _auroc(text: str) -> "Auroc":

@@ -4,7 +4,6 @@ The rule: names come from files and are untrusted; they enter the page as JSON d
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from html import escape
 
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
@@ -20,6 +19,7 @@ from bench.reports.html_figures import (
 )
 from bench.reports.plots import axes_of
 from bench.reports.render import Comparison, format_known
+from orchestrator.terminal.document import html_text
 
 __all__ = ["build_page"]
 
@@ -85,7 +85,7 @@ def build_page(comparison: Comparison) -> str:
     for file in dict.fromkeys(row.file for row in comparison.rows):
         parts.extend(_file_section(file, comparison))
     if comparison.findings:
-        items = "".join(f"<li>{escape(each)}</li>" for each in comparison.findings)
+        items = "".join(f"<li>{html_text(each)}</li>" for each in comparison.findings)
         parts.append(f"<h2>Diagnostics</h2><ul>{items}</ul>")
     return (
         '<!doctype html><html lang="en"><head><meta charset="utf-8">'
@@ -98,7 +98,7 @@ def build_page(comparison: Comparison) -> str:
 def _file_section(file: str, comparison: Comparison) -> Iterator[str]:
     rows = [row for row in comparison.rows if row.file == file]
     best = frontier(rows)
-    yield f"<h2>{escape(file)}</h2><p>{rows[0].questions} questions</p>"
+    yield f"<h2>{html_text(file)}</h2><p>{rows[0].questions} questions</p>"
     yield "<h3>The most accurate at each cost</h3>"
     yield _table(best, _FRONT_COLUMNS, ())
     for axis in axes_of(rows):
@@ -107,7 +107,7 @@ def _file_section(file: str, comparison: Comparison) -> Iterator[str]:
         yield "<h3>Against the vote of equal cost</h3>" + _html(difference_figure(rows))
     yield "<h3>All policies, the cheapest first</h3>" + _table(rows, _POLICY_COLUMNS, best)
     for series in (each for each in comparison.series if each.file == file):
-        yield f"<h3>{escape(series.setting)} of {escape(series.policy)}</h3>"
+        yield f"<h3>{html_text(series.setting)} of {html_text(series.policy)}</h3>"
         yield _html(series_figure(series))
         if series.oracle is not None:
             yield (
@@ -139,7 +139,7 @@ def _table(
 ) -> str:
     head = "".join(f"<th>{name}</th>" for name in ("policy", *(name for name, _ in columns)))
     lines = "".join(
-        f"<tr{' class=best' if row in best else ''}><td>{escape(row.policy)}</td>"
+        f"<tr{' class=best' if row in best else ''}><td>{html_text(row.policy)}</td>"
         + "".join(f"<td>{show(row)}</td>" for _, show in columns)
         + "</tr>"
         for row in rows

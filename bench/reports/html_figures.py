@@ -5,7 +5,6 @@ The rule: names come from files and are untrusted; plotly interprets a few tags 
 
 import math
 from collections.abc import Sequence
-from html import escape
 from typing import Any
 
 import plotly.graph_objects as go
@@ -25,6 +24,7 @@ from bench.reports.plots import (
     scale,
     short_number,
 )
+from orchestrator.terminal.document import html_text
 
 __all__ = [
     "cluster_figure",
@@ -74,7 +74,7 @@ def pareto_figure(rows: Sequence[PolicyRow], axis: Axis) -> go.Figure:
             go.Scatter(
                 **_points([row], axis),
                 mode="markers+text",
-                text=[escape(row.policy)],
+                text=[html_text(row.policy)],
                 textposition=f"{height} {side}",
                 cliponaxis=False,
                 textfont={"color": colour[row.policy], "size": 11 if row.is_vote else 14},
@@ -85,7 +85,7 @@ def pareto_figure(rows: Sequence[PolicyRow], axis: Axis) -> go.Figure:
                 },
                 customdata=[_hover_data(row)],
                 hovertemplate=_HOVER,
-                name=escape(row.policy),
+                name=html_text(row.policy),
                 showlegend=False,
             )
         )
@@ -123,7 +123,7 @@ def _hover_data(row: PolicyRow) -> list[str]:
     if row.difference is not None:
         verdict += f", {100 * row.difference:+.1f} points"
     interval = f"{row.accuracy_low:.1%} to {row.accuracy_high:.1%}"
-    return [escape(row.policy), interval, f"{row.cost:,.0f}", verdict]
+    return [html_text(row.policy), interval, f"{row.cost:,.0f}", verdict]
 
 
 def difference_figure(rows: Sequence[PolicyRow]) -> go.Figure:
@@ -136,7 +136,7 @@ def difference_figure(rows: Sequence[PolicyRow]) -> go.Figure:
     figure = go.Figure(
         go.Scatter(
             x=middle,
-            y=[f"{escape(row.policy)} ({row.verdict})" for row in shown],
+            y=[f"{html_text(row.policy)} ({row.verdict})" for row in shown],
             error_x={
                 "array": [up - own for up, own in zip(high, middle, strict=True)],
                 "arrayminus": [own - down for down, own in zip(low, middle, strict=True)],
@@ -155,7 +155,7 @@ def difference_figure(rows: Sequence[PolicyRow]) -> go.Figure:
 def fate_figure(found: Sequence[Distribution]) -> go.Figure:
     """Mean tokens per question by the fate of the traces that wrote them."""
     figure = go.Figure()
-    names = [escape(each.policy) for each in found]
+    names = [html_text(each.policy) for each in found]
     for fate, colour in FATE_COLOURS.items():
         tokens = [each.tokens.get(fate, 0.0) for each in found]
         if any(tokens):
@@ -203,7 +203,7 @@ def cluster_figure(found: Sequence[Distribution]) -> go.Figure:
             go.Bar(
                 x=list(each.clusters),
                 y=list(each.clusters.values()),
-                name=escape(each.policy),
+                name=html_text(each.policy),
                 marker_color=PALETTE[0],
                 visible=number == 0,
             )
@@ -220,7 +220,7 @@ def _menu(found: Sequence[Distribution], owners: Sequence[int]) -> dict[str, Any
     """A menu of the policies; `owners` has the number of the policy that each plotly trace belongs to."""
     buttons = [
         {
-            "label": escape(each.policy),
+            "label": html_text(each.policy),
             "method": "update",
             "args": [{"visible": [owner == number for owner in owners]}],
         }
@@ -231,7 +231,7 @@ def _menu(found: Sequence[Distribution], owners: Sequence[int]) -> dict[str, Any
 
 def series_figure(series: SettingSeries) -> go.Figure:
     """Accuracy, and the saving with and without the judge's tokens, for the values of one setting."""
-    names = [escape(value) for value in series.values]
+    names = [html_text(value) for value in series.values]
     figure = go.Figure()
     for title, field, colour in (
         ("accuracy", "accuracy", PALETTE[0]),
@@ -243,7 +243,7 @@ def series_figure(series: SettingSeries) -> go.Figure:
         figure.add_trace(
             go.Scatter(x=names, y=shown, name=title, line={"color": colour}, mode="lines+markers")
         )
-    figure.update_xaxes(type="category", title=escape(series.setting))
+    figure.update_xaxes(type="category", title=html_text(series.setting))
     figure.update_yaxes(title="%")
     return _with_layout(figure, 360)
 

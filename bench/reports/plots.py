@@ -15,6 +15,7 @@ from matplotlib.ticker import EngFormatter, FixedLocator, LogLocator, MaxNLocato
 from bench.analysis.comparison import PolicyRow, frontier
 from bench.analysis.distributions import Distribution
 from bench.analysis.sweeps import SettingSeries
+from orchestrator.terminal.document import plot_text
 
 __all__ = [
     "FATE_COLOURS",
@@ -148,7 +149,7 @@ def _draw_rows(rows: Sequence[PolicyRow], axis: Axis, axes: Axes) -> None:
         )
         below = row.is_vote or number % 2
         axes.annotate(
-            row.policy.replace("$", r"\$"),
+            plot_text(row.policy),
             point,
             xytext=(0, -15 if below else 9),
             ha="right" if is_right_of_middle(point[0], everywhere) else "left",
@@ -206,7 +207,7 @@ def draw_differences(rows: Sequence[PolicyRow]) -> Figure:
         )
     axes.set_yticks(
         range(len(shown)),
-        [f"{row.policy.replace('$', '')} ({row.verdict})" for row in reversed(shown)],
+        [f"{plot_text(row.policy)} ({row.verdict})" for row in reversed(shown)],
     )
     axes.set_ylim(-0.7, len(shown) - 0.3)
     axes.axvline(0.0, color=GREY)
@@ -253,7 +254,7 @@ def _draw_lengths(distribution: Distribution, axes: Axes) -> None:
         )
         below = [low + own for low, own in zip(below, counts, strict=True)]
     _style_log_axis(axes, distribution.edges[0], distribution.edges[-1])
-    axes.set_title(distribution.policy.replace("$", ""), fontsize=10, loc="left")
+    axes.set_title(plot_text(distribution.policy), fontsize=10, loc="left")
     axes.set_ylabel("traces")
     axes.legend(fontsize=7)
 
@@ -286,7 +287,7 @@ def draw_series(series: SettingSeries) -> Figure:
     right.set_ylabel("saved against the most expensive vote, %")
     right.legend(fontsize=8)
     for axes in (left, right):
-        axes.set_xticks(positions, series.values)
-        axes.set_xlabel(f"{series.setting} of {series.policy}".replace("$", ""))
+        axes.set_xticks(positions, [plot_text(value) for value in series.values])
+        axes.set_xlabel(plot_text(f"{series.setting} of {series.policy}"))
         axes.grid(alpha=0.3)
     return figure

@@ -14,6 +14,7 @@ from bench.analysis.distributions import Distribution, distributions
 from bench.analysis.oracle import oracle_row
 from bench.analysis.sweeps import SettingSeries, setting_series
 from bench.results.outcomes import Outcome, by_policy
+from orchestrator.terminal.document import csv_cell, markdown_text
 
 __all__ = ["Comparison", "as_csv", "as_json", "as_markdown", "build_comparison", "format_known"]
 
@@ -56,12 +57,12 @@ def as_markdown(comparison: Comparison) -> str:
     parts = []
     for file in dict.fromkeys(row.file for row in comparison.rows):
         own = [row for row in comparison.rows if row.file == file]
-        title = f"## {_sanitize(file)}, {own[0].questions} questions"
+        title = f"## {markdown_text(file)}, {own[0].questions} questions"
         parts.append("\n".join([title, "", *(_front_item(row) for row in frontier(own))]))
         parts.append("\n".join([_HEAD, "|---" * 15 + "|", *(_policy_line(row) for row in own)]))
         parts.extend(_series_table(each) for each in comparison.series if each.file == file)
     if comparison.findings:
-        items = [f"- {_sanitize(each)}" for each in comparison.findings]
+        items = [f"- {markdown_text(each)}" for each in comparison.findings]
         parts.append("\n".join(["## Diagnostics", "", *items]))
     return "\n\n".join(parts) + "\n"
 
@@ -72,7 +73,9 @@ def as_csv(rows: Sequence[PolicyRow]) -> str:
     names = [*PolicyRow.__struct_fields__, "verdict"]
     writer = csv.DictWriter(text, names, lineterminator="\n")
     writer.writeheader()
-    writer.writerows({**msgspec.to_builtins(row), "verdict": row.verdict} for row in rows)
+    for row in rows:
+        values = {**msgspec.to_builtins(row), "verdict": row.verdict}
+        writer.writerow({name: csv_cell(value) for name, value in values.items()})
     return text.getvalue()
 
 
@@ -107,21 +110,23 @@ def _front_item(row: PolicyRow) -> str:
     against = f"; {row.verdict} with the vote of equal cost" if row.verdict == "level" else ""
     if row.verdict in ("better", "worse"):
         against = f"; {row.verdict} than the vote of equal cost"
-    return f"- from {row.cost:,.0f} tokens: {_sanitize(row.policy)}, {row.accuracy:.1%}{against}"
+    return (
+        f"- from {row.cost:,.0f} tokens: {markdown_text(row.policy)}, {row.accuracy:.1%}{against}"
+    )
 
 
 def _series_table(series: SettingSeries) -> str:
     rows = [*zip(series.values, series.rows, strict=True)]
     if series.oracle is not None:
         rows.append(("oracle: the best for each question", series.oracle))
-    title = f"### {_sanitize(series.setting)} of {_sanitize(series.policy)}"
-    head = _SERIES_HEAD.format(_sanitize(series.setting))
+    title = f"### {markdown_text(series.setting)} of {markdown_text(series.policy)}"
+    head = _SERIES_HEAD.format(markdown_text(series.setting))
     return "\n".join([title, "", head, "|---" * 10 + "|", *(_value_line(*each) for each in rows)])
 
 
 def _value_line(value: str, row: PolicyRow) -> str:
     return _markdown_row(
-        _sanitize(value),
+        markdown_text(value),
         f"{row.accuracy:.1%}",
         f"{row.accuracy_low:.1%} to {row.accuracy_high:.1%}",
         f"{row.tokens:,.0f}",
@@ -136,7 +141,7 @@ def _value_line(value: str, row: PolicyRow) -> str:
 
 def _policy_line(row: PolicyRow) -> str:
     return _markdown_row(
-        _sanitize(row.policy),
+        markdown_text(row.policy),
         f"{row.accuracy:.1%}",
         f"{row.accuracy_low:.1%} to {row.accuracy_high:.1%}",
         f"{row.tokens:,.0f}",
@@ -167,8 +172,3 @@ def format_known(value: float | None, spec: str, prefix: str = "") -> str:
 
 def _points(value: float | None) -> str:
     return "" if value is None else f"{100 * value:+.1f}"
-
-
-def _sanitize(text: str) -> str:
-    """Text that cannot break a Markdown table: names come from files."""
-    return text.replace("|", "\\|").replace("\n", " ")

@@ -10,6 +10,8 @@ from rich.text import Text
 
 from orchestrator.errors import DatasetError
 from orchestrator.journal.run_dir import SUMMARY_FILE
+from orchestrator.terminal.document import markdown_text
+from orchestrator.terminal.sanitize import sanitize
 
 __all__ = ["policy_table", "run_table"]
 
@@ -38,8 +40,8 @@ def policy_table(lines: Sequence[Mapping[str, Any]]) -> Table:
     for line in lines:
         sequential = line["sequential_tokens"]
         table.add_row(
-            Text(line["file"]),
-            Text(line["policy"]),
+            Text(sanitize(line["file"])),
+            Text(sanitize(line["policy"])),
             f"{line['accuracy']:.1%}",
             f"{line['accuracy_low']:.1%} to {line['accuracy_high']:.1%}",
             f"{line['tokens_per_question']:,.0f}",
@@ -78,7 +80,7 @@ def _run_cells(name: str, summary: Mapping[str, Any]) -> list[str]:
     judge = ledger["judge"]
     computed = judge["prompt_tokens"] - judge["cached_prompt_tokens"] + judge["completion_tokens"]
     return [
-        name,
+        markdown_text(name),
         str(count),
         f"{summary['accuracy']:.3f}",
         f"{summary['accuracy_low']:.3f} to {summary['accuracy_high']:.3f}",

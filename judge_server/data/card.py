@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from judge_server.data.labels import UNDECIDED
+from orchestrator.terminal.document import markdown_text
 
 __all__ = ["render_card"]
 
@@ -70,7 +71,7 @@ def _dropped(card: Mapping[str, Any]) -> list[str]:
             card["left_out_traces_of_test_models"],
         ),
         ("left out: without an answer", total["unanswered"]),
-        ("left out: ended before the cut, with `--short drop`", total["short_dropped"]),
+        ("left out: ended before the cut, with --short drop", total["short_dropped"]),
         ("ended before the cut, in total", total["ended_before_checkpoint"]),
         ("show an answer before the cut", total["shows_answer"]),
     ]
@@ -117,7 +118,7 @@ def _making(card: Mapping[str, Any]) -> list[str]:
     cut = (
         f"{judge['segment_tokens']} tokens"
         if judge["segment_tokens"]
-        else f"{judge['segment_words']} reasoning words ({', '.join(card['word_list'])})"
+        else f"{judge['segment_words']} reasoning words ({markdown_text(', '.join(card['word_list']))})"
     )
     rows = [
         (name, ", ".join(map(str, value)) if isinstance(value, list) else value)
@@ -125,7 +126,7 @@ def _making(card: Mapping[str, Any]) -> list[str]:
     ]
     return [
         "## How it was made\n",
-        f"By `deepprune-judge pairs` {card['deepprune']}, for the judge {judge['name']}. Traces were cut after "
+        f"By `deepprune-judge pairs` {card['deepprune']}, for the judge {markdown_text(judge['name'])}. Traces were cut after "
         f"{cut}; of a longer segment the last {judge['max_segment_chars']:,} characters are shown.\n",
         *_table(("setting", "value"), rows),
     ]
@@ -133,7 +134,7 @@ def _making(card: Mapping[str, Any]) -> list[str]:
 
 def _files(card: Mapping[str, Any]) -> list[str]:
     rows = [
-        (role, file["file"], file["bytes"], f"`{file['sha256']}`")
+        (role, file["file"], file["bytes"], file["sha256"])
         for role in ("inputs", "outputs")
         for file in card[role]
     ]
@@ -147,10 +148,10 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> list[str]:
 
 
 def _cell(value: Any) -> str:
-    """A value in a table, without line breaks and bars, which would end its cell."""
+    """A value in a table."""
     if value is None:
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
     text = f"{value:,}" if isinstance(value, int) else str(value)
-    return " ".join(text.split()).replace("|", "\\|")
+    return markdown_text(text)

@@ -8,6 +8,7 @@ from judge_server.evaluation.evaluate import Evaluation
 from judge_server.evaluation.figures import Figures
 from judge_server.evaluation.measure import JudgeResult
 from judge_server.metrics import shown_rate
+from orchestrator.terminal.document import markdown_code, markdown_text
 
 __all__ = ["markdown"]
 
@@ -27,7 +28,7 @@ def markdown(evaluation: Evaluation, plots: Sequence[str] = ()) -> str:
     """All tables and findings; `plots` are the file names of pictures to show at the end."""
     results, tau = evaluation.results, evaluation.request.options.tau
     sections = [
-        f"Pairs of `{evaluation.request.source_name}`, {_origin(evaluation)}{_unread(evaluation.unread)}.",
+        f"Pairs of {markdown_code(evaluation.request.source_name)}, {_origin(evaluation)}{_unread(evaluation.unread)}.",
         _figures_table("judge", ((one.name, one.figures) for one in results)),
         *_differences(evaluation.differences),
         f"At tau {tau:g} (a pair is merged above it):",
@@ -41,7 +42,9 @@ def markdown(evaluation: Evaluation, plots: Sequence[str] = ()) -> str:
         sections += ["By the model that wrote the traces:", _breakdown(results, "model", "models")]
     if any(one.truncations for one in results):
         sections += ["By where the traces are cut:", _breakdown(results, "cut", "truncations")]
-    sections += ["\n".join([*(f"- {one}" for one in evaluation.warnings), _findings(results)])]
+    sections += [
+        "\n".join([*(f"- {markdown_text(one)}" for one in evaluation.warnings), _findings(results)])
+    ]
     sections += [f"![{name}]({name})" for name in plots]
     return "\n\n".join(section for section in sections if section) + "\n"
 
@@ -192,24 +195,23 @@ def _breakdown(results: Sequence[JudgeResult], head: str, field: str) -> str:
 
 
 def _findings(results: Sequence[JudgeResult]) -> str:
-    lines = [f"- {one.name}: {finding}" for one in results for finding in one.findings]
+    lines = [
+        f"- {markdown_text(one.name)}: {markdown_text(finding)}"
+        for one in results
+        for finding in one.findings
+    ]
     for one in results:
         if (new := one.calibration) is not None:
             lines.append(
-                f"- {one.name}: calibration by {new.calibration.method}, fitted to {new.fitted_to}, changes the ECE of the raw "
+                f"- {markdown_text(one.name)}: calibration by {new.calibration.method}, fitted to {new.fitted_to}, changes the ECE of the raw "
                 f"scores from {_number(new.ece_before)} to {_number(new.ece_after)}."
             )
     return "\n".join(lines)
 
 
 def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [heads, ["---"] * len(heads), *rows]
-    return "\n".join("| " + " | ".join(_plain(cell) for cell in line) + " |" for line in lines)
-
-
-def _plain(cell: str) -> str:
-    """A cell without line breaks and bars, which would end it."""
-    return " ".join(cell.replace("|", "/").split())
+    lines = [heads, ["---"] * len(heads), *([markdown_text(cell) for cell in row] for row in rows)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def _number(value: float) -> str:

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 from sklearn.metrics import roc_curve
 
 from judge_server.evaluation.measure import JudgeResult
+from orchestrator.terminal.sanitize import sanitize
 
 __all__ = ["PLOTS", "write_plots"]
 
@@ -34,7 +35,7 @@ def _drawn(results: Sequence[JudgeResult], draw: Callable[[Axes, JudgeResult], N
     for axes, result in zip(
         figure.subplots(1, len(results), squeeze=False)[0], results, strict=True
     ):
-        axes.set_title(result.name, fontsize="small", parse_math=False, wrap=True)
+        axes.set_title(sanitize(result.name), fontsize="small", parse_math=False, wrap=True)
         draw(axes, result)
     return figure
 

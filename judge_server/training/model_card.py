@@ -9,6 +9,9 @@ from typing import Any
 
 import yaml
 
+from orchestrator.terminal.document import markdown_code, markdown_text
+from orchestrator.terminal.sanitize import sanitize
+
 __all__ = ["model_card"]
 
 
@@ -17,7 +20,7 @@ def model_card(record: Mapping[str, Any]) -> str:
     return "\n".join(
         [
             _front_matter(record),
-            f"# {record['judge']['name']}",
+            f"# {markdown_text(record['judge']['name'])}",
             "",
             _introduction(record),
             "",
@@ -35,7 +38,7 @@ def model_card(record: Mapping[str, Any]) -> str:
             "",
             "## Command",
             "",
-            f"    {record['command']}",
+            f"    {sanitize(record['command'])}",
             "",
         ]
     )
@@ -63,7 +66,7 @@ def _introduction(record: Mapping[str, Any]) -> str:
     return (
         f"A judge that reads two unfinished reasoning traces of one question, cut after {cut} and to their last "
         f"{judge['max_segment_chars']:,} characters, and predicts whether they will end in the same answer. It was "
-        f"trained from `{record['init']}` with focal loss (arXiv 2510.08483). Prompt, labels and truncation are "
+        f"trained from {markdown_code(record['init'])} with focal loss (arXiv 2510.08483). Prompt, labels and truncation are "
         "in `judge.yaml`, everything that decided the weights in `training.json`."
     )
 
@@ -95,5 +98,5 @@ def _shown(value: Any) -> str:
     if isinstance(value, int) and not isinstance(value, bool):
         return f"{value:,}"
     if isinstance(value, (list, tuple)):
-        return ", ".join(str(item) for item in value) or "–"
-    return "–" if value is None else str(value)
+        return markdown_text(", ".join(str(item) for item in value)) or "–"
+    return "–" if value is None else markdown_text(str(value))

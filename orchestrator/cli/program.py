@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, TextIO
 
 from orchestrator.errors import EXIT_INTERRUPTED, ConfigError, DeepPruneError
+from orchestrator.terminal.safe_stream import error_text, safe_stream
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -44,9 +45,7 @@ def run_program(program: str, argv: Sequence[str] | None, prepare: Prepare) -> i
                 work = prepare(words)
             code = work()
         except DeepPruneError as error:
-            from orchestrator.terminal.sanitize import sanitize
-
-            print(f"{program}: {sanitize(str(error), one_line=False)}", file=sys.stderr)
+            print(error_text(program, error), file=sys.stderr)
             code = error.exit_code
         except KeyboardInterrupt:
             return EXIT_INTERRUPTED
@@ -144,7 +143,7 @@ class _Sink(io.FileIO):
 
 @contextlib.contextmanager
 def _standard_streams() -> Iterator[None]:
-    """Inside, stdin, stdout and stderr exist, and writing to them never fails."""
+    """Inside, stdin, stdout and stderr exist, writing to them never fails, and no text in them is interpreted."""
     before = sys.stdin, sys.stdout, sys.stderr
     _fill_closed_descriptors()
     if sys.stdin is None:
@@ -154,6 +153,7 @@ def _standard_streams() -> Iterator[None]:
         sys.stdout = _writer(1, sys.__stdout__)
     if sys.stderr is sys.__stderr__:
         sys.stderr = _writer(2, sys.__stderr__)
+    sys.stdout, sys.stderr = safe_stream(sys.stdout), safe_stream(sys.stderr)
     try:
         yield
     finally:

@@ -37,13 +37,15 @@ def _replay(run: Path, *, summary: bool) -> int:
     from orchestrator.journal.run_dir import REPORT_FILE
     from orchestrator.report.report import read_report, to_json_line
     from orchestrator.terminal.render import render_report
+    from orchestrator.terminal.safe_stream import write_line
+    from orchestrator.terminal.sanitize import sanitize
 
     again = replay(run)
     recorded = read_report(run / REPORT_FILE)
-    print(render_report(again.report) if summary else to_json_line(again.report))
+    write_line(render_report(again.report) if summary else to_json_line(again.report), sys.stdout)
     problem = again.difference or _report_difference(recorded, again.report)
     if problem is not None:
-        print(f"{_PROGRAM}: {problem}", file=sys.stderr)
+        write_line(f"{_PROGRAM}: {sanitize(problem)}", sys.stderr)
         return 1
     return 0
 

@@ -10,7 +10,7 @@ from types import ModuleType
 
 from orchestrator import __version__
 from orchestrator.errors import DeepPruneError
-from orchestrator.terminal.sanitize import sanitize
+from orchestrator.terminal.safe_stream import error_text
 
 __all__ = ["carry_out", "subcommand_parser"]
 
@@ -48,7 +48,6 @@ def carry_out(
     try:
         commands[arguments.command].run(arguments)
     except DeepPruneError as error:
-        text = sanitize(str(error), one_line=False)
-        print(f"{program} {arguments.command}: {text}", file=sys.stderr)
+        print(error_text(f"{program} {arguments.command}", error), file=sys.stderr)
         return error.exit_code
     return 0

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator
 from typing import Protocol, TextIO
 
 from orchestrator.session.state import SessionState
+from orchestrator.terminal.safe_stream import write_line
 from orchestrator.terminal.status_line import StatusPrinter
 
 __all__ = ["Display", "PlainLines", "displayed"]
@@ -57,7 +58,7 @@ class PlainLines:
     def write(self, text: str, stream: TextIO) -> None:
         """Writes a line in the place of a progress line that rewrites itself."""
         self._lines.close()
-        print(text, file=stream, flush=True)
+        write_line(text, stream)
 
     def release(self) -> None:
         """Removes a progress line that rewrites itself."""

@@ -7,6 +7,7 @@ from orchestrator.report.report import Report, notices, to_json_line
 from orchestrator.report.summary import SummaryLine
 from orchestrator.session.display import Display
 from orchestrator.terminal.render import render_report, render_summary
+from orchestrator.terminal.safe_stream import Trusted
 from orchestrator.terminal.sanitize import sanitize
 
 if TYPE_CHECKING:
@@ -36,9 +37,10 @@ class Output:
         self._stdout, self._stderr = sys.stdout, sys.stderr
 
     def note(self, text: str) -> None:
-        """A sentence for the user."""
+        """A sentence for the user, on one line; or a whole panel, which is `Trusted`."""
         if not self._quiet:
-            self._display.write(text, self._stderr)
+            line = text if isinstance(text, Trusted) else sanitize(text)
+            self._display.write(line, self._stderr)
 
     def result(self, report: Report) -> None:
         """The result of one question; and its bill if it is the only one, else what limits the quality of the answer."""
@@ -47,7 +49,7 @@ class Output:
             self.note(render_report(report, self._console()))
             return
         for notice in notices(report):
-            self.note(sanitize(f"{report.question_id}: {notice}"))
+            self.note(f"{report.question_id}: {notice}")
 
     def summary(self, summary: SummaryLine) -> None:
         """The summary of several questions."""

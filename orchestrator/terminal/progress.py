@@ -10,6 +10,7 @@ A log then gets lines such as `training: 120 of 900 steps, 13 %, 0:02:03 to go, 
 `interval` seconds prints nothing but what it says. The state of a live run is `orchestrator.terminal.status_line`.
 """
 
+import sys
 import time
 from collections.abc import Callable
 from types import TracebackType
@@ -25,6 +26,9 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.progress import Progress as Bar
+
+from orchestrator.terminal.safe_stream import trusting
+from orchestrator.terminal.sanitize import sanitize
 
 __all__ = ["Progress"]
 
@@ -61,7 +65,7 @@ class Progress:
         interval: float = 30.0,
     ) -> None:
         self._units = units
-        self._title = f"{title}: " if title else ""
+        self._title = f"{sanitize(title)}: " if title else ""
         self._quiet = quiet
         self._clock = clock
         self._interval = interval
@@ -71,7 +75,7 @@ class Progress:
         self._printed: str | None = None
         self._fields = ""
         self._console = Console(
-            file=stream, stderr=True, highlight=False, markup=False, soft_wrap=True
+            file=trusting(stream or sys.stderr), highlight=False, markup=False, soft_wrap=True
         )
         self._bar = Bar(
             *_columns(total),
@@ -106,7 +110,7 @@ class Progress:
         """Sets the number of finished units; a call without fields keeps the last ones."""
         self._done = done
         if fields:
-            self._fields = ", ".join(f"{name} {value}" for name, value in fields.items())
+            self._fields = sanitize(", ".join(f"{name} {value}" for name, value in fields.items()))
         now = self._clock()
         if now - self._updated_at >= _SECONDS_BETWEEN_UPDATES:
             self._updated_at = now
@@ -118,7 +122,7 @@ class Progress:
     def say(self, text: str) -> None:
         """Writes a line of its own, above the bar if there is one."""
         if not self._quiet:
-            self._console.print(text)
+            self._console.print(sanitize(text, one_line=False))
 
     def _update_bar(self) -> None:
         self._bar.update(self._task, completed=self._done, fields=self._fields)

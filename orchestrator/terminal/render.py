@@ -29,6 +29,7 @@ from orchestrator.report.summary import (
     Summary,
     SummaryLine,
 )
+from orchestrator.terminal.safe_stream import Trusted
 from orchestrator.terminal.sanitize import sanitize
 
 if TYPE_CHECKING:
@@ -51,18 +52,18 @@ _METHODS = {
 Row = tuple[str, "Text"]
 
 
-def render_report(report: Report, console: Console | None = None) -> str:
+def render_report(report: Report, console: Console | None = None) -> Trusted:
     """One question's report as text for `console`; the default has 80 columns and no colour."""
     return _panel(_title(report), _report_rows(report), console)
 
 
-def render_summary(summary: SummaryLine, console: Console | None = None) -> str:
+def render_summary(summary: SummaryLine, console: Console | None = None) -> Trusted:
     """The summary of several questions as text."""
     inner = summary.summary
     return _panel(f"{inner.questions} questions", _summary_rows(inner), console)
 
 
-def _panel(title: str, rows: Iterable[Row], console: Console | None) -> str:
+def _panel(title: str, rows: Iterable[Row], console: Console | None) -> Trusted:
     from rich.box import ROUNDED
     from rich.console import Console
     from rich.panel import Panel
@@ -73,7 +74,7 @@ def _panel(title: str, rows: Iterable[Row], console: Console | None) -> str:
     panel = Panel(_grid(rows), title=Text(title), title_align="left", box=ROUNDED, expand=False)
     with console.capture() as capture:
         console.print(panel)
-    return capture.get()
+    return Trusted(capture.get())
 
 
 def _grid(rows: Iterable[Row]) -> Table:
@@ -137,7 +138,7 @@ def _summary_rows(summary: Summary) -> Iterable[Row]:
 def _text(value: str, style: str = "") -> Text:
     from rich.text import Text
 
-    return Text(value, style=style)
+    return Text(sanitize(value), style=style)
 
 
 def _answer(report: Report) -> Text:

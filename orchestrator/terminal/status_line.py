@@ -11,6 +11,8 @@ from typing import TextIO
 
 from orchestrator.report.savings import saved_so_far
 from orchestrator.report.view import RunView
+from orchestrator.terminal.safe_stream import Trusted
+from orchestrator.terminal.sanitize import sanitize
 
 __all__ = ["StatusPrinter", "status_line"]
 
@@ -68,13 +70,13 @@ class StatusPrinter:
     def _put(self, line: str) -> None:
         if self._rewrites:
             self._dirty = True
-            self._write(_CLEAR + line[: max(1, _columns(self._stream) - 1)])
+            self._write(_CLEAR + sanitize(line)[: max(1, _columns(self._stream) - 1)])
         else:
-            self._write(line + "\n")
+            self._write(sanitize(line) + "\n")
 
     def _write(self, text: str) -> None:
         try:
-            self._stream.write(text)
+            self._stream.write(Trusted(text))
             self._stream.flush()
         except (OSError, ValueError):  # a closed pipe or file
             self._quiet = True
@@ -83,9 +85,10 @@ class StatusPrinter:
 def _columns(stream: TextIO) -> int:
     """The width of the stream's own terminal: stdout may be piped while stderr is not."""
     try:
-        return os.get_terminal_size(stream.fileno()).columns
+        columns = os.get_terminal_size(stream.fileno()).columns
     except (OSError, ValueError):
-        return shutil.get_terminal_size().columns
+        columns = 0
+    return columns or shutil.get_terminal_size().columns
 
 
 class _Rate:

@@ -1,6 +1,7 @@
 """Lines of terminal cells: text cut to a width, bars and sparklines.
 
-Widths are in cells, not characters. Untrusted text passes through `sanitize_line` first.
+Widths are in cells, not characters. Every text of a line is sanitized when the line is made, so that nothing
+reaches the terminal raw; a text that is measured before passes through `sanitize_line` first.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,7 +17,7 @@ from orchestrator.terminal.sanitize import sanitize
 __all__ = ["Part", "bar", "clip", "level", "line", "pad", "sanitize_line", "sparkline", "spread"]
 
 Part = tuple[str, Style]
-"""A piece of a line and its style; the text is sanitized."""
+"""A piece of a line and its style."""
 
 _LEVELS = " ▁▂▃▄▅▆▇█"
 
@@ -24,6 +25,14 @@ _LEVELS = " ▁▂▃▄▅▆▇█"
 def sanitize_line(text: str, *, limit: int = 400) -> str:
     """Untrusted text as one line of at most `limit` characters; see `orchestrator.terminal.sanitize`."""
     return sanitize(text, limit=limit)
+
+
+@lru_cache(maxsize=4096)
+def _safe(text: str) -> str:
+    """The text as it may be shown, with its spaces."""
+    if text.isascii() and text.isprintable():
+        return text
+    return sanitize(text, one_line=False).replace("\n", " ")
 
 
 @lru_cache(maxsize=4096)
@@ -51,7 +60,8 @@ def pad(text: str, width: int) -> str:
 def line(width: int, parts: Iterable[Part]) -> Strip:
     """The parts side by side, cut or padded to exactly `width` cells."""
     segments, used = [], 0
-    for text, style in parts:
+    for part, style in parts:
+        text = _safe(part)
         cells = cell_len(text)
         if cells > width - used:
             text = clip(text, width - used)

@@ -3,15 +3,18 @@
 import unicodedata
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
+from rich.style import Style
 
 from orchestrator.core.events import Event, JudgeFailed, RunStarted, TokensArrived, TraceFailed
 from orchestrator.report.view import RunView
 from tests.support.capabilities import JUDGE, capabilities
 from tests.support.screens import StillSource, frame_of, opened
 from tests.support.story import Story
+from tui.drawing.cells import line
 from tui.panels.bill import draw_bill
 from tui.panels.clusters import draw_clusters
 from tui.panels.grid import draw_grid, layout_for
@@ -133,3 +136,10 @@ def test_an_empty_run_has_panels_too() -> None:
     assert all(panels)
     assert all(strip.cell_length == 40 for lines in panels for strip in lines)
     assert draw_summary(frame, 0) == []
+
+
+@pytest.mark.parametrize("text", ["a\x1b[31mb", "a\nb", "a\tb", "\u202eab", "\x9b2J", "ab\ud800"])
+def test_a_line_is_safe_whoever_makes_it(text: str) -> None:
+    (strip,) = [line(20, [(text, Style())])]
+    assert strip.cell_length == 20
+    assert strip.text.isprintable()
