@@ -15,9 +15,9 @@ MOST_TOKENS = 10**8
 
 def credible(count: Any) -> int | None:
     """The count; None for anything that cannot be one."""
-    if type(count) is float and count.is_integer():
-        count = int(count)
-    return count if type(count) is int and 0 <= count <= MOST_TOKENS else None
+    if type(count) is int:
+        return count if 0 <= count <= MOST_TOKENS else None
+    return credible(int(count)) if type(count) is float and count.is_integer() else None
 
 
 class Usage(msgspec.Struct, gc=False):
@@ -41,5 +41,7 @@ class Usage(msgspec.Struct, gc=False):
     def cached(self) -> int:
         """Tokens of the prompt that came from the prefix cache: no more than it has, 0 where the server does not tell."""
         details = self.prompt_tokens_details
+        if details is None:  # as in all events but the last
+            return 0
         told = credible(details.get("cached_tokens")) if isinstance(details, dict) else None
         return min(told or 0, self.prompt or 0)

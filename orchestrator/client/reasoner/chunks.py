@@ -188,13 +188,16 @@ class ChunkFold:
             self._discards_from = self.counter.generated
 
     def _add(self, event: StreamEvent) -> None:
-        choices = [choice for choice in event.choices or () if choice is not None]
-        if event.usage is not None:
-            self._note_prompt(event.usage)
-        for choice in choices:
-            self._add_choice(choice, event.usage)
-        if not choices:
-            self.counter.add(has_text=False, ids=0, usage=event.usage, ended=self.ended)
+        usage = event.usage
+        if usage is not None:
+            self._note_prompt(usage)
+        is_counted = False
+        for choice in event.choices or ():
+            if choice is not None:
+                self._add_choice(choice, usage)
+                is_counted = True
+        if not is_counted:
+            self.counter.add(has_text=False, ids=0, usage=usage, ended=self.ended)
 
     def _add_choice(self, choice: Choice, usage: Usage | None) -> None:
         text = choice.text or ""
@@ -230,8 +233,8 @@ class ChunkFold:
             self.finish_reason = "length" if reason.lower() in _AT_LIMIT else shown
 
     def _note_prompt(self, usage: Usage) -> None:
-        if usage.prompt:
-            self._prompt_tokens = usage.prompt
+        if prompt := usage.prompt:
+            self._prompt_tokens = prompt
             self._cached_prompt_tokens = usage.cached
 
 

@@ -58,12 +58,17 @@ class SseSplitter:
         """The payloads completed by `data`, in order. Raises StreamBroken when an event never ends."""
         if self._half_line_end or b"\r" in data:
             data = self._with_plain_line_ends(data)
-        searched = max(0, len(self._rest) - 1)
-        self._rest += data
-        events: list[bytes] = []
-        if self._rest.find(b"\n\n", searched) >= 0:  # each byte is looked at once
-            *events, rest = bytes(self._rest).split(b"\n\n")
-            self._rest = bytearray(rest)
+        elif not self._rest and data.startswith(b"data: ") and _is_one_event(data):
+            self._is_stream = True
+            return [data[6:-2]]
+        if self._rest:  # each byte of a long event is looked at once
+            searched = len(self._rest) - 1
+            self._rest += data
+            data = bytes(self._rest) if self._rest.find(b"\n\n", searched) >= 0 else b""
+            if data:
+                self._rest.clear()
+        *events, rest = data.split(b"\n\n")
+        self._rest += rest
         if len(self._rest) > self._max_event_bytes:
             raise StreamBroken(
                 f"The server sent an event of more than {self._max_event_bytes} bytes.", "decode"
@@ -115,6 +120,11 @@ class SseSplitter:
             return _error(b"\n".join(errors or data))
         self._is_stream |= bool(data)
         return b"\n".join(data) if data else None
+
+
+def _is_one_event(data: bytes) -> bool:
+    """Whether the bytes are one line and the blank line behind it, as most reads are."""
+    return data.endswith(b"\n\n") and data.find(b"\n") == len(data) - 2
 
 
 def _error(said: bytes) -> bytes:
