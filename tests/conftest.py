@@ -1,17 +1,15 @@
 """Fixtures that several packages share: real vLLM servers with the bundled nano models."""
 
-import asyncio
-import contextlib
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import pytest
 import pytest_asyncio
 from hypothesis import HealthCheck, settings
 
+import deepprune
 from orchestrator.local_vllm.hardware import hide_unfit_torch_companions
-from orchestrator.local_vllm.server import serve_vllm
-from orchestrator.runtime.endpoints import nano_models
+from tests.support.local_client import LocalClient
 from tests.support.story import Story
 
 hide_unfit_torch_companions()  # before a test imports transformers
@@ -22,37 +20,37 @@ settings.register_profile("default", deadline=None, suppress_health_check=[Healt
 settings.load_profile("default")
 
 
-@pytest.fixture(autouse=True)
-def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_from_outside() -> Iterator[None]:
     """A developer's own keys and settings must not change what a test sees."""
-    for variable in list(os.environ):
-        if variable.startswith(("DEEPPRUNE_", "OPENAI_")) or variable.lower().endswith("_proxy"):
-            monkeypatch.delenv(variable)
+    ours = ("DEEPPRUNE_", "OPENAI_")
+    with pytest.MonkeyPatch.context() as patch:
+        for variable in list(os.environ):
+            if variable.startswith(ours) or variable.lower().endswith("_proxy"):
+                patch.delenv(variable)
+        yield
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def vllm_servers(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[dict[str, str]]:
-    """Base URLs of a reasoner and a judge, started side by side once for all tests."""
+async def local_client(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[LocalClient]:
+    """Its servers, a reasoner and a judge, are those of all tests on vLLM: a start costs 30 CPU seconds."""
+    announced: list[str] = []
     logs = tmp_path_factory.mktemp("vllm")
-    models = nano_models(with_judge=True)
-    async with contextlib.AsyncExitStack() as stack:
-        urls = await asyncio.gather(
-            *(
-                stack.enter_async_context(serve_vllm(model, log=logs / f"{role}.log"))
-                for role, model in models.items()
-            )
-        )
-        yield dict(zip(models, urls, strict=True))
+    client = deepprune.Client(
+        local=True, policy="deepprune", traces=8, logs=logs, announce=announced.append
+    )
+    async with client:
+        yield LocalClient(client, announced)
 
 
 @pytest.fixture
-def reasoner_url(vllm_servers: dict[str, str]) -> str:
-    return vllm_servers["reasoner"]
+def reasoner_url(local_client: LocalClient) -> str:
+    return local_client.reasoner_url
 
 
 @pytest.fixture
-def judge_url(vllm_servers: dict[str, str]) -> str:
-    return vllm_servers["judge"]
+def judge_url(local_client: LocalClient) -> str:
+    return local_client.judge_url
 
 
 @pytest.fixture

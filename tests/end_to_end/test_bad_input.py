@@ -7,7 +7,7 @@ import pytest
 
 from tests.support.command import metric, orchestrate
 
-pytestmark = [pytest.mark.vllm, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.vllm, pytest.mark.timeout(600, func_only=True)]
 
 
 def unused_port() -> int:

@@ -12,7 +12,7 @@ from orchestrator.journal.replay import replay
 from orchestrator.report.report import to_json_line
 from tests.support.command import orchestrate, until_idle
 
-pytestmark = [pytest.mark.vllm, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.vllm, pytest.mark.timeout(600, func_only=True)]
 
 QUESTIONS = Path(__file__).parents[2] / "nano" / "data" / "questions.jsonl"
 TRACES = 24

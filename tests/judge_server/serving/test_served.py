@@ -2,9 +2,7 @@
 
 import asyncio
 import json
-import os
 import signal
-import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -23,10 +21,12 @@ from judge_server.models.load import load_judge
 from nano.task import make_problem
 from nano.teacher import write_trace
 from orchestrator.client.judge.client import JudgeClient
+from orchestrator.client.reward import RewardClient
 from orchestrator.config.shipped import judge_spec
 from orchestrator.core.judging import JudgeSpec, pair_prompt
 from orchestrator.local_vllm.server import nano_model
-from orchestrator.settings import JudgeDialect, JudgeSettings
+from orchestrator.settings import JudgeDialect, JudgeSettings, RewardSettings
+from tests.support.command import console_script
 
 import torch  # isort: skip
 from transformers import (  # isort: skip
@@ -37,7 +37,6 @@ from transformers import (  # isort: skip
     PreTrainedTokenizerFast,
 )
 
-ROOT = Path(__file__).parents[3]
 LABELS = {"identical": 0, "not identical": 1}
 CLASSIFIER = """
 name: tiny
@@ -62,15 +61,14 @@ def segments(seed: int, count: int) -> tuple[str, list[str]]:
 
 
 @pytest.mark.vllm
-@pytest.mark.asyncio(loop_scope="session")
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(600, func_only=True)
 @pytest.mark.parametrize("dialect", ["generative_scoring", "completions"])
 async def test_served_probabilities_are_the_local_ones_to_a_thousandth(
-    vllm_servers: dict[str, str], dialect: JudgeDialect
+    judge_url: str, dialect: JudgeDialect
 ) -> None:
     spec = judge_spec("nano")
     local = load_judge(nano_model("judge"), spec)
-    settings = JudgeSettings(url=vllm_servers["judge"], dialect=dialect, timeout_seconds=300)
+    settings = JudgeSettings(url=judge_url, dialect=dialect, timeout_seconds=300)
     spread = []
     async with JudgeClient(settings, spec, None) as client:
         await client.probe()
@@ -109,16 +107,14 @@ async def evaluated(
 
 
 @pytest.mark.vllm
-@pytest.mark.asyncio(loop_scope="session")
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(600, func_only=True)
 @pytest.mark.parametrize("dialect", ["generative_scoring", "completions"])
 async def test_evaluate_measures_a_served_judge_as_the_local_one(
-    vllm_servers: dict[str, str], capsys: pytest.CaptureFixture[str], tmp_path: Path, dialect: str
+    judge_url: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, dialect: str
 ) -> None:
     traces = traces_file(tmp_path / "traces.jsonl")
     flags = ("--spec", "nano", "--dialect", dialect)
-    url = vllm_servers["judge"]
-    served, local = await evaluated(capsys, traces, url, nano_model("judge"), *flags)
+    served, local = await evaluated(capsys, traces, judge_url, nano_model("judge"), *flags)
     assert served["pairs"] == local["pairs"] > 50
     assert served["auroc"] == pytest.approx(local["auroc"], abs=1e-3)
 
@@ -184,17 +180,19 @@ def generative_scores(folder: Path, spec: JudgeSpec, pairs: list[Pair]) -> list[
     return load_judge(folder, spec).scores(pairs)
 
 
-@torch.inference_mode()
 def classifier_scores(folder: Path, spec: JudgeSpec, pairs: list[Pair]) -> list[float]:
     """The rule of `orchestrator.core.judging`, written out with transformers."""
+    prompts = [pair_prompt(spec, question=p.question, new=p.new, member=p.member) for p in pairs]
+    return classified(folder, [prompt.query + prompt.item for prompt in prompts])
+
+
+@torch.inference_mode()
+def classified(folder: Path, texts: list[str]) -> list[float]:
+    """The probability of label 0 of each text."""
     model = AutoModelForSequenceClassification.from_pretrained(folder, dtype=torch.float32).eval()
     tokenizer = AutoTokenizer.from_pretrained(folder)
-    scores = []
-    for pair in pairs:
-        prompt = pair_prompt(spec, question=pair.question, new=pair.new, member=pair.member)
-        tokens = tokenizer(prompt.query + prompt.item, return_tensors="pt")  # (1, seq)
-        scores.append(float(model(**tokens).logits.softmax(-1)[0, 0]))
-    return scores
+    encoded = [tokenizer(text, return_tensors="pt") for text in texts]  # each (1, seq)
+    return [float(model(**tokens).logits.softmax(-1)[0, 0]) for tokens in encoded]
 
 
 def children_of(pid: int) -> set[int]:
@@ -234,9 +232,8 @@ def running() -> dict[int, tuple[str, int, int]]:
 async def served(*words: object, cwd: Path) -> AsyncIterator[asyncio.subprocess.Process]:
     """`deepprune-judge serve` as a user starts it."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "judge_server.cli.main", "serve", *map(str, words)),
+        *(console_script("deepprune-judge"), "serve", *map(str, words)),
         cwd=cwd,
-        env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
@@ -249,8 +246,26 @@ async def served(*words: object, cwd: Path) -> AsyncIterator[asyncio.subprocess.
             await process.communicate()
 
 
+REWARDED = ("so 3 plus 4 is 7", "wait , so 9", "so 12 minus 5 is 7 wait , check : so 7")
+
+
+async def rewarded(url: str) -> list[float]:
+    """What the server at `url` gives as the rewards of some traces."""
+    settings = RewardSettings(url=url, template="{question} {trace}", label=0, timeout_seconds=300)
+    async with RewardClient(settings, None) as client:
+        await client.probe()
+        rewards = [await client.score(question="3 + 4 ?", trace=trace) for trace in REWARDED]
+    assert all(reward.prompt_tokens > 5 for reward in rewards)
+    return [reward.value for reward in rewards]
+
+
+def local_rewards(folder: Path) -> list[float]:
+    """The same from transformers."""
+    return classified(folder, [f"3 + 4 ? {trace}" for trace in REWARDED])
+
+
 @pytest.mark.vllm
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(900, func_only=True)
 @pytest.mark.parametrize(
     ("make", "dialect", "score"),
     [
@@ -266,6 +281,7 @@ async def test_serve_gives_the_local_probabilities_and_leaves_nothing(
     dialect: str,
     score: Callable[..., list[float]],
 ) -> None:
+    """A classifier is a reward model as well."""
     torch.manual_seed(0)
     folder = make(tmp_path / "judge")
     (tmp_path / "tiny.yaml").write_text(CLASSIFIER)
@@ -280,6 +296,7 @@ async def test_serve_gives_the_local_probabilities_and_leaves_nothing(
         pairs, probabilities = await ask(url, spec, dialect)
         traces = traces_file(tmp_path / "traces.jsonl")
         served_line, local_line = await evaluated(capsys, traces, url, folder, "--spec", spec_name)
+        rewards = await rewarded(url) if spec.kind == "classification" else []
         process.send_signal(signal.SIGINT)
         out, err = (text.decode() for text in await process.communicate())
     assert process.returncode == 130, err
@@ -288,6 +305,9 @@ async def test_serve_gives_the_local_probabilities_and_leaves_nothing(
     assert f"asked by {dialect}" in err
     assert await asyncio.to_thread(all_gone, leaders)
     assert probabilities == pytest.approx(score(folder, spec, pairs), abs=1e-3)
+    assert bool(rewards) == (dialect == "classify")
+    if rewards:
+        assert rewards == pytest.approx(local_rewards(folder), abs=1e-3)
     assert served_line["auroc"] == pytest.approx(local_line["auroc"], abs=1e-3)
     assert max(probabilities) - min(probabilities) > 0.3  # the pairs are not all alike to it
 
