@@ -60,8 +60,10 @@ def parse_counters(page: str) -> ServerCounters | None:
     from prometheus_client.parser import text_string_to_metric_families
 
     sums: dict[str, int] = {}
+    # the histograms are most of a page, and several servers are asked every few seconds
+    lines = [line for line in page.splitlines(keepends=True) if line.startswith(tuple(_NAMES))]
     try:
-        for family in text_string_to_metric_families(page):
+        for family in text_string_to_metric_families("".join(lines)):
             for sample in family.samples:
                 if (field := _field(sample.name, sample.labels)) is not None:
                     sums[field] = sums.get(field, 0) + int(sample.value)
