@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import dataclasses
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Hashable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Hashable, Iterator, Sequence
 from types import TracebackType
 from typing import NamedTuple, Self
 
@@ -18,15 +18,16 @@ from orchestrator.client.server_counters import ServerCounters, counters_of
 from orchestrator.core.events import MoveReason
 from orchestrator.core.prompting import Message
 from orchestrator.errors import (
-    DeepPruneError,
     EndpointBusy,
     EndpointError,
     EndpointRejected,
     EndpointUnreachable,
     StreamBroken,
 )
-from orchestrator.runtime.members import NOT_THERE, Member, difference, error_of_none
+from orchestrator.runtime.members import NOT_THERE, Member, error_of_none
+from orchestrator.runtime.replica import StreamEnd
 from orchestrator.runtime.routing import Placement, Routing
+from orchestrator.runtime.server_checks import ServerChecks
 from orchestrator.settings import EndpointSettings
 
 __all__ = ["Fleet", "FleetChange", "Turn"]
@@ -194,7 +195,7 @@ class Fleet:
             owner: the address of the server that has its cache.
 
         Raises:
-            EndpointUnreachable: none of several servers works.
+            EndpointUnreachable: none of several servers works, or this one refuses what another may take.
             StreamBroken: the server was found to be out while the stream was open.
         """
         placement = await self._wait_for_turn(stream, self._numbers.get(owner or ""))
@@ -202,27 +203,13 @@ class Fleet:
         lost = owner is not None and owner not in self._numbers
         turn = Turn(self, stream, member, "down" if lost else placement.moved)
         try:
-            async with asyncio.timeout(None) as self._limits[stream]:
-                yield turn
-        except EndpointBusy as error:
-            self._routing.end(stream, "busy", _now(), retry_after=error.retry_after)
-            raise
-        except EndpointUnreachable as error:
-            self._routing.end(stream, "unreachable", _now(), reason=str(error))
-            raise
-        except EndpointRejected as error:
-            others = self._routing.others_work(placement.replica, _now())
-            if error.status not in _MISCONFIGURED or not others:
-                self._routing.end(stream, "closed", _now())
-                raise
-            self._routing.end(stream, "unreachable", _now(), reason=str(error))
-            raise StreamBroken(str(error)) from None
+            with self._faults_of(placement.replica):
+                async with asyncio.timeout(None) as self._limits[stream]:
+                    yield turn
         except EndpointError as error:
-            self._routing.end(stream, "broken", _now(), reason=str(error))
+            asked = error.retry_after if isinstance(error, EndpointBusy) else None
+            self._routing.end(stream, _outcome(error), _now(), retry_after=asked, reason=str(error))
             raise
-        except TimeoutError:
-            self._routing.end(stream, "broken", _now(), reason=member.fault)
-            raise StreamBroken(f"{member.address} is out: {member.fault}") from None
         except BaseException:
             self._routing.end(stream, "closed", _now())
             raise
@@ -231,6 +218,20 @@ class Fleet:
         finally:
             del self._limits[stream]
             self._admit()
+
+    @contextlib.contextmanager
+    def _faults_of(self, number: int) -> Iterator[None]:
+        """Turns a refusal that is the server's own, and the closing of its streams, into faults of the server."""
+        try:
+            yield
+        except EndpointRejected as error:
+            others_work = self._routing.others_work(number, _now())
+            if error.status not in _MISCONFIGURED or not others_work:
+                raise
+            raise EndpointUnreachable(str(error)) from None
+        except TimeoutError:
+            member = self._members[number]
+            raise StreamBroken(f"{member.address} is out: {member.fault}") from None
 
     def answered(self, stream: Hashable) -> None:
         """A stream gave its first event."""
@@ -311,44 +312,36 @@ class Fleet:
 
     async def _watch(self) -> None:
         """Checks all servers again and again."""
+        checks = ServerChecks(
+            self._members,
+            self._reference,
+            self._routing,
+            top_logprobs=self._top_logprobs,
+            now=_now,
+            close=self._close,
+        )
         while True:
             await asyncio.sleep(self._settings.health_seconds)
-            await asyncio.gather(*(self._check(number) for number in range(len(self._members))))
+            await checks.check_all()
             self._admit()
 
-    async def _check(self, number: int) -> None:
-        member, replica = self._members[number], self._routing.replicas[number]
-        if not (member.has_health or member.found is None):
-            return
-        fault = await self._fault(member, was_up=replica.up)
-        self._routing.check(number, _now(), healthy=fault is None, reason=fault or "")
-        if fault is not None and not replica.up:
-            member.fault = fault
-            for stream in self._routing.on(number):
-                self._break(stream)
-        elif member.found is not None and member.found.metrics and replica.live:
-            counters = await member.client.counters()
-            if counters is not None:
-                self._routing.queued(number, counters.waiting)
-
-    def _break(self, stream: Hashable) -> None:
-        """Closes a stream of a server that is out, which may never notice it by itself."""
+    def _close(self, stream: Hashable) -> None:
         limit = self._limits.get(stream)
         if limit is not None and not limit.expired():
             limit.reschedule(asyncio.get_running_loop().time())
 
-    async def _fault(self, member: Member, *, was_up: bool) -> str | None:
-        """What is wrong with a server; one that was out must still be like the others."""
-        healthy = await member.client.healthy()
-        if healthy is False:
-            return f"{member.address} does not answer on /health."
-        if was_up:
-            return None
-        try:
-            await member.probe(self._top_logprobs)
-            return difference(self._reference, member)
-        except DeepPruneError as error:
-            return str(error)
+
+def _outcome(error: EndpointError) -> StreamEnd:
+    """How a stream ended that ended with an error; a refusal of one request says nothing about the server."""
+    match error:
+        case EndpointBusy():
+            return "busy"
+        case EndpointUnreachable():
+            return "unreachable"
+        case EndpointRejected():
+            return "closed"
+        case _:
+            return "broken"
 
 
 def _now() -> float:

@@ -262,7 +262,7 @@ async def test_a_refusal_that_is_the_servers_own_sends_the_trace_elsewhere(
         task = streams.start("p", "a")
         await settle()
         await streams.end("p", EndpointRejected("no", status))
-        with pytest.raises(StreamBroken if moves else EndpointRejected):
+        with pytest.raises(EndpointUnreachable if moves else EndpointRejected):
             await task
         assert streams.fleet.has_alternative("http://a/v1") is moves
 
