@@ -10,8 +10,10 @@ import numpy as np
 from bench.data.recorded import RecordedQuestion
 from bench.data.sampling import Half, sample_traces, traces_of_half
 from bench.replay.judges import Judge, RecordedJudge, Scores, SimulatedJudge
+from bench.replay.mars import play_mars
 from bench.replay.parallel_probe import play_parallel_probe
 from bench.replay.player import ReplayInputs, ReplayResult, play
+from bench.replay.polr import play_polr
 from bench.replay.prefixes import Prefix, checkpoint_prefix
 from bench.replay.server import ServerModel
 from bench.results.outcomes import Outcome
@@ -94,11 +96,17 @@ def validate_recordings(spec: PolicySpec, questions: Sequence[RecordedQuestion],
     Raises:
         DatasetError: probes, confidences or rewards are missing, and the policy needs them.
     """
-    if spec.player == "parallel-probe":
+    if spec.player in ("parallel-probe", "mars"):
         missing = [question.id for question in questions if question.probe_tokens is None]
         if missing:
             raise DatasetError(
                 f"{file} has no probes (question '{missing[0]}'); leave out the policy {spec.label}."
+            )
+    if spec.player == "polr":
+        missing = [question.id for question in questions if not question.has_text]
+        if missing:
+            raise DatasetError(
+                f"{file} has no texts (question '{missing[0]}'); leave out the policy {spec.label}."
             )
     if needs_confidences(spec.settings):
         missing = [question.id for question in questions if not question.has_confidences]
@@ -135,8 +143,9 @@ class _QuestionReplay:
             judge=True,
         )
         self._report_every = _report_every(settings, policy, question.probe_tokens)
+        waits = policy.uses_checkpoints or spec.player == "polr"
         self._prefixes: list[Prefix | None] = [
-            checkpoint_prefix(trace, settings.checkpoint) if policy.uses_checkpoints else None
+            checkpoint_prefix(trace, settings.checkpoint) if waits else None
             for trace in question.traces
         ]
 
@@ -147,12 +156,20 @@ class _QuestionReplay:
             self._question, self._traces, seed=seed, resample=resample, half=half
         )
         traces = [self._question.traces[number] for number in sample]
-        if self._spec.player == "parallel-probe":
-            return play_parallel_probe(self._question, traces, self._plan.server)
+        prefixes = [self._prefixes[number] for number in sample]
+        match self._spec.player:
+            case "parallel-probe":
+                return play_parallel_probe(self._question, traces, self._plan.server)
+            case "mars":
+                return play_mars(self._question, traces, self._plan.server)
+            case "polr":
+                return play_polr(traces, prefixes, self._plan.server)
+            case "core":
+                pass
         inputs = ReplayInputs(
             question=self._question,
             traces=traces,
-            checkpoints=[self._prefixes[number] for number in sample],
+            checkpoints=prefixes,
             judge=self._judge(sample, resample),
             report_every=self._report_every,
         )

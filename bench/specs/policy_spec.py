@@ -23,14 +23,16 @@ from orchestrator.config.shipped import preset_file
 from orchestrator.errors import ConfigError
 from orchestrator.settings import Settings, policies_with
 
-__all__ = ["PARALLEL_PROBE", "Auroc", "PolicySpec", "parse_auroc", "parse_policies"]
+__all__ = ["REPLAY_ONLY", "Auroc", "Player", "PolicySpec", "parse_auroc", "parse_policies"]
 
 Auroc = float | Literal["perfect"]
 
-PARALLEL_PROBE = "parallel-probe"
-"""The one policy that is not in the core: it needs recorded probes, so it only exists in a replay."""
+Player = Literal["core", "parallel-probe", "mars", "polr"]
+"""The core, or a baseline that only exists in a replay."""
 
-_ALIASES = {"cons": "consensus", "pass": "consensus", PARALLEL_PROBE: "consensus"}
+REPLAY_ONLY: tuple[Player, ...] = ("parallel-probe", "mars", "polr")
+
+_ALIASES = {"cons": "consensus", "pass": "consensus", **dict.fromkeys(REPLAY_ONLY, "consensus")}
 
 
 class PolicySpec(NamedTuple):
@@ -42,7 +44,7 @@ class PolicySpec(NamedTuple):
     """
 
     label: str
-    player: Literal["core", "parallel-probe"]
+    player: Player
     settings: Settings
     traces: int | None
     scoring: Literal["vote", "any"]
@@ -118,7 +120,7 @@ def _parse(text: str, shared: Sequence[Assigned], flagged: Sequence[Assigned]) -
     )
     return PolicySpec(
         label=text,
-        player="parallel-probe" if name == PARALLEL_PROBE else "core",
+        player=next((each for each in REPLAY_ONLY if each == name), "core"),
         settings=settings,
         traces=1 if settings.policy.name == "pass1" else traces,
         scoring="any" if name == "pass" else "vote",

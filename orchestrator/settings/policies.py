@@ -14,6 +14,7 @@ __all__ = [
     "AdaptiveConsistencySettings",
     "AnyPolicySettings",
     "AutoSettings",
+    "BestOfInfinitySettings",
     "ConsensusSettings",
     "CustomSettings",
     "DeepConfOfflineSettings",
@@ -166,6 +167,16 @@ class AdaptiveConsistencySettings(PolicySettings):
     )
 
 
+class BestOfInfinitySettings(PolicySettings):
+    """One trace after another, until a Bayes factor says that the leader is the most frequent answer."""
+
+    name: Literal["best-of-infinity"] = "best-of-infinity"
+    bayes_factor: Number = Field(default=10.0, gt=0.0, description="end at this Bayes factor")
+    unseen_weight: Number = Field(
+        default=0.3, gt=0.0, description="the weight of answers not seen so far, in votes"
+    )
+
+
 class EarlyStoppingSettings(PolicySettings):
     """Windows of traces, until one is unanimous."""
 
@@ -230,6 +241,7 @@ AnyPolicySettings = Annotated[
     | DeepPruneSettings
     | AutoSettings
     | AdaptiveConsistencySettings
+    | BestOfInfinitySettings
     | EarlyStoppingSettings
     | RaceSettings
     | ShortSettings

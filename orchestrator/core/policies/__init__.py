@@ -8,12 +8,14 @@ from orchestrator.core.policies.auto import Auto
 from orchestrator.core.policies.auto_by_evidence import AutoByEvidence
 from orchestrator.core.policies.base import EstimatesVotes, Policy, Step
 from orchestrator.core.policies.baselines import Consensus, EarlyStopping, Race, RandomK, ShortFirst
+from orchestrator.core.policies.best_of_infinity import BestOfInfinity
 from orchestrator.core.policies.deepconf import DeepConf, DeepConfOffline
 from orchestrator.core.policies.deepprune import DeepPrune
 from orchestrator.errors import ConfigError
 from orchestrator.settings import (
     AdaptiveConsistencySettings,
     AutoSettings,
+    BestOfInfinitySettings,
     ConsensusSettings,
     CustomSettings,
     DeepConfOfflineSettings,
@@ -71,6 +73,8 @@ def make_policy(
             return Auto(policy)
         case AdaptiveConsistencySettings():
             return AdaptiveConsistency(policy)
+        case BestOfInfinitySettings():
+            return BestOfInfinity(policy)
         case EarlyStoppingSettings():
             return EarlyStopping(policy)
         case RaceSettings():
