@@ -48,9 +48,7 @@ def check_model_folder(folder: Path) -> None:
     """Raises ConfigError if the folder holds no model, or one that is not read because it could run code."""
     if gguf := _gguf_in(folder):
         raise ConfigError(
-            f"{gguf} is a GGUF file, and a judge is a folder of safetensors; convert it in Python with "
-            f"AutoModelForCausalLM.from_pretrained('{gguf.parent}', gguf_file='{gguf.name}').save_pretrained(DIR), "
-            "and its tokenizer likewise with AutoTokenizer."
+            f"{gguf} is a GGUF file, and a judge is a folder of safetensors; give the safetensors of the same model."
         )
     if not is_model_folder(folder):
         raise ConfigError(

@@ -193,7 +193,9 @@ async def ask(
         "top_p": 1.0,
         "max_tokens": arguments.max_tokens,
     }
-    async with session.post(f"{endpoint}/chat/completions", json=body) as response:
+    async with session.post(
+        f"{endpoint}/chat/completions", json=body, allow_redirects=False
+    ) as response:
         response.raise_for_status()
         reply: dict[str, object] = await response.json()
         return reply

@@ -32,7 +32,7 @@ Player = Literal["core", "parallel-probe", "mars", "polr"]
 
 REPLAY_ONLY: tuple[Player, ...] = ("parallel-probe", "mars", "polr")
 
-_ALIASES = {"cons": "consensus", "pass": "consensus", **dict.fromkeys(REPLAY_ONLY, "consensus")}
+_ALIASES: dict[str, str] = dict.fromkeys(("cons", "pass", *REPLAY_ONLY), "consensus")
 
 
 class PolicySpec(NamedTuple):

@@ -31,6 +31,7 @@ _EXIT_NO_ANSWER = 3
 _EPILOG = """\
 keys:    OPENAI_API_KEY for the reasoner, DEEPPRUNE_JUDGE_API_KEY for the judge, DEEPPRUNE_REWARD_API_KEY for the
          reward model
+network: HTTP_PROXY, HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR, for every server alike
 stdout:  the answer (with several questions: id, tab, answer), or JSON with --json
 exit:    0 answered, 1 the run failed, 2 wrong input, 3 a question has no answer, 130 interrupted
 """

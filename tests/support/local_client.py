@@ -22,6 +22,5 @@ class LocalClient:
 
     @property
     def judge_url(self) -> str:
-        url = self.client.settings.judge.url
-        assert url is not None
+        (url,) = self.client.settings.judge.urls
         return url

@@ -213,7 +213,7 @@ async def test_chat_gives_the_same_greedy_text(reasoner_url: str) -> None:
 async def test_a_wrong_model_is_refused_with_the_right_one_named(reasoner_url: str) -> None:
     endpoint = EndpointSettings(model="gpt-9")
     async with ReasonerClient(reasoner_url, endpoint, SamplingSettings(), None) as client:
-        with pytest.raises(EndpointRejected, match=r"gpt-9.*it serves: "):
+        with pytest.raises(EndpointRejected, match=r"gpt-9.*it lists: "):
             await client.probe()
 
 

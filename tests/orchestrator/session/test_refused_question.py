@@ -100,7 +100,7 @@ async def test_its_journal_says_so_and_can_be_replayed_and_continued(
         asked = session(servers, tmp_path, QUESTIONS)
         again = await run_session(dataclasses.replace(asked, resume=folder.parent))
         assert again.reports[1].error == ended.reports[1].error
-        assert not [b for b in servers.reasoner.bodies("/v1/completions") if b["max_tokens"] > 1]
+        assert not [b for b in servers.reasoner.bodies("/v1/completions") if b["max_tokens"] > 2]
         (folder / "report.json").unlink()
 
 
@@ -157,4 +157,4 @@ async def test_in_a_benchmark_it_counts_as_a_wrong_answer(
     assert SENTENCE in capsys.readouterr().err
     servers.reasoner.seen.clear()
     assert await run_live(plan, Interrupts(lambda text: None), lambda: None) == outcomes
-    assert not [b for b in servers.reasoner.bodies("/v1/completions") if b["max_tokens"] > 1]
+    assert not [b for b in servers.reasoner.bodies("/v1/completions") if b["max_tokens"] > 2]

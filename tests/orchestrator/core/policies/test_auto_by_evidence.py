@@ -100,10 +100,10 @@ class Asked:
             seconds=0.1,
         )
 
-    def stop_all(self) -> Self:
+    def stop_all(self, reason: str = "settled") -> Self:
         for trace in list(self.stopped):
             self.stopped.remove(trace)
-            self.feed(TraceStopped, trace, reason="settled", tokens=100)
+            self.feed(TraceStopped, trace, reason=reason, tokens=100)
         return self
 
     def _follow(self, outcome: Outcome) -> None:
@@ -229,7 +229,7 @@ def test_launches_only_when_every_answer_is_in() -> None:
 def test_an_interrupted_run_counts_what_was_believed() -> None:
     run = Asked(effort="high").finish(1, "7").say(0, "8").say(2, "7")
     run._follow(run._engine.feed(RunInterrupted(at=2.0)))
-    vote = run.stop_all().vote
+    vote = run.stop_all("interrupted").vote
     assert vote is not None
     assert (vote.answer, vote.votes[0].count) == ("7", 1)
     assert vote.votes[0].weight > 1.8
