@@ -30,18 +30,9 @@ check: $(READY)  ## format, lint, strict types, import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# The tests on vLLM wait for servers most of the time, so they run beside the others; their output follows at the end.
-VLLM_TESTS = $$(grep -rl --include='*.py' 'mark\.vllm' tests)
-LOG := build/tests-on-vllm.log
-
 test: $(READY)  ## every test, against real vLLM servers too
-	@mkdir -p build && rm -f build/coverage.*
-	@COVERAGE_FILE=build/coverage.vllm $(BIN)/pytest -m vllm --cov --cov-report= $(VLLM_TESTS) >$(LOG) 2>&1 & vllm=$$!; \
-	trap 'kill $$vllm; exit 130' INT TERM; \
-	COVERAGE_FILE=build/coverage.other $(BIN)/pytest -n auto -m "not vllm" --cov --cov-report=; others=$$?; \
-	echo "Waiting for the tests on vLLM ($(LOG)) ..."; \
-	wait $$vllm; on_vllm=$$?; cat $(LOG); exit $$((others | on_vllm))
-	@$(BIN)/coverage combine --quiet build/coverage.*
+	$(BIN)/pytest -n auto -m "not vllm" --cov --cov-report=
+	$(BIN)/pytest -m vllm --cov --cov-append --cov-report=
 	$(BIN)/coverage report --include='orchestrator/core/*' --fail-under=100
 	$(BIN)/coverage report --skip-covered
 

@@ -55,7 +55,6 @@ MISTAKES = {
         ["hi", *ENDPOINT, "--judge-endpoint", "{reasoner}", "--judge", "none"],
         ["none", "nano"],
     ),
-    "two endpoints": (["hi", *CONSENSUS, "--endpoint", "http://b/v1"], ["endpoint"]),
 }
 
 

@@ -49,7 +49,7 @@ pytestmark = [pytest.mark.vllm, pytest.mark.timeout(600, func_only=True)]
 
 QUESTIONS = Path(__file__).parents[2] / "nano" / "data" / "questions.jsonl"
 GENERATED = "vllm:generation_tokens"
-TRACES = 16
+TRACES = 24
 EARLY = ("--set", "checkpoint.words=5")
 """An early checkpoint: also on a busy machine, traces are still running when they are pruned."""
 FEW = ("--set", "policy.survivors=4")
