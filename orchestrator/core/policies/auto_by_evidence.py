@@ -252,9 +252,8 @@ class AutoByEvidence:
         every = self._settings.probe_every * fmean(self._lengths)
         if not self._probes.is_due(trace, self._written[trace], every):
             return []
-        if worth_of_knowing(self._situation()) <= self._cost(self._probes.cost):
-            return []
-        return [*self._probes.ask([trace])]
+        pays = worth_of_knowing(self._situation()) > self._cost(self._probes.cost)
+        return [*self._probes.ask([trace])] if pays else []
 
     def _cost(self, tokens: float) -> float:
         """The price of so many generated tokens."""
