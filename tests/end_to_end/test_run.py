@@ -257,26 +257,24 @@ async def test_broken_streams_go_on_from_their_tokens(
     await until_idle(reasoner_url)
 
 
-async def test_a_server_that_goes_away_fails_the_run_and_keeps_its_events(
+async def test_a_server_that_stays_away_breaks_the_run_off_and_keeps_its_events(
     tmp_path: Path, reasoner_url: str, judge_url: str
 ) -> None:
     async with Proxy(reasoner_url).running() as proxy:
         proxy.cut_each_after(15_000)  # bytes: no trace is so short, so none ends before `refuse`
         process = await start(
             *(questions(1)[0]["question"], "--endpoint", proxy.url, "--policy", "consensus"),
-            *("--json", "--traces", TRACES, "--set", "endpoint.max_attempts=2"),
+            *("--json", "--traces", TRACES, "--set", "endpoint.outage_seconds=2"),
             cwd=tmp_path,
         )
         await journal_grows(tmp_path, process)
         proxy.refuse()
         ended = await end(process)
     assert ended.code == 1
-    assert f"All {TRACES} traces failed" in ended.err
+    assert "--resume" in ended.err
     (report,) = ended.reports
-    assert report["traces"]["failed"] == TRACES
-    assert report["ledger"]["reasoner"]["by_fate"]["failed"] > 0
-    failed = [e for e in journal_of(report, tmp_path) if isinstance(e, TraceFailed)]
-    assert {event.boundary for event in failed} == {"server"}
+    assert report["ledger"]["reasoner"]["generated_tokens"] > 0
+    assert any(isinstance(e, TokensArrived) for e in journal_of(report, tmp_path))
     await until_idle(reasoner_url)
 
 
