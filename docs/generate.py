@@ -18,7 +18,7 @@ from unittest import mock
 
 import msgspec
 
-from orchestrator.core import events
+from orchestrator.core import commands, events
 from orchestrator.core.judging import JudgeSpec
 from orchestrator.report.report import Report
 from orchestrator.settings import Settings
@@ -225,12 +225,12 @@ def _yaml(value: object) -> str:
 def _journal() -> str:
     derived = typing.get_args(events.DerivedEvent)
     outside = [each for each in typing.get_args(events.Event) if each not in derived]
-    commands = typing.get_args(events.Command)
-    parts = _parts_of([*outside, *derived, *commands])
+    ordered = typing.get_args(commands.Command)
+    parts = _parts_of([*outside, *derived, *ordered])
     groups = {
         "Events from outside": outside,
         "Derived events": derived,
-        "Commands": commands,
+        "Commands": ordered,
         "Parts of events": parts,
     }
     return "\n\n".join(

@@ -136,8 +136,12 @@ class Client:
                 config=None if config is None else Path(config),
                 preset=preset or (LOCAL_PRESET if local else None),
             )
-        elif keywords or config or preset or endpoint or judge or reward or policy:
+        elif keywords or config or preset or endpoint or judge or reward or isinstance(policy, str):
             raise ConfigError("A whole Settings object takes no other settings beside it.")
+        if self._policy is not None and settings.policy.name != "custom":
+            raise ConfigError(
+                "A policy object decides by itself; leave out policy.name, or set it to custom."
+            )
         validate_endpoints(settings, local=local, policy=self._policy)
         self.settings = settings
         """The settings of every question; with local servers, their addresses once they are started."""

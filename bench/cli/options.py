@@ -2,10 +2,18 @@
 
 import argparse
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
-from orchestrator.cli.argtypes import positive, text_or_file
+from orchestrator.cli.argtypes import positive
+from orchestrator.cli.flags import (
+    PROMPT_FLAGS,
+    SERVER_FLAGS,
+    add_preset_argument,
+    add_prompt_arguments,
+    add_server_arguments,
+    add_setting_arguments,
+    settings_of_flags,
+)
 
 if TYPE_CHECKING:
     from bench.programs.live import LiveOptions
@@ -16,16 +24,6 @@ __all__ = [
     "add_ray_argument",
     "live_options",
 ]
-
-_SETTINGS_OF_FLAGS = {
-    "endpoint": "endpoint.urls",
-    "model": "endpoint.model",
-    "judge_endpoint": "judge.url",
-    "judge": "judge.spec",
-    "reward_endpoint": "reward.url",
-    "prompt": "prompt.name",
-    "system": "prompt.system",
-}
 
 
 def add_half_argument(parser: argparse.ArgumentParser) -> None:
@@ -50,42 +48,15 @@ def add_ray_argument(parser: argparse.ArgumentParser) -> None:
 def add_live_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags that name servers and questions, and how many questions and streams run at once."""
     group = parser.add_argument_group("live servers")
-    group.add_argument(
-        "--endpoint", action="append", metavar="URL", help="the reasoner's server; may be repeated"
-    )
-    group.add_argument("--model", metavar="NAME", help="default: the one that the server serves")
-    group.add_argument(
-        "--judge-endpoint",
-        action="append",
-        metavar="URL",
-        help="the judge's server; may be repeated",
-    )
-    group.add_argument("--judge", metavar="SPEC", help="a name in configs/judges, or a YAML file")
-    group.add_argument("--reward-endpoint", metavar="URL", help="for votes by reward")
-    group.add_argument("--local", action="store_true", help="the bundled nano models")
+    add_server_arguments(group)
     group.add_argument(
         "--questions",
         metavar="FILE|NAME",
         help="a file with id, question, answer; or aime24, aime25, math-500, gpqa, amc, gsm8k from the hub",
     )
-    group.add_argument(
-        "--prompt",
-        metavar="NAME|FILE",
-        help="a name in configs/prompts, or a YAML file; default: as for deepprune-orchestrate, or the one of the named "
-        "benchmark",
-    )
-    group.add_argument(
-        "--system", type=text_or_file, metavar="TEXT|@FILE", help="the system message"
-    )
-    group.add_argument(
-        "--preset",
-        metavar="NAME|FILE",
-        help="settings for a family of models: a name in configs/models, or a YAML file; default: none, nano with --local",
-    )
-    group.add_argument("--config", type=Path, metavar="FILE", help="YAML with any of the settings")
-    group.add_argument(
-        "--set", action="append", default=[], metavar="A.B=C", help="one setting; may be repeated"
-    )
+    add_prompt_arguments(group)
+    add_preset_argument(group)
+    add_setting_arguments(group)
     group.add_argument(
         "--at-once", type=positive, default=4, metavar="N", help="questions side by side"
     )
@@ -105,7 +76,7 @@ def live_options(arguments: argparse.Namespace, assignments: Sequence[str] = ())
     return LiveOptions(
         questions=arguments.questions,
         preset=arguments.preset,
-        flags={path: getattr(arguments, flag) for flag, path in _SETTINGS_OF_FLAGS.items()},
+        flags=settings_of_flags(arguments, [*SERVER_FLAGS, *PROMPT_FLAGS]),
         assignments=[*arguments.set, *assignments],
         config=arguments.config,
         local=arguments.local,

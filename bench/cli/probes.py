@@ -5,11 +5,14 @@ deepprune-bench probes --replay aime24.json
 """
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.cli.options import add_live_arguments
 from orchestrator.cli.argtypes import positive
+from orchestrator.cli.flags import PROMPT_FLAGS, SERVER_FLAGS, preset_of, settings_of_flags
 from orchestrator.errors import ConfigError, first_error
 
 if TYPE_CHECKING:
@@ -26,15 +29,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="a recording with probes, instead of live servers",
     )
-    parser.add_argument("--endpoint", action="append", metavar="URL", help="the reasoner's server")
-    parser.add_argument("--model", metavar="NAME", help="default: the one that the server serves")
-    parser.add_argument("--local", action="store_true", help="the bundled nano models")
-    parser.add_argument(
-        "--preset",
-        metavar="NAME|FILE",
-        help="the model's family, which says how an answer is forced out",
-    )
-    parser.add_argument("--questions", type=Path, metavar="FILE", help="with id and question")
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N questions")
     parser.add_argument("--traces", type=positive, default=8, metavar="N", help="default: 8")
     parser.add_argument(
@@ -44,11 +38,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TOKENS",
         help="between two probes; default: 500",
     )
-    parser.add_argument(
-        "--at-once", type=positive, default=4, metavar="N", help="questions; default: 4"
-    )
-    parser.add_argument("--streams", type=positive, default=64, metavar="N", help="default: 64")
     parser.add_argument("--json", action="store_true", help="one JSON line per row")
+    add_live_arguments(parser)
 
 
 def run(arguments: argparse.Namespace) -> None:
@@ -84,26 +75,33 @@ def _measured(arguments: argparse.Namespace) -> "list[Probe]":
     """
     import asyncio
 
+    from bench.data.datasets import read_named
     from bench.live.probing import ProbeEvery, measure_probes
     from orchestrator.api import Client
-    from orchestrator.questions import read_questions
+    from orchestrator.config.load import load_settings
     from orchestrator.terminal.progress import Progress
 
     if arguments.questions is None:
         raise ConfigError("Give --questions FILE, or --replay FILE.")
-    questions = read_questions(arguments.questions)[: arguments.limit]
+    questions = read_named(arguments.questions)[: arguments.limit]
+    settings = load_settings(
+        file=arguments.config,
+        environ=os.environ,
+        assignments=arguments.set,
+        flags={
+            **settings_of_flags(arguments, [*SERVER_FLAGS, *PROMPT_FLAGS]),
+            "policy.name": "custom",
+            "policy.traces": arguments.traces,
+            "run.concurrency": arguments.streams,
+        },
+        preset=preset_of(arguments),
+    )
 
     async def measure() -> "list[Probe]":
         client = Client(
-            arguments.endpoint,
+            settings=settings,
             local=arguments.local,
             policy=ProbeEvery(arguments.traces, arguments.every),
-            preset=arguments.preset,
-            settings={
-                "endpoint.model": arguments.model,
-                "policy.traces": arguments.traces,
-                "run.concurrency": arguments.streams,
-            },
             announce=lambda text: print(text, file=sys.stderr),
         )
         async with client:

@@ -7,13 +7,8 @@ from dataclasses import dataclass, field
 
 from bench.analysis.probe_reliability import Probe
 from orchestrator.api import Client
-from orchestrator.core.events import (
-    Event,
-    ProbeTrace,
-    StartTrace,
-    TokensArrived,
-    TraceProbed,
-)
+from orchestrator.core.commands import ProbeTrace, StartTrace
+from orchestrator.core.events import Event, TokensArrived, TraceProbed
 from orchestrator.core.policies import Step
 from orchestrator.errors import ConfigError
 from orchestrator.questions import Question

@@ -14,23 +14,25 @@ from bench.replay.prefixes import Prefix
 from bench.replay.server import ServerModel, SimulatedServer
 from bench.results.trace_stats import TraceLengths
 from orchestrator.capabilities import Capabilities, JudgeCapabilities, ServerCapabilities
-from orchestrator.core.engine import Engine
-from orchestrator.core.events import (
+from orchestrator.core.commands import (
     AskJudge,
-    ClusterOpened,
     Command,
-    Event,
     FinishRun,
-    JudgeFailed,
-    PairsJudged,
     PauseTrace,
     ProbeTrace,
     ResumeTrace,
-    RewardFailed,
     RewardTrace,
-    RunStarted,
     StartTrace,
     StopTrace,
+)
+from orchestrator.core.engine import Engine
+from orchestrator.core.events import (
+    ClusterOpened,
+    Event,
+    JudgeFailed,
+    PairsJudged,
+    RewardFailed,
+    RunStarted,
     TraceFinished,
     TraceJoined,
     TraceProbed,

@@ -7,14 +7,8 @@ tokens, so a busy machine or a faster GPU changes the figures little.
 from collections import defaultdict
 from typing import NamedTuple
 
-from orchestrator.core.events import (
-    Command,
-    Event,
-    TraceFailed,
-    TraceFinished,
-    TraceStarted,
-    TraceStopped,
-)
+from orchestrator.core.commands import Command
+from orchestrator.core.events import Event, TraceFailed, TraceFinished, TraceStarted, TraceStopped
 
 __all__ = ["FATES", "CriticalPath", "TraceLengths"]
 

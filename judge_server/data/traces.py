@@ -17,7 +17,8 @@ import msgspec
 from msgspec.structs import replace
 
 from orchestrator.core.answer import extract_answer
-from orchestrator.core.events import Command, Event
+from orchestrator.core.commands import Command
+from orchestrator.core.events import Event
 from orchestrator.errors import ConfigError, DatasetError, JournalError
 from orchestrator.journal.journal import read_journal
 from orchestrator.journal.run_dir import JOURNAL_FILE

@@ -11,7 +11,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import __version__
-from orchestrator.cli.argtypes import text_or_file
+from orchestrator.cli.flags import (
+    add_method_arguments,
+    add_prompt_arguments,
+    add_server_arguments,
+    add_setting_arguments,
+    preset_of,
+    settings_of_flags,
+)
 from orchestrator.cli.program import run_program, text_from_stdin, write_error
 from orchestrator.errors import EXIT_INTERRUPTED, ConfigError
 
@@ -35,16 +42,6 @@ network: HTTP_PROXY, HTTPS_PROXY, NO_PROXY, SSL_CERT_FILE and SSL_CERT_DIR, for 
 stdout:  the answer (with several questions: id, tab, answer), or JSON with --json
 exit:    0 answered, 1 the run failed, 2 wrong input, 3 a question has no answer, 130 interrupted
 """
-
-_FLAGS = {
-    "endpoint": "endpoint.urls",
-    "judge_endpoint": "judge.url",
-    "judge": "judge.spec",
-    "reward_endpoint": "reward.url",
-    "policy": "policy.name",
-    "out": "run.out",
-}
-"""The flags that are settings, beside those with a keyword argument of the same name in the Python API."""
 
 
 def main(
@@ -132,12 +129,9 @@ def _session(arguments: argparse.Namespace) -> "Session":
 
 
 def _settings(arguments: argparse.Namespace) -> "Settings":
-    from orchestrator.config.keywords import KEYWORDS
     from orchestrator.config.load import load_settings
-    from orchestrator.config.presets import LOCAL_PRESET
 
-    paths = {flag: path for flag, path in KEYWORDS.items() if flag != "judge_spec"} | _FLAGS
-    flags = {path: getattr(arguments, flag) for flag, path in paths.items()}
+    flags = settings_of_flags(arguments)
     if arguments.resume is not None:
         from orchestrator.journal.run_dir import settings_of
 
@@ -158,7 +152,7 @@ def _settings(arguments: argparse.Namespace) -> "Settings":
         environ=os.environ,
         assignments=arguments.set,
         flags=flags,
-        preset=arguments.preset or (LOCAL_PRESET if arguments.local else None),
+        preset=preset_of(arguments),
     )
 
 
@@ -192,8 +186,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"deepprune {__version__}")
     _add_input(parser.add_argument_group("question"))
-    _add_servers(parser.add_argument_group("servers"))
-    _add_method(parser.add_argument_group("method"))
+    add_server_arguments(parser.add_argument_group("servers"))
+    add_method_arguments(parser.add_argument_group("method"))
     _add_output(parser.add_argument_group("configuration and output"))
     return parser
 
@@ -206,18 +200,7 @@ def _add_input(group: Any) -> None:
         metavar="FILE",
         help="JSONL, JSON, CSV or Parquet: id, question or messages, answer",
     )
-    group.add_argument(
-        "--prompt",
-        metavar="NAME|FILE",
-        help="the words around a question: a name in configs/prompts, or a YAML file; plain: none; default: an "
-        "instruction to put the answer into \\boxed{}, where the question gives none and the model needs one",
-    )
-    group.add_argument(
-        "--system",
-        type=text_or_file,
-        metavar="TEXT|@FILE",
-        help="the system message of chats that have none of their own",
-    )
+    add_prompt_arguments(group)
     group.add_argument(
         "--resume",
         type=Path,
@@ -227,62 +210,8 @@ def _add_input(group: Any) -> None:
     )
 
 
-def _add_servers(group: Any) -> None:
-    group.add_argument(
-        "--endpoint",
-        action="append",
-        metavar="URL",
-        help="the reasoner's server, http://HOST:PORT/v1; may be repeated",
-    )
-    group.add_argument("--model", metavar="NAME", help="default: the only one that it serves")
-    group.add_argument(
-        "--judge-endpoint",
-        action="append",
-        metavar="URL",
-        help="the judge's server; may be repeated",
-    )
-    group.add_argument("--judge-model", metavar="NAME", help="default: the only one that it serves")
-    group.add_argument("--judge", metavar="SPEC", help="a name in configs/judges, or a YAML file")
-    group.add_argument(
-        "--reward-endpoint", metavar="URL", help="the reward model's server, for votes by reward"
-    )
-    group.add_argument(
-        "--local",
-        action="store_true",
-        help="the bundled nano models on local vLLM: no GPU, no download",
-    )
-
-
-def _add_method(group: Any) -> None:
-    group.add_argument(
-        "--policy",
-        metavar="NAME",
-        help="auto, deepprune, consensus, pass1 or a baseline; default: auto, or deepprune with --judge-endpoint",
-    )
-    group.add_argument("--effort", metavar="low|medium|high", help="what --policy auto may spend")
-    group.add_argument("--traces", metavar="N", help="traces planned for a question")
-    group.add_argument("--tau", metavar="P", help="similarity above which a trace joins a cluster")
-    group.add_argument("--min-ballots", metavar="N", help="with fewer, the answer is null")
-    group.add_argument(
-        "--preset",
-        metavar="NAME|FILE",
-        help="settings for a family of models: a name in configs/models, or a YAML file; default: none, nano with --local",
-    )
-    group.add_argument("--temperature", metavar="T", help="default: the model's own")
-    group.add_argument("--top-p", metavar="P", help="default: the model's own")
-    group.add_argument("--max-tokens", metavar="N", help="per trace; default: the model's context")
-    group.add_argument("--concurrency", metavar="N", help="streams open at once")
-    group.add_argument(
-        "--at-checkpoint", metavar="pause|run", help="what a trace does while the judge decides"
-    )
-    group.add_argument("--seed", metavar="N", help="for the policy's own draws")
-
-
 def _add_output(group: Any) -> None:
-    group.add_argument("--config", type=Path, metavar="FILE", help="YAML with any of the settings")
-    group.add_argument(
-        "--set", action="append", default=[], metavar="A.B=C", help="one setting; may be repeated"
-    )
+    add_setting_arguments(group)
     group.add_argument("--out", metavar="DIR", help="where run folders go; default: runs")
     group.add_argument("--json", action="store_true", help="one JSON report per question and line")
     group.add_argument("--no-tui", action="store_true", help="plain progress lines on stderr")

@@ -9,6 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from orchestrator import __version__
 from orchestrator.cli.argtypes import port, positive
+from orchestrator.cli.flags import (
+    add_method_arguments,
+    add_prompt_arguments,
+    add_server_arguments,
+    add_setting_arguments,
+    preset_of,
+    settings_of_flags,
+)
 from orchestrator.cli.program import run_program
 from orchestrator.errors import ConfigError
 
@@ -69,7 +77,8 @@ def _settings(arguments: argparse.Namespace) -> "Settings":
         file=arguments.config,
         environ=os.environ,
         assignments=arguments.set,
-        flags={path: getattr(arguments, flag) for flag, path in _FLAGS.items()},
+        flags=settings_of_flags(arguments),
+        preset=preset_of(arguments),
     )
 
 
@@ -99,20 +108,6 @@ def _options(arguments: argparse.Namespace) -> "ServeOptions":
     )
 
 
-_FLAGS = {
-    "endpoint": "endpoint.urls",
-    "model": "endpoint.model",
-    "judge_endpoint": "judge.url",
-    "judge_model": "judge.model",
-    "judge": "judge.spec",
-    "reward_endpoint": "reward.url",
-    "policy": "policy.name",
-    "effort": "policy.effort",
-    "traces": "policy.traces",
-    "concurrency": "run.concurrency",
-}
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog=PROGRAM,
@@ -122,46 +117,14 @@ def _parser() -> argparse.ArgumentParser:
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"deepprune {__version__}")
-    _add_servers(parser.add_argument_group("servers"))
-    _add_method(parser.add_argument_group("method"))
+    add_server_arguments(parser.add_argument_group("servers"))
+    method = parser.add_argument_group("method of the model NAME; NAME:POLICY has another policy")
+    add_method_arguments(method)
+    add_prompt_arguments(method)
+    add_setting_arguments(parser.add_argument_group("configuration"))
     _add_address(parser.add_argument_group("address"))
     _add_bounds(parser.add_argument_group("bounds"))
     return parser
-
-
-def _add_servers(group: Any) -> None:
-    group.add_argument(
-        "--endpoint",
-        action="append",
-        metavar="URL",
-        help="the reasoner's server, http://HOST:PORT/v1; may be repeated",
-    )
-    group.add_argument("--model", metavar="NAME", help="default: the only one that it serves")
-    group.add_argument(
-        "--judge-endpoint",
-        action="append",
-        metavar="URL",
-        help="the judge's server; may be repeated",
-    )
-    group.add_argument("--judge-model", metavar="NAME", help="default: the only one that it serves")
-    group.add_argument("--judge", metavar="SPEC", help="a name in configs/judges, or a YAML file")
-    group.add_argument("--reward-endpoint", metavar="URL", help="the reward model's server")
-    group.add_argument("--local", action="store_true", help="the bundled nano models on local vLLM")
-
-
-def _add_method(group: Any) -> None:
-    group.add_argument(
-        "--policy",
-        metavar="NAME",
-        help="of the model NAME; others by NAME:POLICY; default: auto, or deepprune with --judge-endpoint",
-    )
-    group.add_argument("--effort", metavar="low|medium|high", help="what --policy auto may spend")
-    group.add_argument("--traces", metavar="N", help="traces planned for a question")
-    group.add_argument("--concurrency", metavar="N", help="streams open at once")
-    group.add_argument("--config", type=Path, metavar="FILE", help="YAML with any of the settings")
-    group.add_argument(
-        "--set", action="append", default=[], metavar="A.B=C", help="one setting; may be repeated"
-    )
 
 
 def _add_address(group: Any) -> None:

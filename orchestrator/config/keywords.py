@@ -79,12 +79,13 @@ def settings_from_keywords(
                 f"did you mean {near[0]}?" if near else "use settings={...} for other settings."
             )
             raise ConfigError(f"There is no argument {name}; {advice}")
+    given = {path: value for path, value in named.items() if value is not None}
     by_path = {KEYWORDS[name]: value for name, value in keywords.items()}
     return load_settings(
         file=config,
         environ=os.environ,
         assignments=(),
-        flags={**dict(flatten(settings)), **named, **by_path},
+        flags={**dict(flatten(settings)), **given, **by_path},
         flags_origin="the arguments",
         preset=preset,
     )

@@ -8,16 +8,8 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Literal
 
-from orchestrator.core.events import (
-    Command,
-    PauseTrace,
-    ResumeTrace,
-    StopTrace,
-    TracePaused,
-    TraceResumed,
-    TraceStarted,
-    TraceStopped,
-)
+from orchestrator.core.commands import Command, PauseTrace, ResumeTrace, StopTrace
+from orchestrator.core.events import TracePaused, TraceResumed, TraceStarted, TraceStopped
 
 __all__ = ["Commanded"]
 

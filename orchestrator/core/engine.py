@@ -13,21 +13,23 @@ What the user wants of a trace goes before what the policy wants: `UserOverrides
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from orchestrator.core.confidence import Confidences
-from orchestrator.core.events import (
-    CheckpointReached,
+from orchestrator.core.commands import (
     Command,
-    Event,
     FinishRun,
     HoldLaunches,
     ReleaseLaunches,
+    StartTrace,
+    StopTrace,
+)
+from orchestrator.core.confidence import Confidences
+from orchestrator.core.events import (
+    CheckpointReached,
+    Event,
     ReplicaDown,
     ReplicaUp,
     RewardFailed,
     RunInterrupted,
     RunStarted,
-    StartTrace,
-    StopTrace,
     TokensArrived,
     TraceFailed,
     TraceFinished,

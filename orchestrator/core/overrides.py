@@ -4,7 +4,8 @@ The rule: the policy decides as if nobody had interfered; its commands are amend
 that it would prune runs to its end instead. Unpinned again, it is pruned after all.
 """
 
-from orchestrator.core.events import Command, PauseTrace, ResumeTrace, StopTrace, UserCommand
+from orchestrator.core.commands import Command, PauseTrace, ResumeTrace, StopTrace
+from orchestrator.core.events import UserCommand
 
 __all__ = ["UserOverrides"]
 

@@ -9,22 +9,24 @@ from collections.abc import Mapping
 from enum import Enum, auto
 
 from orchestrator.core.commanded import Commanded
-from orchestrator.core.events import (
+from orchestrator.core.commands import (
     AskJudge,
     Command,
+    FinishRun,
+    ProbeTrace,
+    RewardTrace,
+    StartTrace,
+)
+from orchestrator.core.events import (
     DerivedEvent,
     Event,
-    FinishRun,
     JudgeFailed,
     PairsJudged,
     ProbeFailed,
-    ProbeTrace,
     RewardFailed,
-    RewardTrace,
     RunFinished,
     RunResumed,
     RunStarted,
-    StartTrace,
     TokensArrived,
     TraceFailed,
     TraceFinished,

@@ -16,12 +16,12 @@ from statistics import fmean
 from types import MappingProxyType
 from typing import NamedTuple
 
+from orchestrator.core.commands import RewardTrace
 from orchestrator.core.confidence import Confidences
 from orchestrator.core.events import (
     ClusterOpened,
     Event,
     RewardFailed,
-    RewardTrace,
     TraceFinished,
     TraceJoined,
     TraceRewarded,

@@ -11,10 +11,9 @@ import msgspec
 from pydantic import ValidationError
 
 from orchestrator.config.explain import explain
+from orchestrator.core.commands import AskJudge, Command
 from orchestrator.core.events import (
-    AskJudge,
     ClusterOpened,
-    Command,
     Event,
     JudgeFailed,
     PairsJudged,

@@ -12,7 +12,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
 
-from orchestrator.core.events import Command, Event, TokensArrived
+from orchestrator.core.commands import Command
+from orchestrator.core.events import Event, TokensArrived
 from orchestrator.errors import JournalError
 from orchestrator.journal.encoding import HEADER_LINE, Decoder, check_header, entry_encoder
 from orchestrator.journal.run_dir import JOURNAL_FILE, PRIVATE, unwritable

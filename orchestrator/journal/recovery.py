@@ -11,27 +11,29 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from orchestrator.capabilities import Capabilities, JudgeCapabilities, ServerCapabilities
-from orchestrator.core.engine import Engine
-from orchestrator.core.events import (
+from orchestrator.core.commands import (
     AskJudge,
     Command,
-    DerivedEvent,
-    Event,
     FinishRun,
     HoldLaunches,
-    JudgeFailed,
-    PairsJudged,
     PauseTrace,
-    ProbeFailed,
     ProbeTrace,
     ReleaseLaunches,
     ResumeTrace,
-    RewardFailed,
     RewardTrace,
-    RunFinished,
-    RunStarted,
     StartTrace,
     StopTrace,
+)
+from orchestrator.core.engine import Engine
+from orchestrator.core.events import (
+    DerivedEvent,
+    Event,
+    JudgeFailed,
+    PairsJudged,
+    ProbeFailed,
+    RewardFailed,
+    RunFinished,
+    RunStarted,
     TokensArrived,
     TraceFailed,
     TraceFinished,

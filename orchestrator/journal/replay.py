@@ -4,8 +4,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from orchestrator.core.commands import Command
 from orchestrator.core.engine import Engine
-from orchestrator.core.events import Command, DerivedEvent, Event, RunStarted
+from orchestrator.core.events import DerivedEvent, Event, RunStarted
 from orchestrator.errors import EventOutOfTurn
 from orchestrator.journal.journal import read_journal
 from orchestrator.journal.run_dir import JOURNAL_FILE

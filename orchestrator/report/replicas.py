@@ -4,8 +4,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
+from orchestrator.core.commands import Command
 from orchestrator.core.events import (
-    Command,
     Event,
     ReplicaDown,
     ReplicaUp,

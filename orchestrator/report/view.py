@@ -11,11 +11,10 @@ from typing import Any, ClassVar, Self
 
 import msgspec
 
+from orchestrator.core.commands import AskJudge, Command
 from orchestrator.core.events import (
-    AskJudge,
     CheckpointReached,
     ClusterOpened,
-    Command,
     Event,
     JudgeFailed,
     PairsJudged,

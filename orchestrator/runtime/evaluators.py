@@ -5,14 +5,8 @@ A call that fails is an event too, so an error never prunes a trace and never ta
 
 from collections.abc import Awaitable, Callable
 
-from orchestrator.core.events import (
-    AskJudge,
-    Event,
-    JudgeFailed,
-    PairsJudged,
-    RewardFailed,
-    TraceRewarded,
-)
+from orchestrator.core.commands import AskJudge
+from orchestrator.core.events import Event, JudgeFailed, PairsJudged, RewardFailed, TraceRewarded
 from orchestrator.errors import EndpointError, JudgeError
 from orchestrator.report.view import RunView
 from orchestrator.runtime.endpoints import Endpoints

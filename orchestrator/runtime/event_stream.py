@@ -5,7 +5,8 @@ from collections.abc import AsyncGenerator, Callable, Iterable
 from types import TracebackType
 from typing import Any, Self
 
-from orchestrator.core.events import Command, Event
+from orchestrator.core.commands import Command
+from orchestrator.core.events import Event
 from orchestrator.errors import ConfigError, DeepPruneError
 from orchestrator.report.result import Result
 from orchestrator.runtime.question_run import QuestionRun

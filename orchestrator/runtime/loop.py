@@ -16,26 +16,28 @@ from orchestrator.capabilities import Capabilities
 from orchestrator.client.reasoner.client import Prompt
 from orchestrator.client.server_counters import Metered
 from orchestrator.config.prompts import chat_for
-from orchestrator.core.engine import Engine
-from orchestrator.core.events import (
+from orchestrator.core.commands import (
     AskJudge,
     Command,
-    Event,
     FinishRun,
     HoldLaunches,
     PauseTrace,
     ProbeTrace,
     ReleaseLaunches,
-    ReplicaDown,
-    ReplicaUp,
     ResumeTrace,
     RewardTrace,
+    StartTrace,
+    StopTrace,
+)
+from orchestrator.core.engine import Engine
+from orchestrator.core.events import (
+    Event,
+    ReplicaDown,
+    ReplicaUp,
     RunFinished,
     RunInterrupted,
     RunResumed,
     RunStarted,
-    StartTrace,
-    StopTrace,
     TraceFailed,
 )
 from orchestrator.core.policies import needs_confidences, planned_traces

@@ -6,14 +6,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
+from orchestrator.core.commands import Command
 from orchestrator.core.engine import Engine
-from orchestrator.core.events import (
-    Command,
-    Event,
-    RunInterrupted,
-    TraceFailed,
-    UserCommandReceived,
-)
+from orchestrator.core.events import Event, RunInterrupted, TraceFailed, UserCommandReceived
 from orchestrator.core.policies import Policy
 from orchestrator.errors import DeepPruneError, QuestionRefused, ServersAway
 from orchestrator.questions import Question

@@ -9,8 +9,9 @@ from collections.abc import Iterable, Iterator
 
 import msgspec
 
+from orchestrator.core.commands import Command, StartTrace
 from orchestrator.core.engine import Engine
-from orchestrator.core.events import Command, Event, RunStarted, StartTrace, TraceFailed
+from orchestrator.core.events import Event, RunStarted, TraceFailed
 from orchestrator.core.policies import Policy
 
 __all__ = ["fail_traces", "start_refused"]

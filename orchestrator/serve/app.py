@@ -15,6 +15,7 @@ from aiohttp import web
 from orchestrator.api import Client
 from orchestrator.errors import DeepPruneError
 from orchestrator.questions import Question, question_of_messages
+from orchestrator.report.result import Result
 from orchestrator.serve.access import Access
 from orchestrator.serve.errors import ApiError, api_error
 from orchestrator.serve.metrics import ServeMetrics
@@ -186,7 +187,7 @@ class ServeApp:
         ) as asked:
             if asking.request.stream:
                 return await self._stream(request, asking, asked)
-            choices = [choice_of(result, asking.request) for result in await asked.results()]
+            choices = _choices(asking, await asked.results())
             found = _details(asked, choices, asking.notes)
             model = asking.request.model
             if asking.chat:
@@ -210,7 +211,7 @@ class ServeApp:
         )
         try:
             await _send_progress(writer, asking, asked)
-            choices = [choice_of(result, asking.request) for result in await asked.results()]
+            choices = _choices(asking, await asked.results())
         except DeepPruneError as error:
             await writer.send(api_error(error).body())
             return await writer.close()
@@ -255,6 +256,10 @@ async def _send_answers(writer: EventWriter, asking: _Asking, choices: list[Choi
             await writer.send(_chunk(asking, index=index, reasoning=choice.answer.reasoning))
         await writer.send(_chunk(asking, index=index, content=choice.answer.content))
         await writer.send(_chunk(asking, index=index, finish_reason=choice.answer.finish_reason))
+
+
+def _choices(asking: _Asking, results: list[Result]) -> list[Choice]:
+    return [choice_of(each, asking.request, asking.settings.model) for each in results]
 
 
 def _details(asked: Asked, choices: list[Choice], notes: list[str]) -> list[Mapping[str, Any]]:

@@ -3,11 +3,11 @@
 from typing import NamedTuple
 
 from orchestrator.report.result import Result, TraceResult
+from orchestrator.settings import ModelSettings
 
 __all__ = ["FinalAnswer", "final_answer", "winner"]
 
-_THINKING_CLOSE = "</think>"
-_THINKING_OPEN = "<think>"
+_THINKING_OPEN, _THINKING_CLOSE = "<think>", "</think>"  # of a model without a preset
 
 
 class FinalAnswer(NamedTuple):
@@ -41,15 +41,17 @@ def final_answer(
     *,
     stops: tuple[str, ...] = (),
     limit: int | None = None,
-    thinking_close: str = _THINKING_CLOSE,
+    model: ModelSettings | None = None,
 ) -> FinalAnswer:
     """The final answer of a trace; `stops` and `limit` (tokens) hold for it and not for the thinking before.
 
-    The tokens of the answer are taken in proportion to its characters.
+    The tokens of the answer are taken in proportion to its characters. `model` says how thinking is marked.
     """
-    before, mark, after = trace.text.rpartition(thinking_close)
+    opens = (model and model.thinking_open) or _THINKING_OPEN
+    closes = (model and model.thinking_close) or _THINKING_CLOSE
+    before, mark, after = trace.text.rpartition(closes.strip())
     reasoning, content = (before, after) if mark else ("", trace.text)
-    reasoning = reasoning.strip().removeprefix(_THINKING_OPEN).strip()
+    reasoning = reasoning.strip().removeprefix(opens.strip()).strip()
     content = content.strip()
     fraction = 1.0 - len(after) / len(trace.text) if mark else 0.0
     ends = [at for stop in stops if (at := content.find(stop)) >= 0]

@@ -8,6 +8,7 @@ from orchestrator.report.report import Report
 from orchestrator.report.result import Result
 from orchestrator.serve.final_answer import FinalAnswer, final_answer, winner
 from orchestrator.serve.request import VoteRequest
+from orchestrator.settings import ModelSettings
 
 __all__ = [
     "Choice",
@@ -28,12 +29,14 @@ class Choice(NamedTuple):
     answer: FinalAnswer
 
 
-def choice_of(result: Result, request: VoteRequest) -> Choice:
-    """The reply of one run; without an answer its text says so in a sentence."""
+def choice_of(result: Result, request: VoteRequest, model: ModelSettings) -> Choice:
+    """The reply of one run, whose model marks its thinking; without an answer its text says so in a sentence."""
     trace = winner(result)
     if trace is None:
         return Choice(result, FinalAnswer("", _no_answer(result.report), "stop", 0.0))
-    return Choice(result, final_answer(trace, stops=request.stops, limit=request.limit))
+    return Choice(
+        result, final_answer(trace, stops=request.stops, limit=request.limit, model=model)
+    )
 
 
 def _no_answer(report: Report) -> str:

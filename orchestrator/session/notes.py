@@ -5,7 +5,8 @@ from collections.abc import Callable
 from orchestrator.capabilities import ServerCapabilities
 from orchestrator.config.presets import suitable_preset
 from orchestrator.config.prompts import general_prompt
-from orchestrator.core.events import Command, Event, TokensArrived, TraceWarned, WarningKind
+from orchestrator.core.commands import Command
+from orchestrator.core.events import Event, TokensArrived, TraceWarned, WarningKind
 from orchestrator.core.policies import needs_judge
 from orchestrator.report.totals import RewardTotals
 from orchestrator.runtime.endpoints import Endpoints

@@ -238,6 +238,7 @@ async def standing_counters(request: web.Request, body: dict[str, Any]) -> web.S
         ({"endpoint": "http://gpu/v1", "policy": "deepprune"}, "needs a judge"),
         ({"endpoint": "http://a/v1", "local": True}, "starts its own servers"),
         ({"settings": deepprune.Settings(), "traces": 3}, "takes no other settings"),
+        ({"settings": deepprune.Settings(), "policy": "auto"}, "takes no other settings"),
     ],
 )
 def test_a_wrong_argument_is_one_sentence(arguments: dict[str, object], sentence: str) -> None:
@@ -259,6 +260,17 @@ def test_keyword_arguments_come_before_settings_and_these_before_the_file(tmp_pa
     policy, sampling = client.settings.policy, client.settings.sampling
     assert (policy.traces, policy.min_ballots) == (3, 2)
     assert (sampling.temperature, sampling.top_p) == (0.2, 0.9)
+
+
+def test_what_has_an_argument_of_its_own_may_be_a_setting() -> None:
+    client = deepprune.Client(
+        settings={"endpoint.urls": "http://gpu/v1", "policy.name": "pass1", "run.out": "mine"}
+    )
+    settings = client.settings
+    assert (settings.endpoint.urls, settings.policy.name) == (("http://gpu/v1",), "pass1")
+    assert settings.run.out == "mine"
+    other = deepprune.Client("http://b/v1", settings={"endpoint.urls": "http://a/v1"})
+    assert other.settings.endpoint.urls == ("http://b/v1",)
 
 
 async def test_keys_come_from_the_arguments_or_the_environment(

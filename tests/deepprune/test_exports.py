@@ -4,7 +4,7 @@ import subprocess
 import sys
 
 import deepprune
-from orchestrator.core import events
+from orchestrator.core import commands, events
 
 NAMES = [
     "AskJudge",
@@ -82,7 +82,7 @@ def test_the_exported_names_are_these_and_all_exist() -> None:
 
 
 def test_every_event_and_command_is_exported() -> None:
-    types = {*events.Event.__args__, *events.Command.__args__}
+    types = {*events.Event.__args__, *commands.Command.__args__}
     assert {each.__name__ for each in types} <= set(NAMES)
 
 

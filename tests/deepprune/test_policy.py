@@ -85,3 +85,13 @@ def test_its_name_alone_or_its_class_is_refused() -> None:
         deepprune.Client("http://gpu/v1", policy="custom")
     with pytest.raises(deepprune.ConfigError, match="FirstTwo is a class"):
         deepprune.Client("http://gpu/v1", policy=FirstTwo)  # type: ignore[arg-type]  # wrong on purpose
+
+
+def test_it_goes_with_whole_settings_that_leave_the_decision_to_it() -> None:
+    settings = {"endpoint": {"urls": ["http://gpu/v1"]}, "policy": {"name": "custom", "traces": 4}}
+    whole = deepprune.Settings.model_validate(settings)
+    assert deepprune.Client(settings=whole, policy=POLICY).settings == whole
+    for name in ("auto", "consensus"):
+        other = deepprune.Settings.model_validate(settings | {"policy": {"name": name}})
+        with pytest.raises(deepprune.ConfigError, match=r"leave out policy\.name"):
+            deepprune.Client(settings=other, policy=POLICY)

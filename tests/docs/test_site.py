@@ -12,7 +12,8 @@ import pytest
 import deepprune
 from docs.generate import on_page_markdown, parsers
 from orchestrator import errors
-from orchestrator.core.events import Command, Event
+from orchestrator.core.commands import Command
+from orchestrator.core.events import Event
 from orchestrator.journal.encoding import HEADER_LINE
 from orchestrator.settings import POLICY_NAMES, Settings
 

@@ -55,6 +55,11 @@ MISTAKES = {
         ["hi", *ENDPOINT, "--judge-endpoint", "{reasoner}", "--judge", "none"],
         ["none", "nano"],
     ),
+    "two servers, none there": (
+        ["hi", "--endpoint", "{nobody}", "--endpoint", "{nobody}/again", "--policy", "consensus"],
+        ["{nobody}"],
+    ),
+    "not an address among two": (["hi", *CONSENSUS, "--endpoint", "gpu"], ["endpoint.urls"]),
 }
 
 

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from bench.cli.main import main as bench
-from orchestrator.core.events import RunStarted, StopTrace, TokensArrived, TraceFinished
+from orchestrator.core.commands import StopTrace
+from orchestrator.core.events import RunStarted, TokensArrived, TraceFinished
 from orchestrator.journal.journal import read_journal
 from orchestrator.journal.replay import replay
 from orchestrator.report.report import to_json_line

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from orchestrator.client.reasoner.probe import PROBE_TOKENS
-from orchestrator.core.events import Command, Event, TokensArrived, TraceFinished
+from orchestrator.core.commands import Command
+from orchestrator.core.events import Event, TokensArrived, TraceFinished
 from orchestrator.journal.journal import read_journal
 from orchestrator.journal.replay import replay
 from orchestrator.report.report import to_json_line
@@ -133,7 +134,7 @@ async def test_the_servers_own_count_agrees_that_nothing_is_paid_twice(
     No trace is stopped: how much a server generates until it notices depends on how busy the machine is.
     """
     question = json.loads(QUESTIONS.read_text().splitlines()[0])["question"]
-    consensus = ("--endpoint", reasoner_url, "--policy", "consensus", "--traces", 12)
+    consensus = ("--endpoint", reasoner_url, "--policy", "consensus", "--traces", 24)
     exact = ("--set", "endpoint.check_cancellation=false")  # how many tokens that takes varies
     run_dir = await killed(tmp_path, question, *consensus, "--json", *exact, tokens=200)
     await until_idle(reasoner_url)

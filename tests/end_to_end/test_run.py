@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 import signal
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,13 +14,12 @@ import pytest
 import pytest_asyncio
 
 import deepprune
+from orchestrator.core.commands import Command, ResumeTrace
 from orchestrator.core.events import (
     CheckpointReached,
-    Command,
     Event,
     JudgeFailed,
     PairsJudged,
-    ResumeTrace,
     TokensArrived,
     TraceFailed,
     TraceFinished,
@@ -69,6 +69,15 @@ def tokens_of(entries: Sequence[Event | Command], trace: int) -> int:
     ends = (TraceFinished, TraceStopped, TraceFailed)
     (end,) = [e for e in entries if isinstance(e, ends) and e.trace == trace]
     return end.tokens
+
+
+def tokens_received(entries: Sequence[Event | Command]) -> Counter[int]:
+    """The token ids in the journal, counted by trace."""
+    counts: Counter[int] = Counter()
+    for entry in entries:
+        if isinstance(entry, TokensArrived):
+            counts[entry.trace] += len(entry.token_ids)
+    return counts
 
 
 def text_of(entries: Sequence[Event | Command], trace: int) -> str:
@@ -127,7 +136,8 @@ def test_prunes_most_traces_and_bills_every_token_received(pruned_run: PrunedRun
     assert generated == sum(map(len, ids))
     # Both counts differ by the tokens that the server had not sent when a stream was closed: within 1 % on a free
     # machine (docs/explanation/experiments.md), more on a busy one, where its API process lags behind its engine.
-    assert generated <= report["ledger"]["reasoner"]["server_generated_tokens"]
+    counted = report["ledger"]["reasoner"]["server_generated_tokens"]
+    assert generated <= counted <= 1.05 * generated
     assert pruned_run.completed < TRACES
     assert generated < pruned_run.generated
     traces = report["traces"]
@@ -217,18 +227,18 @@ async def test_in_run_mode_no_trace_pauses_and_what_pruned_ones_wrote_past_their
 async def test_several_questions_end_in_a_summary_line(
     tmp_path: Path, reasoner_url: str, judge_url: str
 ) -> None:
-    file = tmp_path / "two.jsonl"
-    file.write_text("".join(json.dumps(q) + "\n" for q in questions(2)))
+    file = tmp_path / "three.jsonl"
+    file.write_text("".join(json.dumps(q) + "\n" for q in questions(3)))
     ended = await orchestrate(
         *("--questions", file, "--endpoint", reasoner_url, "--judge-endpoint", judge_url),
-        *("--json", "--traces", 4),
+        *("--json", "--traces", 8),
         cwd=tmp_path,
     )
     assert ended.code in (0, 3), ended.err
     *reports, summary = ended.reports
-    assert [report["question_id"] for report in reports] == [q["id"] for q in questions(2)]
+    assert [report["question_id"] for report in reports] == [q["id"] for q in questions(3)]
     assert all(report["correct"] in (True, False) for report in reports)
-    assert summary["summary"]["questions"] == 2
+    assert summary["summary"]["questions"] == 3
     total = sum(report["ledger"]["reasoner"]["generated_tokens"] for report in reports)
     assert summary["summary"]["ledger"]["reasoner"]["generated_tokens"] == total
 
@@ -236,15 +246,16 @@ async def test_several_questions_end_in_a_summary_line(
 async def test_broken_streams_go_on_from_their_tokens(
     tmp_path: Path, reasoner_url: str, judge_url: str
 ) -> None:
-    few = ("--traces", 4)  # each waits before every further attempt
     async with Proxy(reasoner_url).running() as proxy:
         proxy.cut_each_after(30_000)  # bytes: more than the probe needs, less than a whole trace
-        ended = await run(tmp_path, proxy.url, judge_url, "--policy", "consensus", *few)
+        ended = await run(tmp_path, proxy.url, judge_url, "--policy", "consensus")
         cuts = proxy.cuts
-    assert ended.code in (0, 3), ended.err
+    assert ended.code == 0, ended.err
     (report,) = ended.reports
     assert cuts > 0
-    assert (report["traces"]["finished"], report["traces"]["failed"]) == (4, 0)
+    fates = ("planned", "started", "finished", "pruned", "stopped", "failed", "not_started")
+    counts = {fate: report["traces"][fate] for fate in fates}
+    assert counts == dict.fromkeys(fates, 0) | dict.fromkeys(fates[:3], TRACES)
     retried = {
         e.trace for e in journal_of(report, tmp_path) if isinstance(e, TraceResumed) and e.attempt
     }
@@ -273,9 +284,24 @@ async def test_a_server_that_stays_away_breaks_the_run_off_and_keeps_its_events(
     assert ended.code == 1
     assert "--resume" in ended.err
     (report,) = ended.reports
-    assert report["ledger"]["reasoner"]["generated_tokens"] > 0
-    assert any(isinstance(e, TokensArrived) for e in journal_of(report, tmp_path))
+    assert report["interrupted"]
+    assert report["answer"] is None
+    assert report["traces"]["failed"] == TRACES
+    assert report["ledger"]["reasoner"]["by_fate"]["failed"] > 0
+    paid = report["ledger"]["reasoner"]["generated_tokens"]
+    assert paid > 0
+    broken_off = journal_of(report, tmp_path)
+    assert paid == sum(tokens_received(broken_off).values())
     await until_idle(reasoner_url)
+    resumed = await orchestrate(
+        *("--resume", report["run_dir"], "--endpoint", reasoner_url, "--json"), cwd=tmp_path
+    )
+    assert resumed.code == 0, resumed.err
+    (whole,) = resumed.reports
+    assert whole["traces"]["finished"] == TRACES
+    entries = journal_of(whole, tmp_path)
+    assert entries[: len(broken_off)] == broken_off
+    assert sum(tokens_received(entries).values()) == whole["ledger"]["reasoner"]["generated_tokens"]
 
 
 async def test_without_its_judge_a_run_prunes_nothing_more_and_votes(
@@ -304,7 +330,7 @@ async def test_without_its_judge_a_run_prunes_nothing_more_and_votes(
     await until_idle(judge_url)
 
 
-@pytest.mark.parametrize("seed", range(2))
+@pytest.mark.parametrize("seed", range(3))
 async def test_ctrl_c_at_a_random_moment_leaves_idle_servers_and_a_partial_report(
     seed: int, tmp_path: Path, reasoner_url: str, judge_url: str
 ) -> None:

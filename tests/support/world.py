@@ -8,24 +8,26 @@ from typing import Any, Literal, NamedTuple, TypeVar
 import msgspec
 
 from orchestrator.capabilities import Capabilities
-from orchestrator.core.engine import Engine, Outcome
-from orchestrator.core.events import (
+from orchestrator.core.commands import (
     AskJudge,
     Command,
-    Event,
     FinishRun,
     HoldLaunches,
-    JudgeFailed,
-    PairsJudged,
     PauseTrace,
-    ProbeFailed,
     ProbeTrace,
     ReleaseLaunches,
     ResumeTrace,
-    RunInterrupted,
-    RunStarted,
     StartTrace,
     StopTrace,
+)
+from orchestrator.core.engine import Engine, Outcome
+from orchestrator.core.events import (
+    Event,
+    JudgeFailed,
+    PairsJudged,
+    ProbeFailed,
+    RunInterrupted,
+    RunStarted,
     TokensArrived,
     TraceFailed,
     TraceFinished,

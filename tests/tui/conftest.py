@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from orchestrator.core.events import Command, Event
+from orchestrator.core.commands import Command
+from orchestrator.core.events import Event
 from orchestrator.journal.journal import read_journal
 from tui.sources.recording import Recording, demo_run
 

@@ -8,7 +8,8 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from itertools import accumulate
 
-from orchestrator.core.events import Command, Event
+from orchestrator.core.commands import Command
+from orchestrator.core.events import Event
 from orchestrator.report.view import RunView
 from tui.state.watch import Watch
 

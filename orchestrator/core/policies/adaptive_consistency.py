@@ -11,8 +11,7 @@ from functools import cache, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from orchestrator.core.events import Event
-from orchestrator.core.policies.base import Step, Tally
+from orchestrator.core.policies.one_by_one import OneByOne
 from orchestrator.core.voting import leader_posterior
 from orchestrator.settings import AdaptiveConsistencySettings
 
@@ -21,35 +20,15 @@ __all__ = ["AdaptiveConsistency", "dirichlet_posterior"]
 _NODES = 128  # of Gauss and Legendre's quadrature: exact to five digits
 
 
-class AdaptiveConsistency:
+class AdaptiveConsistency(OneByOne):
     """Launches the next trace only while the leader may still be overtaken."""
 
-    uses_checkpoints = False
-    watches_tokens = False
-    at_rest = True
-
     def __init__(self, settings: AdaptiveConsistencySettings) -> None:
+        super().__init__(settings)
         self._settings = settings
-        self._tally = Tally(settings.traces)
 
-    def start(self) -> Step:
-        """Starts the first trace."""
-        return Step([], self._tally.launch(1))
-
-    def on(self, event: Event) -> Step:
-        """Starts one more trace after every end, unless the vote is settled."""
-        if not self._tally.ended(event) or self._settled():
-            return Step([], [])
-        return Step([], self._tally.launch(1))
-
-    def voters(self, finished: tuple[int, ...]) -> list[int]:
-        """Every finished trace votes."""
-        return list(finished)
-
-    def _settled(self) -> bool:
-        votes = self._tally.vote_counts
-        if not votes or sum(votes) < self._settings.min_ballots:
-            return False
+    def settles(self, votes: tuple[int, ...]) -> bool:
+        """Whether the leader is sure enough."""
         dirichlet = self._settings.posterior == "dirichlet"
         posterior = dirichlet_posterior(votes) if dirichlet else leader_posterior(votes)
         return (posterior or 0.0) > self._settings.confidence

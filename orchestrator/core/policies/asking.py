@@ -5,14 +5,8 @@ The books of what is out and what was answered. Whether asking is worth its pric
 
 from collections.abc import Iterable
 
-from orchestrator.core.events import (
-    AskJudge,
-    JudgeFailed,
-    PairsJudged,
-    ProbeFailed,
-    ProbeTrace,
-    TraceProbed,
-)
+from orchestrator.core.commands import AskJudge, ProbeTrace
+from orchestrator.core.events import JudgeFailed, PairsJudged, ProbeFailed, TraceProbed
 from orchestrator.settings import PriceSettings
 
 __all__ = ["JudgeQuestions", "Probes"]

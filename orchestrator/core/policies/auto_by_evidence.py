@@ -22,9 +22,9 @@ from statistics import fmean
 
 from orchestrator.core.agreement import FOLLOWED, Count
 from orchestrator.core.belief import outcomes_of
+from orchestrator.core.commands import Command
 from orchestrator.core.events import (
     CheckpointReached,
-    Command,
     Event,
     JudgeFailed,
     LikelyAnswer,
@@ -252,8 +252,9 @@ class AutoByEvidence:
         every = self._settings.probe_every * fmean(self._lengths)
         if not self._probes.is_due(trace, self._written[trace], every):
             return []
-        pays = worth_of_knowing(self._situation()) > self._cost(self._probes.cost)
-        return [*self._probes.ask([trace])] if pays else []
+        if worth_of_knowing(self._situation()) <= self._cost(self._probes.cost):
+            return []
+        return [*self._probes.ask([trace])]
 
     def _cost(self, tokens: float) -> float:
         """The price of so many generated tokens."""

@@ -9,15 +9,8 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol, runtime_checkable
 
-from orchestrator.core.events import (
-    Command,
-    Event,
-    StartTrace,
-    StopTrace,
-    TraceFailed,
-    TraceFinished,
-    TraceStopped,
-)
+from orchestrator.core.commands import Command, StartTrace, StopTrace
+from orchestrator.core.events import Event, TraceFailed, TraceFinished, TraceStopped
 
 __all__ = [
     "EstimatesVotes",

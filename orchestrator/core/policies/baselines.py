@@ -21,7 +21,8 @@ pruned there. The prefixes cost what they cost `deepprune`; whatever it does bet
 
 import numpy as np
 
-from orchestrator.core.events import CheckpointReached, Event, StartTrace, StopTrace
+from orchestrator.core.commands import StartTrace, StopTrace
+from orchestrator.core.events import CheckpointReached, Event
 from orchestrator.core.policies.base import Step, Tally
 from orchestrator.core.voting import leader_posterior
 from orchestrator.settings import (

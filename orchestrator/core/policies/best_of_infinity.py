@@ -12,8 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from orchestrator.core.events import Event
-from orchestrator.core.policies.base import Step, Tally
+from orchestrator.core.policies.one_by_one import OneByOne
 from orchestrator.settings import BestOfInfinitySettings
 
 __all__ = ["BestOfInfinity", "bayes_factor", "mode_probability"]
@@ -23,35 +22,15 @@ _SPREADS = 12.0
 """How many standard deviations of the largest gamma variable the integral reaches beyond its mean."""
 
 
-class BestOfInfinity:
+class BestOfInfinity(OneByOne):
     """Launches the next trace only while the leader may not be the mode."""
 
-    uses_checkpoints = False
-    watches_tokens = False
-    at_rest = True
-
     def __init__(self, settings: BestOfInfinitySettings) -> None:
+        super().__init__(settings)
         self._settings = settings
-        self._tally = Tally(settings.traces)
 
-    def start(self) -> Step:
-        """Starts the first trace."""
-        return Step([], self._tally.launch(1))
-
-    def on(self, event: Event) -> Step:
-        """Starts one more trace after every end, unless the leader is surely the mode."""
-        if not self._tally.ended(event) or self._settled():
-            return Step([], [])
-        return Step([], self._tally.launch(1))
-
-    def voters(self, finished: tuple[int, ...]) -> list[int]:
-        """Every finished trace votes."""
-        return list(finished)
-
-    def _settled(self) -> bool:
-        votes = self._tally.vote_counts
-        if not votes or sum(votes) < self._settings.min_ballots:
-            return False
+    def settles(self, votes: tuple[int, ...]) -> bool:
+        """Whether the leader is sure enough."""
         return bayes_factor(votes, self._settings.unseen_weight) >= self._settings.bayes_factor
 
 

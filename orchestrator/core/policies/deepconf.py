@@ -15,8 +15,9 @@ from collections.abc import Iterable
 
 import numpy as np
 
+from orchestrator.core.commands import StopTrace
 from orchestrator.core.confidence import Confidences
-from orchestrator.core.events import Event, StopTrace, TokensArrived, TraceFinished
+from orchestrator.core.events import Event, TokensArrived, TraceFinished
 from orchestrator.core.policies.base import Step, Tally
 from orchestrator.settings import DeepConfOfflineSettings, DeepConfSettings
 

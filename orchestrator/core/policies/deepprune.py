@@ -18,17 +18,13 @@ from collections.abc import Iterable
 import numpy as np
 
 from orchestrator.core.cluster import Clustering, Join, Open, Reject
+from orchestrator.core.commands import AskJudge, PauseTrace, ResumeTrace, StartTrace, StopTrace
 from orchestrator.core.events import (
-    AskJudge,
     CheckpointReached,
     ClusterOpened,
     Event,
     JudgeFailed,
     PairsJudged,
-    PauseTrace,
-    ResumeTrace,
-    StartTrace,
-    StopTrace,
     TraceFailed,
     TraceFinished,
     TraceJoined,

@@ -18,7 +18,8 @@ from judge_server.data.pairs import (
 )
 from judge_server.data.traces import TraceRow, traces_of_events
 from judge_server.data.truncation import Truncation, TruncationRules
-from orchestrator.core.events import Command, Event, RunStarted, TokensArrived, TraceFinished
+from orchestrator.core.commands import Command
+from orchestrator.core.events import Event, RunStarted, TokensArrived, TraceFinished
 from orchestrator.core.segment import Segmenter
 from orchestrator.settings import Settings
 from tests.support.capabilities import capabilities

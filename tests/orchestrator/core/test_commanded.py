@@ -7,14 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.core.commands import Command, PauseTrace, ResumeTrace, StartTrace, StopTrace
 from orchestrator.core.events import (
-    Command,
     Event,
-    PauseTrace,
-    ResumeTrace,
     RunResumed,
-    StartTrace,
-    StopTrace,
     TokensArrived,
     TraceFinished,
     TracePaused,

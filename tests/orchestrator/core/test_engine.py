@@ -2,15 +2,13 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from orchestrator.core.commands import FinishRun, StartTrace, StopTrace
 from orchestrator.core.engine import Engine
 from orchestrator.core.events import (
     CheckpointReached,
-    FinishRun,
     ReplicaDown,
     ReplicaUp,
     RunInterrupted,
-    StartTrace,
-    StopTrace,
     TokensArrived,
     TraceFinished,
     TraceWarned,

@@ -5,15 +5,12 @@ from typing import Any, Self
 import pytest
 from pydantic import ValidationError
 
+from orchestrator.core.commands import FinishRun, RewardTrace, StartTrace, StopTrace
 from orchestrator.core.engine import Engine
 from orchestrator.core.events import (
     Event,
-    FinishRun,
     RewardFailed,
-    RewardTrace,
     RunInterrupted,
-    StartTrace,
-    StopTrace,
     TraceFinished,
     TraceRewarded,
     TraceStopped,

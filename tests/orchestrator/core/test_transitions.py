@@ -7,24 +7,26 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.core.engine import Engine
-from orchestrator.core.events import (
+from orchestrator.core.commands import (
     AskJudge,
-    CheckpointReached,
-    Event,
     FinishRun,
-    JudgeFailed,
-    PairsJudged,
     PauseTrace,
-    ProbeFailed,
     ProbeTrace,
     ResumeTrace,
-    RewardFailed,
     RewardTrace,
-    RunFinished,
-    RunInterrupted,
     StartTrace,
     StopTrace,
+)
+from orchestrator.core.engine import Engine
+from orchestrator.core.events import (
+    CheckpointReached,
+    Event,
+    JudgeFailed,
+    PairsJudged,
+    ProbeFailed,
+    RewardFailed,
+    RunFinished,
+    RunInterrupted,
     TokensArrived,
     TraceFailed,
     TraceFinished,

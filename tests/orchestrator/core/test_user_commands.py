@@ -6,12 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestrator.core.events import (
+from orchestrator.core.commands import (
     HoldLaunches,
     PauseTrace,
     ReleaseLaunches,
     ResumeTrace,
     StopTrace,
+)
+from orchestrator.core.events import (
     TraceFinished,
     TraceJoined,
     TraceStarted,

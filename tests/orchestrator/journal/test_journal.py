@@ -6,13 +6,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from orchestrator.core.commands import Command, StartTrace, StopTrace
 from orchestrator.core.events import (
     CheckpointReached,
-    Command,
     Event,
     RunInterrupted,
-    StartTrace,
-    StopTrace,
     TokensArrived,
     TracePaused,
 )

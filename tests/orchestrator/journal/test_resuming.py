@@ -11,14 +11,12 @@ import msgspec
 import pytest
 
 from orchestrator.client.server_counters import Meter, Metered
+from orchestrator.core.commands import AskJudge, Command, StartTrace
 from orchestrator.core.events import (
-    AskJudge,
-    Command,
     Event,
     PairsJudged,
     RunResumed,
     RunStarted,
-    StartTrace,
     TokensArrived,
     TraceFailed,
     TraceFinished,

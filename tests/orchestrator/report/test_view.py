@@ -4,10 +4,9 @@ from typing import Any
 
 import pytest
 
+from orchestrator.core.commands import AskJudge, StartTrace
 from orchestrator.core.events import (
-    AskJudge,
     RunInterrupted,
-    StartTrace,
     TokensArrived,
     TraceStarted,
     UserCommandReceived,

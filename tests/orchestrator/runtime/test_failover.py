@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 import deepprune
+from orchestrator.core.commands import Command
 from orchestrator.core.events import (
-    Command,
     Event,
     ReplicaDown,
     ReplicaUp,

@@ -2,6 +2,7 @@
 
 from orchestrator.report.result import TraceResult
 from orchestrator.serve.final_answer import final_answer
+from orchestrator.settings import ModelSettings
 
 
 def trace(text: str, tokens: int = 100) -> TraceResult:
@@ -26,6 +27,12 @@ def test_a_model_that_does_not_think_apart_answers_with_all_its_text() -> None:
     found = final_answer(trace("Two and two is 4."))
     assert (found.reasoning, found.content) == ("", "Two and two is 4.")
     assert found.reasoning_fraction == 0.0
+
+
+def test_a_preset_says_how_its_family_marks_thinking() -> None:
+    model = ModelSettings(thinking_open="[THINK]", thinking_close="[/THINK]\n")
+    found = final_answer(trace("[THINK]Two and two.[/THINK]It is 4."), model=model)
+    assert (found.reasoning, found.content) == ("Two and two.", "It is 4.")
 
 
 def test_stop_texts_hold_for_the_answer_only() -> None:

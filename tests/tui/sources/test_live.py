@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.core.commands import Command
 from orchestrator.core.events import (
     CheckpointReached,
-    Command,
     Event,
     TokensArrived,
     TraceFailed,

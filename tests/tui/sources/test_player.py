@@ -1,4 +1,5 @@
-from orchestrator.core.events import Command, Event
+from orchestrator.core.commands import Command
+from orchestrator.core.events import Event
 from orchestrator.report.view import RunView
 from tui.sources.player import SPEEDS, Player
 

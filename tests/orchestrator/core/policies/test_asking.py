@@ -2,14 +2,8 @@
 
 import pytest
 
-from orchestrator.core.events import (
-    AskJudge,
-    JudgeFailed,
-    PairsJudged,
-    ProbeFailed,
-    ProbeTrace,
-    TraceProbed,
-)
+from orchestrator.core.commands import AskJudge, ProbeTrace
+from orchestrator.core.events import JudgeFailed, PairsJudged, ProbeFailed, TraceProbed
 from orchestrator.core.policies.asking import JudgeQuestions, Probes
 from orchestrator.settings import PriceSettings
 

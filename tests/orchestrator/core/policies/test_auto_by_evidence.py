@@ -6,18 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.core.commands import AskJudge, ProbeTrace, StartTrace, StopTrace
 from orchestrator.core.confidence import Confidences
 from orchestrator.core.engine import Engine, Outcome
 from orchestrator.core.events import (
-    AskJudge,
     Event,
     JudgeFailed,
     PairsJudged,
     ProbeFailed,
-    ProbeTrace,
     RunInterrupted,
-    StartTrace,
-    StopTrace,
     TokensArrived,
     TraceFailed,
     TraceFinished,
@@ -184,6 +181,13 @@ def test_asks_again_when_a_trace_has_written_an_eighth_of_a_finished_one() -> No
     run.say(0, "7", asked_at=150)
     assert run.stopped == [0, 2, 3]
     assert run.write(2, 200).probes == []  # what is settled is not asked
+
+
+def test_does_not_ask_where_the_answer_is_not_worth_its_price() -> None:
+    run = Asked(trace_price=0.9, min_ballots=3).finish(1, "7")
+    assert run.probes == []
+    assert run.write(0, 1000).probes == []
+    assert run.stopped == []  # the votes that must be there are waited for
 
 
 def test_does_not_ask_where_probes_cost_more_than_they_can_tell() -> None:

@@ -5,8 +5,9 @@ import math
 import numpy as np
 import pytest
 
+from orchestrator.core.commands import StartTrace
 from orchestrator.core.engine import Engine
-from orchestrator.core.events import StartTrace, TraceFinished, VoteCast
+from orchestrator.core.events import TraceFinished, VoteCast
 from orchestrator.core.policies.best_of_infinity import bayes_factor, mode_probability
 from orchestrator.settings import Settings
 from tests.support.world import opened, run_started

@@ -7,12 +7,11 @@ from typing import Any, Self
 
 import pytest
 
+from orchestrator.core.commands import StartTrace, StopTrace
 from orchestrator.core.engine import Engine
 from orchestrator.core.events import (
     Event,
     RunInterrupted,
-    StartTrace,
-    StopTrace,
     TokensArrived,
     TraceFailed,
     TraceFinished,

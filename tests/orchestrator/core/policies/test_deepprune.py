@@ -5,16 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.core.commands import Command, PauseTrace, ResumeTrace
 from orchestrator.core.engine import Engine
 from orchestrator.core.events import (
     CheckpointReached,
     ClusterOpened,
-    Command,
     Event,
     JudgeFailed,
     PairsJudged,
-    PauseTrace,
-    ResumeTrace,
     RunStarted,
     TokensArrived,
     TraceFailed,

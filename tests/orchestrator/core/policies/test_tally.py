@@ -1,11 +1,5 @@
-from orchestrator.core.events import (
-    RunInterrupted,
-    StartTrace,
-    StopTrace,
-    TraceFailed,
-    TraceFinished,
-    TraceStopped,
-)
+from orchestrator.core.commands import StartTrace, StopTrace
+from orchestrator.core.events import RunInterrupted, TraceFailed, TraceFinished, TraceStopped
 from orchestrator.core.policies.base import Tally
 
 

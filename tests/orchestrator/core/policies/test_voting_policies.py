@@ -9,11 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from orchestrator.core.commands import StartTrace, StopTrace
 from orchestrator.core.engine import Engine, Outcome
 from orchestrator.core.events import (
     CheckpointReached,
-    StartTrace,
-    StopTrace,
     TokensArrived,
     TraceFailed,
     TraceFinished,
