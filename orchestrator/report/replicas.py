@@ -27,12 +27,12 @@ __all__ = ["ReplicaTotals", "Replicas"]
 
 @dataclass(slots=True)
 class ReplicaTotals:
-    """One server. `traces` had a stream there, `live` have one now; `tokens` were generated there."""
+    """One server. `traces` had a stream there; `live` have one now, each with the tokens that it had before."""
 
     endpoint: str
+    _tokens_of: Callable[[int], int] = field(repr=False)
     traces: set[int] = field(default_factory=set)
-    live: set[int] = field(default_factory=set)
-    tokens: int = 0
+    live: dict[int, int] = field(default_factory=dict)
     faults: int = 0
     """Streams that broke there, or could not be opened there, so that their traces went on with another one or failed."""
     fault: str = ""
@@ -41,6 +41,14 @@ class ReplicaTotals:
     _busy_since: float = 0.0
     _busy_seconds: float = 0.0
     _seconds_out: float = 0.0
+    _tokens: int = 0
+
+    @property
+    def tokens(self) -> int:
+        """Tokens generated here; those of open streams are read from their traces, so no token needs a fold."""
+        return self._tokens + sum(
+            self._tokens_of(trace) - before for trace, before in self.live.items()
+        )
 
     def seconds_out(self, now: float) -> float:
         """How long it took no streams, in seconds."""
@@ -51,17 +59,21 @@ class ReplicaTotals:
         seconds = self._busy_seconds + (now - self._busy_since if self.live else 0.0)
         return self.tokens / seconds if seconds > 0 else None
 
-    def enter(self, trace: int, at: float) -> None:
-        """A stream of the trace has begun here."""
+    def enter(self, trace: int, tokens: int, at: float) -> None:
+        """A stream of the trace, which has so many tokens, has begun here."""
         if not self.live:
             self._busy_since = at
         self.traces.add(trace)
-        self.live.add(trace)
+        self.live[trace] = tokens
 
-    def leave(self, trace: int, at: float) -> None:
-        """The trace has no stream here any more."""
+    def add(self, tokens: int) -> None:
+        """Tokens of a request that was no stream of a trace."""
+        self._tokens += tokens
+
+    def leave(self, trace: int, tokens: int, at: float) -> None:
+        """The trace, which has so many tokens, has no stream here any more."""
         if trace in self.live:
-            self.live.remove(trace)
+            self._tokens += tokens - self.live.pop(trace)
             if not self.live:
                 self._busy_seconds += at - self._busy_since
 
@@ -79,18 +91,22 @@ class ReplicaTotals:
 
 @dataclass(slots=True)
 class _Location:
-    """Where a trace is, its tokens so far, and what a move has made that server read again."""
+    """Where a trace is, and what a move has made that server read again."""
 
     row: ReplicaTotals
-    tokens: int = 0
     moved: bool = False
     reread: int = 0
 
 
 class Replicas:
-    """The servers of a run, folded from its events; the rows are in the order in which the servers were given."""
+    """The servers of a run, folded from its events; the rows are in the order in which the servers were given.
 
-    def __init__(self) -> None:
+    Args:
+        tokens_of: the tokens that a trace has generated so far.
+    """
+
+    def __init__(self, tokens_of: Callable[[int], int]) -> None:
+        self._tokens_of = tokens_of
         self.rows: dict[str, ReplicaTotals] = {}
         self.moved: set[int] = set()
         """The traces that went on with another server than the one with their cache."""
@@ -99,13 +115,13 @@ class Replicas:
         self._locations: dict[int, _Location] = {}
 
     def apply(self, event: Event | Command) -> None:
-        """Takes one entry in."""
+        """Takes one entry in; arrived tokens only if they tell of a prompt."""
         fold = self._FOLDS.get(type(event))
         if fold is not None:
             fold(self, event)
 
     def _row(self, endpoint: str) -> ReplicaTotals:
-        return self.rows.setdefault(endpoint, ReplicaTotals(endpoint))
+        return self.rows.setdefault(endpoint, ReplicaTotals(endpoint, self._tokens_of))
 
     def _servers(self, event: RunStarted | RunResumed) -> None:
         """The servers at the start of a process; what was open or out before is over."""
@@ -119,17 +135,17 @@ class Replicas:
     def _close(self, event: RunStarted | RunResumed | RunFinished) -> None:
         for row in self.rows.values():
             for trace in list(row.live):
-                row.leave(trace, event.at)
+                row.leave(trace, self._tokens_of(trace), event.at)
 
     def _opened(self, event: TraceStarted | TraceResumed) -> None:
-        row = self._row(event.endpoint)
+        row, tokens = self._row(event.endpoint), self._tokens_of(event.trace)
         before = self._locations.get(event.trace)
-        here = self._locations[event.trace] = _Location(row, before.tokens if before else 0)
+        here = self._locations[event.trace] = _Location(row)
         if before is not None:
-            before.row.leave(event.trace, event.at)
+            before.row.leave(event.trace, tokens, event.at)
             if isinstance(event, TraceResumed) and event.attempt > 0:
                 before.row.faults += 1
-        row.enter(event.trace, event.at)
+        row.enter(event.trace, tokens, event.at)
         if isinstance(event, TraceResumed) and event.moved is not None:
             self.moved.add(event.trace)
             here.moved = True
@@ -140,29 +156,23 @@ class Replicas:
         self.reread_tokens += prompt - cached - here.reread
         here.reread = prompt - cached
 
-    def _tokens(self, event: TokensArrived) -> None:
+    def _told(self, event: TokensArrived) -> None:
         here = self._locations.get(event.trace)
-        if here is None:
-            return
-        here.row.tokens += event.tokens - here.tokens
-        here.tokens = event.tokens
-        if here.moved and event.prompt_tokens is not None:
+        if here is not None and here.moved and event.prompt_tokens is not None:
             self._reread(here, event.prompt_tokens, event.cached_prompt_tokens or 0)
 
     def _left(self, event: TracePaused | TraceFinished | TraceStopped | TraceFailed) -> None:
         here = self._locations.get(event.trace)
         if here is None:
             return
-        here.row.tokens += event.tokens - here.tokens
-        here.tokens = event.tokens
-        here.row.leave(event.trace, event.at)
+        here.row.leave(event.trace, event.tokens, event.at)
         if isinstance(event, TraceFailed) and event.boundary in ("server", "decode"):
             here.row.faults += 1
 
     def _probed(self, event: TraceProbed) -> None:
         here = self._locations.get(event.trace)
         if here is not None:
-            here.row.tokens += event.tokens
+            here.row.add(event.tokens)
 
     def _down(self, event: ReplicaDown) -> None:
         self._row(event.endpoint).go_out(event.at, event.reason)
@@ -176,7 +186,7 @@ class Replicas:
         RunFinished: _close,
         TraceStarted: _opened,
         TraceResumed: _opened,
-        TokensArrived: _tokens,
+        TokensArrived: _told,
         TracePaused: _left,
         TraceFinished: _left,
         TraceStopped: _left,

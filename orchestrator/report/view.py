@@ -90,7 +90,7 @@ class RunView:
         self.prompt_tokens = 0
         """Prompt tokens read by the servers, over all streams; the cached ones included."""
         self.cached_prompt_tokens = 0
-        self.replicas = Replicas()
+        self.replicas = Replicas(self._tokens_of)
         """What each of the reasoner's servers has done."""
         self.warnings: dict[WarningKind, WarningTotals] = {}
         """What was odd about the servers, by kind."""
@@ -159,7 +159,6 @@ class RunView:
 
     def apply(self, event: Event | Command) -> None:
         """Takes one event or order in."""
-        self.replicas.apply(event)
         fold = self._FOLDS.get(type(event))
         if fold is not None:
             self.changes += 1
@@ -167,8 +166,12 @@ class RunView:
             fold(self, event)
             if type(event) is not TokensArrived:
                 self.events.append(event)  # type: ignore[arg-type]
+                self.replicas.apply(event)
         elif type(event) is AskJudge:
             self._trace(event.trace).asked = True
+
+    def _tokens_of(self, number: int) -> int:
+        return self._trace(number).tokens
 
     def _trace(self, number: int) -> TraceView:
         trace = self.traces.get(number)
@@ -239,6 +242,7 @@ class RunView:
             trace.prompt_tokens = trace.prompt_tokens or event.prompt_tokens
             self._prompts.told(event.trace, event.prompt_tokens, event.cached_prompt_tokens or 0)
             self._count_prompts()
+            self.replicas.apply(event)
         if self._keep_text:
             trace.add_text(event.text)
             trace.confidences.extend(event.confidences)
