@@ -1,7 +1,7 @@
 """How often and how long one trace tries again after its streams failed; times are seconds of the run.
 
 Two things are told apart. A server that is away or busy is waited for, as long as the settings say. A stream that breaks
-is opened again a number of times, and only an attempt that has brought some tokens gives new ones: a server that sends a
+is opened again a number of times, and attempts that have brought some tokens together give new ones: a server that sends a
 token and then an error again and again would be asked for ever.
 """
 
@@ -24,7 +24,7 @@ AWAY = (EndpointUnreachable, EndpointBusy)
 """The errors of a server that may take the same request later."""
 
 PROGRESS_TOKENS = 32
-"""New tokens of one attempt that count as progress."""
+"""New tokens since the last progress that are progress, over all attempts."""
 
 _ANNOUNCED_AFTER = 2.0
 """Shorter waits are not worth a sentence."""
@@ -41,17 +41,13 @@ class Attempts:
         self._received = 0
         self._announced = False
 
-    def begin(self) -> None:
-        """A stream is opened."""
-        self._received = 0
-
     def received(self, tokens: int) -> None:
         """The stream has brought so many tokens."""
         self.away_since = None
         self._announced = False
         self._received += tokens
         if self._received >= PROGRESS_TOKENS:
-            self._fruitless = 0
+            self._fruitless = self._received = 0
 
     def failed(self, error: EndpointError) -> None:
         """The stream, or the request for it, has failed."""

@@ -221,7 +221,6 @@ class TraceRunner:
 
     async def _stream_in_turn(self, attempt: int) -> None:
         """One stream as soon as a server has room for it; a first one waits while launching is held."""
-        self._attempts.begin()
         while True:
             if not self._progress.opened:
                 await self._shared.launching.wait()

@@ -55,21 +55,34 @@ def test_a_token_ends_an_outage() -> None:
     assert not made.is_last(GONE)
 
 
-def test_attempts_count_until_one_has_brought_enough() -> None:
+def test_attempts_count_until_enough_has_come() -> None:
     broken = StreamBroken("reset")
     made = attempts(Clock(), max_attempts=2)
     for tokens, last in [(1, False), (PROGRESS_TOKENS, False), (PROGRESS_TOKENS - 1, True)]:
-        made.begin()
         made.received(tokens)
         made.failed(broken)
         assert made.is_last(broken) is last
+
+
+@pytest.mark.parametrize(("tokens", "survived"), [(1, 3), (10, 6), (11, 100), (19, 100)])
+def test_small_gains_add_up_but_a_token_now_and_then_is_no_progress(
+    tokens: int, survived: int
+) -> None:
+    broken = StreamBroken("reset")
+    made = attempts(Clock(), max_attempts=4)
+    for number in range(100):
+        made.received(tokens)
+        made.failed(broken)
+        assert made.is_last(broken) is (number >= survived)
+        if made.is_last(broken):
+            return
+    assert survived == 100
 
 
 def test_an_outage_between_broken_streams_gives_no_new_attempts() -> None:
     broken = StreamBroken("reset")
     made = attempts(Clock(), max_attempts=2)
     for error in (broken, GONE, broken):
-        made.begin()
         made.received(1)
         made.failed(error)
     assert made.is_last(broken)
