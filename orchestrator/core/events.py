@@ -264,7 +264,8 @@ class TraceProbed(_Event, frozen=True, kw_only=True):
     `answer` names the class of equal answers as in `TraceFinished`, in the same book, so that a probe and a finished
     trace with equal answers name the same class; None when no answer could be read. `tokens` were generated for the
     probe; they belong to no trace. `prompt_tokens` of the request, the cached ones included, are the trace's own tokens
-    and the forced ending. `logprob` is the sum over the answer's tokens, in nats, None where the server gives none.
+    and the forced ending. `logprob` is the sum over the answer's tokens, in nats, None where the run asks for
+    no log-probabilities.
     """
 
     trace: int

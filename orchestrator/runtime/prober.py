@@ -46,16 +46,18 @@ class Prober:
     async def _probe(self, number: int, trace: TraceProgress) -> Event:
         if trace.ended or trace.finish_reason is not None:
             return self.failed(number, "the trace has ended")
-        ending = self._model.forced_ending("".join(trace.text))
+        text = "".join(trace.text)
+        ending = self._model.forced_ending(text)
         if ending is None:
             return self.failed(number, "no text is known that forces an answer out of this model")
         ids, asked_at, started = tuple(trace.token_ids), trace.tokens, time.monotonic()
         found = await self._shared.fleet.client(trace.endpoint).force_answer(
-            self._shared.prompt, ids, ending
+            self._shared.prompt, ids, ending, logprobs=self._shared.top_logprobs is not None
         )
         raw = None
         if found.whole:
-            raw = extract_answer(ending + found.text, regex=self._shared.answer_regex)
+            said = self._model.behind_thinking(text) + ending + found.text
+            raw = extract_answer(said, regex=self._shared.answer_regex)
         return TraceProbed(
             at=self._shared.clock(),
             trace=number,

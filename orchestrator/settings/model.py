@@ -38,8 +38,8 @@ class ModelSettings(Section):
     )
     force_answer: str | None = Field(
         default=None,
-        description="text that makes the model write its answer next, once the thinking is closed; "
-        "null: traces of this model cannot be asked for their answer before their end",
+        description="text that makes the model write its answer next, once the thinking is closed; may be empty for one "
+        "that writes nothing else there; null: traces of this model cannot be asked for their answer before their end",
     )
 
     def forced_ending(self, text: str) -> str | None:
@@ -53,6 +53,11 @@ class ModelSettings(Section):
         if self.thinking_close is not None and self._thinks(text):
             return self.thinking_close + self.force_answer.lstrip("\n")
         return self.force_answer
+
+    def behind_thinking(self, text: str) -> str:
+        """What a trace has written behind its thinking; empty as long as it thinks, or where nothing separates the two."""
+        mark = (self.thinking_close or "").strip()
+        return text.rpartition(mark)[2] if mark and mark in text else ""
 
     def _thinks(self, text: str) -> bool:
         """Whether a trace with this text has begun to think, and not ended it."""

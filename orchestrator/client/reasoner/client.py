@@ -153,7 +153,7 @@ class ReasonerClient(EndpointClient):
                 yield chunk
 
     async def force_answer(
-        self, prompt: Prompt, generated_ids: Sequence[int], ending: str
+        self, prompt: Prompt, generated_ids: Sequence[int], ending: str, *, logprobs: bool
     ) -> ForcedAnswer:
         """What the model writes behind a trace's tokens and a forced ending; the trace's stream is not disturbed.
 
@@ -166,7 +166,12 @@ class ReasonerClient(EndpointClient):
             forced = await ServerTokenizer(self._http, requests.model).text(ending)
             self._endings[ending] = forced
         return await force_answer(
-            self._http, requests.model, ids, forced, opens_brace=ending.endswith("{")
+            self._http,
+            requests.model,
+            ids,
+            forced,
+            opens_brace=ending.endswith("{"),
+            logprobs=logprobs,
         )
 
     def forward(

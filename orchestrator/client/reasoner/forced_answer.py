@@ -52,11 +52,18 @@ class _Completion(msgspec.Struct):
 
 
 async def force_answer(
-    http: HttpClient, model: str, ids: Sequence[int], ending: Sequence[int], *, opens_brace: bool
+    http: HttpClient,
+    model: str,
+    ids: Sequence[int],
+    ending: Sequence[int],
+    *,
+    opens_brace: bool,
+    logprobs: bool,
 ) -> ForcedAnswer:
     """What `model` writes behind `ids` (prompt and generated tokens) and the ids of the forced `ending`.
 
-    `opens_brace` says that the answer ends where a brace closes that the ending has opened.
+    `opens_brace` says that the answer ends where a brace closes that the ending has opened. `logprobs` asks for the
+    log-probabilities of its tokens; the first request for them may hold up a whole engine while it compiles.
 
     Raises:
         EndpointError: the server refuses the request, fails, or sends no completion.
@@ -71,9 +78,9 @@ async def force_answer(
             "prompt": [*ids, *ending],
             "max_tokens": MAX_TOKENS,
             "temperature": 0.0,
-            "logprobs": 1,
             "stop": _STOPS,
             "include_stop_str_in_output": True,
+            **({"logprobs": 1} if logprobs else {}),
         },
     )
     tokens = found.usage.completion

@@ -20,7 +20,10 @@ def test_every_shipped_preset_names_its_family_and_how_an_answer_is_forced(name:
     assert model.names
     ending = model.forced_ending("<think>\nSo far 5.")
     assert ending is not None
-    assert ending.rstrip("{").endswith("\\boxed")
+    if name == "nano":  # knows no sentence but its own, which it writes behind its thinking
+        assert ending == "\n</think>\n"
+    else:
+        assert ending.rstrip("{").endswith("\\boxed")
 
 
 @pytest.mark.parametrize(
@@ -94,6 +97,18 @@ def test_a_forced_ending_closes_the_thinking_only_where_it_is_open(
     model: ModelSettings, text: str, ending: str | None
 ) -> None:
     assert model.forced_ending(text) == ending
+
+
+@pytest.mark.parametrize(
+    ("model", "text", "behind"),
+    [
+        (THINKS_ITSELF, "<think>\nHmm", ""),
+        (THINKS_ITSELF, "<think>\nHmm\n</think>\n\nIt is \\boxed{2", "\n\nIt is \\boxed{2"),
+        (ModelSettings(), "It is 2", ""),
+    ],
+)
+def test_what_stands_behind_the_thinking(model: ModelSettings, text: str, behind: str) -> None:
+    assert model.behind_thinking(text) == behind
 
 
 def test_gpt_oss_keeps_the_marks_of_its_channels_and_closes_the_first_one() -> None:

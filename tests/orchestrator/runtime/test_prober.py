@@ -79,9 +79,29 @@ async def test_the_request_continues_the_trace_greedily_and_shortly() -> None:
     for body in sent:
         assert body["temperature"] == 0.0
         assert body["max_tokens"] == 24
+        assert "logprobs" not in body  # the run asks for none
         assert body["prompt"][:3] == [1, 2, 3]
     forced = [body["prompt"] for body in servers.reasoner.bodies("/tokenize") if "prompt" in body]
     assert "\nThe answer is \\boxed{" in forced
+
+
+async def test_a_model_that_is_in_the_middle_of_its_answer_goes_on_with_it() -> None:
+    """The thinking ends with the first word, and the probe completes a box that the trace itself has opened."""
+    servers = PacedServers(words=20, pause=0.01, answers=("26",))
+    complete = servers.reasoner.answers["/v1/completions"]
+    usage = {"prompt_tokens": 9, "completion_tokens": 1}
+
+    async def answer(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        if body.get("stream"):
+            return await complete(request, body)
+        return web.json_response({"choices": [{"text": "26}"}], "usage": usage})
+
+    servers.reasoner.answers["/v1/completions"] = answer
+    servers.script = lambda trace: ["</think>", *["so "] * 3, *["\\boxed{"], *["26"] * 20]  # type: ignore[method-assign]
+    run = await asked(servers, **{"model.thinking_close": "</think>", "model.force_answer": ""})
+    probes = [event for event in run.view.events if isinstance(event, deepprune.TraceProbed)]
+    assert {probe.trace for probe in probes} == {0, 1}
+    assert all((probe.raw_answer or "").endswith("26") for probe in probes)
 
 
 async def test_a_probe_that_fails_ends_no_trace() -> None:

@@ -19,9 +19,13 @@ async def forced(text: str, *, logprobs: Any = None, opens_brace: bool = True) -
         )
         await http.open()
         try:
-            return await force_answer(http, "m", [1, 2], [3], opens_brace=opens_brace)
+            return await force_answer(
+                http, "m", [1, 2], [3], opens_brace=opens_brace, logprobs=logprobs is not None
+            )
         finally:
             await http.close()
+            (sent,) = server.bodies("/v1/completions")
+            assert ("logprobs" in sent) is (logprobs is not None)
 
 
 @pytest.mark.parametrize(
