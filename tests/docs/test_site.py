@@ -42,6 +42,7 @@ def page(name: str) -> str:
     return on_page_markdown((REFERENCE / name).read_text(encoding="utf-8"))
 
 
+@pytest.mark.slow  # builds the site
 def test_every_page_of_the_site_is_read_without_another_host(site: Path) -> None:
     pages = sorted(site.rglob("*.html"))
     assert len(pages) > 30

@@ -15,6 +15,7 @@ from orchestrator.journal.replay import replay
 from orchestrator.report.report import to_json_line
 from tests.support.command import end, metric, orchestrate, start, until_idle, until_tokens
 from tests.support.paced_servers import PacedServers
+from tests.support.reward_server import likes
 
 pytestmark = pytest.mark.slow
 
@@ -73,6 +74,30 @@ async def test_a_killed_question_goes_on_from_its_tokens(
     again = replay(run_dir)
     assert again.difference is None
     assert json.loads(to_json_line(again.report))["ledger"] == report["ledger"]
+
+
+async def test_a_run_goes_on_with_servers_that_have_moved(
+    tmp_path: Path, servers: PacedServers
+) -> None:
+    """The reasoner and the reward model answer at other addresses than when the run began."""
+    vote = ("--policy", "consensus", "--traces", 4, "--set", "policy.vote=best-of-n")
+    async with likes("26") as reward:
+        at_first = ("--endpoint", servers.reasoner.url, "--reward-endpoint", reward.url)
+        run_dir = await killed(tmp_path, "How many?", *at_first, *vote, "--json", tokens=60)
+    before = list(read_journal(run_dir))
+    async with PacedServers(words=WORDS).serving() as moved, likes("38") as reward:
+        now = ("--endpoint", moved.reasoner.url, "--reward-endpoint", reward.url)
+        ended = await orchestrate("--resume", run_dir, *now, "--json", cwd=tmp_path)
+        assert ended.code == 0, ended.err
+        asked = reward.bodies("/classify")
+        sent = [body["prompt"][PROMPT:] for body in moved.reasoner.bodies("/v1/completions")]
+    (report,) = ended.reports
+    assert report["answer"] == "38"  # what the reward model at the second address likes
+    assert len(asked) >= 4
+    done = {entry.trace for entry in before if isinstance(entry, TraceFinished)}
+    assert all(ids in sent for trace, ids in generated(before).items() if trace not in done)
+    assert report["ledger"]["reasoner"]["generated_tokens"] == 4 * (WORDS + 1)
+    assert replay(run_dir).difference is None
 
 
 async def test_of_several_questions_only_the_open_ones_are_asked(

@@ -15,7 +15,7 @@ from orchestrator.config.shipped import configs_folder
 
 pytestmark = pytest.mark.slow
 
-SETTINGS = "epochs: 3\nlearning_rate: 0.01\nbf16: false\nbatch_tokens: 800\nvalidation_share: 0.2\n"
+SETTINGS = "epochs: 2\nlearning_rate: 0.01\nbf16: false\nbatch_tokens: 800\nvalidation_share: 0.2\n"
 
 
 class Killed(BaseException):

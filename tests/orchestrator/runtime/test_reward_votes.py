@@ -19,6 +19,7 @@ from orchestrator.session.session import Session
 from orchestrator.settings import Settings
 from tests.support.fake_server import FakeServer, answer_json
 from tests.support.paced_servers import PacedServers
+from tests.support.reward_server import likes
 from tests.support.sessions import run_session
 
 
@@ -33,17 +34,6 @@ def session(endpoints: PacedServers, reward: FakeServer, out: Path, vote: str) -
     )
     asked = [Question(id="q", question="How many?", gold="38")]
     return Session(settings=settings, questions=asked, keys=Keys())
-
-
-def likes(answer: str) -> FakeServer:
-    """Gives 0.75 to a trace with this answer and 0.125 to all others."""
-
-    async def classify(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
-        liked = f"boxed{{{answer}}}" in body["messages"][-1]["content"]
-        data = [{"index": 0, "probs": [0.75 if liked else 0.125]}]
-        return await answer_json({"data": data, "usage": {"prompt_tokens": 7}})(request, body)
-
-    return FakeServer({"/classify": classify})
 
 
 @pytest.mark.parametrize(("vote", "weight"), [("best-of-n", 0.125), ("reward", 0.375)])

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from tests.support.screens import DrivenApp, demo_recording, opened
-from tui.sources.player import Player
+from tui.sources.player import SPEEDS, Player
 from tui.sources.recording import Recording
 
 
@@ -19,6 +19,8 @@ async def replay() -> AsyncIterator[tuple[DrivenApp, Player]]:
 
 async def test_space_plays_and_pauses(replay: tuple[DrivenApp, Player]) -> None:
     screen, player = replay
+    player.seek(0.0)
+    player.speed = SPEEDS[0]  # so that it does not reach its end meanwhile
     await screen.press("space")
     assert player.playing
     await screen.press("space")
