@@ -1,6 +1,6 @@
 r"""Pairs as instruction, input and output: the JSON that LLaMA-Factory loads, written and read as a stream.
 
-The rule: a model trained on such a file sees what the client sends. LLaMA-Factory shows the model `instruction`, a
+A model trained on such a file sees what the client sends. LLaMA-Factory shows the model `instruction`, a
 line break and `input` (only `input` where there is no instruction), and that text is the user message of
 `orchestrator.core.judging.pair_prompt`, character for character:
 

@@ -1,6 +1,6 @@
 """From raw scores to probabilities: a calibration fitted to pairs, for the judge's YAML.
 
-The rule: its effect is measured only on questions that it was not fitted to.
+Its effect is measured only on questions that it was not fitted to.
 """
 
 from dataclasses import dataclass

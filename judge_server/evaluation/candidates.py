@@ -1,6 +1,6 @@
 """The candidates of an evaluation, from their names on the command line: addresses, model folders, baselines.
 
-The rule: every error in a name is found here, before any pair is made.
+Every error in a name is found here, before any pair is made.
 """
 
 import os

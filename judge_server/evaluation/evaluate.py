@@ -1,6 +1,6 @@
 """How well judges tell same-answer pairs from the others: `deepprune-judge evaluate`.
 
-The rule: all judges of one command are scored on the same pairs. With a judge that was trained here these are of
+All judges of one command are scored on the same pairs. With a judge that was trained here these are of
 questions that its training never used, unless the caller chooses otherwise. Nothing is written here.
 """
 

@@ -1,6 +1,6 @@
 """All figures of one judge on given pairs.
 
-The rule: the figures are of the scores that the client would see, calibrated as the judge's spec says; a new
+The figures are of the scores that the client would see, calibrated as the judge's spec says; a new
 calibration is fitted to the raw scores.
 """
 

@@ -1,6 +1,6 @@
 """A judge served by vLLM on this machine: `deepprune-judge serve`.
 
-The rule: the server's address is printed only after the orchestrator's own client got a verdict from it; stdout
+The server's address is printed only after the orchestrator's own client got a verdict from it; stdout
 carries the address and nothing else.
 """
 

@@ -2,7 +2,7 @@
 
 The methods are timed in turn, over several rounds, so that other load on the machine affects all of them.
 
-The rule: every new trace is sent once in the whole measurement, so that no method finds in the server's prefix cache
+Every new trace is sent once in the whole measurement, so that no method finds in the server's prefix cache
 what another has left there.
 """
 

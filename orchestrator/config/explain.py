@@ -1,6 +1,6 @@
 """What is wrong with a setting, in one sentence: its path, its value, where that came from, what is allowed.
 
-The rule: the words are derived from the models, so a new setting needs no new message.
+The words are derived from the models, so a new setting needs no new message.
 """
 
 import difflib

@@ -1,6 +1,6 @@
 """Where settings come from (a YAML file, the environment, --set, flags), as one flat list of assignments.
 
-The rule: every assignment remembers its origin, so that whatever is wrong with it can be said in one
+Every assignment remembers its origin, so that whatever is wrong with it can be said in one
 sentence. This module knows no setting by name.
 """
 

@@ -1,6 +1,6 @@
 """Events: what happened, past tense, as frozen structs; `orchestrator.core.commands` has what to do.
 
-The rule: events are logged, commands are performed and produce events. Both serialise to one JSON line with
+Events are logged, commands are performed and produce events. Both serialise to one JSON line with
 a `type` field, so the journal, the report, a display and the tests all read the same thing.
 
 Times (`at`) are seconds since the run started, without those in which a resumed run stood still. Token counts are the server's own where it gives them.

@@ -1,6 +1,6 @@
 """The judge's prompt and the reading of its score: one pure module for training, evaluation and the client.
 
-The rule: whoever shows a pair to a judge builds the text here, and whoever reads a verdict reads it here.
+Whoever shows a pair to a judge builds the text here, and whoever reads a verdict reads it here.
 Everything that differs between judges (wording, chat markup, labels, truncation) is data: a `JudgeSpec`,
 loaded from `configs/judges/*.yaml`.
 
@@ -19,7 +19,7 @@ as in serving, so that every dialect shows the model the same token ids:
 
 From a judge's raw score to a probability that means what it says: fitted by evaluation, applied by the client.
 
-The rule: a calibration never changes the order of two scores (isotonic ones may make them equal).
+A calibration never changes the order of two scores (isotonic ones may make them equal).
 """
 
 import math

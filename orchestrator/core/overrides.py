@@ -1,6 +1,6 @@
 """What the user wants of single traces, and how it changes the policy's commands.
 
-The rule: the policy decides as if nobody had interfered; its commands are amended afterwards. A pinned trace
+The policy decides as if nobody had interfered; its commands are amended afterwards. A pinned trace
 that it would prune runs to its end instead. Unpinned again, it is pruned after all.
 """
 

@@ -2,12 +2,12 @@
 
 Rewards of finished traces: who is asked about, who is awaited, and what a trace without one is worth.
 
-The rule: a reward that failed says nothing about its trace, so it is neither the best nor the worst: it counts as
+A reward that failed says nothing about its trace, so it is neither the best nor the worst: it counts as
 the mean of those that are known.
 
 What the ballot of a finished trace weighs, by the voting rule.
 
-The rule: a weight is read when the vote is cast, so it counts all that was known by then.
+A weight is read when the vote is cast, so it counts all that was known by then.
 """
 
 from collections import Counter, defaultdict

@@ -1,6 +1,6 @@
 """Where a run that broke off stands: its journal fed to a fresh core, and what is left to do.
 
-The rule: nothing is guessed and nothing is undone. The core must decide what the journal says it decided; what the
+Nothing is guessed and nothing is undone. The core must decide what the journal says it decided; what the
 end of the program cut off of its last decision is given again (`pending`). A trace goes on only if every token on
 its bill is there with its id.
 """

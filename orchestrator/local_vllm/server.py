@@ -1,6 +1,6 @@
 """A vLLM server on this machine for one model: started, warmed up, watched, and always stopped.
 
-The rule: no server outlives the process that started it. Leaving the context stops its whole process group, and
+No server outlives the process that started it. Leaving the context stops its whole process group, and
 a watchdog (`orchestrator.local_vllm.watchdog`) does so when this process dies without leaving the context.
 Servers listen on 127.0.0.1 by default.
 """

@@ -1,6 +1,6 @@
 """What cons@N would have cost: the tokens of N traces that all run to their end.
 
-The rule: a stopped trace is a censored length (it would have gone on for an unknown while), never a short
+A stopped trace is a censored length (it would have gone on for an unknown while), never a short
 one. The lengths' survival curve S is estimated by Kaplan and Meier (1958), the mean length is the area
 under S, and cons@N costs N times that.
 

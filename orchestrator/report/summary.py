@@ -1,6 +1,6 @@
 """Several questions in one line: accuracy with its interval, and the sums of their bills.
 
-The rule: a sum counts only what every report behind it knows, and says how many reports those are. Savings
+A sum counts only what every report behind it knows, and says how many reports those are. Savings
 are taken over the totals, so a long question weighs more than a short one.
 """
 

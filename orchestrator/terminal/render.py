@@ -1,6 +1,6 @@
 """The report and the summary as a compact panel for stderr.
 
-The rule: text from a model goes through `sanitize` and into a `Text`, so it can neither control the terminal nor
+Text from a model goes through `sanitize` and into a `Text`, so it can neither control the terminal nor
 be read as markup. Rich is imported only when something is shown.
 """
 

@@ -2,7 +2,7 @@
 
 Traces launched, running and ended, and their ballots so far: what policies that need no judge decide on.
 
-The rule: a trace counts once, when it ends. One that ended without an answer, or failed, is a blank.
+A trace counts once, when it ends. One that ended without an answer, or failed, is a blank.
 """
 
 from collections import Counter
