@@ -28,6 +28,7 @@ __all__ = [
     "question_name",
     "questions_of",
     "remove_unstarted",
+    "run_folders",
     "settings_of",
     "unwritable",
     "write_inputs",
@@ -160,6 +161,19 @@ def question_dirs(run_dir: Path, questions: Sequence[Question]) -> list[Path]:
         run_dir / question_name(number, question)
         for number, question in enumerate(questions, start=1)
     ]
+
+
+def run_folders(run: Path) -> list[Path]:
+    """The folders of the questions of a run, in order: the run's own, or one for each question.
+
+    Raises:
+        ConfigError: there is no journal.
+    """
+    folders = [run] if (run / JOURNAL_FILE).is_file() else []
+    folders += sorted(path.parent for path in run.glob(f"[!.]*/{JOURNAL_FILE}"))
+    if not folders:
+        raise ConfigError(f"{run} holds no {JOURNAL_FILE}: give the folder of a run.")
+    return folders
 
 
 def question_name(number: int, question: Question) -> str:

@@ -11,7 +11,7 @@ from rich.style import Style
 from textual.color import Color
 from textual.theme import Theme
 
-from tui.drawing.states import DisplayState
+from orchestrator.report.display_state import DisplayState
 
 __all__ = ["DARK", "LIGHT", "THEMES", "Palette", "palette_for"]
 

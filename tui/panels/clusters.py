@@ -2,10 +2,10 @@
 
 from textual.strip import Strip
 
+from orchestrator.report.display_state import GLYPHS
 from orchestrator.report.trace_view import ClusterView
 from orchestrator.report.view import RunView
 from tui.drawing.cells import Part, bar, line, sanitize_line, spread
-from tui.drawing.states import GLYPHS
 from tui.drawing.text_flow import wrap
 from tui.panels.base import Frame, title
 

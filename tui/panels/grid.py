@@ -13,10 +13,10 @@ from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.strip import Strip
 
+from orchestrator.report.display_state import GLYPHS, display_state
 from orchestrator.report.trace_view import TraceView
 from orchestrator.report.view import RunView
 from tui.drawing.cells import Part, bar, level, line, pad, sanitize_line
-from tui.drawing.states import GLYPHS, display_state
 from tui.panels.base import Frame, Panel, title
 
 __all__ = ["Grid", "Layout", "draw_grid", "layout_for"]

@@ -4,9 +4,9 @@ from rich.cells import cell_len
 from textual.strip import Strip
 
 from orchestrator.capabilities import JudgeCapabilities, ServerCapabilities
+from orchestrator.report.display_state import GLYPHS, LABELS, ORDER, DisplayState, count_states
 from orchestrator.report.view import RunView
 from tui.drawing.cells import Part, line, sanitize_line, spread
-from tui.drawing.states import GLYPHS, LABELS, ORDER, DisplayState, count_states
 from tui.drawing.theme import Palette
 from tui.panels.base import Frame
 from tui.sources.base import Start

@@ -6,10 +6,10 @@ from itertools import groupby, islice
 from textual.strip import Strip
 
 from orchestrator.core.events import Event, TraceStopped
+from orchestrator.report.display_state import GLYPHS
+from orchestrator.terminal.event_text import describe_event, event_state
 from tui.drawing.cells import line
-from tui.drawing.states import GLYPHS
 from tui.panels.base import Frame, title
-from tui.state.event_text import describe_event, event_state
 
 __all__ = ["draw_log"]
 

@@ -6,13 +6,13 @@ from functools import lru_cache
 
 from textual.strip import Strip
 
+from orchestrator.report.display_state import GLYPHS, LABELS, display_state
 from orchestrator.report.trace_view import TraceView
+from orchestrator.terminal.event_text import describe_trace
 from tui.drawing.cells import Part, bar, line, spread
-from tui.drawing.states import GLYPHS, LABELS, display_state
 from tui.drawing.text_flow import Row, TextFlow
 from tui.panels.base import Frame, Panel, title
 from tui.panels.header import clock
-from tui.state.event_text import describe_trace
 
 __all__ = ["TextPanel", "draw_summary", "draw_verdicts"]
 

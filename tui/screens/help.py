@@ -10,7 +10,7 @@ from textual.containers import VerticalScroll
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from tui.drawing.states import GLYPHS, LABELS
+from orchestrator.report.display_state import GLYPHS, LABELS
 from tui.drawing.theme import palette_for
 from tui.screens.base import HEIGHTS
 

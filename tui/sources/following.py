@@ -4,9 +4,9 @@ from pathlib import Path
 
 from orchestrator.core.events import UserCommandReceived
 from orchestrator.journal.journal import JournalTail
+from orchestrator.journal.run_dir import run_folders
 from orchestrator.report.report import build_report
 from tui.sources.base import Entry
-from tui.sources.recording import run_folders
 from tui.state.watch import Watch
 
 __all__ = ["Following"]

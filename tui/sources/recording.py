@@ -5,26 +5,13 @@ from pathlib import Path
 from orchestrator.core.events import UserCommandReceived
 from orchestrator.errors import ConfigError, JournalError
 from orchestrator.journal.journal import read_journal
-from orchestrator.journal.run_dir import JOURNAL_FILE, REPORT_FILE
+from orchestrator.journal.run_dir import REPORT_FILE, run_folders
 from orchestrator.report.report import read_report
 from tui.sources.base import Entry
 from tui.sources.player import Player
 from tui.state.watch import Watch
 
-__all__ = ["Recording", "demo_run", "run_folders"]
-
-
-def run_folders(run: Path) -> list[Path]:
-    """The folders of the questions of a run, in order: the run's own, or one for each question.
-
-    Raises:
-        ConfigError: there is no journal.
-    """
-    folders = [run] if (run / JOURNAL_FILE).is_file() else []
-    folders += sorted(path.parent for path in run.glob(f"[!.]*/{JOURNAL_FILE}"))
-    if not folders:
-        raise ConfigError(f"{run} holds no {JOURNAL_FILE}: give the folder of a run.")
-    return folders
+__all__ = ["Recording", "demo_run"]
 
 
 def demo_run() -> Path:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from orchestrator.core.events import Event, PairsJudged
 from orchestrator.report.view import TICK_SECONDS, RunView
-from tui.state.event_text import is_logged
+from orchestrator.terminal.event_text import is_logged
 from tui.state.stats import RunStats, run_stats
 
 __all__ = ["BINS", "Digest", "Verdict", "Watch"]

@@ -4,8 +4,9 @@ import pytest
 
 from orchestrator.core.events import UserCommandReceived
 from orchestrator.errors import ConfigError, JournalError
+from orchestrator.journal.run_dir import run_folders
 from tui.sources.following import Following
-from tui.sources.recording import Recording, demo_run, run_folders
+from tui.sources.recording import Recording, demo_run
 
 LINES = (demo_run() / "journal.jsonl").read_bytes().splitlines(keepends=True)
 

@@ -23,10 +23,10 @@ from orchestrator.core.events import (
     UserCommandReceived,
     VoteCast,
 )
+from orchestrator.report.display_state import DisplayState
 from orchestrator.report.trace_view import TraceView
 from orchestrator.report.view import RunView
-from tui.drawing.cells import sanitize_line
-from tui.drawing.states import DisplayState
+from orchestrator.terminal.sanitize import sanitize
 
 __all__ = ["describe_event", "describe_trace", "event_state", "is_logged"]
 
@@ -98,24 +98,22 @@ def _describe_outcome(event: Event) -> str:
         case TraceFinished(answer=None):
             return f"trace {event.trace} finished without an answer, {event.tokens:,} tokens"
         case TraceFinished():
-            return f"trace {event.trace} answered {sanitize_line(event.answer or '', limit=60)}, {event.tokens:,} tokens"
+            return f"trace {event.trace} answered {_line(event.answer or '', limit=60)}, {event.tokens:,} tokens"
         case TraceStopped():
-            why = (
-                "pruned" if event.reason == "pruned" else f"stopped ({sanitize_line(event.reason)})"
-            )
+            why = "pruned" if event.reason == "pruned" else f"stopped ({_line(event.reason)})"
             return f"trace {event.trace} {why} at {event.tokens:,} tokens"
         case TraceWarned():
-            return f"trace {event.trace}: {sanitize_line(event.message)}"
+            return f"trace {event.trace}: {_line(event.message)}"
         case TraceFailed():
-            return f"trace {event.trace} failed: {sanitize_line(event.message)}"
+            return f"trace {event.trace} failed: {_line(event.message)}"
         case JudgeFailed():
-            return f"no verdict on trace {event.trace}: {sanitize_line(event.message)}"
+            return f"no verdict on trace {event.trace}: {_line(event.message)}"
         case TraceRewarded():
             return f"trace {event.trace} has reward {event.reward:.3f}"
         case RewardFailed():
-            return f"no reward for trace {event.trace}: {sanitize_line(event.message)}"
+            return f"no reward for trace {event.trace}: {_line(event.message)}"
         case ReplicaDown():
-            return f"{event.endpoint} is left out: {sanitize_line(event.reason)}"
+            return f"{event.endpoint} is left out: {_line(event.reason)}"
         case ReplicaUp():
             return f"{event.endpoint} is back"
         case RunInterrupted():
@@ -125,7 +123,7 @@ def _describe_outcome(event: Event) -> str:
         case VoteCast(answer=None):
             return "the vote gives no answer"
         case VoteCast():
-            return f"the vote: {sanitize_line(event.answer or '', limit=60)}, margin {event.margin:.0%}"
+            return f"the vote: {_line(event.answer or '', limit=60)}, margin {event.margin:.0%}"
         case RunFinished():
             return "the run is over"
         case _:
@@ -166,9 +164,9 @@ def describe_trace(view: RunView, trace: TraceView) -> str:
         case "pruned":
             return f"Pruned: {_why_pruned(view, trace)}"
         case "stopped":
-            return f"Stopped ({sanitize_line(trace.reason or '')}) after {trace.tokens:,} tokens."
+            return f"Stopped ({_line(trace.reason or '')}) after {trace.tokens:,} tokens."
         case "failed":
-            return f"Failed: {sanitize_line(trace.reason or '')}"
+            return f"Failed: {_line(trace.reason or '')}"
         case "finished":
             return _finished(trace)
         case "checkpoint":
@@ -189,8 +187,8 @@ def _finished(trace: TraceView) -> str:
         return f"Finished without an answer.{cut}"
     spelling = ""
     if trace.raw_answer != trace.answer:
-        spelling = f", written {sanitize_line(trace.raw_answer or '', limit=60)}"
-    return f"Finished with the answer {sanitize_line(trace.answer, limit=60)}{spelling}.{cut}"
+        spelling = f", written {_line(trace.raw_answer or '', limit=60)}"
+    return f"Finished with the answer {_line(trace.answer, limit=60)}{spelling}.{cut}"
 
 
 def _why_pruned(view: RunView, trace: TraceView) -> str:
@@ -213,6 +211,11 @@ def _membership(view: RunView, trace: TraceView) -> str:
 
 def _representative(view: RunView, trace: TraceView) -> int | None:
     return None if trace.cluster is None else view.clusters[trace.cluster].representative
+
+
+def _line(text: str, *, limit: int = 400) -> str:
+    """Untrusted text as one line of at most `limit` characters."""
+    return sanitize(text, limit=limit)
 
 
 def _p(p: float | None) -> str:

@@ -13,8 +13,8 @@ from orchestrator.core.events import (
     UserCommandReceived,
 )
 from orchestrator.report.view import RunView
+from orchestrator.terminal.event_text import describe_event, describe_trace, event_state, is_logged
 from tests.support.story import Story
-from tui.state.event_text import describe_event, describe_trace, event_state, is_logged
 
 
 def moved(reason: MoveReason) -> TraceResumed:

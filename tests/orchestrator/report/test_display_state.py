@@ -1,7 +1,7 @@
 """The states that traces are displayed in."""
 
+from orchestrator.report.display_state import GLYPHS, ORDER, count_states, display_state
 from tests.support.story import Story
-from tui.drawing.states import GLYPHS, ORDER, count_states, display_state
 
 
 def test_every_state_has_a_glyph_of_its_own_and_a_place_in_the_bar() -> None:
