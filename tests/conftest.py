@@ -62,7 +62,7 @@ def story() -> type[Story]:
 @pytest.fixture
 def pruned_story() -> Story:
     """Four traces: two alike, of which one is pruned; one of another cluster is stopped; one fails."""
-    told = Story(4, gold="42", settings={"prices": {"judge_token": 0.5}})
+    told = Story(4, gold="42", settings={"prices": {"judge_token": 0.5, "judge_prompt_token": 0.5}})
     told.start(0, 1, 2, 3, cached=16)
     for trace in range(4):
         told.tokens(trace, 30)

@@ -295,26 +295,36 @@ class AnswerSettings(Section):
 
 
 class PriceSettings(Section):
-    """Costs in units of one generated reasoner token; they weigh the judge in `net_saved`."""
+    """Costs in units of one generated reasoner token; all bills, `net_saved` and the policy `auto` use them.
+
+    The defaults hold for GPUs, where a token that is read costs a fraction of one that is written: a whole prompt is computed
+    at once, while every written token reads the weights and the trace's cache from memory. DeepSeek's report of its own service
+    (DeepSeek-V3/R1 Inference System Overview, 1 March 2025) gives 73,700 tokens read and 14,800 written per second and node of
+    eight H800, a ratio of 0.20 (0.46 for tokens that its caches did not hold). For a dense model of 8 billion parameters on
+    one H100 the arithmetic gives 0.07 (64 traces of 8,000 tokens) to 0.2 (2,000 tokens): a read token is bound by 16 GFLOP, a
+    written one by 3.35 TB/s of memory. `deepprune-doctor` measures them on the servers in use.
+    """
 
     judge_token: Number = Field(
         default=1.0,
         ge=0.0,
-        description="one judge token that was computed: judge parameters / reasoner parameters",
-    )
-    judge_cached_token: Number = Field(
-        default=0.0, ge=0.0, description="one judge prompt token from the cache"
+        description="one token that the judge writes: judge parameters / reasoner parameters",
     )
     judge_prompt_token: OptionalNumber = Field(
         default=None,
         ge=0.0,
-        description="one judge prompt token that was computed; null: judge_token",
+        description="one token that the judge reads; null: judge_token x prompt_token",
+    )
+    judge_cached_token: Number = Field(
+        default=0.0, ge=0.0, description="one token that the judge has in its cache"
     )
     prompt_token: Number = Field(
-        default=0.2, ge=0.0, description="one token that the reasoner reads for a probe"
+        default=0.2,
+        ge=0.0,
+        description="one token that the reasoner reads, for a probe or a continued trace",
     )
     cached_prompt_token: Number = Field(
-        default=0.0, ge=0.0, description="one such token from the cache"
+        default=0.0, ge=0.0, description="one token that the reasoner has in its cache"
     )
     million_tokens: OptionalNumber = Field(
         default=None, ge=0.0, description="money for a million generated reasoner tokens"
@@ -323,7 +333,9 @@ class PriceSettings(Section):
     @property
     def of_judge_prompt(self) -> float:
         """What one judge prompt token costs that is not in the cache."""
-        return self.judge_token if self.judge_prompt_token is None else self.judge_prompt_token
+        if self.judge_prompt_token is None:
+            return self.judge_token * self.prompt_token
+        return self.judge_prompt_token
 
 
 class RunSettings(Section):
