@@ -9,6 +9,13 @@ from typing import Literal
 import msgspec
 
 from orchestrator.capabilities import ServerCapabilities
+from orchestrator.report.pricing import (
+    Prices,
+    prices_of,
+    spent_tokens,
+    weighed_judge_tokens,
+    weighed_reads,
+)
 from orchestrator.report.savings import Counterfactual
 from orchestrator.report.trace_view import Ending
 from orchestrator.report.view import RunView
@@ -22,7 +29,6 @@ __all__ = [
     "TokensBySource",
     "is_spent_known",
     "ledger_of",
-    "weighed_judge_tokens",
 ]
 
 Source = Literal["server_usage", "tokenizer", "chunks"]
@@ -56,7 +62,8 @@ class ReasonerBill(msgspec.Struct, frozen=True, kw_only=True):
     more than these tokens, and nothing is known to be saved. `server_generated_tokens` is the
     servers' own counter over the run, null where it is missing or shared, where one of several servers was out, and for a
     resumed run. `moved_traces` went on with another server than the one with their cache, which had to read
-    `reread_tokens` anew (part of the prompt tokens).
+    `reread_tokens` anew (part of the prompt tokens). `weighed_reads` is what probes and continued traces read, in generated
+    tokens, by the prices in the settings; the first prompts are left out, because cons@N reads them as well.
     """
 
     generated_tokens: int
@@ -70,6 +77,7 @@ class ReasonerBill(msgspec.Struct, frozen=True, kw_only=True):
     reread_tokens: int = 0
     by_source: TokensBySource = TokensBySource()
     cancellation: Cancellation = "unknown"
+    weighed_reads: float = 0.0
 
 
 class JudgeBill(msgspec.Struct, frozen=True, kw_only=True):
@@ -103,22 +111,27 @@ class CounterfactualBill(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ledger(msgspec.Struct, frozen=True, kw_only=True):
-    """The three ledgers; `equal_cost_votes` is the n for which cons@n costs what this run has cost."""
+    """The three ledgers; `equal_cost_votes` is the n for which cons@n costs what this run has cost.
+
+    That cost, and `net_saved`, are generated tokens, `weighed_reads` and the judge's `weighed_tokens`. `prices` is null in
+    reports of before.
+    """
 
     reasoner: ReasonerBill
     judge: JudgeBill
     counterfactual: CounterfactualBill
     equal_cost_votes: float | None
+    prices: Prices | None = None
 
 
 def ledger_of(view: RunView, server: ServerCapabilities, cost: Counterfactual) -> Ledger:
     """The ledger of a run on `server`; `cost` is what cons@N would have cost."""
-    weighed = weighed_judge_tokens(view)
     return Ledger(
         reasoner=_reasoner(view, server),
-        judge=_judge(view, weighed),
+        judge=_judge(view),
         counterfactual=_counterfactual(cost),
-        equal_cost_votes=_equal_cost_votes(view, cost, weighed) if is_spent_known(view) else None,
+        equal_cost_votes=_equal_cost_votes(view, cost) if is_spent_known(view) else None,
+        prices=prices_of(view),
     )
 
 
@@ -152,6 +165,7 @@ def _reasoner(view: RunView, server: ServerCapabilities) -> ReasonerBill:
         reread_tokens=view.replicas.reread_tokens,
         by_source=by_source,
         cancellation=_CANCELLATION[server.stops_when_closed],
+        weighed_reads=round(weighed_reads(view), 3),
     )
 
 
@@ -188,7 +202,7 @@ def _least_exact(counted: TokensBySource, server: ServerCapabilities) -> Source:
     return "tokenizer" if server.token_ids and not server.continuous_usage else "server_usage"
 
 
-def _judge(view: RunView, weighed: float) -> JudgeBill:
+def _judge(view: RunView) -> JudgeBill:
     judge = view.judge
     return JudgeBill(
         calls=judge.calls,
@@ -200,20 +214,7 @@ def _judge(view: RunView, weighed: float) -> JudgeBill:
         requests=judge.requests,
         failures=judge.failures,
         pruning_off_since=judge.pruning_off_since,
-        weighed_tokens=round(weighed, 3),
-    )
-
-
-def weighed_judge_tokens(view: RunView) -> float:
-    """The judge's bill in generated reasoner tokens, by the prices in the run's settings."""
-    if view.run is None:
-        return 0.0
-    judge, prices = view.judge, view.run.settings.prices
-    cached = judge.cached_prompt_tokens
-    return (
-        (judge.prompt_tokens - cached) * prices.of_judge_prompt
-        + judge.completion_tokens * prices.judge_token
-        + cached * prices.judge_cached_token
+        weighed_tokens=round(weighed_judge_tokens(view), 3),
     )
 
 
@@ -227,6 +228,6 @@ def _counterfactual(cost: Counterfactual) -> CounterfactualBill:
     )
 
 
-def _equal_cost_votes(view: RunView, cost: Counterfactual, weighed: float) -> float | None:
+def _equal_cost_votes(view: RunView, cost: Counterfactual) -> float | None:
     mean = cost.mean_length
-    return None if mean is None else round((view.generated_tokens + weighed) / mean, 3)
+    return None if mean is None else round(spent_tokens(view) / mean, 3)

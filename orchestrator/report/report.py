@@ -14,7 +14,8 @@ import msgspec
 
 from orchestrator.core.events import WarningKind
 from orchestrator.errors import JournalError
-from orchestrator.report.ledger import Ledger, is_spent_known, ledger_of, weighed_judge_tokens
+from orchestrator.report.ledger import Ledger, is_spent_known, ledger_of
+from orchestrator.report.pricing import spent_tokens
 from orchestrator.report.replicas import ReplicaTotals
 from orchestrator.report.savings import of_run
 from orchestrator.report.trace_view import ClusterView
@@ -140,7 +141,6 @@ def build_report(view: RunView, *, run_dir: str | None) -> Report:
         raise JournalError("This journal holds no run: it broke off before its first line.")
     cost = of_run(view)
     unreadable = unreadable_of(view)
-    weighed = weighed_judge_tokens(view)
     without = cost.tokens if is_spent_known(view) else None
     return Report(
         schema=1,
@@ -153,7 +153,7 @@ def build_report(view: RunView, *, run_dir: str | None) -> Report:
         clusters=[_cluster(view.clusters[number]) for number in sorted(view.clusters)],
         ledger=ledger_of(view, view.run.capabilities.reasoner, cost),
         saved=_saved(view.generated_tokens, without),
-        net_saved=_saved(view.generated_tokens + weighed, without),
+        net_saved=_saved(spent_tokens(view), without),
         seconds=round(view.elapsed, 3),
         run_dir=run_dir,
         interrupted=view.interrupted or view.finished is None,

@@ -40,6 +40,7 @@ class ReasonerSums(msgspec.Struct, frozen=True, kw_only=True):
     server_generated_tokens: int | None
     moved_traces: int = 0
     reread_tokens: int = 0
+    weighed_reads: float = 0.0
 
 
 class JudgeSums(msgspec.Struct, frozen=True, kw_only=True):
@@ -122,8 +123,8 @@ def summarise(reports: Sequence[Report]) -> SummaryLine:
         policy=policies.pop() if len(policies) == 1 else None,
         traces=_sums(TraceCounts, [report.traces for report in reports]),
         ledger=_ledger([report.ledger for report in reports]),
-        saved=_saved(reports, judge=False),
-        net_saved=_saved(reports, judge=True),
+        saved=_saved(reports, net=False),
+        net_saved=_saved(reports, net=True),
         seconds=_total(report.seconds for report in reports),
         interrupted=sum(report.interrupted for report in reports),
         undecided_comparisons=sum(report.undecided_comparisons for report in reports),
@@ -154,6 +155,7 @@ def _reasoner(bills: Sequence[ReasonerBill]) -> ReasonerSums:
         server_generated_tokens=sum(counted) if counted and len(counted) == len(bills) else None,
         moved_traces=sum(bill.moved_traces for bill in bills),
         reread_tokens=sum(bill.reread_tokens for bill in bills),
+        weighed_reads=_total(bill.weighed_reads for bill in bills),
     )
 
 
@@ -168,7 +170,7 @@ def _counterfactual(bills: Sequence[CounterfactualBill]) -> CounterfactualSums:
     )
 
 
-def _saved(reports: Sequence[Report], *, judge: bool) -> float | None:
+def _saved(reports: Sequence[Report], *, net: bool) -> float | None:
     """The fraction of cons@N's tokens that was not spent, over the questions whose cons@N is known.
 
     None where it is not known of a question what was spent (`is_spent_known`).
@@ -181,7 +183,7 @@ def _saved(reports: Sequence[Report], *, judge: bool) -> float | None:
         if cost is not None:
             without += cost
             spent += ledger.reasoner.generated_tokens
-            spent += ledger.judge.weighed_tokens if judge else 0.0
+            spent += ledger.judge.weighed_tokens + ledger.reasoner.weighed_reads if net else 0.0
     return round(1 - spent / without, 4) if without else None
 
 

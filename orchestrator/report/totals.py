@@ -11,6 +11,8 @@ class _Stream:
 
     prompt: int
     cached: int
+    further: bool = False
+    """Not the trace's first stream."""
 
 
 @dataclass(slots=True)
@@ -23,6 +25,9 @@ class PromptTotals:
 
     prompt: int = 0
     cached: int = 0
+    further_prompt: int = 0
+    """Of `prompt`, what traces read that were continued: a plain vote reads no such prompt."""
+    further_cached: int = 0
     _usual: int = 0
     """The length that a stream told at its end."""
     _unknown: list[_Stream] = field(default_factory=list)
@@ -30,11 +35,10 @@ class PromptTotals:
 
     def opened(self, trace: int, prompt: int, cached: int) -> None:
         """A stream of `trace` has begun; `prompt` is 0 where the server has not told it."""
-        stream = self._streams[trace] = _Stream(prompt or self._usual, cached)
+        stream = self._streams[trace] = _Stream(0, 0, further=trace in self._streams)
+        self._correct(stream, prompt or self._usual, cached)
         if not stream.prompt:
             self._unknown.append(stream)
-        self.prompt += stream.prompt
-        self.cached += cached
 
     def told(self, trace: int, prompt: int, cached: int) -> None:
         """What the server tells of the latest stream of `trace` after it has begun."""
@@ -50,6 +54,9 @@ class PromptTotals:
     def _correct(self, stream: _Stream, prompt: int, cached: int) -> None:
         self.prompt += prompt - stream.prompt
         self.cached += cached - stream.cached
+        if stream.further:
+            self.further_prompt += prompt - stream.prompt
+            self.further_cached += cached - stream.cached
         stream.prompt, stream.cached = prompt, cached
 
 

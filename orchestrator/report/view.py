@@ -149,6 +149,17 @@ class RunView:
             limits.append(context - prompt)
         return min((limit for limit in limits if limit), default=None)
 
+    @property
+    def further_reads(self) -> tuple[int, int]:
+        """Prompt tokens that probes and continued traces read: computed, and from the cache.
+
+        Servers that tell no cached tokens of a closed stream are corrected by their counters at the end of the run.
+        """
+        read = self.probes.prompt_tokens + self._prompts.further_prompt
+        cached = self.probes.cached_prompt_tokens + self._prompts.further_cached
+        computed = min(read - cached, self.prompt_tokens - self.cached_prompt_tokens)
+        return computed, read - computed
+
     def counts(self) -> Counter[TraceState]:
         """How many traces are in each state."""
         return Counter(trace.state for trace in self.traces.values())

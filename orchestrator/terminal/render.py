@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from orchestrator.report.ledger import CounterfactualBill, JudgeBill, ReasonerBill
+from orchestrator.report.pricing import Prices
 from orchestrator.report.report import (
     ClusterLine,
     ReplicaLine,
@@ -110,6 +111,8 @@ def _report_rows(report: Report) -> Iterable[Row]:
         yield "pruning", _text(off, "yellow")
     yield "without", _text(_without(ledger.counterfactual))
     yield "saved", _saved(report)
+    if ledger.prices is not None and (ledger.judge.weighed_tokens or ledger.reasoner.weighed_reads):
+        yield "prices", _text(_prices(ledger.prices))
     yield "time", _text(f"{report.seconds:.1f} s" + _interrupted(report.interrupted))
     if report.run_dir is not None:
         yield "run", _text(sanitize(report.run_dir))
@@ -200,6 +203,8 @@ def _tokens(reasoner: ReasonerBill | ReasonerSums) -> str:
     if reasoner.overshoot_tokens:
         text += f", {reasoner.overshoot_tokens:,} of them past the checkpoint"
     text += f"; prompts {reasoner.prompt_tokens:,}, {reasoner.cached_prompt_tokens:,} cached"
+    if reasoner.weighed_reads:
+        text += f"; what probes and continued traces read is worth {reasoner.weighed_reads:,.0f}"
     if reasoner.moved_traces:
         text += f"; traces moved: {reasoner.moved_traces} ({reasoner.reread_tokens:,} tokens read again)"
     if isinstance(reasoner, ReasonerBill) and reasoner.source == "chunks":
@@ -254,12 +259,25 @@ def _saved(result: Report | Summary) -> Text:
         why = "closing a stream does not stop it" if failed else "no trace finished"
         return _text(f"unknown: {why}")
     text = _text(f"{result.net_saved:.1%} net", "bold green" if result.net_saved > 0 else "bold")
-    text.append(f" · {result.saved:.1%} before the judge's bill", "")
+    text.append(f" · {result.saved:.1%} in generated tokens", "")
     votes = result.ledger.equal_cost_votes
     return (
         text
         if votes is None
         else text.append(f" · a plain vote of {votes:.1f} traces costs the same")
+    )
+
+
+def _prices(prices: Prices) -> str:
+    """By what read tokens and the judge's were weighed, and where that comes from."""
+    whose = (
+        "the defaults, for GPUs; deepprune-doctor measures yours"
+        if prices.source == "defaults"
+        else "from the settings"
+    )
+    return (
+        f"a written token 1, a read one {prices.prompt_token:g}, the judge's "
+        f"{prices.judge_token:g} and {prices.judge_prompt_token:g} ({whose})"
     )
 
 

@@ -196,6 +196,7 @@ class Story:
         counted: int | None = None,
         interrupted: bool = False,
         undecided: int = 0,
+        cached: int | None = None,
     ) -> "Story":
         return self._add(
             RunFinished,
@@ -203,6 +204,7 @@ class Story:
             server_generated_tokens=counted,
             interrupted=interrupted,
             undecided=undecided,
+            cached_prompt_tokens=cached,
         )
 
     def view(self, **options: Any) -> RunView:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from orchestrator.core.voting import leader_posterior
-from orchestrator.report.ledger import weighed_judge_tokens
+from orchestrator.report.pricing import spent_tokens, weighed_judge_tokens
 from orchestrator.report.savings import Counterfactual, of_run, saved_if
 from orchestrator.report.trace_view import TraceView
 from orchestrator.report.view import RunView
@@ -35,7 +35,7 @@ class RunStats:
     saved: SavedFraction | None
     """The fraction saved against cons@N; None while unknown."""
     net: float | None
-    """The same, minus the judge's bill."""
+    """The same, minus what probes, continued traces and the judge have read, and the judge has written."""
     equal_cost_votes: float | None
     """The n for which cons@n costs as much as was spent so far."""
     tally: tuple[tuple[str, int], ...]
@@ -51,20 +51,22 @@ class RunStats:
 def run_stats(view: RunView, rate: float | None) -> RunStats:
     """The numbers of a run; `rate` is in generated tokens per second."""
     cost = of_run(view)
-    weighed = weighed_judge_tokens(view)
+    spent = spent_tokens(view)
     saved = _saved(view, cost)
     mean = cost.mean_length
     tally = _tally(view)
     return RunStats(
         cost=cost,
-        judge_tokens=weighed,
+        judge_tokens=weighed_judge_tokens(view),
         saved=saved,
-        net=saved.estimate - weighed / cost.tokens if saved and cost.tokens else None,
-        equal_cost_votes=(view.generated_tokens + weighed) / mean if mean else None,
+        net=saved.estimate - (spent - view.generated_tokens) / cost.tokens
+        if saved and cost.tokens
+        else None,
+        equal_cost_votes=spent / mean if mean else None,
         tally=tally,
         posterior=leader_posterior([count for _answer, count in tally]),
         eta=_eta(view, mean, rate),
-        money=_money(view, cost, weighed),
+        money=_money(view, cost, spent),
     )
 
 
@@ -114,8 +116,8 @@ def _left(trace: TraceView, mean: float) -> float:
     return max(0.0, mean - trace.tokens)
 
 
-def _money(view: RunView, cost: Counterfactual, weighed: float) -> tuple[float, float] | None:
+def _money(view: RunView, cost: Counterfactual, spent: float) -> tuple[float, float] | None:
     price = view.run.settings.prices.million_tokens if view.run is not None else None
     if price is None or cost.tokens is None:
         return None
-    return (view.generated_tokens + weighed) * price / 1e6, cost.tokens * price / 1e6
+    return spent * price / 1e6, cost.tokens * price / 1e6

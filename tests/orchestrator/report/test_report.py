@@ -49,7 +49,13 @@ def test_has_every_key_of_schema_1_whatever_happened(story: type[Story], pruned_
         fates = {"finished", "pruned", "stopped", "failed"}
         assert set(report["traces"]) - ADDED_TO_TRACES == {"planned", "started"} | fates
         ledger = report["ledger"]
-        assert set(ledger) == {"reasoner", "judge", "counterfactual", "equal_cost_votes"}
+        assert set(ledger) == {
+            "reasoner",
+            "judge",
+            "counterfactual",
+            "equal_cost_votes",
+            "prices",
+        }
         assert set(ledger["reasoner"]) == {
             "generated_tokens",
             "prompt_tokens",
@@ -62,6 +68,7 @@ def test_has_every_key_of_schema_1_whatever_happened(story: type[Story], pruned_
             "reread_tokens",
             "by_source",
             "cancellation",
+            "weighed_reads",
         }
         assert set(ledger["reasoner"]["by_fate"]) == fates | {"probes"}
         assert set(ledger["judge"]) - ADDED_TO_JUDGE == {
@@ -183,6 +190,7 @@ def test_a_pruned_run_in_full(pruned_story: Any) -> None:
         "reread_tokens": 0,
         "by_source": {"server_usage": 200, "tokenizer": 0, "chunks": 0},
         "cancellation": "unknown",
+        "weighed_reads": 0.4,  # 2 of the 50 tokens of a resumed stream were not in the cache
     }
     assert report["ledger"]["counterfactual"] == {
         "policy": "cons@4",
@@ -200,12 +208,12 @@ def test_the_judge_is_weighed_by_the_stated_price(pruned_story: Any) -> None:
     # (200 - 120 computed prompt tokens + 2 written) at half a reasoner token each
     assert report["ledger"]["judge"]["weighed_tokens"] == 41.0
     assert report["saved"] == 0.5
-    assert report["net_saved"] == pytest.approx(1 - 241 / 400, abs=1e-4)
-    assert report["ledger"]["equal_cost_votes"] == pytest.approx(2.41)
+    assert report["net_saved"] == pytest.approx(1 - 241.4 / 400, abs=1e-4)
+    assert report["ledger"]["equal_cost_votes"] == pytest.approx(2.414)
 
 
 def test_cached_judge_tokens_have_their_own_price(story: type[Story]) -> None:
-    prices = {"prices": {"judge_token": 1.0, "judge_cached_token": 0.1}}
+    prices = {"prices": {"judge_token": 1.0, "judge_prompt_token": 1.0, "judge_cached_token": 0.1}}
     told = story(2, settings=prices).judged(1, 0)
     assert report_of(told)["ledger"]["judge"]["weighed_tokens"] == 41 + 6
 
@@ -216,6 +224,41 @@ def test_judge_tokens_that_are_read_may_cost_less_than_those_that_are_written(
     prices = {"prices": {"judge_token": 2.0, "judge_prompt_token": 0.5}}
     told = story(2, settings=prices).judged(1, 0)
     assert report_of(told)["ledger"]["judge"]["weighed_tokens"] == 40 * 0.5 + 1 * 2.0
+
+
+def test_a_judge_reads_for_the_same_fraction_of_a_written_token_as_the_reasoner(
+    story: type[Story],
+) -> None:
+    told = story(2, settings={"prices": {"judge_token": 0.5, "prompt_token": 0.1}}).judged(1, 0)
+    report = report_of(told)
+    assert report["ledger"]["judge"]["weighed_tokens"] == 40 * 0.05 + 1 * 0.5
+    assert report["ledger"]["prices"] == {
+        "prompt_token": 0.1,
+        "cached_prompt_token": 0.0,
+        "judge_token": 0.5,
+        "judge_prompt_token": 0.05,
+        "judge_cached_token": 0.0,
+        "source": "settings",
+    }
+
+
+def test_what_probes_and_continued_traces_read_is_part_of_the_net_cost(
+    story: type[Story],
+) -> None:
+    told = story(2).start(0, 1).probed(1, 40).pause(1, 50).resume(1)
+    told.finish(0, 100).finish(1, 100).vote("42", a42=2)
+    report = report_of(told)
+    reasoner = report["ledger"]["reasoner"]
+    assert reasoner["weighed_reads"] == pytest.approx((20 + 50 - 48) * 0.2)
+    spent = reasoner["generated_tokens"] + reasoner["weighed_reads"]
+    assert report["net_saved"] == pytest.approx(1 - spent / 200, abs=1e-4)
+    assert report["ledger"]["prices"]["source"] == "defaults"
+
+
+def test_the_servers_counter_bounds_what_was_read_without_the_cache(story: type[Story]) -> None:
+    told = story(1).start(0, prompt=20, cached=20).pause(0, 50).resume(0, prompt=70, cached=0)
+    told.finish(0, 60).vote("42", a42=1).end(cached=85)
+    assert report_of(told)["ledger"]["reasoner"]["weighed_reads"] == pytest.approx(5 * 0.2)
 
 
 def test_a_full_vote_saves_nothing(story: type[Story]) -> None:

@@ -33,7 +33,7 @@ def test_a_panel_has_answer_bill_and_folder(pruned_story: Any) -> None:
         "6 of them past the checkpoint",
         "2 calls, 2 pairs, 202 tokens (120 cached), 1.0 s; worth 41 reasoner tokens",
         "cons@4 ≈ 400 tokens, 95 %: 200 to ? (Kaplan-Meier)",
-        "39.8% net · 50.0% before the judge's bill · a plain vote of 2.4 traces costs the same",
+        "39.6% net · 50.0% in generated tokens · a plain vote of 2.4 traces costs the same",
         "runs/x",
     ):
         assert part in text
@@ -114,7 +114,7 @@ def test_the_summary_shows_accuracy_and_totals(pruned_story: Any) -> None:
         "50.0% (1 of 2), 95 %: 9.4% to 90.5%",
         "400 generated",
         "800 tokens, 95 %: 400 to ? · 2 questions",
-        "39.8% net",
+        "39.6% net",
     ):
         assert part in text
 

@@ -281,7 +281,7 @@ def test_asks_each_pair_once_whatever_the_judge_says() -> None:
 
 
 def test_does_not_ask_a_judge_that_reads_more_than_its_verdicts_can_be_worth() -> None:
-    assert judged(trace_price=0.02).finish(1, "7", tokens=101).questions == []
+    assert judged(trace_price=0.1).finish(1, "7", tokens=101).questions == []
 
 
 def test_a_trace_that_ends_before_its_checkpoint_is_read_whole() -> None:
