@@ -169,7 +169,7 @@ def _parquet(path: Path) -> Iterator[_Record]:
         from pyarrow import ArrowException, parquet
     except ImportError as error:
         raise DatasetError(
-            f"{path} needs pyarrow to be read; install it, or convert the file to .jsonl."
+            f"{path} needs pyarrow to be read; run pip install pyarrow, or convert the file to .jsonl."
         ) from error
     try:
         rows = parquet.read_table(path).to_pylist()

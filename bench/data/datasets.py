@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from orchestrator.errors import ConfigError, DatasetError, EndpointUnreachable
+from orchestrator.extras import install_command
 from orchestrator.questions import Question, read_questions
 
 __all__ = ["HUB", "read_named"]
@@ -98,7 +99,7 @@ def _rows(found: HubDataset) -> Iterable[Row]:
         from datasets import load_dataset
     except ImportError as error:
         raise ConfigError(
-            "Reading benchmarks by name needs datasets; install it with: pip install 'deepprune[bench]'."
+            f"Reading benchmarks by name needs datasets; run: {install_command('bench')}"
         ) from error
     try:
         rows: Iterable[Row] = load_dataset(found.path, found.name, split=found.split)

@@ -21,6 +21,7 @@ from bench.replay.replay import ReplayPlan, replay_policy
 from bench.results.outcomes import Outcome
 from bench.specs.policy_spec import PolicySpec
 from orchestrator.errors import ConfigError, EndpointUnreachable
+from orchestrator.extras import install_command
 from orchestrator.interrupts import Interrupts
 
 __all__ = ["RayCluster", "connect_ray"]
@@ -131,9 +132,7 @@ def connect_ray(address: str) -> Iterator[RayCluster]:
     try:
         import ray
     except ImportError as error:
-        raise ConfigError(
-            "Ray is not installed; install it with: pip install 'deepprune[ray]'."
-        ) from error
+        raise ConfigError(f"Ray is not installed; run: {install_command('ray')}") from error
     if ":" in address and "://" not in address:
         _check_reachable(address)
     try:

@@ -189,7 +189,7 @@ def _parquet_lines(path: Path) -> Iterator[_Line]:
         from pyarrow.parquet import ParquetFile
     except ImportError:
         raise ConfigError(
-            f"{path} needs pyarrow; install deepprune[judge], or give JSON lines."
+            f"{path} needs pyarrow; run pip install pyarrow, or give JSON lines."
         ) from None
     try:
         with ParquetFile(path) as file:

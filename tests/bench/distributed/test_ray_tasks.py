@@ -17,6 +17,7 @@ from bench.live.plan import LivePlan
 from bench.mock_server.server import ReplayServer
 from bench.results.outcomes import read_outcomes
 from orchestrator.errors import ConfigError
+from orchestrator.extras import install_command
 from tests.support.command import console_script
 from tests.support.recorded_server import (
     FAST,
@@ -98,7 +99,7 @@ def test_without_ray_the_remedy_is_named(
 ) -> None:
     monkeypatch.setitem(sys.modules, "ray", None)
     assert main(["run", "--replay", str(matrix), "--policy", "auto", "--ray", "local"]) == 2
-    assert "pip install 'deepprune[ray]'" in capsys.readouterr().err
+    assert install_command("ray") in capsys.readouterr().err
 
 
 def test_an_error_in_a_task_is_raised_as_it_was_there() -> None:

