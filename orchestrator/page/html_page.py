@@ -20,7 +20,7 @@ from orchestrator.report.summary import Summary, summarise
 from orchestrator.report.view import RunView
 from orchestrator.terminal.sanitize import sanitize
 
-__all__ = ["TEXT_CHARACTERS", "Page", "build_page"]
+__all__ = ["TEXT_CHARACTERS", "IndexRow", "Page", "build_index", "build_page"]
 
 TEXT_CHARACTERS = 20_000
 """How much of a trace's text a page has by default."""
@@ -33,6 +33,14 @@ class Page(NamedTuple):
     policy: str
 
 
+class IndexRow(NamedTuple):
+    """A run in the list: its name, its (untrusted) question, and its report once it is over."""
+
+    name: str
+    question: str
+    report: Report | None
+
+
 def build_page(
     runs: Sequence[tuple[RunView, Report]], *, name: str, characters: int = TEXT_CHARACTERS
 ) -> Page:
@@ -43,20 +51,30 @@ def build_page(
         name: what the run is called, such as its folder's name (untrusted).
         characters: the most of each trace's text before and after its checkpoint; of a longer one the middle is left out.
     """
-    environment = _environment()
-    style = environment.get_template("page.css").render()
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    html = environment.get_template("page.html").render(
+    return _rendered(
+        "page.html",
         name=name,
-        policy=policy,
-        style=Markup(style),  # noqa: S704  (our own file)
         questions=_questions(runs, characters),
         summary=_summary(runs),
         glyphs=GLYPHS,
         labels=LABELS,
     )
-    return Page(html, policy)
+
+
+def build_index(rows: Sequence[IndexRow], *, total: int) -> Page:
+    """The page that lists runs, with a link to the page of each; `total` counts those that it does not list as well."""
+    return _rendered("runs.html", rows=rows, total=total)
+
+
+def _rendered(template: str, **values: Any) -> Page:
+    environment = _environment()
+    style = environment.get_template("page.css").render()
+    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
+    policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    trusted = Markup(style)  # noqa: S704  (our own file)
+    return Page(
+        environment.get_template(template).render(policy=policy, style=trusted, **values), policy
+    )
 
 
 def _questions(runs: Sequence[tuple[RunView, Report]], characters: int) -> list[QuestionFacts]:

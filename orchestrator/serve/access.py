@@ -1,5 +1,6 @@
 """Who may ask: the key, the names of this server, and the pages of other sites (closed unless allowed)."""
 
+import base64
 import hmac
 import ipaddress
 from collections.abc import Collection
@@ -7,6 +8,7 @@ from collections.abc import Collection
 from aiohttp import hdrs, web
 
 from orchestrator.serve.errors import ApiError
+from orchestrator.serve.run_pages import RUNS_PATH
 
 __all__ = ["Access"]
 
@@ -69,12 +71,15 @@ class Access:
         return "*" in self._allowed_origins or origin in self._allowed_origins
 
     def _check_key(self, request: web.Request) -> None:
-        scheme, _, given = request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")
-        wanted = self._key or b""
-        right = hmac.compare_digest(given.strip().encode("utf-8", "surrogateescape"), wanted)
-        if scheme.lower() != "bearer" or not right:
+        given = request.headers.get(hdrs.AUTHORIZATION, "")
+        page = request.path == RUNS_PATH or request.path.startswith(f"{RUNS_PATH}/")
+        key = _bearer(given) or (_password(given) if page else b"")
+        if not hmac.compare_digest(key, self._key or b""):
             raise ApiError(
-                401, "Give the key of this server as the API key.", code="invalid_api_key"
+                401,
+                "Give the key of this server as the API key; for a page, as the password of any user.",
+                code="invalid_api_key",
+                challenge='Basic realm="DeepPrune", charset="UTF-8"' if page else "Bearer",
             )
 
     def _check_host(self, request: web.Request) -> None:
@@ -98,3 +103,24 @@ class Access:
         except ValueError:
             return False
         return True
+
+
+def _bearer(header: str) -> bytes:
+    """The key in a header that an API client sends; empty without one."""
+    scheme, _, given = header.partition(" ")
+    return given.strip().encode("utf-8", "surrogateescape") if scheme.lower() == "bearer" else b""
+
+
+def _password(header: str) -> bytes:
+    """The password in a header that a browser sends when it has asked its user; empty without one.
+
+    Only pages take it: a browser adds it to requests of other sites' pages too, and those must not ask questions.
+    """
+    scheme, _, given = header.partition(" ")
+    if scheme.lower() != "basic":
+        return b""
+    try:
+        _user, _, password = base64.b64decode(given.strip(), validate=True).partition(b":")
+    except ValueError:
+        return b""
+    return password

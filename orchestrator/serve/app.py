@@ -40,6 +40,7 @@ from orchestrator.serve.request import (
     parse,
     pass_through_reason,
 )
+from orchestrator.serve.run_pages import RunPages
 from orchestrator.serve.streaming import EventWriter
 from orchestrator.settings import Settings
 
@@ -70,6 +71,7 @@ class ServeApp:
         questions: runs them.
         access: who may ask.
         metrics: what is counted.
+        pages: shows the runs that are kept.
         max_body: bytes of the largest request.
     """
 
@@ -81,6 +83,7 @@ class ServeApp:
         access: Access,
         metrics: ServeMetrics,
         *,
+        pages: RunPages,
         max_body: int,
     ) -> None:
         self._client = client
@@ -88,6 +91,7 @@ class ServeApp:
         self._questions = questions
         self._access = access
         self._metrics = metrics
+        self._pages = pages
         self._max_body = max_body
 
     def app(self) -> web.Application:
@@ -99,6 +103,7 @@ class ServeApp:
         app.router.add_get("/v1/models/{model:.+}", self._model)
         app.router.add_get("/health", self._health)
         app.router.add_get("/metrics", self._show_metrics)
+        self._pages.add_routes(app)
         return app
 
     @web.middleware
@@ -290,6 +295,8 @@ def _card(name: str) -> dict[str, Any]:
 
 def _error_response(error: ApiError) -> web.Response:
     response = web.json_response(error.body(), status=error.status)
+    if error.challenge is not None:
+        response.headers["WWW-Authenticate"] = error.challenge
     if error.retry_after is not None:
         response.headers["Retry-After"] = str(math.ceil(error.retry_after))
     return response

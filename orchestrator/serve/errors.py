@@ -16,6 +16,7 @@ class ApiError(Exception):
         param: the field of the request that is wrong.
         code: OpenAI's code for the kind of error.
         retry_after: seconds after which a further try is worth it.
+        challenge: how a browser may ask its user for the key.
     """
 
     def __init__(
@@ -26,6 +27,7 @@ class ApiError(Exception):
         param: str | None = None,
         code: str | None = None,
         retry_after: float | None = None,
+        challenge: str | None = None,
     ) -> None:
         super().__init__(message)
         self.status = status
@@ -33,6 +35,7 @@ class ApiError(Exception):
         self.param = param
         self.code = code
         self.retry_after = retry_after
+        self.challenge = challenge
 
     def body(self) -> dict[str, Any]:
         """The JSON of the reply."""

@@ -8,6 +8,7 @@ from orchestrator.report.report import Report
 from orchestrator.report.result import Result
 from orchestrator.serve.final_answer import FinalAnswer, final_answer, winner
 from orchestrator.serve.request import VoteRequest
+from orchestrator.serve.run_pages import RUNS_PATH
 from orchestrator.settings import ModelSettings
 
 __all__ = [
@@ -74,9 +75,10 @@ def _answer_tokens(choice: Choice) -> int:
     return 0 if trace is None else round(trace.tokens * (1.0 - choice.answer.reasoning_fraction))
 
 
-def details(choice: Choice, run_id: str | None, notes: Sequence[str]) -> dict[str, Any]:
+def details(choice: Choice, run_id: str, notes: Sequence[str]) -> dict[str, Any]:
     """The field `deepprune` of a choice."""
     report = choice.result.report
+    kept = choice.result.run_dir is not None
     return {
         "answer": report.answer,
         "votes": [
@@ -95,6 +97,7 @@ def details(choice: Choice, run_id: str | None, notes: Sequence[str]) -> dict[st
         "seconds": report.seconds,
         "interrupted": report.interrupted,
         "run_id": run_id,
+        "run_page": f"{RUNS_PATH}/{run_id}" if kept else None,
         "notes": list(notes),
     }
 

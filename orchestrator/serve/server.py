@@ -18,6 +18,7 @@ from orchestrator.serve.app import ServeApp
 from orchestrator.serve.metrics import ServeMetrics
 from orchestrator.serve.policies import PolicyModels, given_settings
 from orchestrator.serve.questions import Questions
+from orchestrator.serve.run_pages import RunPages
 from orchestrator.settings import Settings
 
 __all__ = ["ServeOptions", "served"]
@@ -96,6 +97,7 @@ async def served(
                 allowed_origins=options.allowed_origins,
             ),
             metrics,
+            pages=RunPages(options.keep_runs),
             max_body=options.max_body,
         )
         yield await _listening(stack, app.app(), options)

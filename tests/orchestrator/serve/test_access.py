@@ -1,5 +1,7 @@
 """Who may ask."""
 
+from base64 import b64encode
+
 import pytest
 from aiohttp.test_utils import make_mocked_request
 
@@ -39,6 +41,17 @@ def test_a_key_is_wanted_whole(given: str, expected: int) -> None:
 def test_health_needs_no_key() -> None:
     assert status(Access(key="secret"), "/health") == 200
     assert status(Access(key="secret"), "/metrics") == 401
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"), [("/runs", 200), ("/runs/x", 200), ("/runsx", 401), ("/v1/models", 401)]
+)
+def test_only_pages_take_the_key_as_a_browsers_password(path: str, expected: int) -> None:
+    access = Access(key="sécret")
+    for login, wanted in (("anybody:sécret", expected), (":sécret", expected), ("sécret:", 401)):
+        given = b64encode(login.encode()).decode()
+        assert status(access, path, Authorization=f"Basic {given}") == wanted
+    assert status(access, path, Authorization="Basic !") == 401
 
 
 @pytest.mark.parametrize(
