@@ -21,12 +21,13 @@ A pure state machine on the votes of finished traces. Where running traces can b
 from itertools import count
 from typing import Literal
 
-from orchestrator.core.agreement import Count, gain
-from orchestrator.core.events import Event
+from orchestrator.core.agreement import Count, gain, leader_share
+from orchestrator.core.events import Event, VoteWeighed
 from orchestrator.core.policies.base import Step, Tally
+from orchestrator.core.policies.next_step import HORIZON, NextStep, best_of
 from orchestrator.settings import AutoSettings
 
-__all__ = ["EFFORT_PRICES", "HORIZON", "RUNNING_COST", "Auto"]
+__all__ = ["EFFORT_PRICES", "RUNNING_COST", "Auto"]
 
 EFFORT_PRICES: dict[Literal["low", "medium", "high"], float] = {
     "low": 0.01,
@@ -34,9 +35,6 @@ EFFORT_PRICES: dict[Literal["low", "medium", "high"], float] = {
     "high": 0.001,
 }
 """What one more trace must bring, as expected share of the traces that agree with the winner."""
-
-HORIZON = 8
-"""Ballots looked ahead: enough for a rival to catch up wherever it is likely to."""
 
 RUNNING_COST = 0.5
 """What is left to pay of a trace that already runs."""
@@ -62,7 +60,9 @@ class Auto:
     def start(self) -> Step:
         """Starts what would settle the vote if all agreed, and a few to spare."""
         agreeing = next(
-            n for n in count(self._min_ballots) if not self._worthwhile(Count.of((n,), 0))
+            n
+            for n in count(self._min_ballots)
+            if self._next_step(Count.of((n,), 0)).action == "stop"
         )
         return Step([], self._tally.launch(agreeing + _SPARE))
 
@@ -72,27 +72,39 @@ class Auto:
             return Step([], [])
         ballots = self._tally.vote_counts
         missing = self._min_ballots - sum(ballots) if ballots else 0
-        wanted = max(self._worthwhile(Count.of(ballots, self._tally.blanks)), missing)
-        self._settled = wanted <= 0
-        return Step(
-            [],
-            self._tally.stop_all("settled")
-            if self._settled
-            else self._tally.launch(wanted - self._tally.running),
-        )
+        counted = Count.of(ballots, self._tally.blanks)
+        step = self._next_step(counted)
+        self._settled = step.action == "stop" and missing <= 0
+        if self._settled:
+            return Step([self._account(event.at, counted, step)], self._tally.stop_all("settled"))
+        wanted = missing if step.action == "stop" else max(step.traces, missing)
+        commands = self._tally.launch(wanted - self._tally.running)
+        step = step._replace(action="launch" if commands else "wait")
+        return Step([self._account(event.at, counted, step)], commands)
 
     def voters(self, finished: tuple[int, ...]) -> list[int]:
         """Every finished trace votes."""
         return list(finished)
 
-    def _worthwhile(self, so_far: Count) -> int:
-        """The number of further ballots that brings most beyond its price, or 0."""
+    def _next_step(self, so_far: Count) -> NextStep:
+        """Waiting for the number of further ballots that brings most beyond its price, or stopping."""
         running = self._tally.running
         possible = min(HORIZON, running + self._tally.left)
-        best, most = 0, 1e-12
+        steps = []
         for ballots in range(1, possible + 1):
             cost = RUNNING_COST * min(ballots, running) + max(0, ballots - running)
-            net = gain(so_far, ballots) - self._price * cost
-            if net > most:
-                best, most = ballots, net
-        return best
+            worth = gain(so_far, ballots)
+            steps.append(NextStep("wait", ballots, worth, self._price * cost))
+        return best_of(steps)
+
+    def _account(self, at: float, counted: Count, step: NextStep) -> VoteWeighed:
+        """What was decided, and on what, for those who watch."""
+        return VoteWeighed(
+            at=at,
+            leader=max(self._tally.votes, key=self._tally.votes.__getitem__, default=None),
+            lead_share=round(leader_share(counted), 6),
+            worth=round(step.worth, 6),
+            price=round(step.price, 6),
+            traces=step.traces,
+            action=step.action,
+        )

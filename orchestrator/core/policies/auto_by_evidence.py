@@ -181,7 +181,9 @@ class AutoByEvidence:
         if asked or self._probes.out or self._judge.out or self._awaits_segment(event):
             return Step([], asked)
         more = step.traces if step.action == "launch" else missing - self._tally.running
-        return Step([self._account(event.at, situation, step)], self._launch(more))
+        commands = self._launch(more)
+        step = step._replace(action="launch" if commands else "wait")
+        return Step([self._account(event.at, situation, step)], commands)
 
     def _awaits_segment(self, event: Event) -> bool:
         """Whether a trace has just finished whose segment the judge will be able to read at the next event."""

@@ -8,13 +8,14 @@ be asked meanwhile, and questions on which the answers fall apart are not pursue
 Pure functions: the same situation always leads to the same step.
 """
 
+from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from orchestrator.core.agreement import Count
 from orchestrator.core.belief import expected_shares, share_knowing, share_with_votes
 from orchestrator.core.evidence import Likelihood
 
-__all__ = ["HORIZON", "NextStep", "Situation", "best_step", "worth_of_knowing"]
+__all__ = ["HORIZON", "NextStep", "Situation", "best_of", "best_step", "worth_of_knowing"]
 
 HORIZON = 8
 """Votes looked ahead: enough for a rival to catch up wherever it is likely to."""
@@ -63,7 +64,10 @@ class Situation(NamedTuple):
 
 
 class NextStep(NamedTuple):
-    """The best step: `traces` further votes are worth `worth`, and cost `price`; for "stop" all are 0."""
+    """The best step: `traces` further votes are worth `worth`, and cost `price`.
+
+    For "stop" they are those of the best step that is not worth its price; all are 0 where there is none.
+    """
 
     action: Literal["wait", "launch", "stop"]
     traces: int
@@ -71,14 +75,22 @@ class NextStep(NamedTuple):
     price: float
 
 
+_NOTHING = NextStep("stop", 0, 0.0, 0.0)
+
+
 def best_step(situation: Situation, price: float) -> NextStep:
     """The step that brings most beyond its price; `price` is what one trace must bring."""
     now = situation.lead_share
-    best = NextStep("stop", 0, 0.0, 0.0)
-    for step in (*_waits(situation, price, now), *_launches(situation, price, now)):
-        if step.worth - step.price > best.worth - best.price + _LEAST_WORTH:
+    return best_of([*_waits(situation, price, now), *_launches(situation, price, now)])
+
+
+def best_of(steps: Sequence[NextStep]) -> NextStep:
+    """The step that brings most beyond its price, the first of those that are level; "stop" if none does."""
+    best = _NOTHING
+    for number, step in enumerate(steps):
+        if not number or step.worth - step.price > best.worth - best.price + _LEAST_WORTH:
             best = step
-    return best
+    return best if best.worth - best.price > _LEAST_WORTH else best._replace(action="stop")
 
 
 def worth_of_knowing(situation: Situation) -> float:

@@ -18,6 +18,7 @@ from orchestrator.core.events import (
     TraceFinished,
     TraceStopped,
     VoteCast,
+    VoteWeighed,
 )
 from orchestrator.core.policies.adaptive_consistency import dirichlet_posterior
 from orchestrator.settings import Settings
@@ -39,6 +40,7 @@ class Heat:
         self.stopped: list[int] = []
         self.answer: str | None = None
         self.votes: list[tuple[str, int]] = []
+        self.weighed: list[VoteWeighed] = []
         self._follow(self._engine.feed(started))
 
     @property
@@ -88,6 +90,8 @@ class Heat:
         for event in outcome.events:
             if isinstance(event, VoteCast):
                 self.answer, self.votes = event.answer, [(b.answer, b.count) for b in event.votes]
+            if isinstance(event, VoteWeighed):
+                self.weighed.append(event)
         while waiting := [t for t in self.stopped if t not in self._ended]:
             trace = waiting[0]
             self._ended.add(trace)
@@ -319,6 +323,22 @@ def test_auto_waits_for_the_floor_of_ballots() -> None:
     heat.end("1", "1", "1")
     assert not heat.over
     assert heat.end("1").answer == "1"
+
+
+def test_auto_says_what_it_decided_and_what_the_next_votes_are_worth() -> None:
+    heat = Heat("auto", traces=64).end("1", "2", "3", "2", "2")
+    assert {each.action for each in heat.weighed} == {"wait", "launch", "stop"}
+    *went_on, last = heat.weighed
+    assert all(each.worth > each.price and each.traces > 0 for each in went_on)
+    assert (last.leader, last.action) == ("2", "stop")
+    assert 0 < last.worth <= last.price  # the best that it did not do
+    assert 0.5 < last.lead_share < 1
+
+
+def test_auto_says_that_it_goes_on_only_for_the_floor_of_ballots() -> None:
+    heat = Heat("auto", traces=64, min_ballots=5).end("1", "1", "1", "1")
+    last = heat.weighed[-1]
+    assert (last.action, last.worth < last.price) == ("wait", True)
 
 
 def test_the_price_of_a_trace_goes_before_the_effort() -> None:
