@@ -388,8 +388,9 @@ class VoteWeighed(_Event, frozen=True, kw_only=True):
     `leader` is the answer ahead, None before the first vote. `lead_share` is the chance that one more trace would give it.
     `worth` is by how much `traces` further votes are expected to raise that share, and `price` what they must bring for
     it: the pair that is best of those that were compared. `action` says what follows: "wait" for running traces, "launch"
-    more, or "stop" all because nothing is worth its price. All of them are fractions in 0..1. Where fewer than `min_ballots`
-    traces have an answer, more is launched or waited for though it is not worth its price.
+    more, or "stop" all because nothing is worth its price; the pair is then the one that came nearest. All of them are
+    fractions in 0..1. Where fewer than `min_ballots` traces have an answer, more is launched or waited for though it is not
+    worth its price.
     """
 
     leader: str | None

@@ -66,7 +66,7 @@ class Situation(NamedTuple):
 class NextStep(NamedTuple):
     """The best step: `traces` further votes are worth `worth`, and cost `price`.
 
-    For "stop" they are those of the best step that is not worth its price; all are 0 where there is none.
+    For "stop" they are those of the step that came nearest to its price; all are 0 where there is none.
     """
 
     action: Literal["wait", "launch", "stop"]
@@ -87,10 +87,15 @@ def best_step(situation: Situation, price: float) -> NextStep:
 def best_of(steps: Sequence[NextStep]) -> NextStep:
     """The step that brings most beyond its price, the first of those that are level; "stop" if none does."""
     best = _NOTHING
-    for number, step in enumerate(steps):
-        if not number or step.worth - step.price > best.worth - best.price + _LEAST_WORTH:
+    for step in steps:
+        if step.worth - step.price > best.worth - best.price + _LEAST_WORTH:
             best = step
-    return best if best.worth - best.price > _LEAST_WORTH else best._replace(action="stop")
+    if best is not _NOTHING:
+        return best
+    nearest = max(
+        steps, key=lambda step: step.worth / max(step.price, _LEAST_WORTH), default=_NOTHING
+    )
+    return nearest._replace(action="stop")
 
 
 def worth_of_knowing(situation: Situation) -> float:

@@ -146,7 +146,7 @@ def test_a_probe_that_agrees_settles_the_vote_and_weighs_in_it() -> None:
     assert run.stopped == [0, 2, 3]
     last = run.weighed[-1]
     assert (last.action, last.leader) == ("stop", "7")
-    assert 0 < last.worth < last.price  # of the best that it did not do
+    assert 0 < last.worth < last.price  # of what came nearest
     assert [(each.trace, each.answer) for each in last.likely] == [(0, "7")]
     assert 0.9 < last.likely[0].probability < 0.95
     vote = run.stop_all().vote

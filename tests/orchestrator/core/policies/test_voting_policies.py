@@ -331,8 +331,8 @@ def test_auto_says_what_it_decided_and_what_the_next_votes_are_worth() -> None:
     *went_on, last = heat.weighed
     assert all(each.worth > each.price and each.traces > 0 for each in went_on)
     assert (last.leader, last.action) == ("2", "stop")
-    assert 0 < last.worth <= last.price  # the best that it did not do
-    assert 0.5 < last.lead_share < 1
+    assert 0 < last.worth <= last.price  # of what came nearest
+    assert 0.4 < last.lead_share < 0.5
 
 
 def test_auto_says_that_it_goes_on_only_for_the_floor_of_ballots() -> None:
