@@ -6,6 +6,7 @@ from pathlib import Path
 
 __all__ = [
     "fraction",
+    "least_temperature",
     "non_negative",
     "port",
     "positive",
@@ -28,6 +29,11 @@ def positive_number(text: str) -> float:
     if not value > 0.0:
         raise argparse.ArgumentTypeError(f"{text} is not a number above 0")
     return value
+
+
+def least_temperature(text: str) -> float:
+    """A number of at least 0; infinity for "never"."""
+    return math.inf if text == "never" else non_negative(text)
 
 
 def non_negative(text: str) -> float:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from orchestrator import __version__
-from orchestrator.cli.argtypes import port, positive
+from orchestrator.cli.argtypes import least_temperature, port, positive
 from orchestrator.cli.flags import (
     add_method_arguments,
     add_prompt_arguments,
@@ -104,6 +104,7 @@ def _options(arguments: argparse.Namespace) -> "ServeOptions":
         queue=arguments.queue,
         max_body=arguments.max_body,
         max_traces=arguments.max_traces,
+        min_temperature=arguments.min_temperature,
         keep_runs=arguments.keep_runs,
     )
 
@@ -165,6 +166,14 @@ def _add_bounds(group: Any) -> None:
     )
     group.add_argument(
         "--max-traces", type=positive, default=512, metavar="N", help="per request; default: 512"
+    )
+    group.add_argument(
+        "--min-temperature",
+        type=least_temperature,
+        default=0.1,
+        metavar="T",
+        help="traces of a request with a lower temperature are sampled as the settings say; default: 0.1; "
+        "never: those of all requests are",
     )
     group.add_argument(
         "--keep-runs", type=Path, metavar="DIR", help="keep a run folder per question here"

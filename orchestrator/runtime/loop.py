@@ -211,6 +211,7 @@ class _QuestionLoop:
             book=self._book,
             emit=self._channel.put,
             clock=self._clock,
+            sampling=settings.sampling,
             top_logprobs=settings.policy.top_logprobs if needs_confidences(settings) else None,
         )
 

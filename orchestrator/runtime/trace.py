@@ -36,7 +36,7 @@ from orchestrator.runtime.attempts import AWAY, Attempts, error_of
 from orchestrator.runtime.fleet import Fleet, Turn
 from orchestrator.runtime.intake import Intake
 from orchestrator.runtime.server_record import ServerRecord
-from orchestrator.settings import EndpointSettings
+from orchestrator.settings import EndpointSettings, SamplingSettings
 
 __all__ = ["TraceRunner", "TraceSettings"]
 
@@ -68,6 +68,7 @@ class TraceSettings:
     book: AnswerBook
     emit: Callable[[Event], Awaitable[None]]
     clock: Callable[[], float]
+    sampling: SamplingSettings | None = None
     top_logprobs: int | None = None
     """Log-probabilities that make the confidence of one token; None asks for none."""
 
@@ -240,6 +241,7 @@ class TraceRunner:
             generated_tokens=len(self._progress.token_ids),
             handle=handle,
             top_logprobs=self._shared.top_logprobs,
+            sampling=self._shared.sampling,
             headers=self._shared.fleet.headers(
                 session=self._session, request=f"{self._session}-{self._streams}-{_PROCESS}"
             ),

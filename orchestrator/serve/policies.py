@@ -13,6 +13,7 @@ from orchestrator.core.policies import needs_confidences, needs_judge, needs_rew
 from orchestrator.errors import ConfigError
 from orchestrator.serve.errors import ApiError
 from orchestrator.serve.request import Options, VoteRequest
+from orchestrator.serve.sampling import sampling_of
 from orchestrator.settings import POLICY_NAMES, Settings, policies_with
 
 __all__ = ["PolicyModels", "given_settings"]
@@ -36,13 +37,23 @@ class PolicyModels:
         opened: those with which the servers behind were opened: they say what a policy can have.
         model: the name of the reasoner's model.
         max_traces: the most traces that a request may ask for.
+        least_temperature: of a request; one with a lower temperature is sampled as the settings say.
     """
 
-    def __init__(self, settings: Settings, opened: Settings, model: str, max_traces: int) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        opened: Settings,
+        model: str,
+        *,
+        max_traces: int,
+        least_temperature: float,
+    ) -> None:
         self.model = model
         self._settings = settings
         self._opened = opened
         self._max_traces = max_traces
+        self._least_temperature = least_temperature
         self._base = dict(given_settings(settings))
 
     def names(self) -> list[str]:
@@ -62,16 +73,9 @@ class PolicyModels:
             raise self._unknown(request.model)
         options = request.deepprune
         policy = options.policy or suffix.removeprefix(":")
-        changes = {**self._policy(policy), **_options(options)}
-        notes = []
-        for name in ("temperature", "top_p"):
-            if getattr(request, name) is not None:
-                notes.append(
-                    f"{name} was not used: traces are sampled as the server's settings say"
-                )
-        if request.seed is not None:
-            notes.append("seed was not used: all traces would be equal")
-        return self._resolved(changes), notes
+        sampling = sampling_of(request, self._settings, least_temperature=self._least_temperature)
+        changes = {**self._policy(policy), **sampling.settings, **_options(options)}
+        return self._resolved(changes), sampling.notes
 
     def _offers(self, name: str) -> bool:
         try:

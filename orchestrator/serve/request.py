@@ -42,7 +42,7 @@ class Options(BaseModel):
     traces: int | None = Field(default=None, ge=1)
     effort: Literal["low", "medium", "high"] | None = None
     min_ballots: int | None = Field(default=None, ge=1)
-    seconds: float | None = Field(default=None, gt=0)
+    seconds: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     progress: bool | None = None
     reasoning: bool = False
     settings: dict[str, str | float | int | bool | None] = Field(default_factory=dict)
@@ -67,7 +67,13 @@ class VoteRequest(BaseModel):
     n: int | None = Field(default=None, ge=1)
     temperature: float | None = Field(default=None, ge=0)
     top_p: float | None = Field(default=None, gt=0, le=1)
-    seed: int | None = None
+    top_k: int | None = Field(default=None, ge=-1)
+    min_p: float | None = Field(default=None, ge=0, le=1)
+    frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
+    presence_penalty: float | None = Field(default=None, ge=-2, le=2)
+    repetition_penalty: float | None = Field(default=None, gt=0)
+    logit_bias: dict[str, float] | None = None
+    seed: int | None = Field(default=None, ge=-(2**63), lt=2**63)
     stop: str | list[str] | None = None
     max_tokens: int | None = Field(default=None, ge=1)
     logprobs: bool | int | None = None

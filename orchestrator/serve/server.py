@@ -40,6 +40,7 @@ class ServeOptions:
         queue: questions that may wait.
         max_body: bytes of the largest request.
         max_traces: the most traces that a request may ask for.
+        min_temperature: a request's sampling is not used if its temperature is lower; with infinity it never is.
         keep_runs: the folder that receives a run folder per question; None keeps nothing.
     """
 
@@ -52,6 +53,7 @@ class ServeOptions:
     queue: int = 64
     max_body: int = 4 << 20
     max_traces: int = 512
+    min_temperature: float = 0.1
     keep_runs: Path | None = None
 
 
@@ -87,7 +89,11 @@ async def served(
         app = ServeApp(
             client,
             PolicyModels(
-                settings, client.settings, client.endpoints.capabilities.model, options.max_traces
+                settings,
+                client.settings,
+                client.endpoints.capabilities.model,
+                max_traces=options.max_traces,
+                least_temperature=options.min_temperature,
             ),
             Questions(client, admission, metrics, options.keep_runs),
             Access(

@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Any
 
 import aiohttp
+import msgspec
 
 from orchestrator.capabilities import ServerCapabilities
 from orchestrator.client.control_tokens import render_as_text
@@ -114,6 +115,7 @@ class ReasonerClient(EndpointClient):
         generated_tokens: int,
         handle: StreamHandle | None = None,
         top_logprobs: int | None = None,
+        sampling: SamplingSettings | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> AsyncGenerator[Chunk, None]:
         """A trace's text as it is generated; see `read_stream`.
@@ -127,6 +129,7 @@ class ReasonerClient(EndpointClient):
             generated_tokens: their number, which counts towards the trace's token limit. A trace that has reached
                 the limit gets its last chunk without a request.
             handle: stops the stream early.
+            sampling: of this trace; by default this client's.
             top_logprobs: log-probabilities that make the confidence of a token; None asks for none.
             headers: sent with the request, for routers between here and the server.
 
@@ -134,6 +137,8 @@ class ReasonerClient(EndpointClient):
         sends invalid events or ends without a finish reason; chunks yielded before stay valid.
         """
         requests = self._probed()
+        if sampling is not None:
+            requests = msgspec.structs.replace(requests, sampling=sampling)
         limit = requests.tokens_left(prompt, generated_tokens)
         prompt_tokens = len(prompt.token_ids or ()) + len(generated_ids)
         if limit is not None and limit <= 0:

@@ -17,7 +17,7 @@ from orchestrator.runtime.fleet import Fleet
 from orchestrator.runtime.members import Member
 from orchestrator.runtime.server_record import ServerRecord
 from orchestrator.runtime.trace import TraceRunner, TraceSettings
-from orchestrator.settings import EndpointSettings
+from orchestrator.settings import EndpointSettings, SamplingSettings
 from tests.support.capabilities import capabilities
 
 E = TypeVar("E", bound=Event)
@@ -66,6 +66,7 @@ class Reasoner:
         generated_tokens: int,
         handle: StreamHandle,
         top_logprobs: int | None,
+        sampling: SamplingSettings | None,
         headers: Mapping[str, str],
     ) -> AsyncIterator[Chunk]:
         self.asked.append((tuple(generated_ids), generated_tokens))

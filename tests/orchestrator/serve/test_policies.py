@@ -22,7 +22,7 @@ JUDGED = settings(
 
 
 def models(own: Settings = PLAIN, opened: Settings | None = None) -> PolicyModels:
-    return PolicyModels(own, opened or own, "org/model:v1", max_traces=64)
+    return PolicyModels(own, opened or own, "org/model:v1", max_traces=64, least_temperature=0.1)
 
 
 def asked(model: str, **fields: Any) -> VoteRequest:
@@ -100,10 +100,10 @@ def test_settings_that_may_not_be_are_refused(fields: dict[str, Any], words: str
     assert refused.value.status == 400
 
 
-def test_sampling_of_the_request_is_not_used_and_that_is_said() -> None:
-    found, notes = models().settings_for(asked("org/model:v1", temperature=0, seed=1, top_p=0.9))
-    assert found.sampling == PLAIN.sampling
-    assert [note.split()[0] for note in notes] == ["temperature", "top_p", "seed"]
+def test_a_request_is_sampled_as_it_says() -> None:
+    found, notes = models().settings_for(asked("org/model:v1", temperature=0.7, top_p=0.9))
+    assert (found.sampling.temperature, found.sampling.top_p) == (0.7, 0.9)
+    assert notes == []
 
 
 def test_only_policies_that_the_servers_allow_are_listed() -> None:
