@@ -1,4 +1,4 @@
-"""`deepprune-judge pairs | train | evaluate | serve | throughput`: the subcommands, one module each."""
+"""`deepprune-judge analyze | pairs | train | evaluate | serve | throughput`: the subcommands, one module each."""
 
 import argparse
 import sys
@@ -33,9 +33,10 @@ def _prepare(words: list[str]) -> Callable[[], int]:
 
 
 def _commands() -> dict[str, ModuleType]:
-    from judge_server.cli import evaluate, pairs, serve, throughput, train
+    from judge_server.cli import analyze, evaluate, pairs, serve, throughput, train
 
     return {
+        "analyze": analyze,
         "pairs": pairs,
         "train": train,
         "evaluate": evaluate,
@@ -62,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     return subcommand_parser(
         _PROGRAM,
         _commands(),
-        description="Make, train, measure and serve a judge, which predicts from two unfinished traces "
+        description="Analyse traces; make, train, measure and serve a judge, which predicts from two unfinished traces "
         "whether their answers will be identical.",
         epilog=_EPILOG,
     )

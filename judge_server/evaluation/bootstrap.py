@@ -19,6 +19,7 @@ __all__ = [
     "bootstrap",
     "fraction_interval",
     "interval_of",
+    "resamples",
 ]
 
 Numbers = NDArray[np.float64]
@@ -73,7 +74,7 @@ def bootstrap(pairs: ScoredPairs, *, seed: int, samples: int = 1_000) -> FigureI
     known = ~np.isnan(within)
     aurocs, withins = np.full((2, samples), np.nan)
     tnrs, tprs = [], []
-    for number, counts in enumerate(_resamples(len(within), seed, samples)):
+    for number, counts in enumerate(resamples(len(within), seed, samples)):
         if counts[known].any():
             withins[number] = np.average(within[known], weights=counts[known])
         curve = ranked.curve(counts)
@@ -99,10 +100,8 @@ def fraction_interval(
     names, question = np.unique(questions, return_inverse=True)
     hit = np.bincount(question, weights=hits, minlength=len(names))
     pairs_of = np.bincount(question, minlength=len(names))
-    resamples = _resamples(len(names), seed, samples)
-    return interval_of(
-        np.array([float(counts @ hit / (counts @ pairs_of)) for counts in resamples])
-    )
+    draws = resamples(len(names), seed, samples)
+    return interval_of(np.array([float(counts @ hit / (counts @ pairs_of)) for counts in draws]))
 
 
 class _RankedPairs:
@@ -128,7 +127,8 @@ class _RankedPairs:
         )
 
 
-def _resamples(questions: int, seed: int, samples: int) -> Iterator[Numbers]:
+def resamples(questions: int, seed: int, samples: int) -> Iterator[Numbers]:
+    """How often each question is drawn, (questions,), in each of the resamples."""
     rng = np.random.default_rng(seed)
     for _ in range(samples):
         drawn = rng.integers(questions, size=questions)

@@ -38,7 +38,7 @@ from judge_server.model_folder import SPEC_FILE
 from orchestrator.core.judging import JudgeSpec
 from orchestrator.errors import ConfigError, DatasetError
 
-__all__ = ["Evaluation", "EvaluationRequest", "evaluate"]
+__all__ = ["Evaluation", "EvaluationRequest", "check_writable", "evaluate"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +106,7 @@ def evaluate(request: EvaluationRequest) -> Evaluation:
         EndpointError, JudgeError: a server that fails.
     """
     if request.out is not None:
-        _check_writable(request.out)
+        check_writable(request.out)
     candidates = find_candidates(request.judges, request.query)
     to_calibrate = _to_calibrate(candidates, request.out) if request.options.calibrate else None
     cut = request.cut or _own_cut(candidates)
@@ -153,7 +153,7 @@ def evaluate(request: EvaluationRequest) -> Evaluation:
     )
 
 
-def _check_writable(out: Path) -> None:
+def check_writable(out: Path) -> None:
     """Raises ConfigError if no folder can be written there; writes nothing."""
     place = next(path for path in (out.absolute(), *out.absolute().parents) if path.exists())
     if not place.is_dir() or not os.access(place, os.W_OK | os.X_OK):
@@ -172,7 +172,7 @@ def _to_calibrate(candidates: Sequence[Candidate], out: Path | None) -> Candidat
         raise ConfigError(
             f"--calibrate saves the {SPEC_FILE} of an address in --out DIR; add --out."
         )
-    _check_writable(folder)
+    check_writable(folder)
     return judges[0]
 
 

@@ -10,7 +10,7 @@ from judge_server.evaluation.measure import JudgeResult
 from judge_server.metrics import shown_rate
 from orchestrator.terminal.document import markdown_code, markdown_text
 
-__all__ = ["markdown"]
+__all__ = ["figures_table", "markdown", "table"]
 
 FIGURE_HEADS = (
     "pairs",
@@ -29,7 +29,7 @@ def markdown(evaluation: Evaluation, plots: Sequence[str] = ()) -> str:
     results, tau = evaluation.results, evaluation.request.options.tau
     sections = [
         f"Pairs of {markdown_code(evaluation.request.source_name)}, {_origin(evaluation)}{_unread(evaluation.unread)}.",
-        _figures_table("judge", ((one.name, one.figures) for one in results)),
+        figures_table("judge", ((one.name, one.figures) for one in results)),
         *_differences(evaluation.differences),
         f"At tau {tau:g} (a pair is merged above it):",
         _tau_table(results),
@@ -66,8 +66,9 @@ def _unread(pairs: int) -> str:
     )
 
 
-def _figures_table(head: str, rows: Iterable[tuple[str, Figures]]) -> str:
-    return _table((head, *FIGURE_HEADS), ((name, *_cells(figures)) for name, figures in rows))
+def figures_table(head: str, rows: Iterable[tuple[str, Figures]]) -> str:
+    """The figures of every row under their heads."""
+    return table((head, *FIGURE_HEADS), ((name, *_cells(figures)) for name, figures in rows))
 
 
 def _cells(figures: Figures) -> list[str]:
@@ -107,7 +108,7 @@ def _differences(found: Sequence[JudgeDifference]) -> list[str]:
     ]
     return [
         f"The difference to {found[0].other} on the same pairs, paired by question:",
-        _table(heads, rows),
+        table(heads, rows),
     ]
 
 
@@ -118,7 +119,7 @@ def _difference_cells(one: Difference) -> tuple[str, str]:
 
 def _tau_table(results: Sequence[JudgeResult]) -> str:
     heads = ("judge", "TPR", "TNR", "precision", "merged", "pairs/s")
-    return _table(
+    return table(
         heads,
         (
             (
@@ -152,7 +153,7 @@ def _advice_table(results: Sequence[JudgeResult]) -> str:
                     _percent(advice.merged),
                 )
             )
-    return _table(heads, rows)
+    return table(heads, rows)
 
 
 def _swapping_table(results: Sequence[JudgeResult]) -> str:
@@ -164,7 +165,7 @@ def _swapping_table(results: Sequence[JudgeResult]) -> str:
         "AUROC",
         "AUROC swapped",
     )
-    return _table(
+    return table(
         heads,
         (
             (
@@ -191,7 +192,7 @@ def _breakdown(results: Sequence[JudgeResult], head: str, field: str) -> str:
         for one in results
         for part, figures in parts(one).items()
     )
-    return _table(("judge", head, *FIGURE_HEADS), rows)
+    return table(("judge", head, *FIGURE_HEADS), rows)
 
 
 def _findings(results: Sequence[JudgeResult]) -> str:
@@ -209,7 +210,8 @@ def _findings(results: Sequence[JudgeResult]) -> str:
     return "\n".join(lines)
 
 
-def _table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table; cells are untrusted text."""
     lines = [heads, ["---"] * len(heads), *([markdown_text(cell) for cell in row] for row in rows)]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 

@@ -12,7 +12,7 @@ from sklearn.metrics import roc_curve
 from judge_server.evaluation.measure import JudgeResult
 from orchestrator.terminal.sanitize import sanitize
 
-__all__ = ["PLOTS", "write_plots"]
+__all__ = ["PLOTS", "save_figure", "write_plots"]
 
 PLOTS = ("roc", "reliability", "scores")
 FORMATS = ("png", "svg")
@@ -26,7 +26,7 @@ def write_plots(folder: Path, results: Sequence[JudgeResult]) -> None:
         "scores": _scores,
     }
     for name in PLOTS:
-        _save(_drawn(results, draw[name]), folder / name)
+        save_figure(_drawn(results, draw[name]), folder / name)
 
 
 def _drawn(results: Sequence[JudgeResult], draw: Callable[[Axes, JudgeResult], None]) -> Figure:
@@ -79,7 +79,8 @@ def _scores(axes: Axes, result: JudgeResult) -> None:
     axes.legend(loc="best", fontsize="small")
 
 
-def _save(figure: Figure, stem: Path) -> None:
+def save_figure(figure: Figure, stem: Path) -> None:
+    """The figure as PNG and SVG; the same figure gives the same bytes."""
     with mpl.rc_context({"svg.hashsalt": "deepprune"}):
         for suffix in FORMATS:
             metadata = {"Date": None} if suffix == "svg" else None
