@@ -4,7 +4,6 @@ A pair is *merged* when its score is above tau, as the client joins a trace to a
 computed from the pairs is nan.
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -23,7 +22,6 @@ __all__ = [
     "by_question",
     "expected_calibration_error",
     "reliability",
-    "shown_rate",
     "swap_effect",
     "threshold_result",
     "tnr_at_fnr",
@@ -183,14 +181,6 @@ def by_question(pairs: ScoredPairs) -> list[ScoredPairs]:
     order = np.argsort(pairs.questions, kind="stable")
     starts = np.unique(pairs.questions[order], return_index=True)[1][1:]
     return [pairs.where(part) for part in np.split(order, starts)]
-
-
-def shown_rate(per_second: float) -> str:
-    """A number per second with at least two significant digits: 1,234, 12.3, 0.42, 0.0042."""
-    if per_second >= 100 or per_second == 0:
-        return f"{per_second:,.0f}"
-    places = max(1, 1 - math.floor(math.log10(per_second)))
-    return f"{per_second:.{places}f}"
 
 
 def _fraction(chosen: NDArray[np.bool_]) -> float:

@@ -7,8 +7,8 @@ from judge_server.evaluation.comparison import TOLD_DIFFERENCE, Difference, Judg
 from judge_server.evaluation.evaluate import Evaluation
 from judge_server.evaluation.figures import Figures
 from judge_server.evaluation.measure import JudgeResult
-from judge_server.metrics import shown_rate
 from orchestrator.terminal.document import markdown_code, markdown_text
+from orchestrator.terminal.numbers import format_rate
 
 __all__ = ["figures_table", "markdown", "table"]
 
@@ -128,7 +128,7 @@ def _tau_table(results: Sequence[JudgeResult]) -> str:
                 _number(one.at_tau.tnr),
                 _number(one.at_tau.precision),
                 _percent(one.at_tau.merged),
-                shown_rate(one.pairs_per_second),
+                format_rate(one.pairs_per_second),
             )
             for one in results
         ),

@@ -18,12 +18,12 @@ from typing import NamedTuple
 
 from judge_server.data.traces import TraceRow, group_by_question
 from judge_server.data.truncation import Truncation, TruncationRules, cut_text
-from judge_server.metrics import shown_rate
 from orchestrator.client.judge.client import JudgeClient
 from orchestrator.config.keys import JUDGE_KEY, key_from
 from orchestrator.core.judging import JudgeSpec
 from orchestrator.errors import DatasetError, first_error
 from orchestrator.settings import JudgeSettings
+from orchestrator.terminal.numbers import format_rate
 
 __all__ = [
     "Comparison",
@@ -147,8 +147,8 @@ def throughput_table(methods: Sequence[QueryMethod]) -> Iterator[str]:
             f"{method.pairs:,}",
             f"{method.requests:,}",
             _tokens_per_pair(method),
-            shown_rate(statistics.median(method.rates)),
-            f"{shown_rate(min(method.rates))} to {shown_rate(max(method.rates))}",
+            format_rate(statistics.median(method.rates)),
+            f"{format_rate(min(method.rates))} to {format_rate(max(method.rates))}",
             f"{statistics.median(ratios):.2f}",
             f"{min(ratios):.2f} to {max(ratios):.2f}",
         ]

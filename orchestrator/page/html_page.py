@@ -18,6 +18,7 @@ from orchestrator.report.display_state import GLYPHS, LABELS
 from orchestrator.report.report import Report
 from orchestrator.report.summary import Summary, summarise
 from orchestrator.report.view import RunView
+from orchestrator.terminal.numbers import format_rate
 from orchestrator.terminal.sanitize import sanitize
 
 __all__ = ["TEXT_CHARACTERS", "IndexRow", "Page", "build_index", "build_page"]
@@ -99,6 +100,7 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters["count"] = lambda value: "–" if value is None else f"{value:,.0f}"
+    environment.filters["rate"] = lambda value: "–" if value is None else format_rate(value)
     environment.filters["percent"] = lambda value: "–" if value is None else f"{value:.1%}"
     environment.filters["seconds"] = lambda value: f"{value:,.1f} s"
     return environment

@@ -30,6 +30,7 @@ from orchestrator.report.summary import (
     Summary,
     SummaryLine,
 )
+from orchestrator.terminal.numbers import format_rate
 from orchestrator.terminal.safe_stream import Trusted
 from orchestrator.terminal.sanitize import sanitize
 
@@ -220,7 +221,7 @@ def _replicas(replicas: Sequence[ReplicaLine]) -> Iterable[Row]:
     for number, replica in enumerate(replicas):
         pace = replica.tokens_per_second
         text = f"{replica.endpoint}: traces {replica.traces}, tokens {replica.tokens:,}"
-        text += "" if pace is None else f", {pace:,.0f} tok/s"
+        text += "" if pace is None else f", {format_rate(pace)} tok/s"
         text += f", faults {replica.faults}" if replica.faults else ""
         out = f", out for {replica.seconds_out:.1f} s" if replica.seconds_out else ""
         yield "servers" if number == 0 else "", _text(text + out, "yellow" if out else "")

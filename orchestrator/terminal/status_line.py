@@ -11,6 +11,7 @@ from typing import TextIO
 
 from orchestrator.report.savings import saved_so_far
 from orchestrator.report.view import RunView
+from orchestrator.terminal.numbers import format_rate
 from orchestrator.terminal.safe_stream import Trusted
 from orchestrator.terminal.sanitize import sanitize
 
@@ -130,7 +131,7 @@ def _work(view: RunView, rate: float | None) -> list[str]:
     clusters = len(view.clusters)
     parts = [f"{view.generated_tokens:,} tokens"]
     if rate is not None:
-        parts[0] += f", {rate:,.0f}/s"
+        parts[0] += f", {format_rate(rate)}/s"
     if clusters:
         parts.append(f"{clusters} cluster{'s' if clusters != 1 else ''}")
     if view.judge.calls or view.judge.failures:

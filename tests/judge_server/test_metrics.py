@@ -14,7 +14,6 @@ from judge_server.metrics import (
     by_question,
     expected_calibration_error,
     reliability,
-    shown_rate,
     swap_effect,
     threshold_result,
     tnr_at_fnr,
@@ -133,19 +132,3 @@ def test_the_pairs_of_a_question_are_together() -> None:
         ({"a"}, [0.2]),
         ({"b"}, [0.1, 0.3]),
     ]
-
-
-@pytest.mark.parametrize(
-    ("rate", "shown"),
-    [
-        (1234.5, "1,234"),
-        (123.4, "123"),
-        (12.34, "12.3"),
-        (4.2, "4.2"),
-        (0.42, "0.42"),
-        (0.00421, "0.0042"),
-        (0.0, "0"),
-    ],
-)
-def test_a_slow_rate_is_not_shown_as_zero(rate: float, shown: str) -> None:
-    assert shown_rate(rate) == shown

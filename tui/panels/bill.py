@@ -4,6 +4,7 @@ from rich.style import Style
 from textual.strip import Strip
 
 from orchestrator.report.view import RunView
+from orchestrator.terminal.numbers import format_rate
 from tui.drawing.cells import Part, line, sparkline
 from tui.drawing.theme import Palette
 from tui.panels.base import Frame, title
@@ -45,7 +46,7 @@ def _generated(frame: Frame) -> list[Part]:
     palette, view, rate = frame.palette, frame.watch.view, frame.watch.rate
     parts: list[Part] = [(f"{view.generated_tokens:>9,}", palette.strong)]
     if rate is not None and view.finished is None:
-        parts.append((f"  {rate:,.0f}/s ", palette.dim))
+        parts.append((f"  {format_rate(rate)}/s ", palette.dim))
     else:
         parts.append(("  ", palette.dim))
     room = frame.width - _LABEL - 1 - sum(len(text) for text, _style in parts) - 1

@@ -3,6 +3,7 @@
 from textual.strip import Strip
 
 from orchestrator.report.view import RunView
+from orchestrator.terminal.numbers import format_rate
 from tui.drawing.cells import Part, level, line
 from tui.panels.base import Frame, title
 from tui.state.watch import BINS
@@ -37,7 +38,7 @@ def _pace(frame: Frame) -> Strip:
     )
     parts: list[Part] = [(f" {judge.pairs:,}", palette.text), (" pairs", palette.dim)]
     if pace is not None and frame.watch.view.vote is None:
-        parts += [(f"  {pace:,.0f}/s", palette.text)]
+        parts += [(f"  {format_rate(pace)}/s", palette.text)]
     if judge.calls:
         parts += [
             (f"  {judge.seconds / judge.calls * 1000:,.0f} ms", palette.text),

@@ -4,6 +4,7 @@ from textual.strip import Strip
 
 from orchestrator.report.replicas import ReplicaTotals
 from orchestrator.report.view import RunView
+from orchestrator.terminal.numbers import format_rate
 from tui.drawing.cells import Part, clip, line, sanitize_line
 from tui.panels.base import Frame, title
 
@@ -54,7 +55,7 @@ def _row(frame: Frame, row: ReplicaTotals) -> Strip:
         parts += [(f"{len(row.traces):>5}", palette.text), (" traces", palette.dim)]
     parts += [(f"{row.tokens:>8,}", palette.text)]
     parts += [(" tokens", palette.dim)] if frame.width >= _NORMAL else []
-    parts += [("" if pace is None else f"  {pace:,.0f}/s", palette.dim)]
+    parts += [("" if pace is None else f"  {format_rate(pace)}/s", palette.dim)]
     if row.faults:
         parts += [(f"  faults {row.faults}", palette.warn)]
     return line(frame.width, parts)
