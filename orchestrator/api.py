@@ -39,6 +39,8 @@ from orchestrator.runtime.endpoints import (
 from orchestrator.runtime.event_stream import EventStream, cancel_all
 from orchestrator.runtime.loop import run_question
 from orchestrator.runtime.question_run import QuestionRun
+from orchestrator.runtime.schedule import InOrder
+from orchestrator.runtime.side_by_side import SideBySide
 from orchestrator.settings import Settings
 
 __all__ = ["Client", "ask"]
@@ -212,9 +214,12 @@ class Client:
         return EventStream(self._prepare_one(question, gold), self.start)
 
     async def ask_many(
-        self, questions: Iterable[Asked], *, at_once: int = 4
+        self, questions: Iterable[Asked], *, at_once: int | None = None, in_order: bool = True
     ) -> AsyncGenerator[Result]:
-        """The results of many questions, each as soon as it is there; at most `at_once` run side by side.
+        """The results of many questions, in the order of the questions.
+
+        They run side by side: the next one starts when its first traces have room, beside at most `at_once` - 1 others (by
+        default `run.questions_at_once`). With `in_order=False` each result comes as soon as it is there.
 
         A question that the server cannot take, such as one longer than its context, has a result without an answer whose
         `report.error` says why. Otherwise ends with the first error; what runs is stopped then, and when the iterator is closed early.
@@ -226,28 +231,18 @@ class Client:
         asked = [_as_question(each, str(n)) for n, each in enumerate(questions, start=1)]
         run_dir = self._make_run_dir(asked)
         folders = [None] * len(asked) if run_dir is None else question_dirs(run_dir, asked)
-        waiting = [
+        runs = [
             self.prepare(question, folder=folder)
             for question, folder in zip(asked, folders, strict=True)
         ]
-        for run in waiting:
-            run.exclusive = at_once == 1
-        waiting.reverse()
-        running: dict[asyncio.Task[Result], QuestionRun] = {}
-        try:
-            while waiting or running:
-                while waiting and len(running) < at_once:
-                    run = waiting.pop()
-                    running[self.start(run)] = run
-                done, _ = await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
-                for task in done:
-                    run = running.pop(task)
-                    try:
-                        yield await task
-                    except QuestionRefused:
-                        yield Result.of(run.view, run.folder)
-        finally:
-            await cancel_all(running)
+        most = self.settings.run.questions_at_once if at_once is None else at_once
+        asking = SideBySide(runs, self.start, self.endpoints, at_once=most)
+        results = InOrder[Result]()
+        async with contextlib.aclosing(asking.ended()) as ended:
+            async for number, task in ended:
+                result = _result_of(task, runs[number])
+                for each in results.add(number, result) if in_order else [result]:
+                    yield each
 
     # --- for programs that show or steer a question, or keep it in a folder of their own -----------
 
@@ -318,6 +313,14 @@ class Client:
 
     async def _cancel_tasks(self) -> None:
         await cancel_all(self._tasks)
+
+
+def _result_of(task: asyncio.Task[Result], run: QuestionRun) -> Result:
+    """The result of a question that has ended; that of one that the server cannot take has no answer."""
+    try:
+        return task.result()
+    except QuestionRefused:
+        return Result.of(run.view, run.folder)
 
 
 def ask(

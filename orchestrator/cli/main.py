@@ -200,6 +200,11 @@ def _add_input(group: Any) -> None:
         metavar="FILE",
         help="JSONL, JSON, CSV or Parquet: id, question or messages, answer",
     )
+    group.add_argument(
+        "--questions-at-once",
+        metavar="N",
+        help="how many of them run side by side; default: as many as have room for their first traces",
+    )
     add_prompt_arguments(group)
     group.add_argument(
         "--resume",

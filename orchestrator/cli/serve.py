@@ -100,7 +100,7 @@ def _options(arguments: argparse.Namespace) -> "ServeOptions":
         api_key=key,
         allowed_hosts=arguments.allow_host,
         allowed_origins=arguments.allow_origin,
-        questions_at_once=arguments.questions_at_once,
+        questions_at_once=arguments.at_once,
         queue=arguments.queue,
         max_body=arguments.max_body,
         max_traces=arguments.max_traces,
@@ -152,7 +152,12 @@ def _add_address(group: Any) -> None:
 
 def _add_bounds(group: Any) -> None:
     group.add_argument(
-        "--questions-at-once", type=positive, default=8, metavar="N", help="default: 8"
+        "--questions-at-once",
+        dest="at_once",
+        type=positive,
+        default=8,
+        metavar="N",
+        help="default: 8",
     )
     group.add_argument(
         "--queue",

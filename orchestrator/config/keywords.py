@@ -26,6 +26,7 @@ KEYWORDS = {
     "top_p": "sampling.top_p",
     "max_tokens": "sampling.max_tokens",
     "concurrency": "run.concurrency",
+    "questions_at_once": "run.questions_at_once",
     "at_checkpoint": "checkpoint.at",
     "seed": "run.seed",
 }
@@ -48,6 +49,7 @@ class SettingKeywords(TypedDict, total=False):
     top_p: float
     max_tokens: int
     concurrency: int
+    questions_at_once: int
     at_checkpoint: Literal["pause", "run"]
     seed: int
 

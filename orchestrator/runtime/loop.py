@@ -79,7 +79,7 @@ async def run_question(run: QuestionRun, endpoints: Endpoints) -> None:
         if run.folder is not None:
             journal = stack.enter_context(JournalWriter.open(run.folder))
             past = read_journal(run.folder)
-        recovered = RecoveredRun(past, run.view.apply)
+        recovered = RecoveredRun(past, run.take)
         if recovered.finished is not None:
             return
         recovered.validate_settings(run.settings)
@@ -289,7 +289,7 @@ class _QuestionLoop:
     def _record(self, entry: Event | Command) -> None:
         if self._journal is not None:
             self._journal.write(entry)
-        self._run.view.apply(entry)
+        self._run.take(entry)
         self._run.listener(entry)
 
     def _perform(self, command: Command, shared: TraceSettings, start: StartTask) -> None:

@@ -1,4 +1,4 @@
-"""Whose tokens an engine's counters count: who uses it besides, and what one question has cost by them.
+"""Whose tokens an engine's counters count: who uses it besides, and what some work has cost by them.
 
 The invariant: counters are attributed to the reasoner or to the judge only if nothing else in this program uses the
 same engine. Otherwise both bills would take the same difference.
@@ -7,12 +7,11 @@ same engine. Otherwise both bills would take the same difference.
 import asyncio
 from collections.abc import Awaitable, Callable, Iterator
 from itertools import combinations
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 from orchestrator.client.server_counters import HasCounters, Meter, Metered, ServerCounters
-from orchestrator.runtime.question_run import QuestionRun
 
-__all__ = ["EngineUse", "Meters"]
+__all__ = ["EngineUse", "MeteredWork", "Meters"]
 
 T = TypeVar("T")
 
@@ -62,31 +61,43 @@ def _read_prompts(before: ServerCounters | None, after: ServerCounters | None) -
     return before is not None and after is not None and before.prompt_tokens != after.prompt_tokens
 
 
+class MeteredWork(Protocol):
+    """What is counted: a question, or all questions of a session."""
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether nothing else of this program uses the servers meanwhile."""
+
+    @property
+    def interrupted(self) -> asyncio.Event:
+        """Set once the user does not want to wait."""
+
+
 class Meters:
-    """The engines' own counts of a question, unknown where anything else uses the engines meanwhile."""
+    """The engines' own counts of some work, unknown where anything else uses the engines meanwhile."""
 
     def __init__(
         self,
-        run: QuestionRun,
+        work: MeteredWork,
         *,
         reasoner: HasCounters,
         judge: HasCounters | None,
         shared: frozenset[str],
     ) -> None:
-        self._run = run
+        self._work = work
         self._reasoner = Meter(None if "reasoner" in shared else reasoner)
         self._judge = Meter(None if "judge" in shared else judge)
 
     async def start(self) -> None:
         """Reads the counters for the first time."""
-        if self._run.exclusive:
+        if self._work.exclusive:
             await self._reasoner.start()
             await self._judge.start()
 
     async def stop(self) -> tuple[Metered, Metered]:
         """The counts of the reasoner and of the judge; unknown where a server is slow after the user's interrupt."""
         counting = asyncio.create_task(self._count())
-        interrupted = asyncio.create_task(self._run.interrupted.wait())
+        interrupted = asyncio.create_task(self._work.interrupted.wait())
         try:
             await asyncio.wait({counting, interrupted}, return_when=asyncio.FIRST_COMPLETED)
             await asyncio.wait({counting}, timeout=_COUNTING_SECONDS)
@@ -96,8 +107,8 @@ class Meters:
             interrupted.cancel()
 
     async def _count(self) -> tuple[Metered, Metered]:
-        if not self._run.exclusive:
+        if not self._work.exclusive:
             return Metered(), Metered()
         counted = await self._reasoner.stop(), await self._judge.stop()
         # another question may have begun while the servers were waited for
-        return counted if self._run.exclusive else (Metered(), Metered())
+        return counted if self._work.exclusive else (Metered(), Metered())

@@ -6,9 +6,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
-from orchestrator.core.commands import Command
+from orchestrator.core.commands import Command, StartTrace
 from orchestrator.core.engine import Engine
-from orchestrator.core.events import Event, RunInterrupted, TraceFailed, UserCommandReceived
+from orchestrator.core.events import (
+    Event,
+    RunInterrupted,
+    TraceFailed,
+    TraceFinished,
+    TraceStopped,
+    UserCommandReceived,
+)
 from orchestrator.core.policies import Policy
 from orchestrator.errors import DeepPruneError, QuestionRefused, ServersAway
 from orchestrator.questions import Question
@@ -26,6 +33,13 @@ def _ignore(entry: Event | Command) -> None:
 
 def _ignore_text(text: str) -> None:
     pass
+
+
+def _do_nothing() -> None:
+    pass
+
+
+_OPENED: dict[type, int] = {StartTrace: 1, TraceFinished: -1, TraceStopped: -1, TraceFailed: -1}
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -49,6 +63,8 @@ class QuestionRun:
     """Traces may have streams, so that an interrupt ends them in order; before, there is nothing to end."""
     listener: Callable[[Event | Command], None] = _ignore
     """Receives each new entry after it was recorded; it must not block."""
+    freed: Callable[[], None] = _do_nothing
+    """Called whenever a trace has ended, so that there is room for another one."""
     note: Callable[[str], None] = _ignore_text
     """Receives sentences about what happens outside the events."""
     away: ServersAway | None = None
@@ -59,12 +75,23 @@ class QuestionRun:
     """No other question uses the servers meanwhile, so their counters belong to this one."""
     report: Report | None = None
     """The report (schema 1), once the question is over."""
+    open_traces: int | None = None
+    """Traces that were started and have not ended; None before the first ones are started."""
     session: str = field(init=False)
     """Names the question to routers between here and the servers; the same whenever it is continued from its folder."""
 
     def __post_init__(self) -> None:
         place = None if self.folder is None else self.folder.resolve().as_uri()
         self.session = (uuid4() if place is None else uuid5(NAMESPACE_URL, place)).hex[:16]
+
+    def take(self, entry: Event | Command) -> None:
+        """Folds an entry of the run that is recorded."""
+        self.view.apply(entry)
+        change = _OPENED.get(type(entry), 0)
+        if change:
+            self.open_traces = (self.open_traces or 0) + change
+            if change < 0:
+                self.freed()
 
     def break_off(
         self, error: ServersAway, engine: Engine | None, started: Iterable[int], at: float

@@ -45,15 +45,25 @@ class PlainLines:
         self._lines = StatusPrinter(sys.stderr, time.monotonic, quiet=quiet)
 
     async def show(self, state: SessionState) -> None:
-        """Shows the question that runs; returns when no question runs any more."""
+        """Shows the questions that run; returns when no question runs any more."""
         while state.phase == "running":
-            last = state.started[-1] if state.started else None
-            if last is not None and last.run is not None and last.report is None:
-                self._lines.show(
-                    last.run.view, question=len(state.started), questions=len(state.questions)
-                )
+            self._show(state)
             await state.pause(_POLL_SECONDS)
         self.release()
+
+    def _show(self, state: SessionState) -> None:
+        running = [(each.number, each.run.view) for each in state.running if each.run is not None]
+        if len(running) == 1:
+            ((number, view),) = running
+            self._lines.show(view, question=number + 1, questions=len(state.questions))
+        elif running:
+            reports = [each.report for each in state.started if each.report is not None]
+            self._lines.show_all(
+                [view for _, view in running],
+                done=len(reports),
+                questions=len(state.questions),
+                tokens=sum(report.ledger.reasoner.generated_tokens for report in reports),
+            )
 
     def write(self, text: str, stream: TextIO) -> None:
         """Writes a line in the place of a progress line that rewrites itself."""

@@ -23,10 +23,14 @@ Phase = Literal["running", "over", "closing"]
 
 @dataclass(slots=True, kw_only=True)
 class QuestionState:
-    """A question that was started. `run` is None once the next one has started; its journal holds the rest."""
+    """A question that was started. `run` is None once it is over and another one has started; its journal holds the rest.
+
+    `number` is its place among the questions, from 0.
+    """
 
     question: Question
     folder: Path
+    number: int = 0
     run: QuestionRun | None = None
     report: Report | None = None
 
@@ -48,6 +52,7 @@ class SessionState:
     ) -> None:
         self.questions = questions
         self.started: list[QuestionState] = []
+        """In the order in which they started; after `--resume`, those that were finished before come first."""
         self.notes: list[str] = []
         self.phase: Phase = "running"
         self.interrupt: Callable[[], None] = _do_nothing
@@ -65,18 +70,28 @@ class SessionState:
         question: Question,
         folder: Path,
         *,
+        number: int | None = None,
         run: QuestionRun | None = None,
         report: Report | None = None,
     ) -> QuestionState:
         """Adds a question, with its run or, if it was finished before, its report.
 
-        The runs of earlier questions are dropped, because their views may be large.
+        The runs of questions that are over are dropped, because their views may be large.
         """
-        if self.started:
-            self.started[-1].run = None
-        state = QuestionState(question=question, folder=folder, run=run, report=report)
+        for each in self.started:
+            if each.report is not None:
+                each.run = None
+        place = len(self.started) if number is None else number
+        state = QuestionState(
+            question=question, folder=folder, number=place, run=run, report=report
+        )
         self.started.append(state)
         return state
+
+    @property
+    def running(self) -> list[QuestionState]:
+        """The questions that run now."""
+        return [each for each in self.started if each.run is not None and each.report is None]
 
     def end(self, phase: Literal["over", "closing"]) -> None:
         """Says that no question runs any more."""

@@ -41,7 +41,8 @@ class _Location:
 
 
 LOCATION: Final = _Location()
-"""Marks a setting that says where a server or a folder is, or what is checked at the start, and not how the run decides.
+"""Marks a setting that says where a server or a folder is, what is checked at the start or what runs side by side,
+and not how the run decides.
 
 Two runs that differ in marked settings only are the same run: it may continue on servers that have moved.
 """

@@ -342,6 +342,11 @@ class RunSettings(Section):
     """How a run is carried out and where it is kept."""
 
     concurrency: Whole = Field(default=64, ge=1, description="reasoner streams open at once")
+    questions_at_once: Annotated[OptionalWhole, LOCATION] = Field(
+        default=None,
+        ge=1,
+        description="questions of a file that run side by side; null: as many as have room for their first traces",
+    )
     seed: Whole = Field(
         default=0, ge=0, description="for the policy's own draws; servers are never sent a seed"
     )

@@ -136,7 +136,8 @@ def _summary_rows(summary: Summary) -> Iterable[Row]:
     if summary.undecided_comparisons:
         yield "notice", _text(undecided_sentence(summary.undecided_comparisons), "yellow")
     off = f" · {summary.interrupted} interrupted" if summary.interrupted else ""
-    yield "time", _text(f"{summary.seconds:.1f} s, all questions added up{off}")
+    wall = "" if summary.wall_seconds is None else f"{summary.wall_seconds:.1f} s · "
+    yield "time", _text(f"{wall}{summary.seconds:.1f} s, all questions added up{off}")
 
 
 def _text(value: str, style: str = "") -> Text:

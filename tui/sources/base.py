@@ -40,7 +40,7 @@ class Source(Protocol):
 
     entries: list[Entry]
     current: int
-    """The entry that is running, or that was opened last."""
+    """The first entry that is running, or the one that was opened last."""
 
     @property
     def notice(self) -> str:

@@ -23,7 +23,8 @@ class Following:
 
     def __init__(self, run: Path) -> None:
         self._run = run
-        self._tails: list[tuple[JournalTail, Watch]] = []
+        self._tails: dict[Path, tuple[Entry, JournalTail, Watch]] = {}
+        self._chosen = False
         self.current = 0
         self.entries: list[Entry] = []
         run_folders(run)
@@ -36,20 +37,29 @@ class Following:
 
     def open(self, index: int) -> Watch:
         """Makes a question the current one and returns its run as far as it is written."""
+        self._chosen = self._chosen or index != self.current
         self.current = index
-        return self._tails[index][1]
+        watch = self.entries[index].watch
+        return Watch() if watch is None else watch
 
     def tick(self, seconds: float) -> None:
-        """Reads what was written since the last call; a new question becomes the current one."""
+        """Reads what was written since the last call; the first question that runs is the current one, unless one was opened."""
+        shown = self.entries[self.current] if self.entries else None
         folders = run_folders(self._run)
-        for folder in folders[len(self._tails) :]:
-            watch = Watch()
-            self._tails.append((JournalTail(folder), watch))
-            self.entries.append(Entry(folder.name, "", None, watch))
-            self.current = len(self.entries) - 1
-        for entry, (tail, watch) in zip(self.entries, self._tails, strict=True):
+        for folder in folders:
+            if folder not in self._tails:
+                watch = Watch()
+                entry = Entry(folder.name, "", None, watch)
+                self._tails[folder] = entry, JournalTail(folder), watch
+        self.entries = [self._tails[folder][0] for folder in folders]
+        for entry, tail, watch in self._tails.values():
             if entry.report is None:
                 _read(entry, tail, watch)
+        running = [number for number, entry in enumerate(self.entries) if entry.report is None]
+        if shown is not None and (self._chosen or not running):
+            self.current = self.entries.index(shown)
+        elif self.entries:
+            self.current = running[0] if running else len(self.entries) - 1
 
     def steer(self, command: UserCommandReceived) -> None:
         """A run of another process cannot be steered."""

@@ -11,7 +11,10 @@ __all__ = ["Live"]
 
 
 class Live:
-    """The runs of this process. The current entry follows the session unless the user opened an earlier one."""
+    """The runs of this process, several side by side.
+
+    The current entry is the first question that runs, unless the user opened one.
+    """
 
     player = None
 
@@ -21,7 +24,8 @@ class Live:
         self.entries = [
             Entry(each.id, each.question, started=False) for each in session_state.questions
         ]
-        self._started = 0
+        self._states: dict[int, QuestionState] = {}
+        self._chosen = False
         self._seconds = 0.0
         self._messages: list[tuple[float, str]] = []
         self.tick(0.0)
@@ -41,7 +45,7 @@ class Live:
     @property
     def start(self) -> Start | None:
         """The notices so far, until the first question starts."""
-        if self._started or not self.entries:
+        if self._states or not self.entries:
             return None
         return Start(self.entries[0].question, self._seconds, tuple(self._messages))
 
@@ -52,16 +56,17 @@ class Live:
 
     @property
     def steerable(self) -> bool:
-        """Whether the current entry is the question that is running."""
-        started = self._session_state.started
-        return bool(started) and self.current == len(started) - 1 and started[-1].report is None
+        """Whether the current entry is a question that runs."""
+        state = self._states.get(self.current)
+        return state is not None and state.run is not None and state.report is None
 
     def open(self, index: int) -> Watch:
-        """Makes a question the current one; an earlier one is read again from its journal."""
+        """Makes a question the current one; one that is over is read again from its journal."""
+        self._chosen = self._chosen or index != self.current
         self.current = index
         entry = self.entries[index]
         if entry.watch is None:
-            entry.watch = Watch(_from_journal(self._session_state.started[index]))
+            entry.watch = Watch(_from_journal(self._states[index]))
         return entry.watch
 
     def tick(self, seconds: float) -> None:
@@ -71,26 +76,32 @@ class Live:
         if not started:
             new = self._session_state.notes[len(self._messages) :]
             self._messages += [(self._seconds, text) for text in new]
-        for question in started[self._started :]:
+        for question in started[len(self._states) :]:
             self._start_entry(question)
-        # the entries behind those have not started
-        for entry, question in zip(self.entries, started, strict=False):
-            entry.report = question.report
+        for number, question in self._states.items():
+            self._update(number, question)
+        running = [question.number for question in self._session_state.running]
+        if running and not self._chosen:
+            self.current = min(running)
 
     def _start_entry(self, question: QuestionState) -> None:
-        follows = self.current >= self._started - 1
-        if follows and self._started:
-            self.entries[self._started - 1].watch = None  # `open` reads it from its journal
-        entry = self.entries[self._started]
+        self._states[question.number] = question
+        entry = self.entries[question.number]
         entry.started = True
         entry.watch = Watch(question.run.view) if question.run is not None else None
-        if follows:
-            self.current = self._started
-        self._started += 1
+        if not self._chosen:
+            self.current = question.number
+
+    def _update(self, number: int, question: QuestionState) -> None:
+        entry = self.entries[number]
+        entry.report = question.report
+        if question.run is None and number != self.current:
+            entry.watch = None  # `open` reads it from its journal
 
     def steer(self, command: UserCommandReceived) -> None:
         """Puts the command into the queue that the run loop reads."""
-        run = self._session_state.started[-1].run if self.steerable else None
+        state = self._states.get(self.current)
+        run = state.run if state is not None and self.steerable else None
         if run is not None:
             run.user_commands.put_nowait(command)
 

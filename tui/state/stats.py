@@ -14,7 +14,7 @@ from orchestrator.report.savings import Counterfactual, of_run, saved_if
 from orchestrator.report.trace_view import TraceView
 from orchestrator.report.view import RunView
 
-__all__ = ["RunStats", "SavedFraction", "run_stats"]
+__all__ = ["RunStats", "SavedFraction", "run_stats", "tally_of"]
 
 
 class SavedFraction(NamedTuple):
@@ -54,7 +54,7 @@ def run_stats(view: RunView, rate: float | None) -> RunStats:
     spent = spent_tokens(view)
     saved = _saved(view, cost)
     mean = cost.mean_length
-    tally = _tally(view)
+    tally = tally_of(view)
     return RunStats(
         cost=cost,
         judge_tokens=weighed_judge_tokens(view),
@@ -88,7 +88,8 @@ def _saved(view: RunView, cost: Counterfactual) -> SavedFraction | None:
     )
 
 
-def _tally(view: RunView) -> tuple[tuple[str, int], ...]:
+def tally_of(view: RunView) -> tuple[tuple[str, int], ...]:
+    """The answers so far with their votes, most votes first."""
     if view.vote is not None:
         return tuple((vote.answer, vote.count) for vote in view.votes)
     answers = Counter(trace.answer for trace in view.traces.values() if trace.answer is not None)

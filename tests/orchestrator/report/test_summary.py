@@ -5,7 +5,7 @@ import msgspec
 import pytest
 
 from orchestrator.report.report import Report, build_report, to_json_line
-from orchestrator.report.summary import summarise
+from orchestrator.report.summary import ServerCounts, summarise
 from tests.support.story import Story
 
 
@@ -108,3 +108,36 @@ def test_no_questions_give_no_figures() -> None:
 
 def test_is_one_line_of_json(reports: list[Report]) -> None:
     assert "\n" not in to_json_line(summarise(reports))
+
+
+def test_what_the_servers_counted_together_corrects_the_cached_tokens(
+    reports: list[Report],
+) -> None:
+    """Side by side no question's bill has the tokens from the cache; the sums have them."""
+    before = summary_of(reports)
+    judge = before["ledger"]["judge"]
+    counts = ServerCounts(
+        generated=777,
+        cached_prompt=before["ledger"]["reasoner"]["prompt_tokens"] + 5,
+        judge_cached_prompt=judge["cached_prompt_tokens"] + 10,
+    )
+    after = json.loads(to_json_line(summarise(reports, counts, 1.5)))["summary"]
+    bill = after["ledger"]["reasoner"]
+    assert bill["server_generated_tokens"] == 777
+    assert bill["cached_prompt_tokens"] == bill["prompt_tokens"]
+    assert bill["weighed_reads"] == 0
+    corrected = after["ledger"]["judge"]
+    assert corrected["cached_prompt_tokens"] == judge["cached_prompt_tokens"] + 10
+    price = reports[0].ledger.prices
+    assert price is not None
+    less = 10 * (price.judge_prompt_token - price.judge_cached_token)
+    assert corrected["weighed_tokens"] == pytest.approx(judge["weighed_tokens"] - less)
+    assert after["net_saved"] > before["net_saved"]
+    assert after["saved"] == before["saved"]
+    assert after["wall_seconds"] == 1.5
+
+
+def test_a_count_below_what_the_answers_told_takes_nothing_away(reports: list[Report]) -> None:
+    before = summary_of(reports)
+    counts = ServerCounts(cached_prompt=0, judge_cached_prompt=0)
+    assert json.loads(to_json_line(summarise(reports, counts)))["summary"] == before

@@ -27,7 +27,7 @@ def session(url: str, out: Path, *, questions: int = 1, **endpoint: Any) -> Sess
     tree = {
         "endpoint": {"urls": [url], "outage_seconds": 0.3, **endpoint},
         "policy": {"name": "consensus", "traces": 3},
-        "run": {"out": str(out)},
+        "run": {"out": str(out), "questions_at_once": 1},
     }
     return Session(
         settings=Settings.model_validate(tree),

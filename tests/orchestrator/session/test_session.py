@@ -19,11 +19,18 @@ from tests.support.paced_servers import PacedServers
 from tests.support.sessions import run_session
 
 
-def session(servers: PacedServers, out: Path, *, questions: int = 1, **settings: object) -> Session:
+def session(
+    servers: PacedServers,
+    out: Path,
+    *,
+    questions: int = 1,
+    at_once: int | None = 1,
+    **settings: object,
+) -> Session:
     tree = {
         "endpoint": {"urls": [servers.reasoner.url], "max_attempts": 1},
         "policy": {"name": "consensus", "traces": 2},
-        "run": {"out": str(out)},
+        "run": {"out": str(out), "questions_at_once": at_once},
         **settings,
     }
     return Session(
@@ -33,7 +40,7 @@ def session(servers: PacedServers, out: Path, *, questions: int = 1, **settings:
     )
 
 
-async def test_questions_are_asked_one_after_the_other_and_reported(
+async def test_questions_are_asked_and_reported_in_their_order(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     async with PacedServers(words=6, answers=("26",)).serving() as servers:

@@ -74,6 +74,21 @@ def test_a_line_has_the_number_of_the_question(story: type[Story], clock: Clock)
     assert out.getvalue().startswith("question 7/50 · 0.0 s · ")
 
 
+def test_several_questions_that_run_are_added_up(story: type[Story], clock: Clock) -> None:
+    out = StringIO()
+    views = [
+        story(3).start(0, 1).tokens(0, 60).view(),
+        story(2).start(0).finish(0, 40).view(),
+    ]
+    printer = StatusPrinter(out, clock)
+    printer.show_all(views, done=3, questions=9, tokens=900)
+    printer.show_all(views, done=3, questions=9, tokens=900)
+    assert out.getvalue() == (
+        "3 of 9 questions done, 2 running · traces: 2 running, 0 paused, 0 pruned, 1 finished"
+        " · 1,000 tokens\n"
+    )
+
+
 def test_the_rate_is_that_since_the_last_line(story: type[Story], clock: Clock) -> None:
     out, told = StringIO(), story(1).start(0).tokens(0, 100)
     view, progress = told.view(), StatusPrinter(out, clock)

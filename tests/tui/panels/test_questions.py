@@ -26,6 +26,14 @@ def test_the_progress_tells_how_many_are_right_and_how_long_the_rest_takes() -> 
     assert "about 20.0 s left" in text
 
 
+def test_the_progress_tells_how_many_questions_run_side_by_side() -> None:
+    entries = [Entry("a", "?", report(True)), Entry("b", "?"), Entry("c", "?")]
+    waiting = [Entry("d", "?", started=False), Entry("e", "?", started=False)]
+    text = text_of_strips(draw_progress(frame_of(RunView(), 100), entries + waiting, planned=5))
+    assert "1 of 5 questions  2 running" in text
+    assert "about 20.0 s left" in text
+
+
 def test_the_table_tells_each_questions_state(story: type[Story]) -> None:
     frame = frame_of(story(2).start(0, 1).finish(0, 50).view(), 140)
     entries = [

@@ -83,6 +83,8 @@ async def test_the_cursor_follows_the_running_question_until_it_is_moved() -> No
     marked: list[str] = []
     async with opened(Live(state), size=(100, 30)) as screen:
         for index in range(3):
+            for earlier in state.started:
+                earlier.run = None
             start(state, index)
             rows = (await screen.text()).splitlines()
             marked += [row.split()[1] for row in rows if row.startswith("▸")]

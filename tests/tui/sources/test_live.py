@@ -47,10 +47,12 @@ def session(
     questions: int = 1,
     words: int = 6,
     concurrency: int | None = None,
+    at_once: int | None = None,
     **policy: object,
 ) -> Session:
     own = {} if "name" in policy else {"name": "deepprune", "survivors": 2}
-    run = {"out": str(out)} | ({"concurrency": concurrency} if concurrency else {})
+    run = {"out": str(out), "questions_at_once": at_once}
+    run |= {"concurrency": concurrency} if concurrency else {}
     settings = Settings.model_validate(
         {
             "endpoint": {"urls": [servers.reasoner.url]},
@@ -296,5 +298,6 @@ async def test_an_earlier_question_can_be_opened_while_the_last_one_runs(
         await screen.press("escape")
 
     async with PacedServers(words=30, pause=FAST).serving() as servers:
-        await run_session(session(servers, tmp_path, questions=3), driven(watch))
+        asked = session(servers, tmp_path, questions=3, at_once=1)
+        await run_session(asked, driven(watch))
     assert len(capsys.readouterr().out.splitlines()) == 4

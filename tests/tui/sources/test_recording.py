@@ -43,6 +43,21 @@ def test_a_question_that_begins_becomes_the_current_one(tmp_path: Path) -> None:
     assert (source.planned, source.current) == (2, 1)
 
 
+def test_of_questions_side_by_side_the_first_that_runs_is_current_until_one_is_opened(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path / "0001-a", LINES[:50])
+    write(tmp_path / "0003-c", LINES[:50])
+    source = Following(tmp_path)
+    assert source.current == 0
+    opened = source.open(1)
+    write(tmp_path / "0002-b", LINES[:50])
+    source.tick(0.1)
+    assert (source.planned, source.current) == (3, 2)
+    assert source.entries[2].watch is opened
+    assert [entry.report for entry in source.entries] == [None] * 3
+
+
 def test_a_folder_without_a_journal_is_no_run(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"holds no journal\.jsonl"):
         run_folders(tmp_path)
