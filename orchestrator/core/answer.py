@@ -12,7 +12,13 @@ import re
 from collections import deque
 from typing import NamedTuple
 
-from orchestrator.core.trim import choice_letter, is_placeholder, labelled_choice, trim_answer
+from orchestrator.core.trim import (
+    DISPLAYS,
+    choice_letter,
+    is_placeholder,
+    labelled_choice,
+    trim_answer,
+)
 
 __all__ = ["extract_answer", "trim_answer"]
 
@@ -48,7 +54,7 @@ _MARKS = str.maketrans(
 
 _PHRASE = re.compile(
     r"(?:\banswer|\b(?:correct|right|best)\s(?:option|choice))E?"
-    r"(?:\s{1,3}(?:is|was|would\sbe|must\sbe|should\sbe)\b\s?:?|\s?[:=])(?:E(?=\s))?"
+    r"(?:\s{1,3}(?:is|was|would\sbe|must\sbe|should\sbe)\b\s?:?|\s?(?:[:=]>?|-+>|[→⇒]))(?:E(?=\s))?"
     r"|\b(?:Antwort|Lösung)E?(?:\s(?:ist|lautet)\b\s?:?|\s?:)(?:E(?=\s))?"
     r"|\b(?:réponse|respuesta|risposta|resposta)E?(?:\s(?:finale?|correcta?|correcte))?E?"
     r"(?:\s(?:est|es|è|é)\b\s?:?|\s?:)(?:E(?=\s))?"
@@ -58,11 +64,19 @@ _PHRASE = re.compile(
     re.IGNORECASE | re.MULTILINE,
 )
 _DELIMITED = re.compile(
-    rf"\$\$?[^$]+\$\$?|\\\((?:(?!\\\)).){{1,{_WINDOW_CHARS}}}\\\)|\\\[(?:(?!\\\]).){{1,{_WINDOW_CHARS}}}\\\]"
+    rf"```[^\n`]*\n[^`]+```|\\begin\{{({DISPLAYS})\*?\}}(?:(?!\\end\{{\1).){{1,{_WINDOW_CHARS}}}\\end\{{\1\*?\}}"
+    rf"|\$\$?(?:[^$\\]|\\.)+\$\$?|\\\((?:(?!\\\)).){{1,{_WINDOW_CHARS}}}\\\)|\\\[(?:(?!\\\]).){{1,{_WINDOW_CHARS}}}\\\]"
     rf"|{_EMPHASIS}[^{_EMPHASIS}]+{_EMPHASIS}|`[^`]+`",
     re.DOTALL,
 )
 _END_OF_DELIMITED = re.compile(r"[ \t]*(?:$|[\n.,;:!])")
+_UNCLOSED = re.compile(r"\\[\[(]|\\begin\b|\$(?!\d)|```|`[^`]*\Z")
+"""Where something delimited begins whose end is not there or too far away."""
+
+_LEAD = re.compile(r"(?:\s*\n[ \t]*(?:[-*•>]|[-*_]{3,}(?=\s*\n))(?=\s))+\s*")
+"""Marks of a list, of a quotation or of a line across, which begin a line before the answer."""
+
+_TAG = re.compile(r"</?(?:b|strong|i|em|u|code|mark|span|p|center)\b[^<>]{0,100}>", re.IGNORECASE)
 _NOUNS = re.compile(r"(?: [^\W\d_]+){1,4}(?=\Z|[\n.,;:!])")
 _SENTENCE_END = re.compile(
     rf"\n|[.;?!]{_EMPHASIS}?(?:\s|$)|,?\s(?:because|since|as|so|which)\b", re.IGNORECASE
@@ -245,8 +259,9 @@ def _last_phrase(text: str) -> str | None:
 
 
 def _with_emphasis_marked(text: str) -> str:
-    """`text` with its emphasis as `_EMPHASIS` and full-width marks as plain ones."""
-    text = text.replace(_EMPHASIS, " ").translate(_MARKS)
+    """`text` with its emphasis as `_EMPHASIS`, and full-width marks and line ends as plain ones."""
+    text = text.replace(_EMPHASIS, " ").replace("\r\n", "\n").translate(_MARKS)
+    text = _TAG.sub(_EMPHASIS, text)
     text = _STARS.sub(_EMPHASIS, text)
     return _SINGLE_STARS.sub(rf"{_EMPHASIS}\1{_EMPHASIS}", text)
 
@@ -257,14 +272,18 @@ def _plain(text: str) -> str:
 
 def _after_phrase(text: str, start: int) -> str | None:
     """The answer that begins at `start`: something delimited, or a short sentence that reads as one."""
+    lead = _LEAD.match(text, start)
+    start = lead.end() if lead else start
     window = text[start : start + _WINDOW_CHARS].lstrip()
     delimited = _DELIMITED.match(window)
     if delimited and not _UNSURE.search(delimited[0]):
         behind = window[delimited.end() :]
         nouns = _NOUNS.match(behind)
         if _END_OF_DELIMITED.match(behind) or (nouns and not _UNSURE.search(nouns[0])):
-            answer = _plain(delimited[0])
+            answer = _plain(_without_fence(delimited[0]))
             return labelled_choice(answer) or _choice(answer) or answer or None
+    if _UNCLOSED.match(window) and not delimited:
+        return None
     if window.startswith(_EMPHASIS):
         window = window.replace(_EMPHASIS, "", 1).lstrip()
     letter = labelled_choice(_plain(window.partition("\n")[0]))
@@ -274,6 +293,11 @@ def _after_phrase(text: str, start: int) -> str | None:
     if end is None and start + _WINDOW_CHARS < len(text):
         return None
     return _short_answer(_POLITE_ENDING.sub("", _plain(window[: end.start()] if end else window)))
+
+
+def _without_fence(text: str) -> str:
+    """What a fenced block holds, without the name of a language; any other text as it is."""
+    return text.partition("\n")[2].removesuffix("```") if text.startswith("```") else text
 
 
 def _short_answer(sentence: str) -> str | None:

@@ -5,8 +5,13 @@ Nothing here decides whether two answers are equal; only marks that carry no mea
 
 import re
 
-__all__ = ["choice_letter", "is_placeholder", "labelled_choice", "trim_answer"]
+__all__ = ["DISPLAYS", "choice_letter", "is_placeholder", "labelled_choice", "trim_answer"]
 
+DISPLAYS = "equation|displaymath|math|align|aligned|alignat|gather|gathered|multline|split|center"
+"""LaTeX environments that only set what is in them."""
+
+_DISPLAY = re.compile(rf"\\begin ?\{{({DISPLAYS})\*?\}}(.*)\\end ?\{{\1\*?\}}", re.DOTALL)
+_ALIGNMENT = re.compile(r"(?<!\\)&|\\(?:nonumber|notag)\b|\\\\\s*\Z")
 _WRAPPERS = (
     ("$$", "$$"),
     ("$", "$"),
@@ -71,9 +76,17 @@ def _unwrap(text: str) -> str:
     styled = _STYLE_WITH_BRACES.fullmatch(text)
     if styled and _closes_at_the_end(styled[1]):
         return styled[1]
+    display = _DISPLAY.fullmatch(text)
+    if display and rf"\end{{{display[1]}" not in display[2]:
+        inner = display[2]
+        return (inner if r"\begin" in inner else _ALIGNMENT.sub("", inner)).strip()
     for opening, closing in _WRAPPERS:
         inner = text[len(opening) : -len(closing)]
-        if inner and text == opening + inner + closing and closing not in inner:
+        if (
+            inner
+            and text == opening + inner + closing
+            and closing not in inner.replace(f"\\{closing}", "")
+        ):
             return inner
     return text
 
