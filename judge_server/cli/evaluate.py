@@ -93,6 +93,12 @@ def _add_truncation(group: "argparse._ArgumentGroup") -> None:
         "--word-list", metavar="NAME|FILE", help="a name in configs/words, or a YAML file"
     )
     group.add_argument(
+        "--word-lists",
+        default="",
+        metavar="LIST",
+        help="word lists for that table, such as default,paper,extended; each with every cut",
+    )
+    group.add_argument(
         "--tokenizer",
         type=Path,
         metavar="DIR",
@@ -221,6 +227,7 @@ def _request(arguments: argparse.Namespace) -> "EvaluationRequest":
         split=arguments.split,
         cut=cut,
         truncations=_truncations(arguments.truncations),
+        word_lists=_names(arguments.word_lists),
         options=EvaluationOptions(
             tau=arguments.tau,
             wrong_merges=arguments.wrong_merges,
@@ -231,6 +238,11 @@ def _request(arguments: argparse.Namespace) -> "EvaluationRequest":
         ),
         out=arguments.out,
     )
+
+
+def _names(text: str) -> list[str]:
+    """The names in a list such as default,paper, each once."""
+    return list(dict.fromkeys(filter(None, (item.strip() for item in text.split(",")))))
 
 
 def _truncations(text: str) -> "list[Truncation]":

@@ -127,6 +127,12 @@ class PairCounts:
         """Whether there are same-answer pairs and others."""
         return 0 < self.same < self.pairs
 
+    @property
+    def reach_cut(self) -> float:
+        """Of the traces with an answer, the fraction that reaches the cut; nan without such a trace."""
+        answered = self.traces - self.unanswered
+        return 1.0 - self.ended_before_checkpoint / answered if answered else math.nan
+
     def as_dict(self) -> dict[str, int]:
         """The counts by name."""
         return asdict(self)

@@ -5,7 +5,7 @@ questions that its training never used, unless the caller chooses otherwise. Not
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -57,6 +57,7 @@ class EvaluationRequest:
     split: str
     cut: Truncation | None
     truncations: Sequence[Truncation]
+    word_lists: Sequence[str] = ()
     options: EvaluationOptions
     out: Path | None
 
@@ -66,9 +67,9 @@ class EvaluationRequest:
         return " and ".join(file.name for file in self.sources)
 
     def __post_init__(self) -> None:
-        if self.is_pairs and (self.cut or self.truncations):
+        if self.is_pairs and (self.cut or self.truncations or self.word_lists):
             raise ConfigError(
-                "The pairs of a file are cut already; --words, --tokens and --truncations need --traces."
+                "The pairs of a file are cut already; --words, --tokens, --truncations and --word-lists need --traces."
             )
 
 
@@ -83,13 +84,15 @@ class CalibratedSpec(NamedTuple):
 class Evaluation:
     """The results of all judges on the same pairs, and where these come from.
 
-    `differences` are each further judge against the first. `unread` are the pairs that were drawn and that one of the judges could not read, so that they are not in `pairs`.
+    `reach_cut` is the fraction of the answered traces that reaches each other cut. `differences` are each further judge
+    against the first. `unread` are the pairs that were drawn and that one of the judges could not read, so that they are not in `pairs`.
     """
 
     request: EvaluationRequest
     cut: Truncation
     pairs: Sequence[Pair]
     counts: PairCounts
+    reach_cut: dict[str, float]
     unread: int
     results: list[JudgeResult]
     differences: list[JudgeDifference]
@@ -118,12 +121,15 @@ def evaluate(request: EvaluationRequest) -> Evaluation:
         f"{drawn.counts.pairs:,} pairs of {len({pair.question_id for pair in drawn.pairs})} questions, "
         f"{drawn.counts.same / drawn.counts.pairs:.1%} with the same answer."
     )
+    others = {
+        _cut_name(other, words): drawn
+        if other == cut and words is None
+        else source.pairs(questions, other, words)
+        for other, words in _other_cuts(request, cut)
+    }
     pairs = EvaluationPairs(
         pairs=drawn.pairs,
-        truncated={
-            str(other): drawn.pairs if other == cut else source.pairs(questions, other).pairs
-            for other in request.truncations
-        },
+        truncated={name: found.pairs for name, found in others.items()},
         validation=_validation_pairs(source, to_calibrate, questions, cut),
     )
     raw = [score_pairs(candidate, pairs, request.options) for candidate in candidates]
@@ -145,12 +151,28 @@ def evaluate(request: EvaluationRequest) -> Evaluation:
         cut=cut,
         pairs=common.pairs.pairs,
         counts=drawn.counts,
+        reach_cut={name: found.counts.reach_cut for name, found in others.items()},
         unread=common.left_out,
         results=results,
         differences=differences,
         warnings=warnings,
         new_spec=_new_spec(to_calibrate, results, request.out),
     )
+
+
+def _other_cuts(
+    request: EvaluationRequest, cut: Truncation
+) -> Iterator[tuple[Truncation, str | None]]:
+    """Every other cut with every word list, None for the list of the pairs themselves; tokens need no list."""
+    for other in request.truncations or ([cut] if request.word_lists else ()):
+        if other.unit == "tokens":
+            yield other, None
+        else:
+            yield from ((other, words) for words in request.word_lists or (None,))
+
+
+def _cut_name(cut: Truncation, word_list: str | None) -> str:
+    return f"{cut}" if word_list is None else f"{cut} of {word_list}"
 
 
 def check_writable(out: Path) -> None:

@@ -39,9 +39,9 @@ def markdown(evaluation: Evaluation, plots: Sequence[str] = ()) -> str:
     if any(one.swap_effect for one in results):
         sections += ["The same pairs in the other order:", _swapping_table(results)]
     if any(len(one.models) > 1 for one in results):
-        sections += ["By the model that wrote the traces:", _breakdown(results, "model", "models")]
+        sections += ["By the model that wrote the traces:", _model_table(results)]
     if any(one.truncations for one in results):
-        sections += ["By where the traces are cut:", _breakdown(results, "cut", "truncations")]
+        sections += ["By where the traces are cut:", _cut_table(results, evaluation.reach_cut)]
     sections += [
         "\n".join([*(f"- {markdown_text(one)}" for one in evaluation.warnings), _findings(results)])
     ]
@@ -182,17 +182,23 @@ def _swapping_table(results: Sequence[JudgeResult]) -> str:
     )
 
 
-def _breakdown(results: Sequence[JudgeResult], head: str, field: str) -> str:
-    def parts(one: JudgeResult) -> Mapping[str, Figures]:
-        found: Mapping[str, Figures] = getattr(one, field)
-        return found
-
+def _model_table(results: Sequence[JudgeResult]) -> str:
     rows = (
-        (one.name, part, *_cells(figures))
+        (one.name, model, *_cells(figures))
         for one in results
-        for part, figures in parts(one).items()
+        for model, figures in one.models.items()
     )
-    return table(("judge", head, *FIGURE_HEADS), rows)
+    return table(("judge", "model", *FIGURE_HEADS), rows)
+
+
+def _cut_table(results: Sequence[JudgeResult], reach_cut: Mapping[str, float]) -> str:
+    """Every cut with all judges below each other; the fraction of traces that reaches it is the same for all."""
+    rows = (
+        (cut, _percent(reached), one.name, *_cells(one.truncations[cut]))
+        for cut, reached in reach_cut.items()
+        for one in results
+    )
+    return table(("cut", "traces that reach it", "judge", *FIGURE_HEADS), rows)
 
 
 def _findings(results: Sequence[JudgeResult]) -> str:

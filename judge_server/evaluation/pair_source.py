@@ -47,8 +47,10 @@ class PairSource(Protocol):
     def text(self, question: str) -> str:
         """The text of the question with this id."""
 
-    def pairs(self, questions: Iterable[str], cut: Truncation) -> DrawnPairs:
-        """The pairs of these questions."""
+    def pairs(
+        self, questions: Iterable[str], cut: Truncation, word_list: str | None = None
+    ) -> DrawnPairs:
+        """The pairs of these questions; `word_list` takes the place of the source's own."""
 
 
 class TracePairSource:
@@ -67,13 +69,15 @@ class TracePairSource:
         """See `PairSource`."""
         return self._groups[question][0].question
 
-    def pairs(self, questions: Iterable[str], cut: Truncation) -> DrawnPairs:
-        """See `PairSource`. Raises ConfigError for a cut by tokens without a tokenizer."""
+    def pairs(
+        self, questions: Iterable[str], cut: Truncation, word_list: str | None = None
+    ) -> DrawnPairs:
+        """See `PairSource`. Raises ConfigError for a cut by tokens without a tokenizer, or an unknown list."""
         sampling = self._sampling
         rules = PairRules(
             truncation=TruncationRules(
                 truncation=cut,
-                word_list=self._word_list,
+                word_list=self._word_list if word_list is None else read_word_list(word_list),
                 token_ends=find_token_ends(cut, sampling.tokenizer),
                 trust_answer_class=True,
             ),
@@ -110,7 +114,9 @@ class FilePairSource:
         """See `PairSource`."""
         return self._groups[question][0].question
 
-    def pairs(self, questions: Iterable[str], cut: Truncation) -> DrawnPairs:
+    def pairs(
+        self, questions: Iterable[str], cut: Truncation, word_list: str | None = None
+    ) -> DrawnPairs:
         """See `PairSource`; the pairs were cut when the file was made."""
         sampling = self._sampling
         drawn: list[Pair] = []

@@ -54,6 +54,7 @@ def _report(evaluation: Evaluation) -> dict[str, Any]:
         "judges": [
             {**_judge(one), "against_first": against.get(one.name)} for one in evaluation.results
         ],
+        "reach_cut": {cut: rounded(reached) for cut, reached in evaluation.reach_cut.items()},
         "warnings": evaluation.warnings,
     }
 

@@ -250,10 +250,37 @@ def test_truncations_are_rows_of_a_table(
         "--out",
         tmp_path / "out",
     )
-    assert "| words | 5 words |" in capsys.readouterr().out
+    assert "| 5 words | 100.0% | words |" in capsys.readouterr().out
     (judge,) = json.loads((tmp_path / "out" / "report.json").read_text())["judges"]
     assert list(judge["truncations"]) == ["5 words", "25 words", "30 tokens"]
     assert judge["truncations"]["25 words"]["auroc"] == judge["auroc"]
+
+
+def test_every_word_list_with_every_cut_is_a_row_with_the_traces_that_reach_it(
+    capsys: pytest.CaptureFixture[str], traces: Path, tmp_path: Path
+) -> None:
+    """The words of these traces, maybe and so, are in the default list and not in the paper's."""
+    cuts = ["--word-lists", "default,paper", "--truncations", "5,40,tokens:30"]
+    tokenizer = ["--tokenizer", "nano/weights/reasoner"]
+    out = tmp_path / "out"
+    assert evaluate("--traces", traces, "--judge", "words", *cuts, *tokenizer, "--out", out) == 0
+    assert "| 40 words of paper | 0.0% | words |" in capsys.readouterr().out
+    report = json.loads((out / "report.json").read_text())
+    assert report["reach_cut"] == {
+        "5 words of default": 1.0,
+        "5 words of paper": 0.0,
+        "40 words of default": 0.0,
+        "40 words of paper": 0.0,
+        "30 tokens": 1.0,
+    }
+
+
+def test_word_lists_alone_are_compared_at_the_judges_own_cut(traces: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    lists = ["--word-lists", "default,extended,default"]
+    assert evaluate("--traces", traces, "--judge", "words", *lists, "--out", out) == 0
+    report = json.loads((out / "report.json").read_text())
+    assert list(report["reach_cut"]) == ["25 words of default", "25 words of extended"]
 
 
 def test_symmetric_scores_are_the_mean_of_both_orders(
