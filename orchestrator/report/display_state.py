@@ -79,8 +79,8 @@ def display_state(view: RunView, trace: TraceView) -> DisplayState:
 
 
 def count_states(view: RunView) -> Counter[DisplayState]:
-    """The number of traces in each state."""
-    return Counter(display_state(view, trace) for trace in view.traces.values())
+    """The number of traces in each state, of those that were launched."""
+    return Counter(display_state(view, trace) for trace in view.launched)
 
 
 def _represents(view: RunView, trace: TraceView) -> bool:

@@ -38,6 +38,8 @@ class TraceView:
 
     trace: int
     tokens: int = 0
+    launched: bool = False
+    """The policy wants it to run; until then it is only planned."""
     started: bool = False
     ending: Ending | None = None
     paused: bool = False

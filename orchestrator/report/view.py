@@ -1,8 +1,8 @@
 """What a run looks like now: a pure fold over its events, which every display and report reads.
 
-The rule: `apply` is the only way in, and the same entries always give the same view. Of the commands only
-`AskJudge` leaves a trace, so that a display can tell who is before the judge. A fold must stay cheap (a
-dictionary lookup and a few additions), since one process carries thousands of streams.
+The rule: `apply` is the only way in, and the same entries always give the same view. Of the commands only `AskJudge` and
+`StartTrace` leave a trace, so that a display can tell who is before the judge and who waits for a stream. A fold must
+stay cheap (a dictionary lookup and a few additions), since one process carries thousands of streams.
 """
 
 from collections import Counter
@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self
 
 import msgspec
 
-from orchestrator.core.commands import AskJudge, Command
+from orchestrator.core.commands import AskJudge, Command, StartTrace
 from orchestrator.core.events import (
     CheckpointReached,
     ClusterOpened,
@@ -123,6 +123,23 @@ class RunView:
         return self.run.planned if self.run is not None else 0
 
     @property
+    def makes_clusters(self) -> bool:
+        """Whether the policy clusters traces."""
+        clusters = self.run is not None and self.run.settings.policy.makes_clusters
+        return clusters or bool(self.clusters)
+
+    @property
+    def has_judge(self) -> bool:
+        """Whether the run has a judge."""
+        found = self.run is not None and self.run.capabilities.judge is not None
+        return found or bool(self.judge.calls or self.judge.failures)
+
+    @property
+    def launched(self) -> list[TraceView]:
+        """The traces that were to be started so far, in order; a policy may never launch all that are planned."""
+        return [trace for trace in self.traces.values() if trace.launched or trace.ending]
+
+    @property
     def question(self) -> str:
         """The question; empty before the run has started."""
         return self.run.question if self.run is not None else ""
@@ -180,6 +197,8 @@ class RunView:
                 self.replicas.apply(event)
         elif type(event) is AskJudge:
             self._trace(event.trace).asked = True
+        elif type(event) is StartTrace:
+            self._trace(event.trace).launched = True
 
     def _tokens_of(self, number: int) -> int:
         return self._trace(number).tokens
@@ -227,7 +246,7 @@ class RunView:
 
     def _trace_started(self, event: TraceStarted) -> None:
         trace = self._trace(event.trace)
-        trace.started = True
+        trace.launched = trace.started = True
         trace.started_at = event.at
         trace.endpoint = event.endpoint
         trace.prompt_tokens = event.prompt_tokens

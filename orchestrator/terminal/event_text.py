@@ -5,6 +5,7 @@ from orchestrator.core.events import (
     ClusterOpened,
     Event,
     JudgeFailed,
+    ProbeFailed,
     ReplicaDown,
     ReplicaUp,
     RewardFailed,
@@ -15,6 +16,7 @@ from orchestrator.core.events import (
     TraceFailed,
     TraceFinished,
     TraceJoined,
+    TraceProbed,
     TraceResumed,
     TraceRewarded,
     TraceStopped,
@@ -22,13 +24,14 @@ from orchestrator.core.events import (
     TraceWarned,
     UserCommandReceived,
     VoteCast,
+    VoteWeighed,
 )
 from orchestrator.report.display_state import DisplayState
 from orchestrator.report.trace_view import TraceView
 from orchestrator.report.view import RunView
 from orchestrator.terminal.sanitize import sanitize
 
-__all__ = ["describe_event", "describe_trace", "event_state", "is_logged"]
+__all__ = ["describe_decision", "describe_event", "describe_trace", "event_state", "is_logged"]
 
 _LOGGED: dict[type, DisplayState | None] = {
     RunStarted: None,
@@ -42,6 +45,9 @@ _LOGGED: dict[type, DisplayState | None] = {
     TraceStopped: "pruned",
     TraceFailed: "failed",
     TraceWarned: "running",
+    TraceProbed: "running",
+    ProbeFailed: "failed",
+    VoteWeighed: None,
     JudgeFailed: "failed",
     TraceRewarded: "finished",
     RewardFailed: "failed",
@@ -116,6 +122,14 @@ def _describe_outcome(event: Event) -> str:
             return f"{event.endpoint} is left out: {_line(event.reason)}"
         case ReplicaUp():
             return f"{event.endpoint} is back"
+        case TraceProbed(answer=None):
+            return f"trace {event.trace} has no answer yet at {event.asked_at:,} tokens"
+        case TraceProbed():
+            return f"trace {event.trace} would answer {_line(event.answer or '', limit=60)} at {event.asked_at:,} tokens"
+        case ProbeFailed():
+            return f"trace {event.trace} could not be asked: {_line(event.message)}"
+        case VoteWeighed():
+            return describe_decision(event)
         case RunInterrupted():
             return "you interrupted the run"
         case UserCommandReceived():
@@ -128,6 +142,17 @@ def _describe_outcome(event: Event) -> str:
             return "the run is over"
         case _:
             return ""
+
+
+def describe_decision(event: VoteWeighed) -> str:
+    """What was decided and why: what the next votes are worth, and their price."""
+    does = {"wait": "waits", "launch": "launches more", "stop": "stops"}[event.action]
+    if not event.traces:
+        return does
+    return (
+        f"{does}: {event.traces} more would bring {100 * event.worth:.2f} points, "
+        f"price {100 * event.price:.2f}"
+    )
 
 
 def _where(event: TraceResumed) -> str:

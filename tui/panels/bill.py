@@ -24,10 +24,12 @@ def draw_bill(frame: Frame) -> list[Strip]:
         ("generated", _generated(frame)),
         (f"cons@{stats.cost.planned}", _projected(frame, stats)),
         ("saved", _saved(frame, stats.saved)),
-        ("judge", _judge(frame, stats)),
-        ("net", _net(frame, stats)),
-        ("same cost", _equal(frame, stats)),
     ]
+    if frame.watch.view.has_judge:
+        rows.append(("judge", _judge(frame, stats)))
+    rows += [("net", _net(frame, stats)), ("same cost", _equal(frame, stats))]
+    if frame.watch.view.probes.probes:
+        rows.append(("probes", _probes(frame)))
     if stats.money is not None:
         spent, whole = stats.money
         rows.append(
@@ -77,11 +79,16 @@ def _saved(frame: Frame, saved: SavedFraction | None) -> list[Part]:
     palette = frame.palette
     if saved is None:
         return [(f"{'–':>9}", palette.text)]
-    parts: list[Part] = [(f"{saved.estimate:>9.0%}", _tone(palette, saved.estimate))]
+    parts: list[Part] = [(f"{_percent(saved.estimate):>9}", _tone(palette, saved.estimate))]
     if saved.low is not None and saved.high is not None and saved.low != saved.high:
         low, high = sorted((saved.low, saved.high))
         parts.append((f"  {low:.0%} to {high:.0%}", palette.dim))
     return parts
+
+
+def _percent(fraction: float) -> str:
+    """Without the sign of a value that is 0 when it is rounded."""
+    return f"{round(fraction, 2) + 0.0:.0%}"
 
 
 def _tone(palette: Palette, fraction: float) -> Style:
@@ -102,9 +109,21 @@ def _net(frame: Frame, stats: RunStats) -> list[Part]:
     palette = frame.palette
     if stats.net is None:
         return [(f"{'–':>9}", palette.text)]
+    with_what = "with read tokens"
+    if frame.watch.view.has_judge:
+        with_what = "with the judge" + ("'s bill" if frame.width >= _ROOMY else "")
     return [
-        (f"{stats.net:>9.0%}", _tone(palette, stats.net)),
-        ("  with the judge" + ("'s bill" if frame.width >= _ROOMY else ""), palette.dim),
+        (f"{_percent(stats.net):>9}", _tone(palette, stats.net)),
+        (f"  {with_what}", palette.dim),
+    ]
+
+
+def _probes(frame: Frame) -> list[Part]:
+    """The tokens generated for probes, which are part of the generated ones."""
+    probes, palette = frame.watch.view.probes, frame.palette
+    return [
+        (f"{probes.tokens:>9,}", palette.text),
+        (f"  in {probes.probes:,} probes, among generated", palette.dim),
     ]
 
 

@@ -6,13 +6,12 @@ from orchestrator.report.display_state import GLYPHS
 from orchestrator.report.trace_view import ClusterView
 from orchestrator.report.view import RunView
 from tui.drawing.cells import Part, bar, line, sanitize_line, spread
-from tui.drawing.text_flow import wrap
 from tui.panels.base import Frame, title
+from tui.panels.quote import quote
 
 __all__ = ["draw_clusters"]
 
 _QUOTED = 3  # lines of a representative at most
-_INDENT = "      "
 
 
 def draw_clusters(frame: Frame) -> list[Strip]:
@@ -28,7 +27,8 @@ def draw_clusters(frame: Frame) -> list[Strip]:
     each, extra = divmod(max(0, room - len(ranked)), len(ranked))  # larger clusters first
     for rank, cluster in enumerate(ranked[: room - 1 if hidden > 0 else room]):
         lines.append(_row(frame, cluster, len(ranked[0].members)))
-        lines += _quote(frame, cluster, min(_QUOTED, each + (rank < extra)))
+        representative = view.traces[cluster.representative]
+        lines += quote(frame, representative, min(_QUOTED, each + (rank < extra)))
     return lines
 
 
@@ -62,20 +62,3 @@ def _answers(cluster: ClusterView) -> str:
         f"{sanitize_line(answer, limit=24)} ×{count}"
         for answer, count in cluster.answers.most_common(4)
     )
-
-
-def _quote(frame: Frame, cluster: ClusterView, rows: int) -> list[Strip]:
-    """The last lines that the representative has generated so far."""
-    dim = frame.palette.dim
-    text = frame.watch.view.traces[cluster.representative].tail
-    written = [row for row in text.splitlines() if row.strip()]
-    if rows == 1:
-        return [
-            line(frame.width, [(_INDENT, dim), (sanitize_line(row), dim)]) for row in written[-1:]
-        ]
-    room = max(1, frame.width - len(_INDENT) - 1)
-    wrapped = [piece for row in written for piece in wrap(sanitize_line(row), room)]
-    return [
-        line(frame.width, [(_INDENT, dim), (row, dim)])
-        for row in wrapped[max(0, len(wrapped) - rows) :]
-    ]

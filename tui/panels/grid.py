@@ -18,6 +18,7 @@ from orchestrator.report.trace_view import TraceView
 from orchestrator.report.view import RunView
 from tui.drawing.cells import Part, bar, level, line, pad, sanitize_line
 from tui.panels.base import Frame, Panel, title
+from tui.panels.quote import quote
 
 __all__ = ["Grid", "Layout", "draw_grid", "layout_for"]
 
@@ -25,6 +26,7 @@ Kind = Literal["roomy", "named", "filled", "tight", "dots"]
 
 _ROOMY = 15  # the width of a trace with bar and tokens, without the digits of its number
 _ROOMIEST = 44
+_QUOTED = 4  # lines of a trace's text at most
 _NOTE = 8  # the width of the answer or the cluster
 _WITH_NOTE = 26  # from this width on there is room for the note
 _CELLS: dict[Kind, int] = {"filled": 3, "tight": 2, "dots": 1}
@@ -41,10 +43,13 @@ class Layout:
     columns: int
     cell: int
     label: int
+    lines: int = 1
+    """The lines of a trace: its cell, and under it the end of its text."""
 
-    def at(self, x: int, row: int) -> int | None:
-        """The trace under column `x` of grid row `row`; the number may exceed the last trace."""
+    def at(self, x: int, y: int) -> int | None:
+        """The trace under column `x` of line `y` of the grid; the number may exceed the last trace."""
         column = (x - self.label) // self.cell
+        row = y // self.lines
         return (
             row * self.columns + column if 0 <= column < self.columns and x >= self.label else None
         )
@@ -55,7 +60,8 @@ def layout_for(traces: int, width: int, rows: int) -> Layout:
     needed = max(1, -(-traces // max(1, rows)))
     digits = len(str(max(0, traces - 1)))
     if width // needed >= _ROOMY + digits:
-        return Layout("roomy", needed, min(_ROOMIEST, width // needed), 0)
+        lines = max(1, min(_QUOTED + 1, rows // max(1, traces))) if needed == 1 else 1
+        return Layout("roomy", needed, min(_ROOMIEST, width // needed), 0, lines)
     if width // needed >= digits + 4:
         return Layout("named", width // (digits + 4), digits + 4, 0)
     room = max(1, width - digits - 2)
@@ -73,18 +79,30 @@ def draw_grid(frame: Frame, layout: Layout, *, cursor: int, top: int, focused: b
     """The title and the rows from `top` on."""
     view = frame.watch.view
     scale = _scale(view)
-    head = title(frame, "traces", str(len(view.traces) or ""), f"full = {scale:,} tokens")
+    shown = [trace.trace for trace in view.launched]
+    head = title(frame, "traces", _counted(view, len(shown)), f"full = {scale:,} tokens")
     lines = [head]
-    for row in range(top, top + frame.height - 1):
-        numbers = range(row * layout.columns, (row + 1) * layout.columns)
-        parts = _label(frame, layout, numbers.start) if numbers.start < len(view.traces) else []
-        for number in numbers:
-            trace = view.traces.get(number)
-            if trace is not None:
-                selected = number == cursor
-                parts += _cell(frame, layout, trace, scale, selected=selected, focused=focused)
+    for row in range(top, top + (frame.height - 1) // layout.lines):
+        first = row * layout.columns
+        cells = shown[first : first + layout.columns]
+        parts = _label(frame, layout, first) if cells else []
+        for number in cells:
+            selected = number == cursor
+            parts += _cell(
+                frame, layout, view.traces[number], scale, selected=selected, focused=focused
+            )
         lines.append(line(frame.width, parts))
+        if cells and layout.lines > 1:
+            text = quote(frame, view.traces[cells[0]], layout.lines - 1)
+            lines += [*text, *[Strip.blank(frame.width)] * (layout.lines - 1 - len(text))]
     return lines
+
+
+def _counted(view: RunView, launched: int) -> str:
+    """How many traces there are; and how many there may be, where a policy launches only what it needs."""
+    if launched == view.planned:
+        return str(launched or "")
+    return f"{launched} of up to {view.planned}"
 
 
 def _scale(view: RunView) -> int:
@@ -134,7 +152,7 @@ def _roomy(
     marked: Style,
 ) -> list[Part]:
     """Glyph, number, bar, tokens, and the answer or the cluster if there is room."""
-    digits = len(str(max(0, len(frame.watch.view.traces) - 1)))
+    digits = len(str(max(0, len(frame.watch.view.launched) - 1)))
     tokens = f"{trace.tokens:,}" if trace.tokens else ""
     note_width = _NOTE if layout.cell >= _WITH_NOTE + digits else 0
     dim = frame.palette.dim
@@ -153,6 +171,12 @@ def _roomy(
 def _note(trace: TraceView) -> str:
     if trace.ending == "finished":
         return "–" if trace.answer is None else f"→ {sanitize_line(trace.answer, limit=8)}"
+    if trace.probed is not None:
+        return (
+            "? –"
+            if trace.probed.answer is None
+            else f"? {sanitize_line(trace.probed.answer, limit=8)}"
+        )
     return "" if trace.cluster is None else f"in {trace.cluster}"
 
 
@@ -183,9 +207,9 @@ class Grid(Panel, can_focus=True):
         self._layout = layout_for(1, 1, 1)
 
     def _draw_grid(self, frame: Frame) -> list[Strip]:
-        self._count = len(frame.watch.view.traces)
-        rows = frame.height - 1
-        self._layout = layout_for(self._count, frame.width, rows)
+        self._count = len(frame.watch.view.launched)
+        self._layout = layout_for(self._count, frame.width, frame.height - 1)
+        rows = max(1, (frame.height - 1) // self._layout.lines)
         row = self.cursor // self._layout.columns
         last = max(0, -(-self._count // self._layout.columns) - rows)
         self._top = min(last, max(row - rows + 1, min(self._top, row)))
@@ -211,7 +235,11 @@ class Grid(Panel, can_focus=True):
 
     def on_click(self, event: events.Click) -> None:
         """A click moves the cursor, a second one opens."""
-        trace = self._layout.at(event.x, self._top + event.y - 1) if event.y > 0 else None
+        trace = (
+            self._layout.at(event.x, self._top * self._layout.lines + event.y - 1)
+            if event.y > 0
+            else None
+        )
         if trace is None or trace >= self._count:
             return
         self.cursor = trace

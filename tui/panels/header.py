@@ -51,7 +51,8 @@ def _setup(view: RunView, notice: str, room: int) -> str:
     if view.run is None:
         return notice or "waiting for the servers"
     found = view.run.capabilities
-    policy = [f"{view.run.settings.policy.name} N={view.planned}"]
+    most = "N=" if len(view.launched) == view.planned else "up to "
+    policy = [f"{view.run.settings.policy.name} {most}{view.planned}"]
     if view.tau is not None:
         policy.append(f"tau {view.tau:.2f}")
     more = len(found.replicas) - 1
@@ -94,12 +95,12 @@ def _outcome(frame: Frame, notice: str) -> list[Part]:
 
 
 def _leader(frame: Frame) -> list[Part]:
-    """The leading answer so far with its fraction of the votes."""
-    palette, tally = frame.palette, frame.watch.stats.tally
-    if not tally:
+    """The leading answer so far with its fraction of the votes, those included that are only believed."""
+    palette, groups = frame.palette, frame.watch.stats.answers.groups
+    if not groups or not groups[0].votes:
         return []
-    answer, count = tally[0]
-    fraction = count / sum(each for _answer, each in tally)
+    answer = groups[0].answer
+    fraction = groups[0].votes / sum(group.votes for group in groups)
     return [
         ("so far ", palette.dim),
         (sanitize_line(answer, limit=40), palette.accent),

@@ -9,16 +9,16 @@ from tui.drawing.cells import Part, bar, line, pad, sanitize_line
 from tui.drawing.text_flow import wrap
 from tui.panels.base import Frame, title
 
-__all__ = ["draw_vote"]
+__all__ = ["draw_vote", "stays", "vote_notices"]
 
 
 def draw_vote(frame: Frame) -> list[Strip]:
     """One line for each answer, the leader first; answers that do not fit are left out."""
     stats, view = frame.watch.stats, frame.watch.view
     total = sum(count for _answer, count in stats.tally)
-    lines = [title(frame, "vote", _note(view, total), _confidence(stats.posterior))]
+    lines = [title(frame, "vote", _note(view, total), stays(stats.posterior))]
     width = min(24, max(6, frame.width // 3))
-    notices = _notices(frame)
+    notices = vote_notices(frame)
     room = max(min(1, frame.height - 1), frame.height - 1 - len(notices))
     for rank, (answer, count) in enumerate(stats.tally[:room]):
         lines.append(_row(frame, rank, answer, count, total, width))
@@ -28,7 +28,7 @@ def draw_vote(frame: Frame) -> list[Strip]:
     return [*lines, *notices]
 
 
-def _notices(frame: Frame) -> list[Strip]:
+def vote_notices(frame: Frame) -> list[Strip]:
     """What limits the quality of the vote, wrapped to the width."""
     view = frame.watch.view
     told = [sanitize_line(sentence) for sentence in unreadable_of(view).sentences()]
@@ -64,7 +64,8 @@ def _note(view: RunView, total: int) -> str:
     return f"{total} votes" if total != 1 else "1 vote"
 
 
-def _confidence(posterior: float | None) -> str:
+def stays(posterior: float | None) -> str:
+    """How probable it is that the leader stays ahead; empty where it is not known."""
     if posterior is None:
         return ""
     return "leader stays >99.9%" if posterior > 0.999 else f"leader stays {posterior:.1%}"

@@ -1,4 +1,7 @@
-"""The live screen: grid, clusters, bill, vote, judge and log of one live or recorded run."""
+"""The live screen of one live or recorded run: traces, answers or clusters, the decision or the vote, bill, judge, log.
+
+Panels that the run's policy does not use are not shown.
+"""
 
 from typing import ClassVar
 
@@ -7,9 +10,11 @@ from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.widgets import Footer
 
+from tui.panels.answers import draw_answers
 from tui.panels.base import Panel
 from tui.panels.bill import draw_bill
 from tui.panels.clusters import draw_clusters
+from tui.panels.decision import decides, draw_decision
 from tui.panels.grid import Grid
 from tui.panels.header import draw_header, draw_states
 from tui.panels.judge import draw_judge
@@ -63,8 +68,10 @@ class LiveScreen(RunScreen):
                 yield Panel(draw_log, id="log")
             with Container(id="side"):
                 yield Panel(draw_clusters, id="clusters")
+                yield Panel(draw_answers, id="answers")
                 with Container(id="numbers"):
                     yield Panel(draw_vote, id="vote")
+                    yield Panel(draw_decision, id="decision")
                     yield Panel(draw_bill, id="bill")
                     yield Panel(draw_judge, id="judge")
         yield SeekBar(lambda: self.source.player, id="seek")
@@ -82,10 +89,18 @@ class LiveScreen(RunScreen):
         if self._start.display != starting:
             self._show_start(starting=starting)
             self.set_focus(self._grid)
+        self._choose_panels()
         height = servers_height(self.watched.view)
         self._servers.display = height > 0
         self._servers.styles.height = height
         super().redraw()
+
+    def _choose_panels(self) -> None:
+        """Marks what the run's policy uses; the style sheet shows the panels for it."""
+        view = self.watched.view
+        self._body.set_class(view.makes_clusters, "-clusters")
+        self._body.set_class(decides(view), "-decides")
+        self._body.set_class(view.has_judge, "-judged")
 
     def _show_start(self, *, starting: bool) -> None:
         self._start.display = starting

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from orchestrator.core.voting import leader_posterior
+from orchestrator.report.answer_groups import AnswerGroups, answer_groups
 from orchestrator.report.pricing import spent_tokens, weighed_judge_tokens
 from orchestrator.report.savings import Counterfactual, of_run, saved_if
 from orchestrator.report.trace_view import TraceView
@@ -41,7 +42,9 @@ class RunStats:
     tally: tuple[tuple[str, int], ...]
     """Answers with their vote counts, largest first; before the vote, those of all finished traces."""
     posterior: float | None
-    """The probability that the leading answer stays ahead of the second."""
+    """The probability that the leading answer of the tally stays ahead of the second."""
+    answers: AnswerGroups
+    """The answers of all traces, unfinished ones included."""
     eta: float | None
     """Seconds until the end; None while unknown."""
     money: tuple[float, float] | None
@@ -65,6 +68,7 @@ def run_stats(view: RunView, rate: float | None) -> RunStats:
         equal_cost_votes=spent / mean if mean else None,
         tally=tally,
         posterior=leader_posterior([count for _answer, count in tally]),
+        answers=answer_groups(view),
         eta=_eta(view, mean, rate),
         money=_money(view, cost, spent),
     )
@@ -106,7 +110,7 @@ def _eta(view: RunView, mean: float | None, rate: float | None) -> float | None:
     if view.vote is not None or not mean or not rate or (view.tau is not None and unclustered):
         return None
     writing = [trace for trace in view.traces.values() if trace.state == "running"]
-    queued = sum(trace.state == "queued" for trace in view.traces.values())
+    queued = sum(trace.state == "queued" for trace in view.launched)
     if not writing:
         return None
     left = [_left(trace, mean) for trace in writing]

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
 
-from orchestrator.core.events import Event, PairsJudged
+from orchestrator.core.events import Event, PairsJudged, VoteWeighed
 from orchestrator.report.view import TICK_SECONDS, RunView
 from orchestrator.terminal.event_text import is_logged
 from tui.state.stats import RunStats, run_stats
@@ -41,6 +41,8 @@ class Digest:
         """The number of verdicts in each bin of p(identical)."""
         self.log: deque[Event] = deque(maxlen=_LOG_LINES)
         """The logged events, oldest first."""
+        self.decisions: list[VoteWeighed] = []
+        """What the policy decided and on what, oldest first; empty for policies that do not say."""
         self._view = view
         self._read = 0
         self._recent: deque[PairsJudged] = deque()
@@ -54,6 +56,8 @@ class Digest:
                 self.log.append(event)
             if isinstance(event, PairsJudged):
                 self._judged(event)
+            elif isinstance(event, VoteWeighed):
+                self.decisions.append(event)
         self._read = len(events)
 
     def pairs_per_second(self) -> float | None:

@@ -36,9 +36,32 @@ def test_a_trace_lies_where_a_click_finds_it(story: type[Story], count: int) -> 
     layout = layout_for(count, 70, 20)
     for trace in (0, count // 2, count - 1):
         row, column = divmod(trace, layout.columns)
-        assert layout.at(layout.label + column * layout.cell, row) == trace
+        assert layout.at(layout.label + column * layout.cell, row * layout.lines) == trace
     assert layout.at(10_000, 0) is None
-    assert len(draw_grid(box, layout, cursor=0, top=0, focused=False)) == 21
+    assert len(draw_grid(box, layout, cursor=0, top=0, focused=False)) <= 21
+
+
+def test_few_traces_show_the_end_of_their_texts(story: type[Story]) -> None:
+    told = story(64, settings={"policy": {"name": "auto"}}).start(0, 1)
+    told.tokens(0, 5, "first line\nsecond line\n").tokens(1, 7, "a\nb\nc\nd\ne\nf")
+    layout = layout_for(2, 50, 10)
+    assert (layout.lines, layout.columns) == (5, 1)
+    strips = draw_grid(frame_of(told.view(), 50, 11), layout, cursor=1, top=0, focused=True)
+    rows = [row.strip() for row in text_of_strips(strips).splitlines()]
+    assert "traces 2 of up to 64" in rows[0]
+    assert rows[2:6] == ["first line", "second line", "", ""]
+    assert rows[6].startswith("› 1")
+    assert rows[7:] == ["c", "d", "e", "f"]
+    assert [layout.at(3, y) for y in (0, 4, 5, 9)] == [0, 0, 1, 1]
+
+
+def test_a_running_trace_shows_what_it_answered_when_asked(story: type[Story]) -> None:
+    told = story(2).start(0, 1).probed(0, 9, "42").probed(1, 9, None)
+    text = text_of_strips(
+        draw_grid(frame_of(told.view(), 60, 3), layout_for(2, 60, 2), cursor=0, top=0, focused=True)
+    )
+    assert "? 42" in text
+    assert "? –" in text
 
 
 def test_a_grid_of_hundreds_shows_state_and_length_of_each(story: type[Story]) -> None:

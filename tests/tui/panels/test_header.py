@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from orchestrator.core.commands import StartTrace
 from orchestrator.core.events import UserCommandReceived
 from orchestrator.report.view import RunView
 from tests.support.capabilities import JUDGE
@@ -67,7 +68,9 @@ def test_times_are_written_as_people_write_them(seconds: float, text: str) -> No
 
 
 def test_the_legend_names_only_states_that_occur(story: type[Story]) -> None:
-    text = text_of_strips(draw_states(frame_of(story(2).start(0).view(), 80)))
+    view = story(2).start(0).view()
+    view.apply(StartTrace(trace=1))
+    text = text_of_strips(draw_states(frame_of(view, 80)))
     assert "1 running" in text
     assert "1 queued" in text
     assert "pruned" not in text
@@ -83,6 +86,8 @@ def test_streams_that_had_to_be_reopened_are_counted_beside_the_legend(story: ty
 def test_a_legend_that_does_not_fit_leaves_out_the_names(story: type[Story]) -> None:
     told = story(6).start(0, 1, 2, 3).finish(0, 9).stop(1, 9).fail(2, 9)
     view = told.view()
+    for trace in (4, 5):
+        view.apply(StartTrace(trace=trace))
     wide, narrow, tiny = (
         text_of_strips(draw_states(frame_of(view, width))) for width in (70, 58, 30)
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.core.commands import StartTrace
 from orchestrator.core.events import RunStarted
 from orchestrator.questions import Question
 from orchestrator.runtime.question_run import QuestionRun
@@ -35,6 +36,8 @@ def start(state: SessionState, index: int) -> None:
     question = state.questions[index]
     run = QuestionRun(question=question, settings=Settings())
     run.view.apply(STARTED)
+    for trace in range(3):
+        run.view.apply(StartTrace(trace=trace))
     state.start(question, Path("nowhere"), run=run)
 
 
