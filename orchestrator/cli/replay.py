@@ -33,6 +33,8 @@ def _prepare(words: list[str]) -> Callable[[], int]:
 
 
 def _replay(run: Path, *, summary: bool) -> int:
+    import msgspec
+
     from orchestrator.journal.replay import replay
     from orchestrator.journal.run_dir import REPORT_FILE
     from orchestrator.report.report import read_report, to_json_line
@@ -41,7 +43,8 @@ def _replay(run: Path, *, summary: bool) -> int:
     from orchestrator.terminal.sanitize import sanitize
 
     again = replay(run)
-    recorded = read_report(run / REPORT_FILE)
+    path = run / REPORT_FILE
+    recorded = {} if read_report(path) is None else msgspec.json.decode(path.read_bytes())
     write_line(render_report(again.report) if summary else to_json_line(again.report), sys.stdout)
     problem = again.difference or _report_difference(recorded, again.report)
     if problem is not None:
@@ -50,23 +53,26 @@ def _replay(run: Path, *, summary: bool) -> int:
     return 0
 
 
-def _report_difference(recorded: "Report | None", replayed: "Report") -> str | None:
-    """The first value that differs; the folder may have been moved."""
+def _report_difference(recorded: Any, replayed: "Report") -> str | None:
+    """The first recorded value that differs; the folder may have been moved, and an older report has fewer fields."""
     import msgspec
 
-    then, now = msgspec.to_builtins(recorded or replayed), msgspec.to_builtins(replayed)
-    for path, value in _leaves(then):
-        again = dict(_leaves(now)).get(path)
-        if path != "run_dir" and value != again:
-            return f"report.json has {path} = {value}, but the journal gives {again}."
+    again = dict(_leaves(msgspec.to_builtins(replayed)))
+    for path, value in _leaves(recorded):
+        if path != "run_dir" and value != again.get(path):
+            return f"report.json has {path} = {value}, but the journal gives {again.get(path)}."
     return None
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
-    """Every value of a report by its dotted path; a list is one value."""
+    """Every value of a report by its dotted path, with the length of each list."""
     if isinstance(value, dict):
         for key, inner in value.items():
             yield from _leaves(inner, f"{path}.{key}" if path else str(key))
+    elif isinstance(value, list | tuple):
+        yield f"{path}.length", len(value)
+        for number, inner in enumerate(value):
+            yield from _leaves(inner, f"{path}.{number}")
     else:
         yield path, value
 

@@ -94,6 +94,25 @@ def test_a_changed_report_is_found(run_dir: Path, capsys: pytest.CaptureFixture[
     )
 
 
+def test_a_report_with_fewer_fields_is_compared_by_what_it_has(run_dir: Path) -> None:
+    path = run_dir / "report.json"
+    older = json.loads(path.read_text())
+    del older["warnings"], older["ledger"]["reasoner"]["by_source"]
+    path.write_text(json.dumps(older))
+    assert main([str(run_dir)]) == 0
+
+
+def test_one_cluster_less_is_found(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = run_dir / "report.json"
+    report = json.loads(path.read_text())
+    report["clusters"].pop()
+    path.write_text(json.dumps(report))
+    assert main([str(run_dir)]) == 1
+    assert (
+        "report.json has clusters.length = 1, but the journal gives 2." in capsys.readouterr().err
+    )
+
+
 def test_a_report_that_cannot_be_read_is_named(
     run_dir: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
