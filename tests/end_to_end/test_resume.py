@@ -107,7 +107,7 @@ async def test_of_several_questions_only_the_open_ones_are_asked(
     file.write_text("".join(json.dumps({"id": f"q{n}", "question": f"{n}?"}) + "\n" for n in "123"))
     servers.pause = 0.005
     asked = ("--questions", file, *flags(servers), "--json", "--policy", "pass1")
-    process = await start(*asked, cwd=tmp_path)
+    process = await start(*asked, "--questions-at-once", 1, cwd=tmp_path)
     while not list(tmp_path.glob("runs/*/0002-q2/journal.jsonl")):
         assert process.returncode is None
         await asyncio.sleep(0.02)

@@ -123,7 +123,7 @@ def _running(palette: Palette, watch: Watch | None) -> list[Part]:
     return [
         (f"{sanitize_line(leader[0][0], limit=12)} ?" if leader else "…", palette.accent),
         ("›", palette.states["running"]),
-        (f"{counts['finished']} ✓ {counts['pruned']} ×", palette.text),
+        (f"{counts['running']} › {counts['finished']} ✓", palette.text),
         (f"{view.generated_tokens:>10,}", palette.text),
         ("", palette.dim),
         (f"{clock(view.elapsed):>8}", palette.dim),

@@ -49,4 +49,5 @@ def test_the_table_tells_each_questions_state(story: type[Story]) -> None:
     assert "no answer" in unanswered
     assert unanswered.startswith("▸")
     assert "42 ?" in running
+    assert "1 › 1 ✓" in running
     assert "waiting" in waiting

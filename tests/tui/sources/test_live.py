@@ -301,3 +301,32 @@ async def test_an_earlier_question_can_be_opened_while_the_last_one_runs(
         asked = session(servers, tmp_path, questions=3, at_once=1)
         await run_session(asked, driven(watch))
     assert len(capsys.readouterr().out.splitlines()) == 4
+
+
+async def test_questions_side_by_side_are_all_shown_and_each_is_steered_by_itself(
+    tmp_path: Path,
+) -> None:
+    shown: list[str] = []
+
+    async def watch(screen: DrivenApp, state: SessionState) -> None:
+        await screen.until(lambda: len(state.running) == 3)
+        await screen.until(lambda: text_of(screen.app).count("6 › 0 ✓") == 3)
+        shown.append(await screen.look())
+        await screen.press("down", "enter", "v", "v")
+        await screen.until(lambda: state.started[1].report is not None)
+        shown.append(await screen.look())
+        servers.pause = FAST
+        await screen.press("escape")
+        await to_the_end(screen, state)
+        shown.append(await screen.look())
+
+    async with PacedServers(words=60, pause=SLOW).serving() as servers:
+        asked = session(servers, tmp_path, questions=3, name="consensus")
+        await run_session(asked, driven(watch), quiet=True)
+    beside, steered, over = shown
+    assert "0 of 3 questions  3 running" in beside
+    assert "How many? 1" in steered
+    assert "3 of 3 questions" in over
+    folders = sorted(path for path in run_folder(tmp_path).iterdir() if path.is_dir())
+    assert [len(received(read_journal(folder))) for folder in folders] == [0, 1, 0]
+    assert all(replay(folder).difference is None for folder in folders)
