@@ -13,6 +13,7 @@ from orchestrator.cli.argtypes import text_or_file
 __all__ = [
     "PROMPT_FLAGS",
     "SERVER_FLAGS",
+    "add_endpoint_arguments",
     "add_method_arguments",
     "add_preset_argument",
     "add_prompt_arguments",
@@ -76,8 +77,8 @@ def add_prompt_arguments(group: Any) -> None:
     )
 
 
-def add_server_arguments(group: Any) -> None:
-    """The servers of the reasoner, the judge and the reward model."""
+def add_endpoint_arguments(group: Any) -> None:
+    """The servers of the reasoner and the judge."""
     group.add_argument(
         "--endpoint",
         action="append",
@@ -93,6 +94,11 @@ def add_server_arguments(group: Any) -> None:
     )
     group.add_argument("--judge-model", metavar="NAME", help="default: the only one that it serves")
     group.add_argument("--judge", metavar="SPEC", help="a name in configs/judges, or a YAML file")
+
+
+def add_server_arguments(group: Any) -> None:
+    """The servers of the reasoner, the judge and the reward model."""
+    add_endpoint_arguments(group)
     group.add_argument(
         "--reward-endpoint", metavar="URL", help="the reward model's server, for votes by reward"
     )

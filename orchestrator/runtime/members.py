@@ -20,7 +20,15 @@ from orchestrator.errors import (
     StreamBroken,
 )
 
-__all__ = ["NOT_THERE", "Found", "Member", "difference", "error_of_none", "find_members"]
+__all__ = [
+    "NOT_THERE",
+    "PROBE_TEXT",
+    "Found",
+    "Member",
+    "difference",
+    "error_of_none",
+    "find_members",
+]
 
 PROBE_TEXT = (
     "Let x = 3.14; so 12 * 7 = 84. Wait, naïve? Überprüfe 北京 👩‍🔬 \\boxed{-1/2}\n\n\t<think>"

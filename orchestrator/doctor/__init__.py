@@ -1,0 +1,1 @@
+"""`deepprune-doctor`: what servers can do, found by trying it."""

@@ -1,0 +1,157 @@
+"""One server of the reasoner under test: streams of a bounded length, and what was seen of each."""
+
+import contextlib
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import msgspec
+import numpy as np
+
+from orchestrator.capabilities import ServerCapabilities
+from orchestrator.client.reasoner.client import Prompt, ReasonerClient
+from orchestrator.client.reasoner.stream_handle import StreamHandle
+from orchestrator.errors import EndpointRejected
+from orchestrator.settings import SamplingSettings, Settings
+
+__all__ = ["MOST_TOKENS", "Reading", "ServerUnderTest", "open_under_test"]
+
+MOST_TOKENS = 320
+"""Of a stream of a check: several blocks of any prefix cache, and a few seconds of any server."""
+
+_END_FIELDS = ("stop", "min_tokens")
+"""Fields of the user's that decide where a stream ends."""
+
+
+class Reading(msgspec.Struct, frozen=True, kw_only=True):
+    """One stream: `tokens` of it came in so many `reads` of the network.
+
+    `first_seconds` are those before the first token, `seconds` those from the first to the last one. `prompt_tokens` and
+    `cached_tokens` are as the server counts them. `ended` says that the server ended it.
+    """
+
+    token_ids: tuple[int, ...] = ()
+    tokens: int = 0
+    reads: int = 0
+    prompt_tokens: int = 0
+    cached_tokens: int = 0
+    first_seconds: float = 0.0
+    seconds: float = 0.0
+    ended: bool = False
+
+    @property
+    def per_read(self) -> float:
+        """Tokens that came in one read on average."""
+        return self.tokens / max(1, self.reads)
+
+
+@dataclass(slots=True, kw_only=True)
+class ServerUnderTest:
+    """A probed server; `endless` says that it can be told to ignore the end of a text."""
+
+    client: ReasonerClient
+    found: ServerCapabilities
+    settings: Settings
+    random: np.random.Generator
+    endless: bool = True
+    stream_seconds: float | None = None
+    """Of a whole stream of a check alone; None until one was read."""
+    _prompts: int = field(default=0)
+
+    @property
+    def most_tokens(self) -> int:
+        """Tokens of a stream that leave room for its continuation in the model's context."""
+        context = self.found.max_model_len
+        return MOST_TOKENS if context is None else max(2, min(MOST_TOKENS, context // 3))
+
+    async def prompt(self) -> Prompt:
+        """A question that was not asked before, so that no other stream has put it into a cache."""
+        first, second, third = (int(number) for number in self.random.integers(2, 90, 3))
+        self._prompts += 1
+        return await self.client.render(
+            f"Task {self._prompts}: what is {first} * {second} + {third}? Explain each step."
+        )
+
+    async def read(
+        self,
+        prompt: Prompt,
+        ids: Sequence[int] = (),
+        *,
+        tokens: int | None = None,
+        stop_after: int | None = None,
+        half_close: bool = False,
+        greedy: bool = False,
+        headers: Mapping[str, str] | None = None,
+        arrived: list[tuple[float, int]] | None = None,
+    ) -> Reading:
+        """A stream behind `ids`, up to `tokens` of the whole text; closed once `stop_after` tokens have come.
+
+        The time (monotonic) and the tokens of each read are put into `arrived`.
+
+        Raises what `ReasonerClient.stream` raises.
+        """
+        handle = StreamHandle()
+        began = first = last = time.monotonic()
+        found: list[int] = []
+        generated = reads = cached = prompt_tokens = 0
+        ended = False
+        stream = self.client.stream(
+            prompt,
+            ids,
+            generated_tokens=len(ids),
+            handle=handle,
+            headers=headers,
+            sampling=self._sampling(self.most_tokens if tokens is None else tokens, greedy=greedy),
+        )
+        async with contextlib.aclosing(stream):
+            async for chunk in stream:
+                if chunk.generated > generated:
+                    last = time.monotonic()
+                    first = last if generated == 0 else first
+                    reads += 1
+                    if arrived is not None:
+                        arrived.append((last, chunk.generated - generated))
+                generated = chunk.generated
+                found += chunk.token_ids
+                cached = max(cached, chunk.cached_prompt_tokens)
+                prompt_tokens = chunk.prompt_tokens
+                ended = chunk.finish_reason is not None
+                if stop_after is not None and generated >= stop_after and not ended:
+                    if not half_close:
+                        break
+                    handle.half_close()
+        return Reading(
+            token_ids=tuple(found),
+            tokens=generated,
+            reads=reads,
+            prompt_tokens=prompt_tokens,
+            cached_tokens=cached,
+            first_seconds=first - began,
+            seconds=last - first,
+            ended=ended,
+        )
+
+    def _sampling(self, tokens: int, *, greedy: bool) -> SamplingSettings:
+        given = self.settings.sampling
+        extra = {name: value for name, value in given.extra.items() if name not in _END_FIELDS}
+        return given.model_copy(
+            update={
+                "max_tokens": tokens,
+                "extra": {**extra, **({"ignore_eos": True} if self.endless else {})},
+                **({"temperature": 0.0, "top_p": None, "top_k": None} if greedy else {}),
+            }
+        )
+
+
+async def open_under_test(
+    client: ReasonerClient, found: ServerCapabilities, settings: Settings, seed: int
+) -> ServerUnderTest:
+    """The probed server, with what was found out about the ends of its streams; generates two tokens."""
+    server = ServerUnderTest(
+        client=client, found=found, settings=settings, random=np.random.default_rng(seed)
+    )
+    try:
+        await server.read(await server.prompt(), tokens=2)
+    except EndpointRejected:  # it refuses fields that it does not know
+        server.endless = False
+    return server
