@@ -22,10 +22,14 @@ _STREAMS = 4
 _SOON_SECONDS = (
     2.0  # within which a stopped engine is idle, if the machine is not busy with other things
 )
-_LONGEST_SECONDS = 10.0
+_LONGEST_SECONDS = 5.0
 _POLL_SECONDS = 0.05
 _OVERSHOOT = 64
 """Tokens per stream that may be on their way when it is closed."""
+
+_TRIES = 3
+_LEAST_TIME = 0.3
+"""Of the time of a stream that is written alone, before one is closed that has brought nothing."""
 
 _HELD = 16  # streams that let a further request wait, on a server without counters
 _LONGEST_WAIT_SECONDS = 15.0
@@ -42,6 +46,17 @@ _LOSS = "the server goes on generating: nothing that is pruned is saved."
 
 async def check_cancellation(server: ServerUnderTest) -> Check:
     """Closes streams at random moments and looks whether the engine stops."""
+    check = await _tried_once(server)
+    for _ in range(
+        _TRIES - 1
+    ):  # on a busy machine a stream may end, or be closed, too early to tell
+        if check.verdict != "unknown":
+            break
+        check = await _tried_once(server)
+    return check
+
+
+async def _tried_once(server: ServerUnderTest) -> Check:
     before = await server.client.counters()
     if before is None:
         return await _by_waiting(server)
@@ -70,8 +85,10 @@ async def _closed_at(
 ) -> Reading:
     """A stream closed at a fraction of its length, or of its time where its tokens are held back."""
     tokens = max(1, int(moment * server.most_tokens))
+    alone = server.stream_seconds
+    seconds = None if alone is None else (_LEAST_TIME + moment) * alone
     try:
-        async with asyncio.timeout(server.stream_seconds and 2 * moment * server.stream_seconds):
+        async with asyncio.timeout(seconds):
             return await server.read(prompt, stop_after=tokens, half_close=half_close)
     except TimeoutError:
         return Reading()
@@ -87,12 +104,15 @@ async def _by_counters(
     while (now := await server.client.counters()) is not None:
         seconds = time.monotonic() - began
         over = now.generation_tokens - before.generation_tokens - received
-        idle = not (now.running or now.waiting) and over >= 0
+        begun = now.generation_tokens > before.generation_tokens
+        idle = begun and over >= 0 and not (now.running or now.waiting)
         if idle or seconds > _LONGEST_SECONDS:
             break
         await asyncio.sleep(_POLL_SECONDS)
     else:
         return _unknown("The counters vanished.", "Try again.")
+    if not begun:
+        return _unknown("The server wrote nothing before the streams were closed.", "Try again.")
     finished = (now.finished or 0) - (before.finished or 0) - ended
     closed = len(readings) - ended
     shown = f"{closed} streams closed at random moments"

@@ -8,7 +8,7 @@ from orchestrator.errors import EndpointError, EndpointRejected
 
 __all__ = ["check_pace", "check_probe", "check_token_prompts"]
 
-_READ_TOKENS = 8.0  # per read on average: the events of a stream are held back
+_READ_TOKENS = 4.0  # per read on average: the events of a stream are held back
 _TRIES = 3
 _ENDING = "\\boxed{"
 _CHAT = "Let the router pass lists of token ids on unchanged, or set endpoint.api to chat."

@@ -25,7 +25,7 @@ class CapableServer:
     """
 
     pause: float = 0.001
-    context: int = 150
+    context: int = 300
     key: str | None = None
     model: str = "m"
     stops: bool = True

@@ -117,7 +117,6 @@ class ReasonerClient(EndpointClient):
         top_logprobs: int | None = None,
         sampling: SamplingSettings | None = None,
         headers: Mapping[str, str] | None = None,
-        sampling: SamplingSettings | None = None,
     ) -> AsyncGenerator[Chunk, None]:
         """A trace's text as it is generated; see `read_stream`.
 
@@ -133,7 +132,6 @@ class ReasonerClient(EndpointClient):
             sampling: of this trace; by default this client's.
             top_logprobs: log-probabilities that make the confidence of a token; None asks for none.
             headers: sent with the request, for routers between here and the server.
-            sampling: of this stream alone, instead of that of the client.
 
         Raises EndpointBusy, EndpointRejected, EndpointUnreachable, or StreamBroken when the server fails, stalls,
         sends invalid events or ends without a finish reason; chunks yielded before stay valid.

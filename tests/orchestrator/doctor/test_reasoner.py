@@ -118,9 +118,9 @@ async def test_a_server_of_another_model_cannot_share_the_traces() -> None:
 @pytest.mark.parametrize(
     ("server", "verdict"),
     [
-        (CapableServer(counters=False, slots=1, pause=0.001), "well"),
-        (CapableServer(counters=False, slots=1, pause=0.001, stops=False), "limited"),
-        (CapableServer(counters=False), "unknown"),
+        (CapableServer(counters=False, context=150, slots=1, pause=0.001), "well"),
+        (CapableServer(counters=False, context=150, slots=1, pause=0.001, stops=False), "limited"),
+        (CapableServer(counters=False, context=150), "unknown"),
     ],
 )
 async def test_without_counters_cancellation_is_told_by_a_request_that_waits(
