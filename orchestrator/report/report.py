@@ -14,6 +14,7 @@ import msgspec
 
 from orchestrator.core.events import WarningKind
 from orchestrator.errors import JournalError
+from orchestrator.report.alike import alike_sentence, alike_traces
 from orchestrator.report.ledger import Ledger, is_spent_known, ledger_of
 from orchestrator.report.pricing import spent_tokens
 from orchestrator.report.replicas import ReplicaTotals
@@ -49,7 +50,8 @@ class TraceCounts(msgspec.Struct, frozen=True, kw_only=True):
     """How many traces ended in which way.
 
     `planned` = `started` + `not_started`, and `started` = `finished` + `pruned` + `stopped` + `failed`. No answer could
-    be read from `unreadable` of the finished ones, of which `unreadable_cut` had reached their token limit.
+    be read from `unreadable` of the finished ones, of which `unreadable_cut` had reached their token limit. `alike` traces have
+    the same text; it is 0 unless all do.
     """
 
     planned: int
@@ -61,6 +63,7 @@ class TraceCounts(msgspec.Struct, frozen=True, kw_only=True):
     not_started: int = 0
     unreadable: int = 0
     unreadable_cut: int = 0
+    alike: int = 0
 
 
 class ClusterLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -179,6 +182,8 @@ def notices(report: Report) -> list[str]:
         ending=report.unreadable_ending,
     )
     told = [" ".join(unreadable.sentences())] if counts.unreadable else []
+    if counts.alike:
+        told.append(alike_sentence(counts.alike))
     told += [line.message for line in report.warnings]
     if report.undecided_comparisons:
         told.append(undecided_sentence(report.undecided_comparisons))
@@ -239,6 +244,7 @@ def _traces(view: RunView, unreadable: Unreadable) -> TraceCounts:
         not_started=fates[None],
         unreadable=unreadable.traces,
         unreadable_cut=unreadable.cut,
+        alike=alike_traces(view),
     )
 
 

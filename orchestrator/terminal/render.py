@@ -133,6 +133,9 @@ def _summary_rows(summary: Summary) -> Iterable[Row]:
     if summary.traces.unreadable:
         unread = f"No answer could be read from {summary.traces.unreadable:,} of {summary.traces.finished:,} finished traces."
         yield "notice", _text(unread, "yellow")
+    if summary.traces.alike:
+        same = f"{summary.traces.alike:,} of {summary.traces.started:,} traces have the same text as all others of their question."
+        yield "notice", _text(same, "yellow")
     if summary.undecided_comparisons:
         yield "notice", _text(undecided_sentence(summary.undecided_comparisons), "yellow")
     off = f" · {summary.interrupted} interrupted" if summary.interrupted else ""

@@ -2,6 +2,7 @@
 
 from textual.strip import Strip
 
+from orchestrator.report.alike import alike_sentence, alike_traces
 from orchestrator.report.report import undecided_sentence
 from orchestrator.report.unreadable import unreadable_of
 from orchestrator.report.view import RunView
@@ -32,6 +33,8 @@ def vote_notices(frame: Frame) -> list[Strip]:
     """What limits the quality of the vote, wrapped to the width."""
     view = frame.watch.view
     told = [sanitize_line(sentence) for sentence in unreadable_of(view).sentences()]
+    if alike := alike_traces(view):
+        told.append(alike_sentence(alike))
     if view.undecided:
         told.append(undecided_sentence(view.undecided))
     return [

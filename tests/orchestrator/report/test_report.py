@@ -19,7 +19,7 @@ ADDED = {
     "undecided_comparisons",
     "unreadable_ending",
 }
-ADDED_TO_TRACES = {"not_started", "unreadable", "unreadable_cut"}
+ADDED_TO_TRACES = {"not_started", "unreadable", "unreadable_cut", "alike"}
 ADDED_TO_JUDGE = {"requests", "failures", "pruning_off_since", "weighed_tokens"}
 
 
@@ -135,6 +135,7 @@ def test_started_traces_are_those_with_a_fate(story: type[Story]) -> None:
         "not_started": 3,
         "unreadable": 0,
         "unreadable_cut": 0,
+        "alike": 0,
     }
 
 
@@ -173,6 +174,7 @@ def test_a_pruned_run_in_full(pruned_story: Any) -> None:
         "not_started": 0,
         "unreadable": 0,
         "unreadable_cut": 0,
+        "alike": 4,
     }
     assert report["clusters"] == [
         {"id": 0, "size": 2, "representative": 0, "answers": {"42": 1}},

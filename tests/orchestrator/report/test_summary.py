@@ -68,6 +68,7 @@ def test_totals_are_sums(reports: list[Report]) -> None:
         "not_started": 1,
         "unreadable": 0,
         "unreadable_cut": 0,
+        "alike": 4,
     }
     assert summary["ledger"]["judge"]["calls"] == 2
     assert summary["ledger"]["judge"]["weighed_tokens"] == 41.0
