@@ -70,7 +70,7 @@ class DeepPruneApp(App[None]):
 
     def on_mount(self) -> None:
         """Opens the first screen and starts the timer."""
-        if self._source.planned > 1:
+        if self._source.listed:
             self.push_screen(QuestionsScreen(self._source))
         else:
             self.push_screen(LiveScreen(self._source))

@@ -70,6 +70,8 @@ def _serve(arguments: argparse.Namespace) -> int:
 
 
 def _source(arguments: argparse.Namespace) -> "Source":
+    if arguments.serve is not None:
+        return _served(arguments)
     from tui.sources.following import Following
     from tui.sources.recording import Recording
 
@@ -79,6 +81,24 @@ def _source(arguments: argparse.Namespace) -> "Source":
     recording = Recording(run, playing=arguments.svg is None)
     recording.open(0)
     return recording
+
+
+def _served(arguments: argparse.Namespace) -> "Source":
+    """The questions of a server.
+
+    Raises:
+        ConfigError: a run is named as well, or a browser is to show them.
+    """
+    from orchestrator.config.keys import SERVE_KEY, key_from
+    from tui.sources.served import Served
+
+    if arguments.run is not None or arguments.demo or arguments.follow:
+        raise ConfigError("Give either --serve or a run.")
+    if arguments.web:
+        raise ConfigError(
+            "--serve is for a terminal: leave out --web, or open the server's page /runs."
+        )
+    return Served(arguments.serve, key_from(os.environ, SERVE_KEY))
 
 
 def _run_folder(arguments: argparse.Namespace) -> Path:
@@ -119,6 +139,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument(
         "--follow", action="store_true", help="show a run that another process is writing"
+    )
+    parser.add_argument(
+        "--serve",
+        metavar="URL",
+        help="show the questions that run in a deepprune-serve, such as http://127.0.0.1:8080; "
+        "its key is taken from DEEPPRUNE_SERVE_API_KEY",
     )
     parser.add_argument("--theme", choices=("dark", "light"), default="dark")
     page = parser.add_argument_group("a browser instead of a terminal")

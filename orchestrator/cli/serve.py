@@ -18,6 +18,7 @@ from orchestrator.cli.flags import (
     settings_of_flags,
 )
 from orchestrator.cli.program import run_program
+from orchestrator.config.keys import SERVE_KEY
 from orchestrator.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -27,11 +28,10 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 PROGRAM = "deepprune-serve"
-KEY_VARIABLE = "DEEPPRUNE_SERVE_API_KEY"
 
 _EPILOG = f"""\
 Clients use it as any OpenAI-compatible server. Its models are policies: NAME, NAME:auto-low, NAME:cons@16,
-NAME:deepprune (see /v1/models). Keys: {KEY_VARIABLE} is what clients must send; OPENAI_API_KEY is sent to
+NAME:deepprune (see /v1/models). Keys: {SERVE_KEY} is what clients must send; OPENAI_API_KEY is sent to
 the reasoner, DEEPPRUNE_JUDGE_API_KEY to the judge."""
 
 
@@ -91,9 +91,9 @@ def _options(arguments: argparse.Namespace) -> "ServeOptions":
     from orchestrator.config.keys import key_from
     from orchestrator.serve.server import ServeOptions
 
-    key = key_from(os.environ, KEY_VARIABLE)
+    key = key_from(os.environ, SERVE_KEY)
     if arguments.api_key and key is None:
-        raise ConfigError(f"--api-key wants a key from clients: set {KEY_VARIABLE} to it.")
+        raise ConfigError(f"--api-key wants a key from clients: set {SERVE_KEY} to it.")
     return ServeOptions(
         host=arguments.host,
         port=arguments.port,
@@ -132,7 +132,7 @@ def _add_address(group: Any) -> None:
     group.add_argument("--host", default="127.0.0.1", help="default: this machine only")
     group.add_argument("--port", type=port, default=8080, help="default: 8080; 0: a free one")
     group.add_argument(
-        "--api-key", action="store_true", help=f"refuse to start without a key in {KEY_VARIABLE}"
+        "--api-key", action="store_true", help=f"refuse to start without a key in {SERVE_KEY}"
     )
     group.add_argument(
         "--allow-host",

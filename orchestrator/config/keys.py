@@ -4,11 +4,12 @@ from collections.abc import Mapping
 
 from orchestrator.errors import ConfigError
 
-__all__ = ["JUDGE_KEY", "REASONER_KEY", "REWARD_KEY", "key_from", "usable_key"]
+__all__ = ["JUDGE_KEY", "REASONER_KEY", "REWARD_KEY", "SERVE_KEY", "key_from", "usable_key"]
 
 REASONER_KEY = "OPENAI_API_KEY"
 JUDGE_KEY = "DEEPPRUNE_JUDGE_API_KEY"
 REWARD_KEY = "DEEPPRUNE_REWARD_API_KEY"
+SERVE_KEY = "DEEPPRUNE_SERVE_API_KEY"
 
 
 def key_from(environ: Mapping[str, str], name: str) -> str | None:

@@ -7,8 +7,8 @@ hangs up, its handler is cancelled, and with it every trace of its question.
 import math
 import time
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, NamedTuple
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
 
 from aiohttp import web
 
@@ -40,7 +40,6 @@ from orchestrator.serve.request import (
     parse,
     pass_through_reason,
 )
-from orchestrator.serve.run_pages import RunPages
 from orchestrator.serve.streaming import EventWriter
 from orchestrator.settings import Settings
 
@@ -49,6 +48,13 @@ __all__ = ["ServeApp"]
 _PROGRESS_SECONDS = 1.0
 _MAX_CHOICES = 8
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class Routes(Protocol):
+    """A part of the server with routes of its own."""
+
+    def add_routes(self, app: web.Application) -> None:
+        """Adds them."""
 
 
 class _Asking(NamedTuple):
@@ -71,7 +77,7 @@ class ServeApp:
         questions: runs them.
         access: who may ask.
         metrics: what is counted.
-        pages: shows the runs that are kept.
+        extras: further routes, which displays use.
         max_body: bytes of the largest request.
     """
 
@@ -83,7 +89,7 @@ class ServeApp:
         access: Access,
         metrics: ServeMetrics,
         *,
-        pages: RunPages,
+        extras: Sequence[Routes],
         max_body: int,
     ) -> None:
         self._client = client
@@ -91,7 +97,7 @@ class ServeApp:
         self._questions = questions
         self._access = access
         self._metrics = metrics
-        self._pages = pages
+        self._extras = extras
         self._max_body = max_body
 
     def app(self) -> web.Application:
@@ -103,7 +109,8 @@ class ServeApp:
         app.router.add_get("/v1/models/{model:.+}", self._model)
         app.router.add_get("/health", self._health)
         app.router.add_get("/metrics", self._show_metrics)
-        self._pages.add_routes(app)
+        for each in self._extras:
+            each.add_routes(app)
         return app
 
     @web.middleware

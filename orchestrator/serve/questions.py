@@ -14,6 +14,7 @@ from orchestrator.report.result import Result
 from orchestrator.runtime.event_stream import cancel_all
 from orchestrator.runtime.question_run import QuestionRun
 from orchestrator.serve.admission import Admission
+from orchestrator.serve.feed import Feed
 from orchestrator.serve.metrics import ServeMetrics
 from orchestrator.settings import Settings
 
@@ -51,18 +52,23 @@ class Questions:
         client: open.
         admission: what bounds the questions at once.
         metrics: what counts their bills.
+        feed: shows them to displays.
         keep: the folder that receives a run folder per question; None keeps nothing.
     """
 
     def __init__(
-        self, client: Client, admission: Admission, metrics: ServeMetrics, keep: Path | None
+        self,
+        client: Client,
+        admission: Admission,
+        metrics: ServeMetrics,
+        feed: Feed,
+        keep: Path | None,
     ) -> None:
         self._client = client
         self._admission = admission
         self._metrics = metrics
+        self._feed = feed
         self._keep = keep
-        self.running: dict[str, QuestionRun] = {}
-        """The runs by their ids, in the order of their start."""
 
     @contextlib.asynccontextmanager
     async def asked(
@@ -75,19 +81,23 @@ class Questions:
         """
         async with self._admission.place():
             runs = dict(self._prepared(question, settings) for _ in range(choices))
-            tasks = [self._client.start(run) for run in runs.values()]
-            timers = [_interrupt_after(run, seconds) for run in runs.values() if seconds]
-            self.running.update(runs)
-            try:
-                yield Asked(runs, tasks)
-            finally:
-                for timer in timers:
-                    timer.cancel()
-                await cancel_all(tasks)
-                for run_id, run in runs.items():
-                    del self.running[run_id]
-                    if run.view.run is not None:
-                        self._metrics.count(build_report(run.view, run_dir=None))
+            with self._feed.showing(runs):
+                tasks = [self._client.start(run) for run in runs.values()]
+                timers = [_interrupt_after(run, seconds) for run in runs.values() if seconds]
+                try:
+                    yield Asked(runs, tasks)
+                finally:
+                    for timer in timers:
+                        timer.cancel()
+                    await cancel_all(tasks)
+                    for run_id, run in runs.items():
+                        self._over(run_id, run)
+
+    def _over(self, run_id: str, run: QuestionRun) -> None:
+        report = None if run.view.run is None else build_report(run.view, run_dir=None)
+        if report is not None:
+            self._metrics.count(report)
+        self._feed.over(run_id, report)
 
     def _prepared(self, question: Question, settings: Settings) -> tuple[str, QuestionRun]:
         """A run and its id: the name of its folder, or a random one where nothing is kept."""

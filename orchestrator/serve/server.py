@@ -15,6 +15,7 @@ from orchestrator.runtime.endpoints import Keys
 from orchestrator.serve.access import Access
 from orchestrator.serve.admission import Admission
 from orchestrator.serve.app import ServeApp
+from orchestrator.serve.feed import Feed
 from orchestrator.serve.metrics import ServeMetrics
 from orchestrator.serve.policies import PolicyModels, given_settings
 from orchestrator.serve.questions import Questions
@@ -85,7 +86,7 @@ async def served(
             )
         )
         admission = Admission(options.questions_at_once, options.queue)
-        metrics = ServeMetrics(admission)
+        metrics, feed = ServeMetrics(admission), Feed(admission)
         app = ServeApp(
             client,
             PolicyModels(
@@ -95,7 +96,7 @@ async def served(
                 max_traces=options.max_traces,
                 least_temperature=options.min_temperature,
             ),
-            Questions(client, admission, metrics, options.keep_runs),
+            Questions(client, admission, metrics, feed, options.keep_runs),
             Access(
                 key=options.api_key,
                 host=options.host,
@@ -103,7 +104,7 @@ async def served(
                 allowed_origins=options.allowed_origins,
             ),
             metrics,
-            pages=RunPages(options.keep_runs),
+            extras=(RunPages(options.keep_runs), feed),
             max_body=options.max_body,
         )
         yield await _listening(stack, app.app(), options)

@@ -35,7 +35,11 @@ class EventWriter:
 
     async def send(self, event: Mapping[str, Any]) -> None:
         """One event."""
-        await self._write(b"data: " + msgspec.json.encode(event) + b"\n\n")
+        await self.send_encoded(msgspec.json.encode(event))
+
+    async def send_encoded(self, payload: bytes) -> None:
+        """One event, as JSON on one line."""
+        await self._write(b"data: " + payload + b"\n\n")
 
     async def keep_alive(self) -> None:
         """A comment, if nothing was written for a while: proxies close what is silent."""

@@ -161,6 +161,7 @@ class StillSource:
     """A run that neither plays nor grows; it applies the user commands that it is sent, and keeps them."""
 
     planned = 1
+    listed = False
     current = 0
     closing = False
     notice = ""

@@ -59,6 +59,10 @@ class Source(Protocol):
         """The number of questions, including those that have no entry yet."""
 
     @property
+    def listed(self) -> bool:
+        """Whether the table of questions comes first, and each of them from there."""
+
+    @property
     def player(self) -> Player | None:
         """The player of the current entry, if it is a recording."""
 

@@ -35,6 +35,11 @@ class Following:
         """The number of questions started so far."""
         return len(self.entries)
 
+    @property
+    def listed(self) -> bool:
+        """Whether there are several questions."""
+        return self.planned > 1
+
     def open(self, index: int) -> Watch:
         """Makes a question the current one and returns its run as far as it is written."""
         self._chosen = self._chosen or index != self.current

@@ -60,6 +60,11 @@ class Live:
         state = self._states.get(self.current)
         return state is not None and state.run is not None and state.report is None
 
+    @property
+    def listed(self) -> bool:
+        """Whether there are several questions."""
+        return self.planned > 1
+
     def open(self, index: int) -> Watch:
         """Makes a question the current one; one that is over is read again from its journal."""
         self._chosen = self._chosen or index != self.current

@@ -53,6 +53,11 @@ class Recording:
         """The current question's player."""
         return self._players.get(self.current)
 
+    @property
+    def listed(self) -> bool:
+        """Whether there are several questions."""
+        return self.planned > 1
+
     def open(self, index: int) -> Watch:
         """Makes a question the current one; its journal is read on the first call.
 

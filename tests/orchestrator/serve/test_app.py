@@ -33,7 +33,7 @@ async def serving(
         if judged:
             values["judge.url"] = servers.judge.url
         settings = resolve(Assigned(path, value, "a test") for path, value in values.items())
-        async with served(settings, Keys(), ServeOptions(port=0, **options)) as url:
+        async with served(settings, Keys(), ServeOptions(**{"port": 0, **options})) as url:
             yield url
 
 
