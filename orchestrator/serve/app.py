@@ -4,6 +4,7 @@ Nothing is kept between requests, so any number of these servers may stand behin
 hangs up, its handler is cancelled, and with it every trace of its question.
 """
 
+import asyncio
 import math
 import time
 import uuid
@@ -47,6 +48,7 @@ __all__ = ["ServeApp"]
 
 _PROGRESS_SECONDS = 1.0
 _MAX_CHOICES = 8
+_BODY_SECONDS = 60.0
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -293,7 +295,11 @@ async def _json_body(request: web.Request) -> bytes:
     """The body; only JSON is taken, so that a browser asks for permission before another site's page sends one."""
     if request.content_type != "application/json":
         raise ApiError(415, "Send the body as application/json.")
-    return await request.read()
+    try:
+        async with asyncio.timeout(_BODY_SECONDS):
+            return await request.read()
+    except TimeoutError:
+        raise ApiError(408, f"The body did not come within {_BODY_SECONDS:g} seconds.") from None
 
 
 def _card(name: str) -> dict[str, Any]:

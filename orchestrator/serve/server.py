@@ -25,6 +25,7 @@ from orchestrator.settings import Settings
 __all__ = ["ServeOptions", "served"]
 
 _SHUTDOWN_SECONDS = 1.0
+_IDLE_SECONDS = 75.0  # of a connection without a whole head of a request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +115,11 @@ async def _listening(
     stack: contextlib.AsyncExitStack, app: web.Application, options: ServeOptions
 ) -> str:
     runner = web.AppRunner(
-        app, handler_cancellation=True, shutdown_timeout=_SHUTDOWN_SECONDS, access_log=None
+        app,
+        handler_cancellation=True,
+        shutdown_timeout=_SHUTDOWN_SECONDS,
+        keepalive_timeout=_IDLE_SECONDS,
+        access_log=None,
     )
     await runner.setup()
     stack.push_async_callback(runner.cleanup)
