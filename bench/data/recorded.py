@@ -7,10 +7,18 @@ so a replay compares no mathematics.
 from dataclasses import dataclass
 from functools import cached_property
 
-__all__ = ["NO_ANSWER", "RecordedQuestion", "RecordedTrace"]
+__all__ = ["NO_ANSWER", "RecordedQuestion", "RecordedTrace", "Regeneration"]
 
 NO_ANSWER = "ERR"
 """What stands among the probes where no answer could be read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Regeneration:
+    """A trace that was cut and continued once more: the further tokens, and the class of its answer."""
+
+    tokens: int
+    answer: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +28,8 @@ class RecordedTrace:
     `tokens` is its generated length, at least 1. `answer` names its class of equal answers, None where no answer could
     be extracted. `text` is None where only the length was kept. `probes` are the answers that a forced ending gave
     every `RecordedQuestion.probe_tokens` tokens. `confidences` has one entry for each token, None where they were not
-    kept. `reward`, 0..1, is the reward model's, None where there is none.
+    kept. `reward`, 0..1, is the reward model's, None where there is none. `regeneration` is None where the trace was not
+    cut and continued.
     """
 
     tokens: int
@@ -29,6 +38,7 @@ class RecordedTrace:
     probes: tuple[str, ...] = ()
     confidences: tuple[float, ...] | None = None
     reward: float | None = None
+    regeneration: Regeneration | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +60,13 @@ class RecordedQuestion:
     def has_confidences(self) -> bool:
         """Whether every trace has the confidence of each token."""
         return all(trace.confidences is not None for trace in self.traces)
+
+    @cached_property
+    def has_regenerations(self) -> bool:
+        """Whether every trace with an answer was cut and continued once more."""
+        return all(
+            trace.regeneration is not None for trace in self.traces if trace.answer is not None
+        )
 
     @cached_property
     def has_rewards(self) -> bool:

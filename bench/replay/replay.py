@@ -19,7 +19,13 @@ from bench.replay.server import ServerModel
 from bench.results.outcomes import Outcome
 from bench.specs.policy_spec import Auroc, PolicySpec
 from orchestrator.core.confidence import Confidences
-from orchestrator.core.policies import Policy, make_policy, needs_confidences, needs_rewards
+from orchestrator.core.policies import (
+    Policy,
+    make_policy,
+    needs_confidences,
+    needs_regenerations,
+    needs_rewards,
+)
 from orchestrator.errors import DatasetError
 from orchestrator.settings import Settings
 
@@ -94,7 +100,7 @@ def validate_recordings(spec: PolicySpec, questions: Sequence[RecordedQuestion],
     """Checks that the recordings have everything the policy needs.
 
     Raises:
-        DatasetError: probes, confidences or rewards are missing, and the policy needs them.
+        DatasetError: probes, confidences, regenerations or rewards are missing, and the policy needs them.
     """
     if spec.player in ("parallel-probe", "mars"):
         missing = [question.id for question in questions if question.probe_tokens is None]
@@ -114,6 +120,13 @@ def validate_recordings(spec: PolicySpec, questions: Sequence[RecordedQuestion],
             raise DatasetError(
                 f"{file} has no confidences (question '{missing[0]}'), which {spec.label} needs; leave that policy "
                 "out, or record with --set run.keep_confidences=true."
+            )
+    if needs_regenerations(spec.settings):
+        missing = [question.id for question in questions if not question.has_regenerations]
+        if missing:
+            raise DatasetError(
+                f"{file} has no regenerations (question '{missing[0]}'), which {spec.label} needs; leave that policy out, "
+                "or record with --policy prefix-consistency."
             )
     if needs_rewards(spec.settings):
         missing = [question.id for question in questions if not question.has_rewards]

@@ -140,10 +140,9 @@ class SimulatedServer:
             stream.catch_up(self.step)
         return sum(stream.tokens for stream in self._streams)
 
-    @property
-    def started(self) -> int:
-        """The number of traces that were started."""
-        return sum(stream.opened for stream in self._streams)
+    def started(self, below: int) -> int:
+        """How many of the traces with a number below this one were started."""
+        return sum(stream.opened for stream in self._streams[:below])
 
     def start(self, trace: int) -> None:
         """Opens the trace's stream as soon as the capacity allows."""

@@ -21,10 +21,15 @@ class _Command(msgspec.Struct, frozen=True, kw_only=True, tag=True):
     pass
 
 
-class StartTrace(_Command, frozen=True, kw_only=True):
-    """Open the trace's first stream as soon as there is room for one."""
+class StartTrace(_Command, frozen=True, kw_only=True, omit_defaults=True):
+    """Open the trace's first stream as soon as there is room for one.
+
+    With `of` it is a regeneration: it goes on behind the first `prefix_tokens` generated tokens of a finished trace.
+    """
 
     trace: int
+    of: int | None = None
+    prefix_tokens: int = 0
 
 
 class PauseTrace(_Command, frozen=True, kw_only=True):

@@ -4,7 +4,7 @@ The rule: synchronous and sans-io. Time is on the events, randomness comes from 
 the same events always give the same decisions; a journal replayed through a fresh engine proves it.
 
 The engine does what all policies share: it finds checkpoints, measures confidences, counts the traces that are
-still open, asks for rewards where the vote wants them, honours an interrupt and the user's acts, and casts the vote when
+still open, asks for rewards and regenerations where the vote wants them, honours an interrupt and the user's acts, and casts the vote when
 nothing is left to wait for. The policy does the rest.
 
 What the user wants of a trace goes before what the policy wants: `UserOverrides` amends its commands on the way out.
@@ -45,9 +45,11 @@ from orchestrator.core.policies import (
     Step,
     make_policy,
     needs_confidences,
+    needs_regenerations,
     needs_rewards,
     voting_rule,
 )
+from orchestrator.core.regenerations import Regenerations
 from orchestrator.core.segment import Cut, Segmenter
 from orchestrator.core.transitions import Transitions
 from orchestrator.core.voting import Rewards, Vote, VoteWeights, best_of_n, weighted_majority
@@ -85,7 +87,11 @@ class Engine:
         )
         self._rewards = Rewards()
         self._needs_rewards = needs_rewards(settings)
-        self._weights = VoteWeights(voting_rule(settings), self._confidences, self._rewards)
+        self._regenerations = Regenerations(started)
+        self._regenerates = needs_regenerations(settings)
+        self._weights = VoteWeights(
+            voting_rule(settings), self._confidences, self._rewards, self._regenerations
+        )
         self._segmenters: dict[int, Segmenter] = {}
         self._open: set[int] = set()
         self._answers: dict[int, str | None] = {}
@@ -112,6 +118,8 @@ class Engine:
 
     def _dispatch(self, event: Event, outcome: Outcome) -> None:
         match event:
+            case _ if self._regenerates and self._regenerations.concerns(event):
+                self._take_regeneration(event, outcome)
             case TokensArrived():
                 self._take_tokens(event, outcome)
             case RunStarted(refusal=None):
@@ -131,6 +139,15 @@ class Engine:
                 pass  # what servers are like decides nothing about the traces
             case _:
                 self._ask_policy(event, outcome)
+
+    def _take_regeneration(self, event: Event, outcome: Outcome) -> None:
+        """What becomes of a regeneration concerns the weights of the votes, and the user, alone."""
+        if isinstance(event, UserCommandReceived):
+            self._apply_user_command(event, outcome)
+            return
+        ended = self._regenerations.take(event)
+        if ended is not None:
+            self._open.discard(ended)
 
     def _apply_user_command(self, event: UserCommandReceived, outcome: Outcome) -> None:
         """What the user wants, as far as it can still be had."""
@@ -174,6 +191,10 @@ class Engine:
             self._answers[event.trace] = event.answer
             if self._needs_rewards and not self._interrupted:
                 outcome.commands.extend(self._rewards.ask(event))
+            if self._regenerates and not self._closing:
+                regenerations = self._regenerations.ask(event)
+                self._open.update(command.trace for command in regenerations)
+                outcome.commands.extend(regenerations)
         self._ask_policy(event, outcome)
         if isinstance(event, TraceFinished) and self._policy.uses_checkpoints:
             segmenter = self._segmenter(event.trace)

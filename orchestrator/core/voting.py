@@ -28,6 +28,7 @@ from orchestrator.core.events import (
     VoteCast,
     VoteCount,
 )
+from orchestrator.core.regenerations import Regenerations
 from orchestrator.settings import VotingRule
 
 __all__ = [
@@ -170,12 +171,20 @@ class VoteWeights:
     `majority`: every ballot weighs 1. `confidence`: as much as the trace is confident (arXiv 2508.15260, section
     3.2). `cluster-size`: as many as the trace's cluster has members, each of which would have voted so if the
     judge is right; a trace in no cluster stands for itself. `reward`, `best-of-n`: the trace's reward.
+    `prefix-consistency`: more if the trace's regeneration came to the same answer (arXiv 2605.07654).
     """
 
-    def __init__(self, rule: VotingRule, confidences: Confidences, rewards: Rewards) -> None:
+    def __init__(
+        self,
+        rule: VotingRule,
+        confidences: Confidences,
+        rewards: Rewards,
+        regenerations: Regenerations,
+    ) -> None:
         self._rule = rule
         self._confidences = confidences
         self._rewards = rewards
+        self._regenerations = regenerations
         self._clusters: dict[int, int] = {}  # cluster of each trace
         self._sizes: list[int] = []
 
@@ -201,6 +210,8 @@ class VoteWeights:
             case "cluster-size":
                 cluster = self._clusters.get(trace)
                 return 1.0 if cluster is None else float(self._sizes[cluster])
+            case "prefix-consistency":
+                return self._regenerations.weight_of(trace)
             case _:  # "reward", "best-of-n"
                 return self._rewards.of(trace)
 

@@ -11,7 +11,7 @@ import msgspec
 from pydantic import ValidationError
 
 from orchestrator.config.explain import explain
-from orchestrator.core.commands import AskJudge, Command
+from orchestrator.core.commands import AskJudge, Command, StartTrace
 from orchestrator.core.events import (
     ClusterOpened,
     Event,
@@ -74,6 +74,7 @@ class Decoder:
             Event | Command, dec_hook=_settings_from_json
         )
         self._planned = 0
+        self._regenerations: set[int] = set()
         self._clusters: set[int] = set()
 
     def decode(self, line: bytes) -> Event | Command:
@@ -103,8 +104,11 @@ class Decoder:
             raise _NotAnEntry("the start of the run is missing before it")
         if isinstance(entry, UserCommandReceived):  # may name any trace, and is then ignored
             return
+        if isinstance(entry, StartTrace) and entry.of is not None and 0 <= entry.of < self._planned:
+            self._regenerations.add(self._planned + entry.of)
         trace = getattr(entry, "trace", None)
-        if trace is not None and not 0 <= trace < self._planned:
+        known = trace is None or 0 <= trace < self._planned or trace in self._regenerations
+        if not known:
             raise _NotAnEntry(f"trace {trace} of {self._planned}")
         if isinstance(entry, ClusterOpened):
             self._clusters.add(entry.cluster)

@@ -44,6 +44,7 @@ from orchestrator.core.events import (
     TraceStarted,
     TraceStopped,
 )
+from orchestrator.core.policies import needs_regenerations
 from orchestrator.core.prompting import Message
 from orchestrator.errors import ConfigError, EventOutOfTurn, JournalError
 from orchestrator.settings import Settings, changed_setting
@@ -131,6 +132,11 @@ class RecoveredRun:
         self.at = 0.0
         """The time of the last event."""
         self.traces: dict[int, TraceProgress] = {}
+        self.prefixes: dict[int, tuple[int, ...]] = {}
+        """The token ids behind which each regeneration goes on."""
+        self._whole: dict[
+            int, tuple[int, ...]
+        ] = {}  # ids of finished traces, where they are regenerated
         self.unanswered: dict[int, AskJudge] = {}
         """The judge calls without a verdict, by trace."""
         self.unrewarded: set[int] = set()
@@ -254,8 +260,10 @@ class RecoveredRun:
                 self.over = True
             case RunFinished():
                 self.finished = entry
-            case StartTrace(trace=number):
+            case StartTrace(trace=number, of=source):
                 self.traces[number] = TraceProgress()
+                if source is not None:
+                    self.prefixes[number] = self._whole.get(source, ())[: entry.prefix_tokens]
             case PauseTrace() | ResumeTrace() | StopTrace():
                 _apply_command(self._trace(entry), entry)
             case TraceStarted():
@@ -289,6 +297,8 @@ class RecoveredRun:
         trace = self._trace(event)
         trace.ended = True
         trace.failed = isinstance(event, TraceFailed)
+        if self.started is not None and needs_regenerations(self.started.settings):
+            self._whole[event.trace] = tuple(trace.token_ids)
         trace.text.clear()
         trace.token_ids.clear()
         if isinstance(event, TraceFinished) and event.raw_answer is not None:

@@ -36,13 +36,14 @@ Cancellation = Literal["confirmed", "failed", "unknown"]
 
 
 class TokensByFate(msgspec.Struct, frozen=True, kw_only=True):
-    """Generated tokens by the fate of their trace; those of `probes` belong to no trace."""
+    """Generated tokens by the fate of their trace; those of `probes` and `regenerations` belong to no trace that votes."""
 
     finished: int
     pruned: int
     stopped: int
     failed: int
     probes: int = 0
+    regenerations: int = 0
 
 
 class TokensBySource(msgspec.Struct, frozen=True, kw_only=True):
@@ -157,6 +158,7 @@ def _reasoner(view: RunView, server: ServerCapabilities) -> ReasonerBill:
             stopped=tokens["stopped"],
             failed=tokens["failed"],
             probes=view.probes.tokens,
+            regenerations=sum(trace.tokens for trace in view.regenerations.values()),
         ),
         overshoot_tokens=sum(trace.overshoot_tokens for trace in view.traces.values()),
         source=_least_exact(by_source, server),

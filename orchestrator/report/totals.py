@@ -12,7 +12,7 @@ class _Stream:
     prompt: int
     cached: int
     further: bool = False
-    """Not the trace's first stream."""
+    """It goes on behind generated tokens."""
 
 
 @dataclass(slots=True)
@@ -26,16 +26,20 @@ class PromptTotals:
     prompt: int = 0
     cached: int = 0
     further_prompt: int = 0
-    """Of `prompt`, what traces read that were continued: a plain vote reads no such prompt."""
+    """Of `prompt`, what continued and regenerated traces read: a plain vote reads no such prompt."""
     further_cached: int = 0
     _usual: int = 0
     """The length that a stream told at its end."""
     _unknown: list[_Stream] = field(default_factory=list)
     _streams: dict[int, _Stream] = field(default_factory=dict)
 
-    def opened(self, trace: int, prompt: int, cached: int) -> None:
-        """A stream of `trace` has begun; `prompt` is 0 where the server has not told it."""
-        stream = self._streams[trace] = _Stream(0, 0, further=trace in self._streams)
+    def opened(self, trace: int, prompt: int, cached: int, *, further: bool = False) -> None:
+        """A stream of `trace` has begun; `prompt` is 0 where the server has not told it.
+
+        It is `further` if it goes on behind tokens that were generated, as any but a trace's first one is.
+        """
+        further = further or trace in self._streams
+        stream = self._streams[trace] = _Stream(0, 0, further)
         self._correct(stream, prompt or self._usual, cached)
         if not stream.prompt:
             self._unknown.append(stream)

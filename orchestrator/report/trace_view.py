@@ -38,6 +38,8 @@ class TraceView:
 
     trace: int
     tokens: int = 0
+    of: int | None = None
+    """For a regeneration: the trace whose beginning it goes on behind."""
     launched: bool = False
     """The policy wants it to run; until then it is only planned."""
     started: bool = False

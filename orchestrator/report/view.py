@@ -80,6 +80,8 @@ class RunView:
         self.tau: float | None = None
         """The similarity above which a trace joins a cluster; None for policies that ask no judge."""
         self.traces: dict[int, TraceView] = {}
+        self.regenerations: dict[int, TraceView] = {}
+        """Of finished traces, by number; each names its trace in `of` and has no vote (`orchestrator/core/regenerations.py`)."""
         self.clusters: dict[int, ClusterView] = {}
         self.judge = JudgeTotals()
         self.rewards = RewardTotals()
@@ -198,13 +200,15 @@ class RunView:
         elif type(event) is AskJudge:
             self._trace(event.trace).asked = True
         elif type(event) is StartTrace:
+            if event.of is not None:
+                self.regenerations[event.trace] = TraceView(event.trace, of=event.of)
             self._trace(event.trace).launched = True
 
     def _tokens_of(self, number: int) -> int:
         return self._trace(number).tokens
 
     def _trace(self, number: int) -> TraceView:
-        trace = self.traces.get(number)
+        trace = self.traces.get(number) or self.regenerations.get(number)
         if trace is None:
             trace = self.traces[number] = TraceView(number)
         return trace
@@ -253,7 +257,10 @@ class RunView:
         self._prompt(event)
 
     def _prompt(self, event: TraceStarted | TraceResumed) -> None:
-        self._prompts.opened(event.trace, event.prompt_tokens, event.cached_prompt_tokens)
+        again = event.trace in self.regenerations
+        self._prompts.opened(
+            event.trace, event.prompt_tokens, event.cached_prompt_tokens, further=again
+        )
         self._count_prompts()
 
     def _count_prompts(self) -> None:

@@ -20,7 +20,13 @@ from orchestrator.client.reward import RewardClient
 from orchestrator.config.keys import JUDGE_KEY, REASONER_KEY, REWARD_KEY, key_from
 from orchestrator.config.shipped import judge_spec
 from orchestrator.core.judging import JudgeSpec
-from orchestrator.core.policies import Policy, needs_confidences, needs_judge, needs_rewards
+from orchestrator.core.policies import (
+    Policy,
+    needs_confidences,
+    needs_judge,
+    needs_regenerations,
+    needs_rewards,
+)
 from orchestrator.errors import ConfigError, first_error
 from orchestrator.local_vllm.server import LocalModel, nano_model, serve_vllm
 from orchestrator.runtime.fleet import Fleet
@@ -93,6 +99,11 @@ async def open_endpoints(
             capabilities = msgspec.structs.replace(capabilities, stops_when_closed=stops)
         if needs_confidences(settings) and not capabilities.confidences:
             raise ConfigError(_no_confidences(settings, capabilities))
+        if needs_regenerations(settings) and not capabilities.resumable:
+            raise ConfigError(
+                f"{capabilities.endpoint} cannot continue token ids, which a vote by prefix-consistency needs: "
+                "use a server with vLLM's completions API, or choose another policy or vote."
+            )
         judge: JudgeFleet | None = None
         found: JudgeCapabilities | None = None
         if spec is not None:

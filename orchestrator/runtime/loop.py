@@ -251,7 +251,8 @@ class _QuestionLoop:
         self._finish = recovered.over
         lost = set(recovered.lost)
         for number, trace in sorted(recovered.traces.items(), key=lambda item: not item[1].opened):
-            runner = self._runners[number] = TraceRunner(number, shared, trace)
+            prefix = recovered.prefixes.get(number, ())
+            runner = self._runners[number] = TraceRunner(number, shared.behind(prefix), trace)
             if number in lost:
                 start(self._channel.put(self._lost(number, trace.tokens)))
             elif not trace.ended:
@@ -295,8 +296,9 @@ class _QuestionLoop:
     def _perform(self, command: Command, shared: TraceSettings, start: StartTask) -> None:
         """Starts what the command asks for; its results come back as events."""
         match command:
-            case StartTrace(trace=trace):
-                runner = self._runners[trace] = TraceRunner(trace, shared)
+            case StartTrace(trace=trace, of=source, prefix_tokens=kept):
+                ids = () if source is None else self._runners[source].progress.token_ids[:kept]
+                runner = self._runners[trace] = TraceRunner(trace, shared.behind(ids))
                 start(runner.run())
             case PauseTrace(trace=trace):
                 self._runners[trace].pause()

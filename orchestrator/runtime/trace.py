@@ -8,11 +8,12 @@ longer than the settings allow interrupt it.
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
 from secrets import token_hex
 from typing import Literal
 
+import msgspec
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from orchestrator.answers.answer_book import AnswerBook
@@ -71,6 +72,15 @@ class TraceSettings:
     sampling: SamplingSettings | None = None
     top_logprobs: int | None = None
     """Log-probabilities that make the confidence of one token; None asks for none."""
+
+    def behind(self, ids: Sequence[int]) -> "TraceSettings":
+        """The same for a trace that goes on behind tokens of another one; its answer is read from its own text."""
+        if not ids:
+            return self
+        prompt = msgspec.structs.replace(
+            self.prompt, token_ids=(*(self.prompt.token_ids or ()), *ids)
+        )
+        return replace(self, prompt=prompt)
 
 
 class TraceRunner:

@@ -9,7 +9,12 @@ from typing import Any
 from pydantic import BaseModel
 
 from orchestrator.config.load import Assigned, resolve
-from orchestrator.core.policies import needs_confidences, needs_judge, needs_rewards
+from orchestrator.core.policies import (
+    needs_confidences,
+    needs_judge,
+    needs_regenerations,
+    needs_rewards,
+)
 from orchestrator.errors import ConfigError
 from orchestrator.serve.errors import ApiError
 from orchestrator.serve.request import Options, VoteRequest
@@ -143,6 +148,10 @@ _NEEDS = (
     (needs_judge, "a judge (--judge-endpoint)"),
     (needs_rewards, "a reward model (--reward-endpoint)"),
     (needs_confidences, "confidences (a policy or vote by confidence)"),
+    (
+        needs_regenerations,
+        "a server that is known to continue token ids (policy.vote=prefix-consistency)",
+    ),
 )
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "EarlyStoppingSettings",
     "Pass1Settings",
     "PolicySettings",
+    "PrefixConsistencySettings",
     "RaceSettings",
     "RandomKSettings",
     "ShortSettings",
@@ -30,7 +31,9 @@ __all__ = [
     "policies_with",
 ]
 
-VotingRule = Literal["majority", "confidence", "cluster-size", "reward", "best-of-n"]
+VotingRule = Literal[
+    "majority", "confidence", "cluster-size", "reward", "best-of-n", "prefix-consistency"
+]
 TraceMeasure = Literal["lowest", "bottom", "tail", "mean"]
 
 
@@ -47,7 +50,19 @@ class PolicySettings(Section):
     vote: VotingRule | None = Field(
         default=None,
         description="what a vote weighs: 1, the trace's confidence, the size of its cluster, or its reward; "
-        "best-of-n: the best reward decides alone; null: confidence for deepconf, majority for all others",
+        "best-of-n: the best reward decides alone; prefix-consistency: more if the trace, cut and continued, comes to the same "
+        "answer; null: what the policy's name says, confidence for deepconf, majority for all others",
+    )
+    prefix_fraction: Number = Field(
+        default=0.75,
+        gt=0.0,
+        lt=1.0,
+        description="for prefix-consistency: the fraction of a finished trace behind which it is continued once more",
+    )
+    prefix_weight: Number = Field(
+        default=8.0,
+        ge=1.0,
+        description="for prefix-consistency: what the vote weighs if the answer comes back; else 1",
     )
     trace_confidence: TraceMeasure = Field(
         default="lowest",
@@ -149,6 +164,12 @@ class ConsensusSettings(PolicySettings):
     name: Literal["consensus"] = "consensus"
 
 
+class PrefixConsistencySettings(PolicySettings):
+    """A vote over all traces, in which those weigh more that come to the same answer when they are continued again."""
+
+    name: Literal["prefix-consistency"] = "prefix-consistency"
+
+
 class Pass1Settings(PolicySettings):
     """One trace, whatever `traces` says."""
 
@@ -238,6 +259,7 @@ class CustomSettings(PolicySettings):
 AnyPolicySettings = Annotated[
     Pass1Settings
     | ConsensusSettings
+    | PrefixConsistencySettings
     | DeepPruneSettings
     | AutoSettings
     | AdaptiveConsistencySettings

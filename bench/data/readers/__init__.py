@@ -6,6 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.data.readers.journals import read_run
+from bench.data.readers.prefix_consistency import (
+    is_prefix_consistency,
+    read_prefix_consistency,
+)
 from bench.data.readers.probe_matrix import read_probe_matrix
 from bench.data.readers.traces_file import read_traces_file
 from bench.data.recorded import RecordedQuestion
@@ -13,9 +17,16 @@ from orchestrator.errors import DatasetError
 
 __all__ = ["read_recorded"]
 
+
+def _read_jsonl(name: str, text: str) -> list[RecordedQuestion]:
+    """Traces, or the published form of prefix consistency, by the first line."""
+    reader = read_prefix_consistency if is_prefix_consistency(text) else read_traces_file
+    return reader(name, text)
+
+
 _READERS: dict[str, Callable[[str, str], list[RecordedQuestion]]] = {
     ".json": read_probe_matrix,
-    ".jsonl": read_traces_file,
+    ".jsonl": _read_jsonl,
 }
 
 

@@ -6,7 +6,7 @@ out would bias the recording towards short traces.
 
 from pathlib import Path
 
-from bench.data.recorded import RecordedQuestion, RecordedTrace
+from bench.data.recorded import RecordedQuestion, RecordedTrace, Regeneration
 from orchestrator.errors import DatasetError
 from orchestrator.journal.journal import read_journal
 from orchestrator.journal.run_dir import JOURNAL_FILE
@@ -46,6 +46,7 @@ def _read_question(journal: Path) -> RecordedQuestion:
         raise DatasetError(
             f"{journal} has {len(cut)} traces that were pruned or stopped; record whole ones with --policy consensus."
         )
+    again = _regenerations(view)
     return RecordedQuestion(
         id=view.run.question_id,
         question=view.run.question,
@@ -57,7 +58,17 @@ def _read_question(journal: Path) -> RecordedQuestion:
                 text=trace.text,
                 confidences=tuple(trace.confidences) or None,
                 reward=trace.reward,
+                regeneration=again.get(trace.trace),
             )
             for trace in whole
         ),
     )
+
+
+def _regenerations(view: RunView) -> dict[int, Regeneration]:
+    """Those that ran to their end, by the trace that they belong to."""
+    return {
+        trace.of: Regeneration(tokens=max(1, trace.tokens), answer=trace.answer)
+        for trace in view.regenerations.values()
+        if trace.of is not None and trace.ending == "finished"
+    }

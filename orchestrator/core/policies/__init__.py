@@ -23,6 +23,7 @@ from orchestrator.settings import (
     DeepPruneSettings,
     EarlyStoppingSettings,
     Pass1Settings,
+    PrefixConsistencySettings,
     RaceSettings,
     RandomKSettings,
     Settings,
@@ -37,6 +38,7 @@ __all__ = [
     "make_policy",
     "needs_confidences",
     "needs_judge",
+    "needs_regenerations",
     "needs_rewards",
     "planned_traces",
     "voting_rule",
@@ -92,7 +94,7 @@ def make_policy(
                 "The policy custom is a Python object that only the program with it has, "
                 "so such a run can be neither resumed nor replayed; start a new one from that program."
             )
-        case ConsensusSettings() | Pass1Settings():
+        case ConsensusSettings() | PrefixConsistencySettings() | Pass1Settings():
             return Consensus(planned_traces(settings))
         case _:
             assert_never(policy)
@@ -122,9 +124,18 @@ def needs_rewards(settings: Settings) -> bool:
     return settings.policy.vote in ("reward", "best-of-n")
 
 
+def needs_regenerations(settings: Settings) -> bool:
+    """Whether finished traces are cut and continued once more, which needs a server that continues token ids."""
+    return voting_rule(settings) == "prefix-consistency"
+
+
 def voting_rule(settings: Settings) -> VotingRule:
     """How ballots are weighed: `policy.vote`, or what the policy's paper does."""
-    own: VotingRule = "confidence" if isinstance(settings.policy, _DEEPCONF) else "majority"
+    own: VotingRule = "majority"
+    if isinstance(settings.policy, _DEEPCONF):
+        own = "confidence"
+    elif isinstance(settings.policy, PrefixConsistencySettings):
+        own = "prefix-consistency"
     return settings.policy.vote or own
 
 

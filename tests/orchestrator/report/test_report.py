@@ -70,7 +70,7 @@ def test_has_every_key_of_schema_1_whatever_happened(story: type[Story], pruned_
             "cancellation",
             "weighed_reads",
         }
-        assert set(ledger["reasoner"]["by_fate"]) == fates | {"probes"}
+        assert set(ledger["reasoner"]["by_fate"]) == fates | {"probes", "regenerations"}
         assert set(ledger["judge"]) - ADDED_TO_JUDGE == {
             "calls",
             "pairs",
@@ -184,7 +184,14 @@ def test_a_pruned_run_in_full(pruned_story: Any) -> None:
         "generated_tokens": 200,
         "prompt_tokens": 130,
         "cached_prompt_tokens": 112,
-        "by_fate": {"finished": 100, "pruned": 36, "stopped": 30, "failed": 34, "probes": 0},
+        "by_fate": {
+            "finished": 100,
+            "pruned": 36,
+            "stopped": 30,
+            "failed": 34,
+            "probes": 0,
+            "regenerations": 0,
+        },
         "overshoot_tokens": 6,
         "source": "server_usage",
         "server_generated_tokens": 200,
