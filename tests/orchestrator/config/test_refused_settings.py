@@ -73,7 +73,7 @@ def test_a_section_given_as_a_value_lists_its_keys(tmp_path: Path, text: str) ->
         ),
         (
             "policy.name=best",
-            "policy.name is 'best' (from --set), but must be one of pass1, consensus, deepprune, "
+            "policy.name is 'best' (from --set), but must be one of pass1, consensus, prefix-consistency, deepprune, "
             "auto, adaptive-consistency, best-of-infinity, esc, race, short, random-k, deepconf-low, deepconf-high, "
             "deepconf-offline, custom.",
         ),
