@@ -89,7 +89,6 @@ async def test_a_run_that_broke_off_in_a_regeneration_goes_on_behind_the_same_pr
 
 
 async def test_a_server_that_continues_no_tokens_is_refused(tmp_path: Path) -> None:
-    from tests.support.fake_server import answer_stream, event
 
     fake = FakeServer({"/v1/chat/completions": answer_stream(event("so", finish_reason="stop"))})
     async with fake:
