@@ -52,8 +52,11 @@ def parsers() -> dict[str, argparse.ArgumentParser]:
     found = {}
     for name, target in project["scripts"].items():
         module, _, function = target.partition(":")
-        main = getattr(importlib.import_module(module), function)
-        with mock.patch.object(argparse.ArgumentParser, "parse_args", _raise_parser):
+        with (
+            mock.patch("_signal.signal"),  # a program takes Ctrl-C over as soon as it is imported
+            mock.patch.object(argparse.ArgumentParser, "parse_args", _raise_parser),
+        ):
+            main = getattr(importlib.import_module(module), function)
             try:
                 main([])
             except _ParserFound as result:

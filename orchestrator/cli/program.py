@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, TextIO
 
+from orchestrator.cli.leaving import leave_at_once, leave_on_interrupt
 from orchestrator.errors import EXIT_INTERRUPTED, ConfigError, DeepPruneError
 from orchestrator.terminal.safe_stream import error_text, safe_stream
 
@@ -38,6 +39,7 @@ def run_program(program: str, argv: Sequence[str] | None, prepare: Prepare) -> i
         argv: the arguments; None means those of this process.
         prepare: called while Ctrl-C still ends the process at once, as nothing can be lost yet.
     """
+    is_guarded = signal.getsignal(signal.SIGINT) is leave_at_once
     with _standard_streams():
         try:
             with _leaving_at_once():
@@ -60,6 +62,10 @@ def run_program(program: str, argv: Sequence[str] | None, prepare: Prepare) -> i
             if end.code or write_error() is None:
                 raise
             code = 0
+        finally:
+            sys.stdout.flush()
+            if is_guarded:  # nothing can be lost any more
+                leave_on_interrupt()
         return code or _unwritten(program)
 
 
@@ -118,16 +124,11 @@ def _checked(words: Sequence[str]) -> list[str]:
 @contextlib.contextmanager
 def _leaving_at_once() -> Iterator[None]:
     """Inside, Ctrl-C ends the process; an exception could surface anywhere in an import, and would be printed there."""
-    try:
-        changes = signal.getsignal(signal.SIGINT) is signal.default_int_handler
-        if changes:
-            signal.signal(signal.SIGINT, lambda number, frame: os._exit(EXIT_INTERRUPTED))
-    except ValueError:  # not the main thread, which receives no signals
-        changes = False
+    leave_on_interrupt()
     try:
         yield
     finally:
-        if changes:
+        if signal.getsignal(signal.SIGINT) is leave_at_once:
             signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
