@@ -18,6 +18,7 @@ from yarl import URL
 
 from orchestrator.client.connections import proxy_for, tls_context
 from orchestrator.client.messages import error_for_status, error_in_answer, one_line, server_message
+from orchestrator.client.paced_answer import SocketTicks
 from orchestrator.errors import ConfigError, EndpointError, EndpointUnreachable, StreamBroken
 
 __all__ = ["Address", "HttpClient", "parse_address"]
@@ -104,7 +105,9 @@ class HttpClient:
         self._api_key = api_key
         self._headers = headers or {}
         self._key_name = key_name
-        self._read_seconds = read_seconds
+        self.read_seconds = read_seconds
+        self.ticks = SocketTicks()
+        """When the streams of this client are read."""
         self._answer_seconds = answer_seconds
         self._head_seconds = connect_seconds + read_seconds
         """Until the head of an answer, whatever comes before it."""
@@ -215,7 +218,7 @@ class HttpClient:
         if isinstance(error, aiohttp.ConnectionTimeoutError):
             return _unreachable(self.address, "it did not accept the connection in time")
         if isinstance(error, TimeoutError):
-            return StreamBroken(f"{self.address} was silent for {self._read_seconds:g} seconds.")
+            return StreamBroken(f"{self.address} was silent for {self.read_seconds:g} seconds.")
         if isinstance(error, aiohttp.ClientConnectorCertificateError):
             return self._untrusted(error)
         if isinstance(error, aiohttp.ClientConnectorError):

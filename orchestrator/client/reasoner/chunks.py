@@ -1,6 +1,6 @@
 """The events of one stream folded into chunks: text, token ids, exact counts and confidences.
 
-One network read makes one chunk, however many events it holds.
+One read of a stream (`orchestrator/client/paced_answer.py`) makes one chunk, however many events it holds.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -50,7 +50,7 @@ _DECIMALS = 3  # of a confidence, as in the public code; it keeps the journal's 
 
 
 class Chunk(msgspec.Struct, frozen=True):
-    """What one network read added to a trace.
+    """What one read of the stream added to a trace.
 
     `generated` is the number of tokens that this request has generated so far: from the token ids, otherwise from the
     server's usage, otherwise the number of events with text; `discarded` of them are not in the trace. `prompt_tokens` is

@@ -3,12 +3,14 @@
 What the server sent is read to its end also where its text cannot be used, because those tokens were generated.
 """
 
+import contextlib
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
 import aiohttp
 
 from orchestrator.client.http import HttpClient
+from orchestrator.client.paced_answer import PacedAnswer
 from orchestrator.client.reasoner.chunks import Chunk, ChunkFold
 from orchestrator.client.reasoner.sse import MAX_EVENT_BYTES, SseSplitter
 from orchestrator.client.reasoner.stream_handle import StreamHandle
@@ -30,7 +32,7 @@ async def read_stream(
     limit: int | None,
     headers: Mapping[str, str] | None = None,
 ) -> AsyncGenerator[Chunk, None]:
-    """The chunks of a stream, one per network read; the last one has a finish reason.
+    """The chunks of a stream, one per tick; the last one has a finish reason.
 
     A stream that `handle` half-closes from outside ends without one. A server that goes on beyond `limit` tokens is
     disconnected, and its trace ends as one that has reached the limit.
@@ -40,13 +42,16 @@ async def read_stream(
             Chunks that came before stay valid.
     """
     stopped = given_up = False
-    async with http.response("POST", url, body, headers) as response:
-        handle.attach(response)
+    async with contextlib.AsyncExitStack() as stack:
+        response = await stack.enter_async_context(http.response("POST", url, body, headers))
+        content = PacedAnswer(response, http.ticks, http.read_seconds)
+        stack.callback(content.release)
+        handle.attach(response, content)
         events = _Events(fold)
         while True:
             failure = None
             try:
-                data = await handle.read(response.content, finished=fold.ended)
+                data = await handle.read(content, finished=fold.ended)
             except (aiohttp.ClientError, TimeoutError, OSError) as error:
                 data, failure = b"", http.translate(error)
             if data:

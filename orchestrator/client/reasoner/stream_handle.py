@@ -6,6 +6,7 @@ disconnected after `GRACE_SECONDS`.
 """
 
 import asyncio
+from typing import Protocol
 
 import aiohttp
 
@@ -18,17 +19,33 @@ DRAIN_SECONDS = 2.0
 """The wait, after the finish reason, for the final usage and the end of the answer."""
 
 
+class Content(Protocol):
+    """What a stream is read from."""
+
+    async def readany(self) -> bytes:
+        """All bytes that have come, as soon as there are some; b"" at the end."""
+
+
+class Paced(Protocol):
+    """A stream that is read at ticks."""
+
+    def release(self) -> None:
+        """Reads at once what comes from now on."""
+
+
 class StreamHandle:
     """The connection of one stream; `half_closed` says that it was stopped from this side."""
 
     def __init__(self) -> None:
         self._response: aiohttp.ClientResponse | None = None
+        self._paced: Paced | None = None
         self._drained_until: float | None = None
         self.half_closed = False
 
-    def attach(self, response: aiohttp.ClientResponse) -> None:
-        """The stream is open from now on."""
+    def attach(self, response: aiohttp.ClientResponse, paced: Paced | None = None) -> None:
+        """The stream is open from now on; `paced` waits for no tick any more once it is half-closed."""
         self._response = response
+        self._paced = paced
 
     def half_close(self) -> bool:
         """Tells the server to stop; False when no stream is open yet, so that nothing can be lost."""
@@ -37,9 +54,11 @@ class StreamHandle:
         if not self.half_closed:
             self.half_closed = True
             _close_our_side(self._response)
+            if self._paced is not None:
+                self._paced.release()
         return True
 
-    async def read(self, content: aiohttp.StreamReader, *, finished: bool) -> bytes:
+    async def read(self, content: Content, *, finished: bool) -> bytes:
         """The next bytes, b"" at the end of the stream.
 
         Once the finish reason has come (`finished`), all of the rest is waited for at most `DRAIN_SECONDS`. Then, and

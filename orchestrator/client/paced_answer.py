@@ -1,0 +1,217 @@
+"""The bytes of many streams taken from their sockets together, once per tick, instead of at each token's arrival.
+
+What limits one process is the work that follows each read of a socket. Between two ticks the kernel collects what servers
+send, and a stream is read and handled once, however many tokens it has. A tick is 5 ms apart from the next with few
+streams and grows with their number, so that few streams lose no latency. Sockets with TLS are read as their bytes come,
+because only the transport can decrypt them; what follows from the bytes waits for the tick as well.
+"""
+
+import asyncio
+import os
+from typing import Self
+
+import aiohttp
+from aiohttp.client_proto import ResponseHandler
+
+__all__ = ["PacedAnswer", "SocketTicks"]
+
+SHORTEST_TICK_SECONDS = 0.005
+LONGEST_TICK_SECONDS = 0.1
+_SECONDS_PER_STREAM = 0.0005
+"""By this a tick grows with each open stream: 200 streams have the longest one."""
+
+_READ_BYTES = 1 << 16
+"""Of one socket at once: below the size, and the number of the smallest HTTP chunks, at which aiohttp holds a connection back."""
+
+
+class SocketTicks:
+    """Wakes the readers of open answers at ticks."""
+
+    def __init__(self) -> None:
+        self._open = 0
+        self._waiting: list[PacedAnswer] = []
+        self._timer: asyncio.TimerHandle | None = None
+        self._last = 0.0
+        self.buffer = memoryview(bytearray(_READ_BYTES))
+        """What a socket is read into."""
+
+    @property
+    def seconds(self) -> float:
+        """From one tick to the next, with as many streams as are open now."""
+        seconds = self._open * _SECONDS_PER_STREAM
+        return min(LONGEST_TICK_SECONDS, max(SHORTEST_TICK_SECONDS, seconds))
+
+    def opened(self) -> None:
+        """There is one open answer more."""
+        self._open += 1
+
+    def closed(self) -> None:
+        """There is one open answer less."""
+        self._open -= 1
+
+    def wait(self, answer: "PacedAnswer") -> None:
+        """Has `answer` look for bytes at the next tick, and at those that follow until there are some."""
+        self._waiting.append(answer)
+        if self._timer is None:
+            self._schedule()
+
+    def _schedule(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_at(max(loop.time(), self._last + self.seconds), self._tick, loop)
+
+    def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = None
+        self._last = now = loop.time()
+        waiting, self._waiting = self._waiting, []
+        self._waiting += [answer for answer in waiting if not answer.look(now)]
+        if self._waiting and self._timer is None:
+            self._schedule()
+
+
+class PacedAnswer:
+    """One open answer whose content is read at ticks, until it is released or ends.
+
+    Args:
+        response: an answer whose head has come.
+        ticks: shared by the answers of one client.
+        silence_seconds: the longest wait for bytes.
+    """
+
+    def __init__(
+        self, response: aiohttp.ClientResponse, ticks: SocketTicks, silence_seconds: float
+    ) -> None:
+        self._response = response
+        self._content = response.content
+        self._ticks = ticks
+        self._silence_seconds = silence_seconds
+        self._silent_until = 0.0
+        self._waiter: asyncio.Future[None] | None = None
+        self._seen = -1
+        self._paced = response.connection is not None
+        if self._paced:
+            ticks.opened()
+        self._socket: _Socket | None = None
+        self._is_begun = False
+
+    async def readany(self) -> bytes:
+        """All bytes that have come, as soon as there are some; b"" at the end.
+
+        Raises what aiohttp found wrong with the answer, or TimeoutError after too long a silence.
+        """
+        content = self._content
+        while self._paced:
+            if data := content.read_nowait():
+                return data
+            if content.is_eof():
+                return b""
+            if not self._is_begun:  # the transport has handed over all that it had read
+                self._is_begun = True
+                self._socket = _Socket.of(self._response)
+            if self._socket is not None and self._socket.has_more:
+                await asyncio.sleep(0)  # a server that floods one stream does not starve the others
+                self._receive(self._socket, self._silent_until)
+                continue
+            loop = asyncio.get_running_loop()
+            self._seen = content.total_bytes
+            self._silent_until = loop.time() + self._silence_seconds
+            self._waiter = waiter = loop.create_future()
+            self._ticks.wait(self)
+            await waiter
+        return await content.readany()
+
+    def release(self) -> None:
+        """Reads as bytes come from now on, as every other answer is read; nothing waits for a tick any more."""
+        if not self._paced:
+            return
+        self._paced = False
+        self._ticks.closed()
+        if self._socket is not None and not self._content.is_eof():
+            self._socket.give_back(self._silence_seconds)
+        self._wake()
+
+    def look(self, now: float) -> bool:
+        """Takes what has come, and says whether the reader need not wait any longer."""
+        waiter = self._waiter
+        if waiter is None or waiter.done():
+            return True
+        if self._socket is not None:
+            self._receive(self._socket, now)
+        content = self._content
+        if content.total_bytes != self._seen or content.is_eof() or content.exception() is not None:
+            self._wake()
+        return waiter.done()
+
+    def _receive(self, socket: "_Socket", now: float) -> None:
+        """Hands what the socket holds to aiohttp; an end is left to the transport."""
+        try:
+            if not socket.receive(self._ticks.buffer):
+                self.release()
+        except BlockingIOError:
+            if now > self._silent_until:
+                self._content.set_exception(aiohttp.SocketTimeoutError("the server is silent"))
+        except OSError as error:
+            self._content.set_exception(aiohttp.ClientOSError(*error.args))
+            socket.transport.abort()
+
+    def _wake(self) -> None:
+        if self._waiter is not None and not self._waiter.done():
+            self._waiter.set_result(None)
+
+
+class _Socket:
+    """The socket of an answer, read here and not by its transport until it is given back."""
+
+    def __init__(
+        self,
+        descriptor: int,
+        transport: asyncio.Transport,
+        protocol: ResponseHandler,
+        content: aiohttp.StreamReader,
+    ) -> None:
+        self.transport = transport
+        self.has_more = False
+        """The last bytes filled the buffer."""
+        self._descriptor = descriptor
+        self._protocol = protocol
+        self._content = content
+        # aiohttp lets the transport read again whenever less than this is left, and has no public way to prevent it
+        self._low_water = content._low_water  # noqa: SLF001
+        content._low_water = 0  # noqa: SLF001
+        transport.pause_reading()
+        protocol.read_timeout = None
+        protocol.start_timeout()  # stops the timer that runs
+
+    @classmethod
+    def of(cls, response: aiohttp.ClientResponse) -> Self | None:
+        """None where the bytes of the socket are not those of the answer, or the answer has ended."""
+        if "Content-Encoding" in response.headers:  # aiohttp may hold back what it has decompressed
+            return None
+        connection = response.connection
+        transport = connection and connection.transport
+        if connection is None or transport is None or connection.protocol is None:
+            return None
+        if transport.is_closing() or transport.get_extra_info("sslcontext") is not None:
+            return None
+        socket = transport.get_extra_info("socket")
+        if socket is None:
+            return None
+        return cls(socket.fileno(), transport, connection.protocol, response.content)
+
+    def receive(self, buffer: memoryview) -> bool:
+        """Hands what there is to aiohttp; False at the end. Raises OSError, BlockingIOError if there is nothing."""
+        self.has_more = False
+        if self.transport.is_closing():
+            return False
+        size = os.readv(self._descriptor, [buffer])
+        if size:
+            self.has_more = size == len(buffer)
+            self._protocol.data_received(bytes(buffer[:size]))
+        return size > 0
+
+    def give_back(self, silence_seconds: float) -> None:
+        """The transport reads from now on."""
+        self._content._low_water = self._low_water  # noqa: SLF001
+        if not self.transport.is_closing():
+            self._protocol.read_timeout = silence_seconds
+            self._protocol.start_timeout()
+            self.transport.resume_reading()

@@ -1,0 +1,180 @@
+"""Answers that are read at ticks, over real sockets."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import aiohttp
+import pytest
+
+from orchestrator.client import paced_answer
+from orchestrator.client.paced_answer import LONGEST_TICK_SECONDS, PacedAnswer, SocketTicks
+
+HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+END = b"0\r\n\r\n"
+
+Answer = Callable[[asyncio.StreamWriter], Awaitable[None]]
+
+
+@contextlib.asynccontextmanager
+async def serving(answer: Answer) -> AsyncIterator[tuple[aiohttp.ClientSession, str]]:
+    """(session, address) of a server that sends a head and then `answer`, on each connection as often as it is asked."""
+
+    handlers: set[asyncio.Task[None] | None] = set()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        handlers.add(asyncio.current_task())
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                await reader.readuntil(b"\r\n\r\n")
+                writer.write(HEAD)
+                await answer(writer)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    async with server:
+        async with aiohttp.ClientSession() as session:
+            yield session, url
+        await asyncio.gather(*(handler for handler in handlers if handler))
+
+
+async def whole(answer: PacedAnswer) -> bytes:
+    content = b""
+    while data := await answer.readany():
+        content += data
+    return content
+
+
+def hold_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No tick comes within a test."""
+    monkeypatch.setattr(paced_answer, "SHORTEST_TICK_SECONDS", 1000.0)
+    monkeypatch.setattr(paced_answer, "LONGEST_TICK_SECONDS", 1000.0)
+
+
+async def test_what_came_between_two_ticks_is_read_at_once() -> None:
+    begin, sent = asyncio.Event(), asyncio.Event()
+
+    async def tokens(writer: asyncio.StreamWriter) -> None:
+        await begin.wait()
+        for _ in range(5):
+            writer.write(b"3\r\nabc\r\n")
+            await writer.drain()
+        sent.set()
+
+    async with serving(tokens) as (session, url), session.get(url) as response:
+        ticks = SocketTicks()
+        answer = PacedAnswer(response, ticks, 60)
+        for _ in range(10_000):  # as of so many streams, so that the next tick is far away
+            ticks.opened()
+        reading = asyncio.create_task(answer.readany())
+        await asyncio.sleep(0)
+        begin.set()
+        await sent.wait()
+        assert await reading == b"abc" * 5
+
+
+async def test_an_answer_larger_than_the_buffer_comes_whole() -> None:
+    letters = b"1\r\nx\r\n" * 100_000  # of the smallest HTTP chunks, so that there are many
+
+    async def flood(writer: asyncio.StreamWriter) -> None:
+        writer.write(letters + END)
+        await writer.drain()
+
+    async with serving(flood) as (session, url), session.get(url) as response:
+        answer = PacedAnswer(response, SocketTicks(), 60)
+        assert await whole(answer) == b"x" * 100_000
+
+
+async def test_the_connection_serves_the_next_request() -> None:
+    writers: set[asyncio.StreamWriter] = set()
+
+    async def one(writer: asyncio.StreamWriter) -> None:
+        writers.add(writer)
+        await asyncio.sleep(0.01)
+        writer.write(b"1\r\na\r\n" + END)
+
+    async with serving(one) as (session, url):
+        for _ in range(3):
+            async with session.get(url) as response:
+                answer = PacedAnswer(response, SocketTicks(), 60)
+                assert await whole(answer) == b"a"
+                answer.release()
+    assert len(writers) == 1
+
+
+async def test_a_released_answer_is_read_without_a_tick(monkeypatch: pytest.MonkeyPatch) -> None:
+    hold_ticks(monkeypatch)
+    released = asyncio.Event()
+
+    async def last(writer: asyncio.StreamWriter) -> None:
+        await released.wait()
+        writer.write(b"4\r\nlast\r\n" + END)
+
+    async with serving(last) as (session, url), session.get(url) as response:
+        answer = PacedAnswer(response, SocketTicks(), 60)
+        reading = asyncio.create_task(answer.readany())
+        await asyncio.sleep(0)
+        answer.release()
+        answer.release()
+        released.set()
+        assert await asyncio.wait_for(reading, 30) == b"last"
+        assert await asyncio.wait_for(answer.readany(), 30) == b""
+
+
+async def test_a_silent_server_is_a_timeout() -> None:
+    over = asyncio.Event()
+
+    async def nothing(writer: asyncio.StreamWriter) -> None:
+        await over.wait()
+
+    async with serving(nothing) as (session, url):
+        async with session.get(url) as response:
+            answer = PacedAnswer(response, SocketTicks(), 0.05)
+            with pytest.raises(TimeoutError):
+                await answer.readany()
+        over.set()
+
+
+@pytest.mark.parametrize("end", ["closed", "reset"])
+async def test_an_answer_that_is_cut_off_is_an_error(end: str) -> None:
+    async def cut(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"5\r\nfirst\r\n")
+        await writer.drain()
+        await asyncio.sleep(0.05)
+        if end == "reset":
+            writer.transport.abort()
+        raise ConnectionResetError  # ends the connection
+
+    async with serving(cut) as (session, url), session.get(url) as response:
+        answer = PacedAnswer(response, SocketTicks(), 60)
+        assert await answer.readany() == b"first"
+        with pytest.raises(aiohttp.ClientError):
+            await answer.readany()
+
+
+async def test_a_cancelled_read_loses_nothing() -> None:
+    begin = asyncio.Event()
+
+    async def late(writer: asyncio.StreamWriter) -> None:
+        await begin.wait()
+        writer.write(b"1\r\na\r\n" + END)
+
+    async with serving(late) as (session, url), session.get(url) as response:
+        answer = PacedAnswer(response, SocketTicks(), 60)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(answer.readany(), 0.02)
+        begin.set()
+        assert await whole(answer) == b"a"
+
+
+def test_the_tick_grows_with_the_number_of_open_streams() -> None:
+    ticks, found = SocketTicks(), []
+    for _ in range(1000):
+        ticks.opened()
+        found.append(ticks.seconds)
+    assert found[0] == found[9] == paced_answer.SHORTEST_TICK_SECONDS
+    assert found == sorted(found)
+    assert found[-1] == LONGEST_TICK_SECONDS
+    ticks.closed()
+    assert ticks.seconds == LONGEST_TICK_SECONDS
