@@ -29,10 +29,23 @@ BOMB = (
 )
 
 
+MERGES = "a: &a {x: 1}\n" + "".join(
+    f"{name}: &{name} {{<<: [" + ", ".join([f"*{before}"] * 9) + "]}\n"
+    for before, name in zip("abcdefgh", "bcdefghi", strict=True)
+)
+
+
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
         (BOMB, "too many values"),
+        (MERGES, "merge keys stand for too many values"),
+        ("a: &a {x: 1}\nb: {<<: [" + "*a, " * 5000 + "]}", "merge key in it names more than 100"),
+        ("x: [" + "1," * 300_000 + "]", "more than 10,000 values"),
+        ("x: " + "[" * 30_000 + "]" * 30_000, "nested too deeply"),
+        ("x: " + "{a: " * 100_000, "nested too deeply"),
+        ("- " * 100_000, "nested too deeply"),
+        ("".join(" " * depth + "a:\n" for depth in range(1000)), "nested too deeply"),
         ("policy: &p {tau: *p}", "stands for a value that holds the alias"),
         ("policy: !!python/object/apply:os.system [echo]", "not valid YAML"),
         ("[" * 5000, "nested too deeply"),
