@@ -46,6 +46,8 @@ _MOST_CHARS_PER_TOKEN = 256
 
 _MOST_REASON_CHARS = 40
 
+_MOST_DONE_BYTES = 16
+
 _DECIMALS = 3  # of a confidence, as in the public code; it keeps the journal's lines short
 
 
@@ -117,7 +119,7 @@ class ChunkFold:
     def feed(self, payloads: Iterable[bytes], *, is_rest: bool = False) -> None:
         """Adds events; `is_rest` if they were cut off by the end of the stream, and may be no whole ones."""
         for payload in payloads:
-            if payload.strip() == DONE:
+            if len(payload) <= _MOST_DONE_BYTES and payload.strip() == DONE:
                 self.ended = True
                 continue
             try:
@@ -127,7 +129,8 @@ class ChunkFold:
                 if self.finish_reason is None and not is_cut:
                     self.fail(error)
             else:
-                self._add(event)
+                if not self._add_usual(event):
+                    self._add(event)
 
     def fail(self, error: EndpointError) -> None:
         """What comes from now on is not added to the trace; the first error is the one that counts."""
@@ -186,6 +189,34 @@ class ChunkFold:
     def _close(self) -> None:
         if self._discards_from is None:
             self._discards_from = self.counter.generated
+
+    def _add_usual(self, event: StreamEvent) -> bool:
+        """Takes in an event of a completions stream in the middle of a trace, with ids and a usage that says nothing new.
+
+        Nearly all events are such; any other one is left to `_add`, which gives the same for these at a higher cost.
+        """
+        choices, usage = event.choices, event.usage
+        if usage is None or choices is None or len(choices) != 1 or self._discards_from is not None:
+            return False
+        choice = choices[0]
+        if choice is None or choice.finish_reason or not choice.token_ids or self.ended:
+            return False
+        if choice.delta is not None or choice.logprobs is not None:
+            return False
+        told = usage.completion_tokens
+        if (
+            usage.prompt_tokens != self._prompt_tokens
+            or usage.prompt_tokens_details is not None
+            or self._cached_prompt_tokens
+            or type(told) is not int
+            or not self.counter.add_exact(len(choice.token_ids), told)
+        ):
+            return False
+        if text := choice.text:
+            self._text.append(text)
+            self._chars += len(text)
+        self._token_ids += choice.token_ids
+        return True
 
     def _add(self, event: StreamEvent) -> None:
         usage = event.usage
