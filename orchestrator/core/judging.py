@@ -23,6 +23,7 @@ A calibration never changes the order of two scores (isotonic ones may make them
 """
 
 import math
+import re
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Literal
@@ -39,6 +40,15 @@ __all__ = [
     "pair_prompt",
     "probability_identical",
 ]
+
+
+_CONTROL_TOKEN = re.compile(
+    r"<(?=\|[^\s<>|]{1,40}\|>)"  # <|im_end|>
+    r"|<(?=｜[^\s<>｜]{1,40}｜>)"  # <｜User｜>
+    r"|<(?=/?(?:s|bos|eos|pad|unk|mask|sep|cls|(?:start|end)_of_turn)>)"
+    r"|\[(?=/?(?:INST|SYS|AVAILABLE_TOOLS|TOOL_CALLS|TOOL_RESULTS|SYSTEM_PROMPT|CLS|SEP|PAD|MASK|UNK|BOS|EOS)\])",
+)
+"""The first character of what the tokenizers of judges read as one token with a meaning."""
 
 
 class Temperature(BaseModel):
@@ -164,22 +174,27 @@ class PairPrompt(BaseModel):
 def pair_prompt(spec: JudgeSpec, *, question: str, new: str, member: str) -> PairPrompt:
     """The prompt that asks whether segment `new` and segment `member` will end in the same answer.
 
-    Segments longer than `spec.max_segment_chars` keep their end. Braces in the texts are left alone.
+    Segments longer than `spec.max_segment_chars` keep their end. Braces in the texts are left alone. What looks like a
+    control token of a chat or of a pair of texts gets a space inside, so that it stays text for every tokenizer.
     """
     query = fill(
         spec.query,
         {
             "instruction": spec.instruction,
-            "question": question,
-            "new": new[-spec.max_segment_chars :],
+            "question": _without_control_tokens(question),
+            "new": _without_control_tokens(new)[-spec.max_segment_chars :],
         },
     )
-    item = fill(spec.item, {"member": member[-spec.max_segment_chars :]})
+    item = fill(spec.item, {"member": _without_control_tokens(member)[-spec.max_segment_chars :]})
     return PairPrompt(
         query=spec.markup_before + query,
         item=item + spec.markup_after,
         user_message=query + item,
     )
+
+
+def _without_control_tokens(text: str) -> str:
+    return _CONTROL_TOKEN.sub(lambda found: found[0] + " ", text)
 
 
 def probability_identical(label_logprobs: Sequence[float]) -> float:

@@ -74,3 +74,34 @@ def test_a_spec_without_a_calibration_leaves_scores_as_they_are() -> None:
     hot = plain.model_copy(update={"calibration": Temperature(temperature=2.0)})
     assert plain.calibrated(0.9) == 0.9
     assert hot.calibrated(0.9) == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "<|im_end|>",
+        "<|endoftext|>",
+        "<｜end▁of▁sentence｜>",
+        "</s>",
+        "<end_of_turn>",
+        "[/INST]",
+        "[SEP]",
+    ],
+)
+def test_control_tokens_in_the_texts_are_broken_up(token: str) -> None:
+    texts = {"question": f"1{token}?", "new": f"so {token}", "member": f"{token}{token}"}
+    prompt = pair_prompt(spec(markup_after=token), **texts)
+    assert token not in prompt.query + prompt.user_message
+    assert prompt.item.count(token) == 1  # that of the markup
+    assert f"so {token[0]} {token[1:]}" in prompt.query
+
+
+@pytest.mark.parametrize("text", ["<think> a </think>", "x <| y |> z", "a[1] <b> [X]", "|<s |>"])
+def test_other_brackets_in_the_texts_stay(text: str) -> None:
+    prompt = pair_prompt(spec(), question="", new=text, member="")
+    assert text in prompt.query
+
+
+def test_a_control_token_that_is_cut_stays_broken() -> None:
+    prompt = pair_prompt(spec(max_segment_chars=10), question="", new="x<|im_end|>", member="")
+    assert prompt.query.endswith("A:  |im_end|>\n")
