@@ -1,4 +1,4 @@
-"""`deepprune-judge analyze | pairs | train | evaluate | serve | throughput`: the subcommands, one module each."""
+"""`deepprune-judge analyze | pairs | train | evaluate | check | serve | throughput`: the subcommands, one module each."""
 
 import argparse
 import sys
@@ -33,13 +33,14 @@ def _prepare(words: list[str]) -> Callable[[], int]:
 
 
 def _commands() -> dict[str, ModuleType]:
-    from judge_server.cli import analyze, evaluate, pairs, serve, throughput, train
+    from judge_server.cli import analyze, check, evaluate, pairs, serve, throughput, train
 
     return {
         "analyze": analyze,
         "pairs": pairs,
         "train": train,
         "evaluate": evaluate,
+        "check": check,
         "serve": serve,
         "throughput": throughput,
     }

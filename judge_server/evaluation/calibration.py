@@ -18,7 +18,13 @@ from judge_server.metrics import ScoredPairs, expected_calibration_error
 from orchestrator.core.judging import Calibration, Isotonic, Temperature
 from orchestrator.errors import DatasetError
 
-__all__ = ["CalibrationMethod", "FittedCalibration", "calibrate", "fit_calibration"]
+__all__ = [
+    "CalibrationMethod",
+    "FittedCalibration",
+    "calibrate",
+    "cross_fitted",
+    "fit_calibration",
+]
 
 CalibrationMethod = Literal["temperature", "isotonic"]
 
@@ -52,7 +58,7 @@ def calibrate(
     else:
         calibration = fit_calibration(method, tested)
         fitted_to = f"all {len(tested):,} pairs of {_questions(tested)} questions; the ECE after it is cross-fitted"
-        after = _cross_fitted(method, tested)
+        after = cross_fitted(method, tested)
     return FittedCalibration(
         calibration=calibration,
         fitted_to=fitted_to,
@@ -87,7 +93,7 @@ def _isotonic(pairs: ScoredPairs) -> Isotonic:
     )
 
 
-def _cross_fitted(method: CalibrationMethod, pairs: ScoredPairs) -> NDArray[np.float64]:
+def cross_fitted(method: CalibrationMethod, pairs: ScoredPairs) -> NDArray[np.float64]:
     """Scores (pairs,), each calibrated by a fit to other questions."""
     folds = min(FOLDS, _questions(pairs))
     if folds < 2:
