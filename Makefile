@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SOURCES := deepprune orchestrator judge_server nano bench tui tests docs
 
-.PHONY: help demo demo-replay install check test test-fast docs images bench-tui format clean
+.PHONY: help demo demo-replay install check test test-fast test-faults docs images bench-tui format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -38,6 +38,10 @@ test: $(READY)  ## every test, against real vLLM servers too
 
 test-fast: $(READY)  ## every test that needs neither vLLM nor a training: a minute
 	$(BIN)/pytest -n auto -m "not vllm and not slow"
+
+test-faults: $(READY)  ## the whole fault campaign: a mock server, then three vLLM replicas (ten minutes)
+	$(BIN)/python -m tests.faults --seeds 8 --kills 4
+	$(BIN)/python -m tests.faults --seeds 0 --vllm
 
 docs: $(VENV)/.docs  ## the documentation site, into build/site
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

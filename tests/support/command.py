@@ -78,7 +78,7 @@ async def completed(url: str) -> float:
 
 def tokens_received(cwd: Path) -> int:
     """Tokens in the newest journal below `cwd`, however few pieces a busy machine received them in; 0 without one."""
-    journals = sorted(cwd.glob("runs/**/journal.jsonl"))
+    journals = sorted(cwd.rglob("journal.jsonl"))
     with contextlib.suppress(JournalError):  # its first line is still being written
         return sum(
             len(entry.token_ids)
@@ -94,6 +94,12 @@ async def until_tokens(cwd: Path, process: asyncio.subprocess.Process, tokens: i
     while tokens_received(cwd) < tokens:
         assert process.returncode is None
         await asyncio.sleep(0.01)
+
+
+async def until_tokens_in(folder: Path, tokens: int) -> None:
+    """Waits until the newest journal below `folder` has so many tokens."""
+    while tokens_received(folder) < tokens:  # noqa: ASYNC110  a file tells nobody
+        await asyncio.sleep(0.05)
 
 
 async def until_idle(url: str) -> None:

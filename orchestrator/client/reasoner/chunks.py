@@ -235,6 +235,8 @@ class ChunkFold:
         if choice.delta is not None:
             text += self._markers.text(choice.delta)
         ids = choice.token_ids or ()
+        if self.counter.repeats(ids=len(ids), usage=usage):
+            return
         if choice.finish_reason:
             self._end(choice.finish_reason)
         self.counter.add(has_text=bool(text), ids=len(ids), usage=usage, ended=self.ended)

@@ -46,6 +46,7 @@ class TokenCounter:
         self._counted = 0
         """The same since the start."""
         self._events = 0
+        self._repeated = False
         self._without_ids = 0
         """Events that added tokens without ids."""
 
@@ -63,6 +64,18 @@ class TokenCounter:
     def is_continuous(self) -> bool:
         """Whether each event with text had a usage that counts it."""
         return self._texts_with_usage > 0 and self._texts_without_usage == 0
+
+    def repeats(self, *, ids: int, usage: Usage | None) -> bool:
+        """Whether an event with so many ids is there for the second time: the exact count of its usage has not grown."""
+        if not ids or usage is None or not self._believed or self.ids_missing:
+            return False
+        repeated = 0 < self.ids == self._usage == usage.completion
+        if repeated and not self._repeated:
+            self._repeated = True
+            self.warnings.append(
+                StreamWarning("usage", "The server sent an event twice; it is taken once.")
+            )
+        return repeated
 
     def add(self, *, has_text: bool, ids: int, usage: Usage | None, ended: bool) -> None:
         """Takes in one event; `ended` if it has a finish reason, behind which nothing is continued."""

@@ -256,6 +256,30 @@ async def test_tokens_are_counted_by_the_best_that_there_is(
     assert [warning for chunk in found for warning in chunk.warnings] == []
 
 
+@pytest.mark.parametrize(
+    "events",
+    [
+        [ids("a", 7, usage=used(1)), ids("a", 7, usage=used(1)), ids("b", 8, usage=used(2))],
+        [ids("a", 7, usage=used(1)), *[ids("b", 8, usage=used(2))] * 3],
+        [ids("ab", 7, 8, usage=used(2)), ids("ab", 7, 8, usage=used(2))],
+    ],
+)
+async def test_an_event_that_comes_twice_is_taken_once(events: list[bytes]) -> None:
+    end = [ids("c", 9, usage=used(3), **END)] * 2
+    found = await run(*events, *end)
+    assert whole(found) == ("abc", 3, "stop")
+    assert [token for chunk in found for token in chunk.token_ids] == [7, 8, 9]
+    warnings = [warning.message for chunk in found for warning in chunk.warnings]
+    assert warnings == ["The server sent an event twice; it is taken once."]
+
+
+async def test_a_token_that_comes_again_with_a_count_of_its_own_is_another_one() -> None:
+    found = await run(
+        *(ids("a", 7, usage=used(number)) for number in (1, 2)), ids("", usage=used(2), **END)
+    )
+    assert whole(found) == ("aa", 2, "stop")
+
+
 @pytest.mark.parametrize("wrong", [-1, 10**19, 1e19, 1.5, "7", True, [1], {"a": 1}, 2**53])
 @pytest.mark.parametrize("with_ids", [False, True])
 async def test_a_usage_that_cannot_be_is_not_on_the_bill(wrong: Any, with_ids: bool) -> None:

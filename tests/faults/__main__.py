@@ -1,0 +1,34 @@
+"""`python -m tests.faults --seeds 10`: the campaign against the mock server, its figures, and what did not hold."""
+
+import argparse
+import asyncio
+import sys
+
+from tests.faults.campaign import campaign, tables
+from tests.faults.replicas import replica_campaign
+from tests.faults.runs import POLICIES
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
+    parser.add_argument("--seeds", type=int, default=10, help="runs of each policy")
+    parser.add_argument("--first", type=int, default=0, help="the first seed")
+    parser.add_argument("--kills", type=int, default=0, help="killed runs of each signal")
+    parser.add_argument("--vllm", action="store_true", help="three vLLM replicas too")
+    parser.add_argument("--words", type=int, default=150, help="tokens of a trace")
+    parser.add_argument("--policy", action="append", choices=POLICIES, help="repeatable")
+    arguments = parser.parse_args()
+    seeds = range(arguments.first, arguments.first + arguments.seeds)
+    policies = arguments.policy or POLICIES
+    outcomes = asyncio.run(campaign(seeds, policies, words=arguments.words, kills=arguments.kills))
+    if arguments.vllm:
+        outcomes += asyncio.run(replica_campaign())
+    sys.stdout.write(tables(outcomes))
+    for outcome in outcomes:
+        for violation in outcome.violations:
+            sys.stdout.write(f"{outcome.policy}, seed {outcome.seed}: {violation}\n")
+    return int(any(outcome.violations for outcome in outcomes))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,115 @@
+"""What must hold after a run, whatever broke during it; each function returns sentences about what does not."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from orchestrator.core.commands import Command
+from orchestrator.core.events import ClusterOpened, Event, TokensArrived, TraceJoined, TraceStopped
+from orchestrator.journal.journal import read_journal
+from orchestrator.journal.replay import replay
+from orchestrator.journal.run_dir import REPORT_FILE
+from orchestrator.report.report import Report, read_report
+from tests.faults.servers import SPAN, CountingServers
+
+__all__ = ["UNKNOWN_PER_STREAM", "of_any_server", "violations"]
+
+UNKNOWN_PER_STREAM = 4
+"""Tokens between a server and the proxy, or the proxy and the client, when a stream is cut: nobody has seen them."""
+
+
+def violations(
+    run_dir: Path, servers: CountingServers, *, lost: int, cut: int, in_flight: int = 0
+) -> list[str]:
+    """All that does not hold.
+
+    Args:
+        run_dir: of the run, after its end.
+        servers: that wrote its tokens, and no others.
+        lost: tokens that were not passed on by a proxy.
+        cut: streams that a proxy or the client has cut.
+        in_flight: tokens that may have been on their way when the program was killed.
+    """
+    entries = list(read_journal(run_dir))
+    report = read_report(run_dir / REPORT_FILE)
+    if report is None:
+        return ["there is no report"]
+    return [
+        *of_any_server(run_dir, report),
+        *_texts(entries),
+        *_prunes(entries, servers),
+        *_bill(report, entries, servers, lost=lost + in_flight, cut=cut),
+    ]
+
+
+def of_any_server(run_dir: Path, report: Report) -> list[str]:
+    """What does not hold of the report and the journal alone."""
+    return [*_counts(report), *_replays(run_dir)]
+
+
+def _counts(report: Report) -> Iterator[str]:
+    traces = report.traces
+    ended = traces.finished + traces.pruned + traces.stopped + traces.failed
+    if traces.started != ended:
+        yield f"{traces.started} traces started and {ended} ended"
+
+
+def _replays(run_dir: Path) -> Iterator[str]:
+    again = replay(run_dir)
+    if again.difference is not None:
+        yield f"the replay differs: {again.difference}"
+    recorded = read_report(run_dir / REPORT_FILE)
+    if recorded is not None and again.report.ledger != recorded.ledger:
+        yield "the replay has another bill"
+
+
+def _texts(entries: Sequence[Event | Command]) -> Iterator[str]:
+    """Each trace is one text of the server: no token is missing in it, and none is there twice."""
+    for trace, ids in _ids(entries).items():
+        first = ids[0]
+        if ids != list(range(first, first + len(ids))) or first % SPAN:
+            yield f"the tokens of trace {trace} are not consecutive"
+
+
+def _prunes(entries: Sequence[Event | Command], servers: CountingServers) -> Iterator[str]:
+    """A trace joins a cluster only if it ends in the answer of the cluster's first trace."""
+    ids = _ids(entries)
+    opened = {entry.cluster: entry.trace for entry in entries if isinstance(entry, ClusterOpened)}
+    joined = {entry.trace: entry.cluster for entry in entries if isinstance(entry, TraceJoined)}
+    for entry in entries:
+        if isinstance(entry, TraceStopped) and entry.trace in joined and entry.trace in ids:
+            first = opened[joined[entry.trace]]
+            if servers.answer_of(ids[entry.trace][0]) != servers.answer_of(ids[first][0]):
+                yield f"trace {entry.trace} was pruned for trace {first}, which has another answer"
+
+
+def _bill(
+    report: Report,
+    entries: Sequence[Event | Command],
+    servers: CountingServers,
+    *,
+    lost: int,
+    cut: int,
+) -> Iterator[str]:
+    """The bill has what the server wrote, but for what nobody received; no token of a trace was written again."""
+    bill = report.ledger.reasoner
+    unseen = servers.generated - bill.generated_tokens
+    if unseen < 0:
+        yield f"the bill has {-unseen} tokens that the server did not write"
+    allowed = lost + UNKNOWN_PER_STREAM * cut + servers.generated // 100
+    if unseen > allowed:
+        yield f"the bill lacks {unseen} tokens, of which a proxy has lost {lost}"
+    again = servers.written.total() - len(servers.written)
+    discarded = sum(entry.discarded for entry in entries if isinstance(entry, TokensArrived))
+    if again > max(0, unseen) + discarded:
+        yield (
+            f"{again} tokens were written twice; {unseen} were lost, "
+            f"and {discarded} came behind something that could not be read"
+        )
+
+
+def _ids(entries: Sequence[Event | Command]) -> dict[int, list[int]]:
+    found: dict[int, list[int]] = {}
+    for entry in entries:
+        if isinstance(entry, TokensArrived) and entry.token_ids:
+            found.setdefault(entry.trace, []).extend(entry.token_ids)
+    return found

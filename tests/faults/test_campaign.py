@@ -1,0 +1,40 @@
+"""A bounded part of the fault campaign: every policy once with one server and once with two, and a run for each signal."""
+
+import signal
+from pathlib import Path
+
+import pytest
+
+from tests.faults.campaign import campaign, tables
+from tests.faults.chaos import FAULTS
+from tests.faults.kills import SIGNALS, kill
+from tests.faults.runs import POLICIES, Outcome
+
+
+@pytest.mark.slow  # half a minute, most of it waiting for servers that say so
+@pytest.mark.timeout(400)
+async def test_everything_holds_after_runs_of_every_policy_in_which_streams_broke() -> None:
+    outcomes = await campaign(seeds=range(2))
+    found = {(each.policy, each.seed): each.violations for each in outcomes if each.violations}
+    assert found == {}
+    assert {outcome.policy for outcome in outcomes} == set(POLICIES)
+    assert sum(outcome.faults.total() for outcome in outcomes) > 100
+
+
+@pytest.mark.slow  # starts programs
+@pytest.mark.parametrize("number", SIGNALS)
+async def test_everything_holds_after_a_signal_and_a_resume(
+    number: signal.Signals, tmp_path: Path
+) -> None:
+    outcome = await kill(number, 0, tmp_path)
+    assert outcome.violations == []
+    assert outcome.faults[number.name] == 1
+
+
+def test_the_tables_have_every_policy_and_every_fault() -> None:
+    outcome = Outcome(policy="esc", seed=0, tokens=200, unseen=3, lost=1)
+    outcome.faults["stall"] += 2
+    shown = tables([outcome])
+    assert "| esc | 1 | 2 | 0 | 0 | 0 | 0 | 200 | 1 | 2 (1.00%) | 0 |" in shown
+    for fault in FAULTS:
+        assert f"| {fault} |" in shown
