@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import logging
 import sys
 
 from tests.faults.campaign import campaign, tables
@@ -18,6 +19,7 @@ def main() -> int:
     parser.add_argument("--words", type=int, default=150, help="tokens of a trace")
     parser.add_argument("--policy", action="append", choices=POLICIES, help="repeatable")
     arguments = parser.parse_args()
+    logging.getLogger("aiohttp.server").disabled = True  # of servers whose connections are cut
     seeds = range(arguments.first, arguments.first + arguments.seeds)
     policies = arguments.policy or POLICIES
     outcomes = asyncio.run(campaign(seeds, policies, words=arguments.words, kills=arguments.kills))

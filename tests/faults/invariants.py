@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from orchestrator.core.commands import Command
+from orchestrator.core.commands import Command, StartTrace
 from orchestrator.core.events import ClusterOpened, Event, TokensArrived, TraceJoined, TraceStopped
 from orchestrator.journal.journal import read_journal
 from orchestrator.journal.replay import replay
@@ -63,11 +63,21 @@ def _replays(run_dir: Path) -> Iterator[str]:
 
 
 def _texts(entries: Sequence[Event | Command]) -> Iterator[str]:
-    """Each trace is one text of the server: no token is missing in it, and none is there twice."""
-    for trace, ids in _ids(entries).items():
+    """Each trace is one text of the server: no token is missing in it, and none is there twice.
+
+    A regeneration is the rest of another trace's text.
+    """
+    found, regenerations = _ids(entries), _regenerations(entries)
+    for trace, ids in found.items():
         first = ids[0]
-        if ids != list(range(first, first + len(ids))) or first % SPAN:
+        if ids != list(range(first, first + len(ids))):
             yield f"the tokens of trace {trace} are not consecutive"
+        command = regenerations.get(trace)
+        expected = first % SPAN if command is None else 0
+        if command is not None and command.of is not None:
+            expected = first - found[command.of][command.prefix_tokens - 1] - 1
+        if expected:
+            yield f"trace {trace} does not begin where it should"
 
 
 def _prunes(entries: Sequence[Event | Command], servers: CountingServers) -> Iterator[str]:
@@ -100,7 +110,9 @@ def _bill(
         yield f"the bill lacks {unseen} tokens, of which a proxy has lost {lost}"
     again = servers.written.total() - len(servers.written)
     discarded = sum(entry.discarded for entry in entries if isinstance(entry, TokensArrived))
-    if again > max(0, unseen) + discarded:
+    ids = _ids(entries)
+    regenerated = sum(len(ids.get(trace, ())) for trace in _regenerations(entries))
+    if again > max(0, unseen) + discarded + regenerated:
         yield (
             f"{again} tokens were written twice; {unseen} were lost, "
             f"and {discarded} came behind something that could not be read"
@@ -113,3 +125,12 @@ def _ids(entries: Sequence[Event | Command]) -> dict[int, list[int]]:
         if isinstance(entry, TokensArrived) and entry.token_ids:
             found.setdefault(entry.trace, []).extend(entry.token_ids)
     return found
+
+
+def _regenerations(entries: Sequence[Event | Command]) -> dict[int, StartTrace]:
+    """The commands that have text written again on purpose, by the trace that it became."""
+    return {
+        entry.trace: entry
+        for entry in entries
+        if isinstance(entry, StartTrace) and entry.of is not None
+    }

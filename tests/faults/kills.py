@@ -43,6 +43,7 @@ async def kill(number: signal.Signals, seed: int, folder: Path) -> Outcome:
         outcome.faults[number.name] += 1
         outcome.idle_seconds = await until_idle(servers)
         _note(outcome, ended, _CODES[number])
+        judge.passes = 1
         (run_dir,) = folder.glob("runs/*")
         _note(outcome, await orchestrate("--resume", run_dir, "--json", cwd=folder), {0, 3})
         await until_idle(servers)

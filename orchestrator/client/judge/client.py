@@ -179,7 +179,7 @@ class JudgeClient(RequestClient):
         for name, make in self._candidates():
             try:
                 protocol = make(server)
-                await self._attempt(protocol, [pair])
+                await self._retries()(self._attempt, protocol, [pair])  # a fault is no refusal
             except (EndpointRejected, StreamBroken, JudgeError) as error:
                 reasons.append(f"{name}: {error}")
             else:
