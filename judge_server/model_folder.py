@@ -48,7 +48,7 @@ def check_model_folder(folder: Path) -> None:
     """Raises ConfigError if the folder holds no model, or one that is not read because it could run code."""
     if gguf := _gguf_in(folder):
         raise ConfigError(
-            f"{gguf} is a GGUF file, and a judge is a folder of safetensors; give the safetensors of the same model."
+            f"{gguf} is a GGUF file, and a judge is a folder of safetensors: run deepprune-judge convert {gguf} DIR."
         )
     if not is_model_folder(folder):
         raise ConfigError(

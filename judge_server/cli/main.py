@@ -1,4 +1,4 @@
-"""`deepprune-judge analyze | pairs | train | evaluate | check | serve | throughput`: the subcommands, one module each."""
+"""`deepprune-judge analyze | pairs | train | evaluate | check | serve | throughput | convert`: the subcommands."""
 
 import argparse
 import sys
@@ -33,7 +33,7 @@ def _prepare(words: list[str]) -> Callable[[], int]:
 
 
 def _commands() -> dict[str, ModuleType]:
-    from judge_server.cli import analyze, check, evaluate, pairs, serve, throughput, train
+    from judge_server.cli import analyze, check, convert, evaluate, pairs, serve, throughput, train
 
     return {
         "analyze": analyze,
@@ -43,6 +43,7 @@ def _commands() -> dict[str, ModuleType]:
         "check": check,
         "serve": serve,
         "throughput": throughput,
+        "convert": convert,
     }
 
 

@@ -234,7 +234,7 @@ def test_a_gguf_file_is_refused_with_its_conversion(
     file = tmp_path / "small.gguf"
     file.write_bytes(b"GGUF")
     for place in (file, tmp_path):
-        with pytest.raises(ConfigError, match="give the safetensors of the same model"):
+        with pytest.raises(ConfigError, match=r"run deepprune-judge convert .*small\.gguf DIR"):
             check_model_folder(place)
     assert main(["evaluate", "--traces", str(traces), "--judge", str(file)]) == 2
     assert "is a GGUF file" in capsys.readouterr().err
