@@ -23,6 +23,7 @@ from bench.specs.policy_spec import PolicySpec
 from orchestrator.errors import ConfigError, EndpointUnreachable
 from orchestrator.extras import install_command
 from orchestrator.interrupts import Interrupts
+from orchestrator.runtime.budget import budget_of
 
 __all__ = ["RayCluster", "connect_ray"]
 
@@ -41,7 +42,15 @@ class RayCluster(NamedTuple):
         file: str,
         advance: Callable[[], None] = lambda: None,
     ) -> Iterator[Outcome]:
-        """The outcomes of `replay_policy`, in the same order; `advance` is called after each."""
+        """The outcomes of `replay_policy`, in the same order; `advance` is called after each.
+
+        Raises:
+            ConfigError: the policy has a budget over all questions, which tasks do not share.
+        """
+        if budget_of(spec.settings) is not None:
+            raise ConfigError(
+                f"{spec.label} has a budget for all questions, which Ray tasks do not share; leave out --ray."
+            )
         task = self.ray.remote(_replay_question)
         shared = self.ray.put((spec, plan))
         pending = deque(task.remote(shared, question, file) for question in questions)

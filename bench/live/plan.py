@@ -23,6 +23,7 @@ from orchestrator.journal.journal import read_journal
 from orchestrator.journal.run_dir import REPORT_FILE, question_name
 from orchestrator.questions import Question
 from orchestrator.report.report import read_report
+from orchestrator.runtime.budget import budget_of
 from orchestrator.runtime.endpoints import Keys, validate_rewards
 from orchestrator.settings import Settings, changed_setting, without_locations
 
@@ -110,6 +111,11 @@ def _validate(plan: LivePlan) -> None:
                 f"{spec.label} needs a judge; name its server with --judge-endpoint URL."
             )
         validate_rewards(spec.settings, spec.label)
+        if budget_of(spec.settings) is not None:
+            raise ConfigError(
+                f"{spec.label} has a budget for all questions, which a live benchmark does not share; replay it, or ask with "
+                "deepprune-orchestrate --budget."
+            )
 
 
 def _claim(plan: LivePlan) -> None:

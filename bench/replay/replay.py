@@ -27,6 +27,7 @@ from orchestrator.core.policies import (
     needs_rewards,
 )
 from orchestrator.errors import DatasetError
+from orchestrator.runtime.budget import budget_of, priced, shared_budget
 from orchestrator.settings import Settings
 
 __all__ = ["DEFAULT_CHECKPOINT_TOKENS", "ReplayPlan", "replay_policy", "validate_recordings"]
@@ -71,29 +72,51 @@ def replay_policy(
         DatasetError: as for `validate_recordings`.
     """
     validate_recordings(spec, questions, file)
+    play_them = _play_all if budget_of(spec.settings) is None else _play_within_budget
+    for question, resample, result in play_them(spec, questions, plan):
+        yield Outcome(
+            file=file,
+            policy=spec.label,
+            question_id=question.id,
+            resample=resample,
+            answer=result.answer,
+            correct=_correct(spec, question, result),
+            tokens=result.tokens,
+            cut_tokens=result.tokens - result.finished_tokens,
+            sequential_tokens=round(result.sequential_tokens, 3),
+            judge_tokens=result.judge_tokens,
+            seconds=round(result.seconds, 3),
+            traces=result.started,
+            clusters=result.clusters,
+            lengths=dict(result.lengths),
+            reward_tokens=result.reward_tokens,
+            probe_tokens=result.probe_tokens,
+        )
+        advance()
+
+
+def _play_all(
+    spec: PolicySpec, questions: Sequence[RecordedQuestion], plan: ReplayPlan
+) -> Iterator[tuple[RecordedQuestion, int, ReplayResult]]:
     for question in questions:
         run = _QuestionReplay(spec, question, plan)
         for resample in range(plan.resamples):
-            result = run.play(resample)
-            yield Outcome(
-                file=file,
-                policy=spec.label,
-                question_id=question.id,
-                resample=resample,
-                answer=result.answer,
-                correct=_correct(spec, question, result),
-                tokens=result.tokens,
-                cut_tokens=result.tokens - result.finished_tokens,
-                sequential_tokens=round(result.sequential_tokens, 3),
-                judge_tokens=result.judge_tokens,
-                seconds=round(result.seconds, 3),
-                traces=result.started,
-                clusters=result.clusters,
-                lengths=dict(result.lengths),
-                reward_tokens=result.reward_tokens,
-                probe_tokens=result.probe_tokens,
-            )
-            advance()
+            yield question, resample, run.play(resample)
+
+
+def _play_within_budget(
+    spec: PolicySpec, questions: Sequence[RecordedQuestion], plan: ReplayPlan
+) -> Iterator[tuple[RecordedQuestion, int, ReplayResult]]:
+    """Each resampling is one file of questions, asked one after the other in an order of its own."""
+    runs = [_QuestionReplay(spec, question, plan) for question in questions]
+    for resample in range(plan.resamples):
+        order = np.random.default_rng([plan.seed, resample]).permutation(len(questions))
+        budget = shared_budget(spec.settings, len(questions))
+        for number in map(int, order):
+            result = runs[number].play(resample, budget.start(number) if budget else None)
+            if budget:
+                budget.end(number, result.tokens)
+            yield questions[number], resample, result
 
 
 def validate_recordings(spec: PolicySpec, questions: Sequence[RecordedQuestion], file: str) -> None:
@@ -162,7 +185,8 @@ class _QuestionReplay:
             for trace in question.traces
         ]
 
-    def play(self, resample: int) -> ReplayResult:
+    def play(self, resample: int, price: float | None = None) -> ReplayResult:
+        """One resampling; `price` is that of a further trace, where it is not the policy's own."""
         seed = self._plan.seed
         half = self._plan.traces_half
         sample = sample_traces(
@@ -186,11 +210,12 @@ class _QuestionReplay:
             judge=self._judge(sample, resample),
             report_every=self._report_every,
         )
-        return play(inputs, self._seeded(seed + resample), self._plan.server)
+        return play(inputs, self._seeded(seed + resample, price), self._plan.server)
 
-    def _seeded(self, seed: int) -> Settings:
+    def _seeded(self, seed: int, price: float | None) -> Settings:
         run = self._settings.run.model_copy(update={"seed": seed})
-        return self._settings.model_copy(update={"run": run})
+        settings = self._settings.model_copy(update={"run": run})
+        return settings if price is None else priced(settings, price)
 
     def _judge(self, sample: Sequence[int], resample: int) -> Judge:
         plan = self._plan

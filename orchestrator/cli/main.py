@@ -205,6 +205,11 @@ def _add_input(group: Any) -> None:
         metavar="N",
         help="how many of them run side by side; default: as many as have room for their first traces",
     )
+    group.add_argument(
+        "--budget",
+        metavar="TOKENS",
+        help="generated tokens for all of them together; --policy auto spends them where a trace is worth most",
+    )
     add_prompt_arguments(group)
     group.add_argument(
         "--resume",

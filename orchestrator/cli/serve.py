@@ -72,14 +72,18 @@ def _prepare(words: list[str]) -> Callable[[], int]:
 
 def _settings(arguments: argparse.Namespace) -> "Settings":
     from orchestrator.config.load import load_settings
+    from orchestrator.runtime.budget import budget_of
 
-    return load_settings(
+    settings = load_settings(
         file=arguments.config,
         environ=os.environ,
         assignments=arguments.set,
         flags=settings_of_flags(arguments),
         preset=preset_of(arguments),
     )
+    if budget_of(settings) is not None:
+        raise ConfigError("policy.budget is for the questions of a file; leave it out.")
+    return settings
 
 
 def _options(arguments: argparse.Namespace) -> "ServeOptions":

@@ -20,6 +20,7 @@ KEYWORDS = {
     "system": "prompt.system",
     "traces": "policy.traces",
     "effort": "policy.effort",
+    "budget": "policy.budget",
     "tau": "policy.tau",
     "min_ballots": "policy.min_ballots",
     "temperature": "sampling.temperature",
@@ -43,6 +44,7 @@ class SettingKeywords(TypedDict, total=False):
     system: str
     traces: int
     effort: Literal["low", "medium", "high"]
+    budget: int
     tau: float
     min_ballots: int
     temperature: float

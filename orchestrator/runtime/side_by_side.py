@@ -3,6 +3,7 @@
 import asyncio
 import copy
 from collections.abc import AsyncGenerator, Callable, Sequence
+from pathlib import Path
 from typing import Generic, TypeVar
 
 from orchestrator.capabilities import Capabilities
@@ -10,14 +11,21 @@ from orchestrator.core.commands import StartTrace
 from orchestrator.core.engine import Engine
 from orchestrator.core.events import RunStarted
 from orchestrator.core.policies import planned_traces
+from orchestrator.journal.journal import read_journal
+from orchestrator.journal.run_dir import JOURNAL_FILE
+from orchestrator.runtime.budget import Budget, priced, shared_budget
 from orchestrator.runtime.endpoints import Endpoints
 from orchestrator.runtime.event_stream import cancel_all
 from orchestrator.runtime.question_run import QuestionRun
 from orchestrator.runtime.schedule import Schedule
+from orchestrator.settings import AutoSettings
 
 __all__ = ["SideBySide"]
 
 T = TypeVar("T")
+
+_PARTS = 8
+"""With a budget, at most such a fraction of the questions runs at once: prices follow from those that are over."""
 
 
 class SideBySide(Generic[T]):
@@ -28,6 +36,7 @@ class SideBySide(Generic[T]):
         start: makes the task that runs one.
         endpoints: the servers; their streams are shared.
         at_once: the most that run side by side; None: as many as have room.
+        spent: tokens of the budget that questions of before have taken.
     """
 
     def __init__(
@@ -37,8 +46,12 @@ class SideBySide(Generic[T]):
         endpoints: Endpoints,
         *,
         at_once: int | None,
+        spent: int = 0,
     ) -> None:
         self._runs = runs
+        self._budget = shared_budget(runs[0].settings, len(runs), spent=spent) if runs else None
+        if self._budget is not None:
+            at_once = min(at_once or len(runs), max(1, len(runs) // _PARTS))
         self._start = start
         self._fleet = endpoints.reasoner
         first = _first_traces(runs[0], endpoints) if runs else 1
@@ -89,6 +102,8 @@ class SideBySide(Generic[T]):
                 for task in [task for task in self._tasks if task.done()]:
                     number = self._tasks.pop(task)
                     self._schedule.end(number)
+                    if self._budget is not None:
+                        self._budget.end(number, self._runs[number].view.generated_tokens)
                     ended.put_nowait((number, task))
         finally:
             waking.cancel()
@@ -99,8 +114,30 @@ class SideBySide(Generic[T]):
         for number in self._schedule.running:
             self._schedule.see(number, self._runs[number].open_traces)
         for number in self._schedule.start(self._fleet.limit):
+            if self._budget is not None:
+                self._set_price(number, self._budget)
             self._tasks[self._start(self._runs[number])] = number
         return self._schedule.is_over
+
+    def _set_price(self, number: int, budget: Budget) -> None:
+        """Sets the price of a trace of a question that starts; one that is continued keeps its own."""
+        for other in self._tasks.values():
+            budget.see(other, self._runs[other].view.generated_tokens)
+        run = self._runs[number]
+        price = None if run.folder is None else _price_before(run.folder)
+        if price is None:
+            price = budget.start(number)
+        else:
+            budget.resume(number, price)
+        run.settings = priced(run.settings, price)
+
+
+def _price_before(folder: Path) -> float | None:
+    """The price at which the question in the folder has begun; None if it has not."""
+    started = next(read_journal(folder), None) if (folder / JOURNAL_FILE).exists() else None
+    if not isinstance(started, RunStarted) or not isinstance(started.settings.policy, AutoSettings):
+        return None
+    return started.settings.policy.trace_price
 
 
 def _first_traces(run: QuestionRun, endpoints: Endpoints) -> int:

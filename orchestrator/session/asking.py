@@ -62,6 +62,7 @@ class Asking:
         self._warnings = WarningNotes(state.note)
         self._results = InOrder[Report]()
         self._open: list[int] = []
+        self._spent = 0
         self._runs: list[QuestionRun] = []
         self._is_new = not any((folder / JOURNAL_FILE).exists() for folder in self._folders)
 
@@ -72,6 +73,7 @@ class Asking:
             if report is None:
                 self._open.append(number)
             else:
+                self._spent += report.ledger.reasoner.generated_tokens
                 self._state.start(question, self._folders[number], number=number, report=report)
                 self._give_out(self._results.add(number, report))
         return bool(self._open)
@@ -92,6 +94,7 @@ class Asking:
             lambda run: asyncio.create_task(self._ask(client, run)),
             client.endpoints,
             at_once=client.settings.run.questions_at_once,
+            spent=self._spent,
         )
         meters, begun = self._meters(client), time.monotonic()
         try:

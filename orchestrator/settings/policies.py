@@ -7,7 +7,14 @@ from typing import Annotated, ClassVar, Literal, get_args
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from orchestrator.settings.section import Number, OptionalNumber, Probability, Section, Whole
+from orchestrator.settings.section import (
+    Number,
+    OptionalNumber,
+    OptionalWhole,
+    Probability,
+    Section,
+    Whole,
+)
 
 __all__ = [
     "POLICY_NAMES",
@@ -96,6 +103,11 @@ class AutoSettings(PolicySettings):
         default=None,
         gt=0.0,
         description="what one more trace must bring, as expected fraction of agreement; null: by effort",
+    )
+    budget: OptionalWhole = Field(
+        default=None,
+        ge=1,
+        description="generated tokens for all questions of a file together: the price of a trace is set anew for every question",
     )
     probes: bool = Field(
         default=True,

@@ -15,7 +15,9 @@ from bench.cli.main import main
 from bench.distributed import ray_tasks
 from bench.live.plan import LivePlan
 from bench.mock_server.server import ReplayServer
+from bench.replay.replay import ReplayPlan
 from bench.results.outcomes import read_outcomes
+from bench.specs.policy_spec import parse_policies
 from orchestrator.errors import ConfigError
 from orchestrator.extras import install_command
 from tests.support.command import console_script
@@ -151,3 +153,10 @@ def test_a_missing_cluster_is_found_at_once(
     monkeypatch.setitem(sys.modules, "ray", SimpleNamespace())  # it is never called
     assert main(["run", "--replay", str(matrix), "--policy", "auto", "--ray", address]) == 2
     assert sentence in capsys.readouterr().err
+
+
+def test_a_budget_over_all_questions_is_refused_because_tasks_do_not_share_it() -> None:
+    (spec,) = parse_policies(["auto:budget=1000"])
+    cluster = ray_tasks.RayCluster(SimpleNamespace())
+    with pytest.raises(ConfigError, match="leave out --ray"):
+        next(cluster.replay(spec, [], ReplayPlan(), file="f"))

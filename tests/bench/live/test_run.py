@@ -72,6 +72,7 @@ async def test_a_run_whose_traces_all_failed_counts_as_not_started(tmp_path: Pat
         ("deepprune", "--judge-endpoint"),
         ("pass@4", "only be measured in a replay"),
         ("cons@2:vote=reward", "reward"),
+        ("auto:budget=1000", "deepprune-orchestrate --budget"),
     ],
 )
 async def test_a_policy_that_cannot_run_live_is_refused_before_any_request(

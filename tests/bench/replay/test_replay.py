@@ -109,3 +109,22 @@ def test_the_judges_tokens_and_clusters_are_in_the_outcome() -> None:
     (outcome,) = replayed("deepprune:survivors=1", long, resamples=1, judge_auroc="perfect")
     assert sorted(outcome.clusters) == [1, 4]
     assert outcome.judge_tokens >= 4 * 3000
+
+
+# --- a budget over all questions ------------------------------------------------------------------
+
+
+def test_with_a_budget_the_questions_together_take_about_so_many_tokens() -> None:
+    """Their answers fall apart, so that more traces are worth something; without a budget they take more, or less."""
+    questions = [
+        recorded(*[(90 + i, str(i % 4)) for i in range(40)], question=f"q{n}") for n in range(20)
+    ]
+    without = sum(outcome.tokens for outcome in replayed("auto", *questions, resamples=1))
+    for factor in (0.7, 1.4):
+        budget = round(factor * without)
+        outcomes = replayed(f"auto:budget={budget}", *questions, resamples=3)
+        for resample in range(3):
+            of_file = [outcome for outcome in outcomes if outcome.resample == resample]
+            assert {outcome.question_id for outcome in of_file} == {q.id for q in questions}
+            spent = sum(outcome.tokens for outcome in of_file)
+            assert abs(spent / budget - 1) < abs(without / budget - 1)

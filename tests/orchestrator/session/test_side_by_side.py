@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from orchestrator.core.events import RunStarted
 from orchestrator.errors import DeepPruneError
 from orchestrator.journal.journal import read_journal
 from orchestrator.journal.replay import replay
@@ -19,7 +20,7 @@ from orchestrator.report.report import Report
 from orchestrator.runtime.endpoints import Keys
 from orchestrator.session.session import Session, SessionResult
 from orchestrator.session.state import SessionState
-from orchestrator.settings import Settings
+from orchestrator.settings import AutoSettings, Settings
 from tests.support.engine import Engine
 from tests.support.paced_servers import PacedServers
 from tests.support.sessions import run_session
@@ -252,3 +253,54 @@ async def test_the_progress_lines_count_the_questions_that_run(
         await run_session(session(servers, tmp_path, questions=3))
     err = capsys.readouterr().err
     assert re.search(r"0 of 3 questions done, 3 running · traces: \d+ running", err)
+
+
+def with_budget(servers: PacedServers, out: Path, tokens: int, *, questions: int) -> Session:
+    asked = session(servers, out, questions=questions)
+    tree = asked.settings.model_dump(mode="json")
+    tree["policy"] = {"name": "auto", "traces": 16, "budget": tokens}
+    return dataclasses.replace(asked, settings=Settings.model_validate(tree))
+
+
+def prices(run_dir: Path) -> list[float]:
+    """The price of a trace of each question that has begun, in their order."""
+    found = []
+    for journal in sorted(run_dir.glob("*/journal.jsonl")):
+        started = next(read_journal(journal))
+        assert isinstance(started, RunStarted)
+        assert isinstance(started.settings.policy, AutoSettings)
+        assert started.settings.policy.trace_price is not None
+        found.append(started.settings.policy.trace_price)
+    return found
+
+
+@pytest.mark.parametrize(("tokens", "dearer"), [(10 * 20, True), (10 * 2000, False)])
+async def test_with_a_budget_the_price_of_a_trace_follows_what_is_left(
+    tmp_path: Path, tokens: int, dearer: bool
+) -> None:
+    async with PacedServers(words=20, answers=("26", "26", "38")).serving() as servers:
+        ended = await run_session(with_budget(servers, tmp_path, tokens, questions=10))
+    (run_dir,) = tmp_path.iterdir()
+    first, *later = prices(run_dir)
+    assert first == 0.005
+    assert all((price > first) is dearer for price in later)
+    assert [report.answer for report in ended.reports] == ["26"] * 10
+    assert all(replay(Path(str(report.run_dir))).difference is None for report in ended.reports)
+
+
+async def test_a_question_that_is_continued_keeps_its_price(tmp_path: Path) -> None:
+    async with PacedServers(words=60, pause=0.005, answers=("26",)).serving() as servers:
+        asked = with_budget(servers, tmp_path, 2000, questions=4)
+        states: list[SessionState] = []
+        running = asyncio.create_task(run_session(asked, seen=states))
+        while not (states and len(states[0].started) == 3 and sum(tokens_of(states[0])) > 10):  # noqa: ASYNC110
+            await asyncio.sleep(0.002)
+        running.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await running
+        (run_dir,) = tmp_path.iterdir()
+        before = prices(run_dir)
+        ended = await run_session(dataclasses.replace(asked, resume=run_dir))
+    assert prices(run_dir)[:3] == before
+    assert [report.resumed for report in ended.reports] == [0, 0, 1, 0]
+    assert all(replay(Path(str(report.run_dir))).difference is None for report in ended.reports)
