@@ -26,12 +26,12 @@ POLICIES = tuple(name for name in POLICY_NAMES if name != "custom")
 TRACES = 12
 _IDLE_SECONDS = 2.0
 SETTINGS = {
-    "endpoint.stall_seconds": 0.6,
+    "endpoint.stall_seconds": 3.0,
     "endpoint.check_cancellation": False,
     "endpoint.max_attempts": 6,
     "endpoint.breaker_seconds": 0.5,
     "endpoint.health_seconds": 0.5,
-    "judge.timeout_seconds": 2.0,
+    "judge.timeout_seconds": 3.0,
     "judge.breaker_seconds": 0.5,
     "model.force_answer": "\\boxed{",
     "answers.equality": "text",

@@ -23,6 +23,7 @@ from tests.orchestrator.client.judge.fake_judge import (
     completion,
     judge,
     score,
+    scoring,
     vllm_like,
 )
 from tests.support.fake_server import FakeServer, answer_json, answer_stream
@@ -146,3 +147,17 @@ async def test_a_refused_key_names_the_judges_variable() -> None:
     async with vllm_like(**{"/v1/models": answer_json({}, 401)}) as server, judge(server) as client:
         with pytest.raises(EndpointRejected, match="DEEPPRUNE_JUDGE_API_KEY"):
             await client.probe()
+
+
+async def test_an_answer_that_breaks_off_once_is_no_dialect_that_is_lacking() -> None:
+    whole = scoring(0.5)
+    async with vllm_like() as server, judge(server) as client:
+
+        async def breaks_once(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+            if len(server.bodies(SCORING)) == 1 and request.transport is not None:
+                request.transport.abort()
+            return await whole(request, body)
+
+        server.answers[SCORING] = breaks_once
+        found = await client.probe()
+    assert found.dialect == "generative_scoring"
