@@ -12,8 +12,6 @@ from pathlib import Path
 import numpy as np
 
 import deepprune
-from orchestrator.core.events import ReplicaUp
-from orchestrator.journal.journal import read_journal
 from orchestrator.journal.run_dir import REPORT_FILE
 from orchestrator.local_vllm.server import LocalModel, VllmServer, run_vllm
 from orchestrator.report.report import Report, read_report
@@ -26,6 +24,7 @@ from tests.support.command import metric, until_idle, until_tokens_in
 __all__ = ["replica_campaign"]
 
 _REPLICAS = 3
+_VICTIM = 1
 _POLICIES = ("consensus", "deepprune", "auto", "esc", "deepconf-low")
 _TRACES = 32
 _QUESTION = "Anna has 32 candles. She shares the candles equally with 3 friends. How many candles does she have?"
@@ -105,32 +104,53 @@ async def _run(world: _World, policy: str) -> Outcome:
 
 
 async def _killed(world: _World) -> Outcome:
-    """Questions one after the other; a replica is killed during the first one and is back for the last."""
+    """Two questions over whole connections; a replica is killed during the first one and is back for the second."""
     outcome = Outcome(policy="kill -9 of a replica", seed=0)
-    victim = world.replicas[1]
+    victim = world.replicas[_VICTIM]
+    survivors = [each for each in world.replicas if each is not victim]
+    for proxy in (*world.proxies, world.judge):
+        proxy.chance = 0.0
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
         async with _client(world, "consensus", out) as client:
             _forget(world)
+            before = [await _generated(each) for each in survivors]
             asking = asyncio.ensure_future(client.ask(_QUESTION))
             await until_tokens_in(out, int(world.random.integers(200, 1500)))
             os.killpg(victim.process.pid, signal.SIGKILL)
             outcome.faults["kill -9 of a replica"] += 1
             await asking
-            model = nano_models(with_judge=True)["reasoner"]
-            again = dataclasses.replace(model, kv_cache_gib=1, port=_port(victim.url))
-            async with run_vllm(again, log=out.parent / "again.log"):
+            (first,) = out.iterdir()
+            for each in survivors:
+                await until_idle(each.url)
+            after = [await _generated(each) for each in survivors]
+            again = dataclasses.replace(victim.model, port=_port(victim.url))
+            async with run_vllm(again, log=out / "again.log"):
                 await asyncio.sleep(2 * client.settings.endpoint.health_seconds)
                 await client.ask(_QUESTION)
-        first, second = sorted(out.iterdir(), key=lambda run_dir: run_dir.stat().st_ctime)
-        for run_dir in (first, second):
-            _examine(outcome, run_dir, world)
-        back = any(isinstance(entry, ReplicaUp) for entry in read_journal(second))
-        report = read_report(second / REPORT_FILE)
-        traces = {line.endpoint: line.traces for line in (report.replicas if report else ())}
-        if not back and not traces.get(world.proxies[1].url):
-            outcome.violations.append(f"the replica that came back got no trace: {traces}")
+        second = max(out.glob("*/journal.jsonl"), key=lambda file: file.stat().st_mtime).parent
+        report = _examine(outcome, first, world)
+        _compare_survivors(outcome, report, world, int(sum(after) - sum(before)))
+        _came_back(outcome, _examine(outcome, second, world), world.proxies[_VICTIM].url)
+    if outcome.traces["failed"]:
+        outcome.violations.append(f"{outcome.traces['failed']} traces failed")
     return outcome
+
+
+def _compare_survivors(outcome: Outcome, report: Report, world: _World, written: int) -> None:
+    """The other replicas wrote what is on the bill for them: nothing that the killed one had written."""
+    outcome.tokens = written
+    victim = world.proxies[_VICTIM].url
+    billed = sum(line.tokens for line in report.replicas if line.endpoint != victim)
+    outcome.unseen = written - billed
+    if not 0 <= outcome.unseen <= UNKNOWN_PER_STREAM * _TRACES + written // 100:
+        outcome.violations.append(f"the others wrote {written} tokens, and {billed} are billed")
+
+
+def _came_back(outcome: Outcome, report: Report, endpoint: str) -> None:
+    traces = {line.endpoint: line.traces for line in report.replicas}
+    if not traces.get(endpoint):
+        outcome.violations.append(f"the replica that came back got no trace: {traces}")
 
 
 def _examine(outcome: Outcome, run_dir: Path, world: _World) -> Report:
@@ -147,10 +167,9 @@ def _examine(outcome: Outcome, run_dir: Path, world: _World) -> Report:
         failed=traces.failed,
     )
     outcome.moved += report.ledger.reasoner.moved_traces
-    if not outcome.faults.total() or outcome.policy.startswith("kill"):
-        for proxy in (*world.proxies, world.judge):
-            outcome.faults.update(proxy.injected)
-            proxy.injected.clear()
+    for proxy in (*world.proxies, world.judge):
+        outcome.faults.update(proxy.injected)
+        proxy.injected.clear()
     return report
 
 
