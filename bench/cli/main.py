@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _prepare(words: list[str]) -> Callable[[], int]:
-    from bench.cli import compare, pairs, probes, record, run, serve, sweep, table
+    from bench.cli import compare, judges, pairs, probes, record, run, serve, sweep, table
     from orchestrator.cli.subcommands import carry_out, subcommand_parser
 
     commands = {
@@ -34,6 +34,7 @@ def _prepare(words: list[str]) -> Callable[[], int]:
         "table": table,
         "pairs": pairs,
         "probes": probes,
+        "judges": judges,
     }
     parser = subcommand_parser(
         _PROGRAM,
