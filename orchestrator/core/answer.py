@@ -52,15 +52,18 @@ _MARKS = str.maketrans(
     {"：": ":", "（": "(", "）": ")", "。": ". ", "，": ", ", "！": "! ", "？": "? ", "；": "; "}
 )
 
+_ADVERB = r"\s(?:therefore|thus|then|hence|indeed|simply|just|also)"
 _PHRASE = re.compile(
     r"(?:\banswer|\b(?:correct|right|best)\s(?:option|choice))E?"
-    r"(?:\s{1,3}(?:is|was|would\sbe|must\sbe|should\sbe)\b\s?:?|\s?(?:[:=]>?|-+>|[→⇒]))(?:E(?=\s))?"
+    r"(?:\s{1,3}(?:is|was|(?:would|must|should)(?:@)?\sbe)\b(?:@(?=[\s:]))?\s?:?|\s?(?:[:=]>?|-+>|[→⇒]))(?:E(?=\s))?"
     r"|\b(?:Antwort|Lösung)E?(?:\s(?:ist|lautet)\b\s?:?|\s?:)(?:E(?=\s))?"
     r"|\b(?:réponse|respuesta|risposta|resposta)E?(?:\s(?:finale?|correcta?|correcte))?E?"
     r"(?:\s(?:est|es|è|é)\b\s?:?|\s?:)(?:E(?=\s))?"
     r"|\bответE?(?:\s?[:—–-])(?:E(?=\s))?"
     r"|(?:答案|答え|解答|정답|답)E?\s?(?:应?该?(?:是|为|為)|は|은|는|:)\s?:?(?:E(?=\s))?"
-    r"|^(?:\#{1,6}[ \t]*E?|E)(?:the\s)?(?:final\s)?answerE?[ \t]*$".replace("E", _EMPHASIS),
+    r"|^(?:\#{1,6}[ \t]*E?|E)(?:the\s)?(?:final\s)?answerE?[ \t]*$".replace("E", _EMPHASIS).replace(
+        "@", _ADVERB
+    ),
     re.IGNORECASE | re.MULTILINE,
 )
 _DELIMITED = re.compile(
