@@ -2,6 +2,7 @@
 
 deepprune-judge train --config configs/judges/nano.yaml --traces traces.jsonl --init nano/weights/reasoner --out judge
 accelerate launch -m judge_server.cli.main train --config qwen3-4b --pairs pairs/train.json --init MODEL --out judge
+deepprune-judge train --plan --config qwen3-4b --pairs pairs/train.json --init MODEL --out judge --devices 4
 
 Settings are in NAME-train.yaml beside the judge's YAML. An interrupted training continues with --resume.
 """
@@ -76,6 +77,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="continue the unfinished training in --out, if there is one",
     )
 
+    plan = parser.add_argument_group("plan")
+    plan.add_argument(
+        "--plan",
+        action="store_true",
+        help="train nothing: try the settings on a tiny random model of the same architecture, and print memory, steps, tokens, time and the command",
+    )
+    plan.add_argument(
+        "--devices",
+        type=positive,
+        metavar="N",
+        help="GPUs of the plan (default: those of this machine)",
+    )
+
 
 def _add_truncation(parser: argparse.ArgumentParser) -> None:
     cut = parser.add_mutually_exclusive_group()
@@ -91,9 +105,17 @@ def _add_truncation(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Trains the judge and writes a folder that transformers and vLLM load."""
+    job = _job(arguments)
+    if arguments.plan:
+        from judge_server.training.plan import plan_text, plan_training
+
+        print(plan_text(plan_training(job, devices=arguments.devices)), end="")
+        return
+    if arguments.devices is not None:
+        raise ConfigError("--devices is for --plan; accelerate launch has --num_processes.")
     from judge_server.training.train import train
 
-    train(_job(arguments))
+    train(job)
 
 
 def _job(arguments: argparse.Namespace) -> "TrainingJob":
@@ -171,7 +193,7 @@ def _command(arguments: argparse.Namespace) -> str:
     """The command line for the model card, without --resume."""
     words = ["deepprune-judge", "train"]
     for name, value in vars(arguments).items():
-        if name not in ("command", "resume") and value is not None:
+        if name not in ("command", "resume", "plan", "devices") and value is not None:
             for item in value if isinstance(value, list) else [value]:
                 words += [f"--{name.replace('_', '-')}", str(item)]
     return shlex.join(words)

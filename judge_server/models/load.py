@@ -22,7 +22,7 @@ from judge_server.models.classifier import ClassifierJudge
 from orchestrator.core.judging import JudgeSpec
 from orchestrator.errors import ConfigError
 
-__all__ = ["LocalJudge", "hub_commit", "load_judge"]
+__all__ = ["LocalJudge", "hub_commit", "load_judge", "read_config", "read_tokenizer"]
 
 # The commands show their own progress.
 logging.disable_progress_bar()
@@ -47,11 +47,7 @@ def load_judge(
     is_local = isinstance(source, Path) or Path(source).exists()
     if is_local:
         check_model_folder(Path(source))
-    location: dict[str, Any] = {
-        "pretrained_model_name_or_path": source,
-        "local_files_only": is_local,
-        **NO_CODE,
-    }
+    location = _location(source)
     with _as_config_error(source):
         tokenizer = AutoTokenizer.from_pretrained(**location)
         if spec.kind == "classification":
@@ -75,6 +71,28 @@ def hub_commit(name: str) -> str | None:
     with _as_config_error(name):
         commit: str | None = AutoConfig.from_pretrained(name, **NO_CODE)._commit_hash  # noqa: SLF001
         return commit
+
+
+def read_config(source: str) -> Any:
+    """The configuration of a model folder or of a model on the hub. Raises ConfigError if there is none."""
+    with _as_config_error(source):
+        return AutoConfig.from_pretrained(**_location(source))
+
+
+def read_tokenizer(source: str) -> Any:
+    """The tokenizer of a model folder or of a model on the hub. Raises ConfigError if there is none."""
+    with _as_config_error(source):
+        return AutoTokenizer.from_pretrained(**_location(source))
+
+
+def _location(source: Path | str) -> dict[str, Any]:
+    """The arguments of `from_pretrained` for a folder, from which nothing is downloaded, or a name on the hub."""
+    is_local = isinstance(source, Path) or Path(source).exists()
+    return {
+        "pretrained_model_name_or_path": source,
+        "local_files_only": is_local,
+        **NO_CODE,
+    }
 
 
 @contextmanager
