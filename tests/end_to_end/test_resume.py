@@ -108,7 +108,10 @@ async def test_of_several_questions_only_the_open_ones_are_asked(
     servers.pause = 0.005
     asked = ("--questions", file, *flags(servers), "--json", "--policy", "pass1")
     process = await start(*asked, "--questions-at-once", 1, cwd=tmp_path)
-    while not list(tmp_path.glob("runs/*/0002-q2/journal.jsonl")):
+    while not all(
+        list(tmp_path.glob(f"runs/*/{file}"))
+        for file in ("0001-q1/report.json", "0002-q2/journal.jsonl")
+    ):
         assert process.returncode is None
         await asyncio.sleep(0.02)
     process.kill()
