@@ -19,6 +19,7 @@ from bench.reports.html_figures import (
 )
 from bench.reports.plots import axes_of
 from bench.reports.render import Comparison, format_known
+from bench.results.file_names import short_names
 from orchestrator.terminal.document import html_text
 
 __all__ = ["build_page"]
@@ -82,8 +83,8 @@ def build_page(comparison: Comparison) -> str:
         "better or worse than it where the difference is significant (p &lt; 0.05). Savings are against the most "
         "expensive plain vote.</p>",
     ]
-    for file in dict.fromkeys(row.file for row in comparison.rows):
-        parts.extend(_file_section(file, comparison))
+    for file, name in short_names(row.file for row in comparison.rows).items():
+        parts.extend(_file_section(file, name, comparison))
     if comparison.findings:
         items = "".join(f"<li>{html_text(each)}</li>" for each in comparison.findings)
         parts.append(f"<h2>Diagnostics</h2><ul>{items}</ul>")
@@ -95,10 +96,10 @@ def build_page(comparison: Comparison) -> str:
     )
 
 
-def _file_section(file: str, comparison: Comparison) -> Iterator[str]:
+def _file_section(file: str, name: str, comparison: Comparison) -> Iterator[str]:
     rows = [row for row in comparison.rows if row.file == file]
     best = frontier(rows)
-    yield f"<h2>{html_text(file)}</h2><p>{rows[0].questions} questions</p>"
+    yield f"<h2>{html_text(name)}</h2><p>{rows[0].questions} questions</p>"
     yield "<h3>The most accurate at each cost</h3>"
     yield _table(best, _FRONT_COLUMNS, ())
     for axis in axes_of(rows):

@@ -1,6 +1,7 @@
 """The table of the best policy by the judge's AUROC and the price of its tokens."""
 
 from collections.abc import Sequence
+from pathlib import PurePath
 
 from rich.table import Table
 from rich.text import Text
@@ -14,7 +15,7 @@ __all__ = ["grid_table"]
 def grid_table(cells: Sequence[GridCell]) -> Table:
     """One row per AUROC and one column per price, of one file: the policy, and points above the vote of equal cost."""
     prices = list(dict.fromkeys(cell.price for cell in cells))
-    table = Table(title=Text(sanitize(cells[0].file)), box=None, pad_edge=False)
+    table = Table(title=Text(sanitize(PurePath(cells[0].file).name)), box=None, pad_edge=False)
     table.add_column("AUROC", no_wrap=True)
     for price in prices:
         table.add_column(f"price {price:g}", overflow="fold")

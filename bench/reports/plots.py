@@ -9,8 +9,11 @@ from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Annotation
 from matplotlib.ticker import EngFormatter, FixedLocator, LogLocator, MaxNLocator, NullLocator
+from matplotlib.transforms import Bbox
 
 from bench.analysis.comparison import PolicyRow, frontier
 from bench.analysis.distributions import Distribution
@@ -69,6 +72,7 @@ FATE_COLOURS = {
 GREY = "#888888"
 _MARGIN = 2.0  # points of accuracy
 _MARKERS = "osD^v<>P"
+_OFFSETS = (0, 12, -12, 24, -24, 36, -36, 48, -48)  # points up or down, the nearest first
 
 
 def axes_of(rows: Sequence[PolicyRow]) -> tuple[Axis, Axis]:
@@ -118,6 +122,7 @@ def draw_pareto(rows: Sequence[PolicyRow]) -> Figure:
     for axis, axes in zip(axes_of(rows), figure.subplots(1, 2), strict=True):
         _draw_rows(rows, axis, axes)
         _style_pareto(rows, axis, axes)
+    _place_labels(figure)
     return figure
 
 
@@ -158,6 +163,24 @@ def _draw_rows(rows: Sequence[PolicyRow], axis: Axis, axes: Axes) -> None:
             color=colour[row.policy],
             weight="normal" if row.is_vote else "bold",
         )
+
+
+def _place_labels(figure: Figure) -> None:
+    """Moves labels that would overlap up or down, to the nearest free place."""
+    renderer = FigureCanvasAgg(figure).get_renderer()
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        placed: list[Bbox] = []
+        for label in axes.texts:
+            if not isinstance(label, Annotation):
+                continue
+            x, first = label.xyann
+            for offset in _OFFSETS:
+                label.xyann = (x, first + offset)
+                box = label.get_window_extent(renderer)
+                if not any(box.overlaps(other) for other in placed):
+                    break
+            placed.append(box)
 
 
 def _style_pareto(rows: Sequence[PolicyRow], axis: Axis, axes: Axes) -> None:

@@ -13,6 +13,7 @@ from bench.analysis.diagnostics import findings
 from bench.analysis.distributions import Distribution, distributions
 from bench.analysis.oracle import oracle_row
 from bench.analysis.sweeps import SettingSeries, setting_series
+from bench.results.file_names import short_names
 from bench.results.outcomes import Outcome, by_policy
 from orchestrator.terminal.document import csv_cell, markdown_text
 
@@ -43,7 +44,7 @@ def build_comparison(outcomes: Sequence[Outcome], *, judge_price: float) -> Comp
 _HEAD = (
     "| policy | accuracy | 95 % interval | tokens/question | judge tokens | saved, net | in sequence | traces "
     "| equal-cost vote | above it, points | 95 % interval | p | verdict | in sequence, of that vote's "
-    "| above the vote of equal tokens in sequence, points |"
+    "| above the vote of equal tokens in sequence, points | above the vote of equal seconds, points |"
 )
 
 _SERIES_HEAD = (
@@ -55,11 +56,11 @@ _SERIES_HEAD = (
 def as_markdown(comparison: Comparison) -> str:
     """For every file the Pareto front, a table of all policies and one per swept setting; then the findings."""
     parts = []
-    for file in dict.fromkeys(row.file for row in comparison.rows):
+    for file, name in short_names(row.file for row in comparison.rows).items():
         own = [row for row in comparison.rows if row.file == file]
-        title = f"## {markdown_text(file)}, {own[0].questions} questions"
+        title = f"## {markdown_text(name)}, {own[0].questions} questions"
         parts.append("\n".join([title, "", *(_front_item(row) for row in frontier(own))]))
-        parts.append("\n".join([_HEAD, "|---" * 15 + "|", *(_policy_line(row) for row in own)]))
+        parts.append("\n".join([_HEAD, "|---" * 16 + "|", *(_policy_line(row) for row in own)]))
         parts.extend(_series_table(each) for each in comparison.series if each.file == file)
     if comparison.findings:
         items = [f"- {markdown_text(each)}" for each in comparison.findings]
@@ -158,6 +159,7 @@ def _policy_line(row: PolicyRow) -> str:
         row.verdict,
         format_known(row.sequence_ratio, ".2f"),
         _points(row.sequence_difference),
+        _points(row.seconds_difference),
     )
 
 

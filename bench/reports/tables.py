@@ -8,6 +8,7 @@ from typing import Any
 from rich.table import Table
 from rich.text import Text
 
+from bench.results.file_names import short_names
 from orchestrator.errors import DatasetError
 from orchestrator.journal.run_dir import SUMMARY_FILE
 from orchestrator.terminal.document import markdown_text
@@ -37,10 +38,11 @@ def policy_table(lines: Sequence[Mapping[str, Any]]) -> Table:
     table.add_column("policy", overflow="fold")
     for name in ("accuracy", "95 % interval", "tokens", "in sequence", "judge tokens"):
         table.add_column(name, justify="right")
+    names = short_names(line["file"] for line in lines)
     for line in lines:
         sequential = line["sequential_tokens"]
         table.add_row(
-            Text(sanitize(line["file"])),
+            Text(sanitize(names[line["file"]])),
             Text(sanitize(line["policy"])),
             f"{line['accuracy']:.1%}",
             f"{line['accuracy_low']:.1%} to {line['accuracy_high']:.1%}",

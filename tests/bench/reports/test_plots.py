@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from bench.analysis.comparison import PolicyRow
+from bench.analysis.comparison import PolicyRow, compare_policies
 from bench.reports.html import build_page
 from bench.reports.html_figures import length_figure, pareto_figure
 from bench.reports.plots import axes_of, draw_pareto, log_range, log_ticks
@@ -75,3 +75,27 @@ def test_the_page_fits_a_narrow_screen() -> None:
     page = build_page(build_comparison([*ONE_VOTE, *FOUR_VOTES], judge_price=1.0))
     assert '<meta name="viewport" content="width=device-width">' in page
     assert '"responsive": true' in page
+
+
+def test_labels_of_policies_that_lie_together_do_not_overlap() -> None:
+    close = [
+        *compare_policies(
+            [
+                *outcomes("cons@1", [1, 0, 0, 0], 100),
+                *outcomes("cons@4", [1, 1, 1, 0], 400),
+                *(
+                    each
+                    for n in range(6)
+                    for each in outcomes(f"a-policy-with-a-long-name-{n}", [1, 1, 0, 0], 200 + n)
+                ),
+            ],
+            judge_price=1.0,
+        )
+    ]
+    figure = draw_pareto(close)
+    figure.draw_without_rendering()
+    for axes in figure.axes:
+        boxes = [label.get_window_extent() for label in axes.texts]
+        assert len(boxes) == 8
+        pairs = [(one, other) for n, one in enumerate(boxes) for other in boxes[:n]]
+        assert not any(one.overlaps(other) for one, other in pairs)
