@@ -100,7 +100,7 @@ def error_for_status(
     said = f": {message.rstrip('.')}." if message else "."
     if status in (429, 503):
         seconds = retry_after_seconds(retry_after, datetime.now(UTC))
-        wait = f" It asks to wait for {seconds:.3g} seconds." if seconds else ""
+        wait = f" It asks to wait for {max(seconds, 1):,.0f} seconds." if seconds else ""
         return EndpointBusy(f"{server} is busy ({status}){said}{wait}", seconds)
     if status in (502, 504):
         return EndpointUnreachable(f"The gateway at {server} reaches no server ({status}){said}")

@@ -80,9 +80,13 @@ class StreamHandle:
 
 
 def _close_our_side(response: aiohttp.ClientResponse) -> None:
-    transport = response.connection.transport if response.connection is not None else None
-    if transport is None or not transport.can_write_eof():  # at its end, or encrypted
-        response.close()
+    connection = response.connection
+    transport = None if connection is None else connection.transport
+    if connection is None or transport is None or not transport.can_write_eof():
+        response.close()  # at its end, or encrypted
         return
+    if connection.protocol is not None:
+        # a server that ends its answer properly leaves a connection on which nothing can be asked any more
+        connection.protocol.force_close()
     transport.write_eof()
     asyncio.get_running_loop().call_later(GRACE_SECONDS, response.close)

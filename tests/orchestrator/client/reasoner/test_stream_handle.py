@@ -87,6 +87,35 @@ async def test_a_server_that_continues_after_half_closing_is_disconnected(
         await asyncio.wait_for(disconnected.wait(), 10)
 
 
+async def test_a_half_closed_stream_that_ends_properly_leaves_no_connection_behind() -> None:
+    connections = 0
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(HEAD)
+        if connections == 1:
+            await reader.read()
+        writer.write(b"0\r\n\r\n")
+        await writer.drain()
+        await reader.read()
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    async with server, aiohttp.ClientSession() as session:
+        async with session.get(url) as response:
+            assert await response.content.readany() == b"first"
+            handle = StreamHandle()
+            handle.attach(response)
+            assert handle.half_close()
+            assert await handle.read(response.content, finished=False) == b""
+        async with session.get(url) as response:
+            assert await response.read() == b"first"
+    assert connections == 2
+
+
 async def test_half_closing_twice_is_half_closing_once() -> None:
     async with connected(leave) as (handle, _):
         assert handle.half_close()
