@@ -167,7 +167,7 @@ def _draw_rows(rows: Sequence[PolicyRow], axis: Axis, axes: Axes) -> None:
 
 def _place_labels(figure: Figure) -> None:
     """Moves labels that would overlap up or down, to the nearest free place."""
-    renderer = FigureCanvasAgg(figure).get_renderer()
+    renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call]
     figure.draw_without_rendering()
     for axes in figure.axes:
         placed: list[Bbox] = []

@@ -38,7 +38,7 @@ def convert_gguf(file: Path, out: Path) -> None:
             "transformers reads."
         ) from None
     # the weights are unpacked, so they can be saved as any others
-    model.hf_quantizer = None
+    model.hf_quantizer = None  # type: ignore[assignment]
     model.config.__dict__.pop("quantization_config", None)
     with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}.") as folder:
         written = Path(folder, out.name)

@@ -4,7 +4,7 @@ An exception could surface anywhere in an import, and would be printed there. Th
 it imports only what every interpreter has loaded already.
 """
 
-import _signal  # `signal` itself imports a good deal
+import _signal  # type: ignore[import-not-found]  # `signal` itself imports a good deal
 import os
 
 __all__ = ["leave_at_once", "leave_on_interrupt"]

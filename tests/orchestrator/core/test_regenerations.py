@@ -72,7 +72,8 @@ def test_a_finished_trace_is_cut_at_three_quarters_and_continued_once() -> None:
 
 def test_an_answer_that_comes_back_weighs_eight_votes() -> None:
     run = Cut().end(0, "7").end(1, "8").end(2, "8")
-    assert run.vote is None  # the regenerations are awaited
+    awaited = run.vote is None
+    assert awaited  # the regenerations
     run.end(3, "7").end(4, "9").end(5, None)
     assert run.over
     assert run.vote is not None

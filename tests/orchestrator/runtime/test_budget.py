@@ -15,7 +15,7 @@ USUAL = 0.005
 
 
 def tokens_at(price: float, mean: float, elasticity: float = 0.3) -> int:
-    return round(mean * (price / USUAL) ** -elasticity)
+    return round(mean * float((price / USUAL) ** -elasticity))
 
 
 def test_the_first_question_has_the_usual_price() -> None:

@@ -21,7 +21,12 @@ def sampled(least: float = 0.1, **fields: Any) -> tuple[dict[str, Any], list[str
 
 
 def test_nothing_is_changed_that_is_not_asked_for() -> None:
-    idle = {"frequency_penalty": 0, "presence_penalty": 0.0, "logit_bias": {}, "temperature": None}
+    idle: dict[str, Any] = {
+        "frequency_penalty": 0,
+        "presence_penalty": 0.0,
+        "logit_bias": {},
+        "temperature": None,
+    }
     assert sampled(**idle) == ({}, [])
 
 
@@ -83,11 +88,11 @@ async def test_the_traces_of_a_request_are_sampled_as_it_says_and_those_of_the_n
             reply = await ai.chat.completions.create(
                 model="paced:cons@2",
                 messages=QUESTION,
-                **fields,  # type: ignore[call-overload]
+                **fields,
             )
     sent = servers.reasoner.bodies("/v1/completions")[before:]
-    fields = [(body.get("temperature"), body.get("presence_penalty")) for body in sent]
-    assert fields == [(0.7, 1.5)] * 2 + [(None, None)] * 2
+    told = [(body.get("temperature"), body.get("presence_penalty")) for body in sent]
+    assert told == [(0.7, 1.5)] * 2 + [(None, None)] * 2
     assert not any("seed" in body for body in sent)
     assert "temperature not used" in (reply.model_extra or {})["deepprune"]["notes"][0]
 

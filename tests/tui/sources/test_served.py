@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -27,6 +28,10 @@ async def until(source: Served, condition: Callable[[], bool]) -> None:
             await asyncio.sleep(0.01)
 
 
+def _has_reports(source: Served, number: int) -> bool:
+    return sum(entry.report is not None for entry in source.entries) == number
+
+
 async def test_questions_are_shown_while_they_run_and_when_they_are_over() -> None:
     servers = PacedServers(words=30, pause=0.02)
     async with serving(servers) as url, client(url) as ai:
@@ -34,7 +39,8 @@ async def test_questions_are_shown_while_they_run_and_when_they_are_over() -> No
         assert "no question runs" in source.notice
         asked = asyncio.create_task(ai.chat.completions.create(model="paced", messages=QUESTION))
         await until(source, lambda: bool(source.entries and source.entries[0].question))
-        assert source.entries[0].report is None
+        is_open = source.entries[0].report is None
+        assert is_open
         await until(source, lambda: source.open(0).view.counts()["running"] > 0)
         await asked
         await until(source, lambda: source.entries[0].report is not None)
@@ -81,10 +87,7 @@ async def test_texts_of_all_but_the_latest_questions_are_dropped(
         source = await watching(url)
         for number in range(1, 4):
             await ai.chat.completions.create(model="paced", messages=QUESTION)
-            await until(
-                source,
-                lambda number=number: sum(e.report is not None for e in source.entries) == number,
-            )
+            await until(source, partial(_has_reports, source, number))
     with pytest.raises(JournalError, match="no longer here"):
         source.open(1)
     assert source.open(2).view.answer == "26"
