@@ -50,11 +50,12 @@ class SimulatedJudge:
     ) -> None:
         self._answers = [trace.answer for trace in traces]
         self._distance = math.inf if auroc == "perfect" else math.sqrt(2.0) * float(norm.ppf(auroc))
-        self._noise = rng.standard_normal((len(traces), len(traces)))
+        noise = rng.standard_normal((len(traces), len(traces)))
         if correlation:
             own = rng.standard_normal(len(traces))
             shared = math.sqrt(correlation / 2.0) * np.add.outer(own, own)
-            self._noise = math.sqrt(1.0 - correlation) * self._noise + shared
+            noise = math.sqrt(1.0 - correlation) * noise + shared
+        self._noise: list[list[float]] = noise.tolist()
 
     def p_identical(self, trace: int, member: int) -> float:
         """The verdict on the pair, the same in either order."""
@@ -62,8 +63,8 @@ class SimulatedJudge:
         alike = answer is not None and answer == self._answers[member]
         if math.isinf(self._distance):
             return float(alike)
-        low, high = sorted((trace, member))
-        score = self._noise[low, high] + (0.5 if alike else -0.5) * self._distance
+        low, high = (trace, member) if trace < member else (member, trace)
+        score = self._noise[low][high] + (0.5 if alike else -0.5) * self._distance
         return 1.0 / (1.0 + math.exp(-self._distance * score))
 
 

@@ -143,6 +143,11 @@ class _Player:
             report_every=inputs.report_every,
         )
         self._judge_tokens = 0
+        self._segment_tokens = [
+            trace.tokens if checkpoint is None else checkpoint.tokens
+            for trace, checkpoint in zip(inputs.traces, inputs.checkpoints, strict=True)
+        ]
+        """Tokens of each trace that the judge reads, without those of the instruction."""
         self._reward_tokens = 0
         self._probe_tokens = 0
         self._finished: list[TraceFinished] = []
@@ -283,8 +288,9 @@ class _Player:
 
     def _pairs_judged(self, command: AskJudge, probabilities: tuple[float, ...]) -> PairsJudged:
         """The event, with the bill of a server that caches the new trace's segment after the first pair."""
-        new = self._segment_tokens(command.trace)
-        members = sum(self._segment_tokens(member) for member in command.members)
+        tokens = self._segment_tokens
+        new = tokens[command.trace]
+        members = sum([tokens[member] for member in command.members])
         self._judge_tokens += new + members
         return PairsJudged(
             at=self._server.now,
@@ -296,11 +302,6 @@ class _Player:
             completion_tokens=0,
             seconds=self._model.judge_seconds,
         )
-
-    def _segment_tokens(self, trace: int) -> int:
-        """Tokens of a trace that the judge reads, without those of the instruction."""
-        checkpoint = self._inputs.checkpoints[trace]
-        return self._inputs.traces[trace].tokens if checkpoint is None else checkpoint.tokens
 
 
 def _regenerated(trace: RecordedTrace) -> RecordedTrace:

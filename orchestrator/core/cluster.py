@@ -25,6 +25,7 @@ but its unneeded pairs are the larger part of the judge's bill (docs/decisions/0
 
 import heapq
 import math
+from bisect import bisect_right
 from collections import defaultdict
 from typing import Literal, NamedTuple
 
@@ -73,6 +74,9 @@ class _Similarity(NamedTuple):
     high: float
     known: tuple[float, ...]
     missing: tuple[int, ...]
+    sample: tuple[int, ...]
+    """The members that stand for the cluster, when it had `size` members."""
+    size: int
 
 
 class Clustering:
@@ -95,8 +99,7 @@ class Clustering:
         seed: int,
     ) -> None:
         self.clusters: list[list[int]] = []
-        self.tau = tau
-        """May be changed while traces wait; those already assigned stay where they are."""
+        self._tau = tau
         self._max_clusters = max_clusters
         self._sample_members = sample_members
         self._when_full = when_full
@@ -113,6 +116,18 @@ class Clustering:
         """For each waiting trace its similarity with every cluster, by cluster."""
         self._stale: dict[int, set[int]] = {}
         """For each waiting trace the clusters whose entry in its row is missing or out of date."""
+        self._decisions: dict[int, Join | Open | Reject | None] = {}
+        """Those that still hold: nothing they depend on has changed."""
+
+    @property
+    def tau(self) -> float:
+        """May be changed while traces wait; those already assigned stay where they are."""
+        return self._tau
+
+    @tau.setter
+    def tau(self, tau: float) -> None:
+        self._tau = tau
+        self._decisions.clear()
 
     @property
     def waiting(self) -> tuple[int, ...]:
@@ -136,12 +151,14 @@ class Clustering:
         self._verdicts[trace].update(zip(members, probabilities, strict=True))
         if trace in self._stale:
             self._stale[trace].update(self._home[member] for member in members)
+            self._decisions.pop(trace, None)
 
     def give_up(self, trace: int) -> None:
         """The trace leaves the queue unassigned: its verdict is unknown, or it has failed."""
         self._asked.discard(trace)
         if trace in self._waiting:
             self._waiting.remove(trace)
+            self._decisions.pop(trace, None)
             del self._rows[trace], self._stale[trace]
 
     def decide(self) -> list[Join | Open | Reject]:
@@ -175,6 +192,7 @@ class Clustering:
     def _commit(self, decision: Join | Open | Reject) -> None:
         self._waiting.pop(0)
         del self._rows[decision.trace], self._stale[decision.trace]
+        self._decisions.pop(decision.trace, None)
         if isinstance(decision, Open):
             self.clusters.append([])
         if not isinstance(decision, Reject):
@@ -182,9 +200,15 @@ class Clustering:
             self._home[decision.trace] = decision.cluster
             for stale in self._stale.values():
                 stale.add(decision.cluster)
+            self._decisions.clear()
 
     def _decision(self, trace: int) -> Join | Open | Reject | None:
         """The trace's assignment among the clusters there are now, or None if verdicts are missing."""
+        if trace not in self._decisions:
+            self._decisions[trace] = self._decided_anew(trace)
+        return self._decisions[trace]
+
+    def _decided_anew(self, trace: int) -> Join | Open | Reject | None:
         similarities = self._similarities(trace)
         if not similarities:
             return Open(trace, 0, None)
@@ -255,13 +279,35 @@ class Clustering:
         return row
 
     def _computed(self, trace: int, cluster: int) -> _Similarity:
-        sample = self.sample(trace, cluster)
+        row = self._rows[trace]
+        before = row[cluster] if cluster < len(row) else None
+        sample = self._sample_now(trace, cluster, before)
         verdicts = self._verdicts[trace]
-        known = tuple(verdicts[member] for member in sample if member in verdicts)
-        missing = tuple(member for member in sample if member not in verdicts)
-        low = math.fsum(known) / len(sample)
-        high = math.fsum((*known, *([1.0] * len(missing)))) / len(sample)
-        return _Similarity(cluster, low, high, known, missing)
+        known = tuple([verdicts[member] for member in sample if member in verdicts])
+        low = high = math.fsum(known) / len(sample)
+        missing: tuple[int, ...] = ()
+        if len(known) < len(sample):
+            missing = tuple([member for member in sample if member not in verdicts])
+            high = math.fsum((*known, float(len(missing)))) / len(sample)
+        return _Similarity(cluster, low, high, known, missing, sample, len(self.clusters[cluster]))
+
+    def _sample_now(self, trace: int, cluster: int, before: _Similarity | None) -> tuple[int, ...]:
+        """`sample`, from the one of `before` where at most one member has joined since then."""
+        members = self.clusters[cluster]
+        joined = len(members) - before.size if before is not None else None
+        if before is None or joined not in (0, 1):
+            return self.sample(trace, cluster)
+        if not joined:
+            return before.sample
+        keys, newest = self._keys[trace], members[-1]
+        if len(before.sample) == self._sample_members:
+            if keys[newest] >= keys[before.sample[-1]]:
+                return before.sample
+            kept = before.sample[:-1]
+        else:
+            kept = before.sample
+        at = bisect_right(kept, keys[newest], key=keys.__getitem__)
+        return (*kept[:at], newest, *kept[at:])
 
 
 def _winner(similarities: list[_Similarity]) -> _Similarity | None:
