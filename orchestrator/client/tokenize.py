@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from orchestrator.client.http import HttpClient
+from orchestrator.client.retry import retries
 from orchestrator.core.prompting import Message
 from orchestrator.errors import EndpointRejected
 
@@ -14,6 +15,10 @@ __all__ = ["ServerTokenizer", "Tokenized"]
 
 CACHED_TEXTS = 8192
 """Segments of at most a few thousand tokens each: tens of megabytes."""
+
+
+_ATTEMPTS = 3
+_LONGEST_WAIT_SECONDS = 5.0
 
 
 class Tokenized(msgspec.Struct, frozen=True):
@@ -55,6 +60,10 @@ class ServerTokenizer:
         return found.tokens
 
     async def _request(self, form: dict[str, Any]) -> Tokenized:
+        """Asks again after a fault, which would be taken for a server that cannot tokenise."""
+        return await retries(_ATTEMPTS, longest_wait=_LONGEST_WAIT_SECONDS)(self._ask, form)
+
+    async def _ask(self, form: dict[str, Any]) -> Tokenized:
         url = f"{self._http.address.root}/tokenize"
         found = await self._http.json("POST", url, Tokenized, {"model": self._model, **form})
         if (

@@ -53,7 +53,7 @@ async def check_pace(server: ServerUnderTest) -> Check:
             "stream",
             "limited",
             f"{shown}: something holds events back, so traces are seen and stopped late.",
-            "Turn buffering of the router off (nginx: proxy_buffering off).",
+            "Turn buffering of the router off (nginx: proxy_buffering off), or lower --stream-interval of vLLM.",
         )
     return Check(
         "stream",

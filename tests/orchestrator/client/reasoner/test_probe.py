@@ -176,3 +176,16 @@ async def test_an_address_without_a_server_is_unreachable(unused_tcp_port: int) 
     async with ReasonerClient(url, EndpointSettings(), SamplingSettings(), None) as reasoner:
         with pytest.raises(EndpointUnreachable, match="check the address"):
             await reasoner.probe()
+
+
+async def test_a_chat_whose_rendering_breaks_off_once_is_still_sent_as_token_ids() -> None:
+    async with vllm_like() as server:
+        whole = server.answers["/tokenize"]
+
+        async def breaks_once(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+            if len(server.bodies("/tokenize")) == 1 and request.transport is not None:
+                request.transport.abort()
+            return await whole(request, body)
+
+        server.answers["/tokenize"] = breaks_once
+        assert (await probe(server)).api == "completions"
