@@ -4,9 +4,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
+CLIENTS := .venv-clients
 SOURCES := deepprune orchestrator judge_server nano bench tui tests docs
 
-.PHONY: help demo demo-replay install check test test-fast test-faults docs images bench-tui format clean
+.PHONY: help demo demo-replay install check test test-fast test-faults test-clients docs images bench-tui format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -43,6 +44,10 @@ test-faults: $(READY)  ## the whole fault campaign: a mock server, then three vL
 	$(BIN)/python -m tests.faults --seeds 8 --kills 4
 	$(BIN)/python -m tests.faults --seeds 0 --vllm
 
+test-clients: $(READY) $(CLIENTS)/.ready  ## LangChain, lm-eval, inspect_ai, a chat page and a thousand requests; needs node and chromium
+	cd tests/clients && PYTHONPATH=$(CURDIR) DEEPPRUNE_CHAT_PAGE=$(CURDIR)/$(CLIENTS)/page \
+	  ../../$(CLIENTS)/bin/pytest -c pytest.ini -p no:cacheprovider .
+
 docs: $(VENV)/.docs  ## the documentation site, into build/site
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	@echo "Open build/site/index.html"
@@ -58,7 +63,7 @@ format: $(READY)  ## rewrite the sources in the house format
 	$(BIN)/ruff check --fix $(SOURCES)
 
 clean:  ## remove .venv and caches; runs/ stays
-	rm -rf $(VENV) .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) $(CLIENTS) .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache
 
 # The light install comes first, so that demo-replay works where vLLM cannot be installed.
 $(VENV)/.core: pyproject.toml constraints.txt
@@ -72,6 +77,18 @@ $(VENV)/.core: pyproject.toml constraints.txt
 $(VENV)/.docs: $(VENV)/.core
 	@echo "Installing the documentation tools into $(VENV) ..."
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -c constraints.txt -e '.[docs]'
+	@touch $@
+
+# The clients have an environment of their own: their packages do not go with vLLM's.
+$(CLIENTS)/.ready: tests/clients/constraints.txt tests/clients/page/package.json tests/clients/page/index.html
+	@command -v npm >/dev/null && command -v chromium >/dev/null \
+	  || { echo "The chat page needs node and chromium: apt-get install npm chromium"; exit 1; }
+	@test -x $(CLIENTS)/bin/python || $(PYTHON) -m venv $(CLIENTS)
+	@echo "Installing clients into $(CLIENTS) ..."
+	@$(CLIENTS)/bin/python -m pip install -q --disable-pip-version-check -c tests/clients/constraints.txt \
+	  'lm_eval[api]' inspect_ai langchain-openai openai playwright pytest pytest-asyncio pytest-timeout
+	@rm -rf $(CLIENTS)/page && cp -r tests/clients/page $(CLIENTS)/page
+	@cd $(CLIENTS)/page && npm install --silent --no-audit --no-fund
 	@touch $@
 
 $(READY): $(VENV)/.core

@@ -12,6 +12,9 @@ from orchestrator.local_vllm.hardware import hide_unfit_torch_companions
 from tests.support.local_client import LocalClient
 from tests.support.story import Story
 
+collect_ignore = ["clients"]
+"""They need packages of their own: `make test-clients`."""
+
 hide_unfit_torch_companions()  # before a test imports transformers
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 """Read when torch is first imported. Its models here are tiny: more threads would only wait for each other."""
