@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import StrMethodFormatter
 from sklearn.metrics import roc_curve
 
 from judge_server.analysis.agreement import DIFFICULTIES
@@ -82,7 +83,10 @@ def _lengths(models: Sequence[ModelSummary], cut: str) -> Figure:
             model.cut_fractions, np.linspace(0, 1, 21).tolist(), weights=weights, alpha=0.55,
             color=color, label=f"{name}: {model.ended_before / model.traces:.0%} ended before",
         )  # fmt: skip
-    left.set(xscale="log", xlabel=f"characters up to the cut after {cut}")
+    left.set(xscale="log")
+    for ticks in (left.xaxis.set_major_formatter, left.xaxis.set_minor_formatter):
+        ticks(StrMethodFormatter("{x:,.0f}"))
+    left.set(xlabel=f"characters up to the cut after {cut}")
     right.set(xlabel="fraction of the trace that is written at the cut", xlim=(0.0, 1.0))
     for axes in (left, right):
         axes.set_ylabel("fraction of all traces")

@@ -18,6 +18,7 @@ from judge_server.data.pairs import Pair, PairCounts
 from judge_server.data.truncation import Truncation
 from judge_server.evaluation.calibration import CalibrationMethod, cross_fitted
 from judge_server.evaluation.candidates import Candidate, QueryOptions, find_candidates
+from judge_server.evaluation.evaluate import check_answered
 from judge_server.evaluation.measure import (
     EvaluationOptions,
     EvaluationPairs,
@@ -111,6 +112,7 @@ def _pairs(
 
 
 def _validate(traces: Path, pairs: list[Pair], counts: PairCounts) -> None:
+    check_answered(traces.name, counts)
     models = sorted({pair.model for pair in pairs})
     if len(models) > 1:
         raise ConfigError(

@@ -24,6 +24,7 @@ from pathlib import Path
 import msgspec
 
 from judge_server.data.pairs import Pair
+from judge_server.data.plain_pairs import read_plain_pairs
 from orchestrator.core.judging import JudgeSpec, pair_prompt
 from orchestrator.errors import DatasetError
 
@@ -83,10 +84,13 @@ def record_of(pair: Pair, spec: JudgeSpec) -> PairRecord:
 def read_pairs(path: Path) -> Iterator[Pair]:
     """The pairs in a file of `deepprune-judge pairs`, one by one; also JSON lines of the same records (and .gz).
 
+    A file whose records have instruction, input and output alone is read by `judge_server.data.plain_pairs`.
+
     Raises:
         DatasetError: the file cannot be read, or a line is not such a record.
     """
     decoder = msgspec.json.Decoder(PairRecord)
+    is_first = True
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
             for number, line in enumerate(lines, start=1):
@@ -95,7 +99,12 @@ def read_pairs(path: Path) -> Iterator[Pair]:
                     continue
                 try:
                     yield decoder.decode(record).pair()
+                    is_first = False
                 except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+                    plain = read_plain_pairs(path) if is_first else None
+                    if plain is not None:
+                        yield from plain
+                        return
                     raise DatasetError(
                         f"{path} line {number} is not a pair as `deepprune-judge pairs` writes it, one record "
                         f"a line ({error}); make the file again."

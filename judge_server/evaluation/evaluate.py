@@ -38,7 +38,7 @@ from judge_server.model_folder import SPEC_FILE
 from orchestrator.core.judging import JudgeSpec
 from orchestrator.errors import ConfigError, DatasetError
 
-__all__ = ["Evaluation", "EvaluationRequest", "check_writable", "evaluate"]
+__all__ = ["Evaluation", "EvaluationRequest", "check_answered", "check_writable", "evaluate"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -144,6 +144,10 @@ def evaluate(request: EvaluationRequest) -> Evaluation:
         for one in results[1:]
     ]
     warnings = too_few_questions(differences, results[0].figures.questions)
+    if results[0].figures.questions == 1:
+        warnings.append(
+            "All pairs are of one question, so the intervals say nothing about others; give more questions."
+        )
     for warning in warnings:
         say(warning)
     return Evaluation(
@@ -257,10 +261,20 @@ def _unused_questions(source: PairSource, candidates: Sequence[Candidate], split
 
 
 def _check_both_classes(source: str, counts: PairCounts) -> None:
+    check_answered(source, counts)
     if not counts.has_both_classes:
         raise DatasetError(
             f"{source} gives {counts.pairs} pairs, {counts.same} of them with the same answer; both classes are "
             "needed: give more questions or traces, fewer --words, --short keep, or --split all."
+        )
+
+
+def check_answered(source: str, counts: PairCounts) -> None:
+    """Raises DatasetError if there are traces and none of them has an answer."""
+    if counts.traces and counts.unanswered == counts.traces:
+        raise DatasetError(
+            f"None of the {counts.traces:,} traces of {source} has an answer; give whole traces, or their answers in the "
+            "field answer."
         )
 
 

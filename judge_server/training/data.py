@@ -94,6 +94,7 @@ def read_training_data(
         data = _from_traces(source.traces, source.tokenizer, spec, settings, fold)
     else:
         raise DatasetError("There is nothing to train on; give --traces FILE or --pairs FILE.")
+    _check_answers(data)
     _check_both_classes("training", data.train)
     if settings.validation_share > 0 or source.validation_pairs is not None:
         _check_both_classes("validation", data.validation)
@@ -180,6 +181,14 @@ def _check_splits(
     if shared:
         raise ConfigError(
             f"Question {min(shared)} is in --pairs and in --validation-pairs; remove it from one of them."
+        )
+
+
+def _check_answers(data: TrainingData) -> None:
+    traces = data.counts.get("traces", 0)
+    if traces and data.counts["unanswered"] == traces:
+        raise DatasetError(
+            f"None of the {traces:,} training traces has an answer; give whole traces, or their answers in the field answer."
         )
 
 

@@ -106,7 +106,7 @@ def test_no_records_are_an_empty_list(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "line",
     [
-        '{"instruction": "", "input": "x", "output": "identical"}',
+        '{"instruction": "", "input": "x", "output": "identical", "question_id": "q"}',
         '[{"instruction": ""}]',
         "{",
         '{"instruction":"","input":"x","output":"","question_id":"","question":"","model":"","same":true,'
