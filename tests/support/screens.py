@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from textual.app import App
@@ -34,6 +35,7 @@ __all__ = [
     "driven",
     "frame_of",
     "opened",
+    "paused_recording",
     "settled",
     "text_of",
     "text_of_strips",
@@ -148,8 +150,13 @@ def driven(drive: Drive) -> Callable[[PlainLines], DrivenScreen]:
 
 
 def demo_recording(moment: float = 4.0) -> tuple[Recording, Player]:
-    """The recorded run that is part of the package, paused at a moment, and its player."""
-    recording = Recording(demo_run(), playing=False)
+    """The recorded run of the paper's policy, paused at a moment, and its player."""
+    return paused_recording(demo_run(), moment)
+
+
+def paused_recording(run: Path, moment: float) -> tuple[Recording, Player]:
+    """A recorded run, paused at a moment, and its player."""
+    recording = Recording(run, playing=False)
     recording.open(0)
     player = recording.player
     assert player is not None

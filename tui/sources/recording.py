@@ -11,16 +11,29 @@ from tui.sources.base import Entry
 from tui.sources.player import Player
 from tui.state.watch import Watch
 
-__all__ = ["Recording", "demo_run"]
+__all__ = ["Recording", "auto_run", "demo_run"]
 
 
 def demo_run() -> Path:
-    """The folder of the recorded run that is part of the package.
+    """The folder of the recorded run under the paper's policy that is part of the package.
 
     Raises:
         ConfigError: it is not installed.
     """
-    folder = Path(__file__).parents[2] / "nano" / "demo-run"
+    return _packaged("demo-run")
+
+
+def auto_run() -> Path:
+    """The folder of the recorded run under `auto` that is part of the package.
+
+    Raises:
+        ConfigError: it is not installed.
+    """
+    return _packaged("auto-run")
+
+
+def _packaged(name: str) -> Path:
+    folder = Path(__file__).parents[2] / "nano" / name
     if not folder.is_dir():
         raise ConfigError(
             "The recorded run is not installed; reinstall deepprune from a complete checkout or wheel."

@@ -5,13 +5,15 @@ intended change, `UPDATE_SCREENS=1 pytest tests/tui/screens/test_snapshots.py` r
 """
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import pytest
 
-from tests.support.screens import demo_recording, settled
+from tests.support.screens import demo_recording, paused_recording, settled
 from tui.app import DeepPruneApp
+from tui.sources.recording import auto_run, demo_run
 
 SNAPSHOTS = Path(__file__).parents[1] / "snapshots"
 
@@ -23,6 +25,7 @@ class Shot(NamedTuple):
     moment: float
     screen: Literal["live", "trace", "questions"] = "live"
     trace: int = 0
+    run: Callable[[], Path] = demo_run
 
 
 SHOTS = {
@@ -35,11 +38,15 @@ SHOTS = {
     "trace-80x24": Shot((80, 24), 60.0, "trace", 3),
     "trace-120x40": Shot((120, 40), 60.0, "trace", 3),
     "questions-120x40": Shot((120, 40), 60.0, "questions"),
+    "auto-80x24-waiting": Shot((80, 24), 206.0, run=auto_run),
+    "auto-120x40-waiting": Shot((120, 40), 206.0, run=auto_run),
+    "auto-120x40-over": Shot((120, 40), 300.0, run=auto_run),
+    "auto-200x60-over": Shot((200, 60), 300.0, run=auto_run),
 }
 
 
 async def text_of_shot(shot: Shot) -> str:
-    recording, _player = demo_recording(shot.moment)
+    recording, _player = paused_recording(shot.run(), shot.moment)
     app = DeepPruneApp(recording)
     async with app.run_test(size=shot.size) as pilot:
         app.show(shot.screen, shot.trace)
@@ -67,6 +74,15 @@ async def test_every_panel_is_on_the_screen_at_every_size(size: tuple[int, int])
     lines = shown.splitlines()
     assert len(lines) == size[1]
     assert all(len(line) <= size[0] for line in lines)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (100, 34), (150, 60)])
+async def test_the_screen_of_auto_has_what_decides_and_nothing_else(size: tuple[int, int]) -> None:
+    shown = await text_of_shot(Shot(size, 206.0, run=auto_run))
+    for panel in ("traces 8 of up to 32", "answers 4", "leader stays", "decision", "bill", "log"):
+        assert panel in shown
+    for panel in ("clusters", "judge", "queued", "not started", "─ vote"):
+        assert panel not in shown
 
 
 @pytest.mark.parametrize("size", [(20, 5), (30, 8), (40, 12)])
