@@ -16,6 +16,7 @@ from orchestrator.runtime.question_run import QuestionRun
 from orchestrator.serve.admission import Admission
 from orchestrator.serve.feed import Feed
 from orchestrator.serve.metrics import ServeMetrics
+from orchestrator.serve.spans import Spans
 from orchestrator.settings import Settings
 
 __all__ = ["Asked", "Questions"]
@@ -53,6 +54,7 @@ class Questions:
         admission: what bounds the questions at once.
         metrics: what counts their bills.
         feed: shows them to displays.
+        spans: records them for OpenTelemetry.
         keep: the folder that receives a run folder per question; None keeps nothing.
     """
 
@@ -62,12 +64,14 @@ class Questions:
         admission: Admission,
         metrics: ServeMetrics,
         feed: Feed,
+        spans: Spans,
         keep: Path | None,
     ) -> None:
         self._client = client
         self._admission = admission
         self._metrics = metrics
         self._feed = feed
+        self._spans = spans
         self._keep = keep
 
     @contextlib.asynccontextmanager
@@ -97,6 +101,7 @@ class Questions:
         report = None if run.view.run is None else build_report(run.view, run_dir=None)
         if report is not None:
             self._metrics.count(report)
+            self._spans.record(run_id, run.view, report)
         self._feed.over(run_id, report)
 
     def _prepared(self, question: Question, settings: Settings) -> tuple[str, QuestionRun]:

@@ -20,6 +20,7 @@ from orchestrator.serve.metrics import ServeMetrics
 from orchestrator.serve.policies import PolicyModels, given_settings
 from orchestrator.serve.questions import Questions
 from orchestrator.serve.run_pages import RunPages
+from orchestrator.serve.spans import exporting_spans
 from orchestrator.settings import Settings
 
 __all__ = ["ServeOptions", "served"]
@@ -97,7 +98,7 @@ async def served(
                 max_traces=options.max_traces,
                 least_temperature=options.min_temperature,
             ),
-            Questions(client, admission, metrics, feed, options.keep_runs),
+            Questions(client, admission, metrics, feed, exporting_spans(), options.keep_runs),
             Access(
                 key=options.api_key,
                 host=options.host,

@@ -245,3 +245,17 @@ async def test_runs_are_kept_if_wanted_and_counted(tmp_path: Path) -> None:
             assert health.status == 200
     assert 'deepprune_questions_total{outcome="answered"} 1.0' in text
     assert 'deepprune_generated_tokens_total{fate="finished"} 12.0' in text
+
+
+async def test_the_client_without_asyncio_streams_and_leaves_as_well() -> None:
+    servers = PacedServers(words=400, pause=0.02)
+
+    def ask(url: str) -> None:
+        with openai.OpenAI(base_url=url, api_key="none", max_retries=0) as ai:
+            stream = ai.chat.completions.create(model="paced", messages=QUESTION, stream=True)
+            assert next(iter(stream)).choices[0].delta.role == "assistant"
+            stream.close()
+
+    async with serving(servers) as url:
+        await asyncio.to_thread(ask, url)
+        await servers.reasoner.until_live(0)
