@@ -63,9 +63,10 @@ class SideBySide(Generic[T]):
             run.freed = self._freed.set
 
     @property
-    def is_streaming(self) -> bool:
-        """Whether any question that runs may have streams."""
-        return any(self._runs[number].streaming for number in self._tasks.values())
+    def ends_in_order(self) -> bool:
+        """Whether an interrupt finds something to end in order: a question that may have streams, or none that is left."""
+        streaming = any(self._runs[number].streaming for number in self._tasks.values())
+        return streaming or self._schedule.is_over
 
     def interrupt(self) -> None:
         """Ends what runs in order, and starts no further question; one without a stream so far is cancelled."""

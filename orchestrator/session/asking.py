@@ -96,19 +96,20 @@ class Asking:
             at_once=client.settings.run.questions_at_once,
             spent=self._spent,
         )
-        meters, begun = self._meters(client), time.monotonic()
-        try:
-            with self._interrupts.graceful(asking.interrupt, lambda: asking.is_streaming):
-                await meters.start()
+        meters = self._meters(client)
+        with self._interrupts.graceful(asking.interrupt, lambda: asking.ends_in_order):
+            await meters.start()
+            begun = time.monotonic()
+            try:
                 async with contextlib.aclosing(asking.ended()) as ended:
                     async for index, task in ended:
                         if not (task.cancelled() and self._interrupts.requested.is_set()):
                             self._take(index, task)
-        finally:
-            self._give_out(self._results.rest())
-        if self._is_new:
-            self.wall_seconds = time.monotonic() - begun
-        reasoner, judge = await meters.stop()
+            finally:
+                self._give_out(self._results.rest())
+            if self._is_new:
+                self.wall_seconds = time.monotonic() - begun
+            reasoner, judge = await meters.stop()
         self.counts = ServerCounts(reasoner.generated, reasoner.cached_prompt, judge.cached_prompt)
         if self._interrupts.requested.is_set():
             self._state.end("closing")

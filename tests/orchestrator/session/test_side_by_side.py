@@ -246,6 +246,29 @@ async def test_the_servers_count_all_questions_together(
     assert bill["cached_prompt_tokens"] == 3 * 2 * 2
 
 
+async def test_an_interrupt_while_the_servers_are_counted_keeps_the_summary(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A request of somebody else keeps the server busy, so that its counters are waited for."""
+    states: list[SessionState] = []
+
+    async def press() -> None:
+        while not (states and len(states[0].started) == 2 and not states[0].running):  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+        states[0].interrupt()
+
+    async with PacedServers(words=6, answers=("26",)).serving() as servers:
+        servers.reasoner.answers["/metrics"] = Engine(running=1).page
+        pressing = asyncio.create_task(press())
+        ended = await run_session(session(servers, tmp_path, questions=2), seen=states)
+        await pressing
+    assert ended.interrupted
+    assert not any(report.interrupted for report in ended.reports)
+    *lines, summary = map(json.loads, capsys.readouterr().out.splitlines())
+    assert len(lines) == 2
+    assert summary["summary"]["answered"] == 2
+
+
 async def test_the_progress_lines_count_the_questions_that_run(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
