@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 CLIENTS := .venv-clients
 SOURCES := deepprune orchestrator judge_server nano bench tui tests docs
 
-.PHONY: help demo demo-replay install check test test-fast test-faults test-clients docs images bench-tui format clean
+.PHONY: help demo demo-replay install check test test-fast test-faults test-clients test-foreign docs images bench-tui format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -47,6 +47,10 @@ test-faults: $(READY)  ## the whole fault campaign: a mock server, then three vL
 test-clients: $(READY) $(CLIENTS)/.ready  ## LangChain, lm-eval, inspect_ai, a chat page and a thousand requests; needs node and chromium
 	cd tests/clients && PYTHONPATH=$(CURDIR) DEEPPRUNE_CHAT_PAGE=$(CURDIR)/$(CLIENTS)/page \
 	  ../../$(CLIENTS)/bin/pytest -c pytest.ini -p no:cacheprovider .
+
+test-foreign: $(READY)  ## against servers that others wrote, and a real pretrained model (half an hour; needs nginx)
+	PYTHONPATH=. $(BIN)/python -m tests.foreign
+	PYTHONPATH=. $(BIN)/python -m tests.foreign.smollm2
 
 docs: $(VENV)/.docs  ## the documentation site, into build/site
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet

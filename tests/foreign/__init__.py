@@ -1,0 +1,1 @@
+"""Servers that others wrote, installed and really run: `make test-foreign`."""
