@@ -48,8 +48,16 @@ class _World:
 async def replica_campaign(seed: int = 0) -> list[Outcome]:
     """A run of each policy, then questions during which a replica is killed with SIGKILL and started again."""
     async with _serving(seed) as world:
+        await _warm_up(world)
         outcomes = [await _run(world, policy) for policy in _POLICIES]
         return [*outcomes, await _killed(world)]
+
+
+async def _warm_up(world: _World) -> None:
+    """Asks for log-probabilities once: the first such request holds an engine up while it compiles."""
+    urls = [replica.url for replica in world.replicas]
+    async with deepprune.Client(urls, policy="deepconf-low", preset="nano"):
+        pass
 
 
 @contextlib.asynccontextmanager
@@ -63,8 +71,12 @@ async def _serving(seed: int) -> AsyncIterator[_World]:
             small = dataclasses.replace(model, kv_cache_gib=1)
             return await stack.enter_async_context(run_vllm(small, log=logs / f"{name}.log"))
 
-        replicas = [await serve(models["reasoner"], f"r{n}") for n in range(_REPLICAS)]
-        judge = await serve(models["judge"], "judge")
+        async with asyncio.TaskGroup() as group:
+            starts = [
+                *(group.create_task(serve(models["reasoner"], f"r{n}")) for n in range(_REPLICAS)),
+                group.create_task(serve(models["judge"], "judge")),
+            ]
+        *replicas, judge = [start.result() for start in starts]
         proxies = [ChaosProxy(each.url, random, chance=0.4) for each in replicas]
         before_judge = ChaosProxy(judge.url, random, chance=0.2)
         for proxy in (*proxies, before_judge):
