@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import os
 import signal
+import sys
 import tempfile
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -49,8 +50,18 @@ async def replica_campaign(seed: int = 0) -> list[Outcome]:
     """A run of each policy, then questions during which a replica is killed with SIGKILL and started again."""
     async with _serving(seed) as world:
         await _warm_up(world)
-        outcomes = [await _run(world, policy) for policy in _POLICIES]
-        return [*outcomes, await _killed(world)]
+        outcomes = []
+        for policy in _POLICIES:
+            outcomes.append(await _run(world, policy))
+            _tell(outcomes[-1])
+        outcomes.append(await _killed(world))
+        return outcomes
+
+
+def _tell(outcome: Outcome) -> None:
+    """A line on stderr, since the whole takes minutes."""
+    faults, wrong = outcome.faults.total(), len(outcome.violations)
+    sys.stderr.write(f"{outcome.policy}: {faults} faults, {wrong} violations\n")
 
 
 async def _warm_up(world: _World) -> None:
