@@ -26,6 +26,7 @@ from orchestrator.core.policies import (
     needs_judge,
     needs_regenerations,
     needs_rewards,
+    wants_judge,
 )
 from orchestrator.errors import ConfigError, first_error
 from orchestrator.local_vllm.server import LocalModel, nano_model, serve_vllm
@@ -274,7 +275,7 @@ async def local_servers(
 
     `announce` receives a sentence for each server that is started, and when it is ready.
     """
-    models = nano_models(with_judge=needs_judge(settings))
+    models = nano_models(with_judge=wants_judge(settings))
     names = " and ".join(model.name for model in models.values())
     announce(f"Starting {names} on local vLLM servers; they log to {run_dir} ...")
     async with contextlib.AsyncExitStack() as stack:

@@ -42,6 +42,7 @@ __all__ = [
     "needs_rewards",
     "planned_traces",
     "voting_rule",
+    "wants_judge",
 ]
 
 _DEEPCONF = (DeepConfSettings, DeepConfOfflineSettings)
@@ -117,6 +118,14 @@ def needs_judge(settings: Settings) -> bool:
         isinstance(policy, AutoSettings) and policy.use_judge
     )
     return isinstance(policy, DeepPruneSettings) or (may_use and url is not None)
+
+
+def wants_judge(settings: Settings) -> bool:
+    """Whether the policy asks a judge where there is one, so that a local one is worth starting."""
+    policy = settings.policy
+    return isinstance(policy, DeepPruneSettings) or (
+        isinstance(policy, AutoSettings) and policy.use_judge
+    )
 
 
 def needs_rewards(settings: Settings) -> bool:

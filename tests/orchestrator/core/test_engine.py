@@ -14,7 +14,7 @@ from orchestrator.core.events import (
     TraceWarned,
     VoteCast,
 )
-from orchestrator.core.policies import needs_judge
+from orchestrator.core.policies import needs_judge, wants_judge
 from orchestrator.settings import Settings
 from tests.support.world import Script, World, opened, run_started
 
@@ -131,3 +131,8 @@ def test_a_checkpoint_may_be_a_number_of_tokens() -> None:
 def test_only_deepprune_needs_a_judge() -> None:
     assert needs_judge(settings("deepprune"))
     assert not needs_judge(settings("consensus"))
+    assert wants_judge(settings("deepprune"))
+    assert not wants_judge(settings("auto"))
+    evidence = Settings.model_validate({"policy": {"name": "auto", "use_judge": True}})
+    assert wants_judge(evidence)
+    assert not needs_judge(evidence)  # it does without where none is given
