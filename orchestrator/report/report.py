@@ -109,7 +109,8 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     `resumed` counts how often the run was killed and went on; what a server had generated but the journal had
     not received is on no bill. `undecided_comparisons` of answers gave no verdict and count as different.
     `unreadable_ending` is how one of the traces ends from which no answer could be read (untrusted text). `error` says why
-    there is nothing to vote on: the server cannot take this question, or every trace failed (untrusted text).
+    there is nothing to vote on: the server cannot take this question, or every trace failed (untrusted text). `failure` is why
+    the last trace that failed did so (untrusted text).
     """
 
     schema: Literal[1]
@@ -132,6 +133,7 @@ class Report(msgspec.Struct, frozen=True, kw_only=True):
     undecided_comparisons: int = 0
     unreadable_ending: str | None = None
     error: str | None = None
+    failure: str | None = None
 
 
 def build_report(view: RunView, *, run_dir: str | None) -> Report:
@@ -162,6 +164,7 @@ def build_report(view: RunView, *, run_dir: str | None) -> Report:
         interrupted=view.interrupted or view.finished is None,
         resumed=view.resumed,
         error=_error(view),
+        failure=_failure(view),
         warnings=[
             WarningLine(warning=kind, traces=len(totals.traces), message=totals.message)
             for kind, totals in sorted(view.warnings.items())
@@ -182,6 +185,10 @@ def notices(report: Report) -> list[str]:
         ending=report.unreadable_ending,
     )
     told = [" ".join(unreadable.sentences())] if counts.unreadable else []
+    if report.failure is not None and report.error is None:
+        told.append(
+            f"{counts.failed:,} of {counts.started:,} traces failed; the last reason: {report.failure}"
+        )
     if counts.alike:
         told.append(alike_sentence(counts.alike))
     told += [line.message for line in report.warnings]
@@ -214,10 +221,15 @@ def read_report(path: Path) -> Report | None:
 
 def _error(view: RunView) -> str | None:
     """Why there is nothing to vote on: the server cannot take the question, or every trace failed."""
-    traces = view.traces.values()
-    if traces and all(trace.ending == "failed" for trace in traces):
-        return max(traces, key=lambda trace: trace.ended_at or 0.0).reason
+    if view.traces and all(trace.ending == "failed" for trace in view.traces.values()):
+        return _failure(view)
     return None if view.run is None else view.run.refusal
+
+
+def _failure(view: RunView) -> str | None:
+    """Why the last trace that failed did so; None where none has."""
+    failed = [trace for trace in view.traces.values() if trace.ending == "failed"]
+    return max(failed, key=lambda trace: trace.ended_at or 0.0).reason if failed else None
 
 
 def to_json_line(result: msgspec.Struct) -> str:

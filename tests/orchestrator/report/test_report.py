@@ -6,12 +6,13 @@ import pytest
 
 from orchestrator.core.events import TraceWarned
 from orchestrator.errors import JournalError
-from orchestrator.report.report import build_report, read_report, to_json_line
+from orchestrator.report.report import build_report, notices, read_report, to_json_line
 from orchestrator.report.view import RunView
 from tests.support.story import Story
 
 ADDED = {
     "error",
+    "failure",
     "interrupted",
     "replicas",
     "resumed",
@@ -371,3 +372,15 @@ def test_the_json_line_shows_nothing_raw(story: type[Story]) -> None:
     line = to_json_line(build_report(view, run_dir="runs/x"))
     assert line.isascii()
     assert line.isprintable()
+
+
+def test_the_last_reason_of_failed_traces_is_told(story: type[Story]) -> None:
+    run = story(3).start(0).tokens(0, 9, "one").finish(0, 9, "42")
+    for trace in (1, 2):
+        run.start(trace).tokens(trace, 3, "two").fail(trace, 3)
+    report = build_report(run.view(), run_dir=None)
+    assert report.failure is not None
+    assert f"2 of 3 traces failed; the last reason: {report.failure}" in notices(report)
+    whole = build_report(story(1).start(0).fail(0, 0).view(), run_dir=None)
+    assert whole.error == whole.failure
+    assert notices(whole) == []

@@ -57,6 +57,7 @@ def test_totals_are_sums(reports: list[Report]) -> None:
         "stopped": 40,
         "failed": 34,
         "probes": 0,
+        "regenerations": 0,
     }
     assert summary["traces"] == {
         "planned": 9,
