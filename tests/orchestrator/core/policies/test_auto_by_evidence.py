@@ -31,8 +31,9 @@ from tests.support.capabilities import JUDGE, capabilities
 from tests.support.world import Script, World, opened, run_started
 
 
-def settings(**policy: Any) -> Settings:
-    return Settings.model_validate({"policy": {"name": "auto", "traces": 16, **policy}})
+def settings(prices: dict[str, float] | None = None, **policy: Any) -> Settings:
+    chosen = {"name": "auto", "traces": 16, **policy}
+    return Settings.model_validate({"policy": chosen, "prices": prices or {}})
 
 
 class Asked:
@@ -282,7 +283,10 @@ def test_asks_each_pair_once_whatever_the_judge_says() -> None:
 
 
 def test_does_not_ask_a_judge_that_reads_more_than_its_verdicts_can_be_worth() -> None:
-    assert judged(trace_price=0.1).finish(1, "7", tokens=101).questions == []
+    as_dear_as_written = {"judge_prompt_token": 1.0}
+    run = judged(trace_price=0.02, prices=as_dear_as_written).finish(1, "7", tokens=101)
+    assert run.questions == []
+    assert judged(trace_price=0.02).finish(1, "7", tokens=101).questions != []
 
 
 def test_a_trace_that_ends_before_its_checkpoint_is_read_whole() -> None:
