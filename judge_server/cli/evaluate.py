@@ -10,8 +10,9 @@ never used.
 
 import argparse
 import json
+import math
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from orchestrator.cli.argtypes import fraction, positive
 
@@ -87,7 +88,7 @@ def _add_truncation(group: "argparse._ArgumentGroup") -> None:
         "--truncations",
         default="",
         metavar="LIST",
-        help="other cuts for a table, such as 15,25,35,tokens:500",
+        help="other cuts for a table, such as 15,25,35,tokens:500,percent:20",
     )
     group.add_argument(
         "--word-list", metavar="NAME|FILE", help="a name in configs/words, or a YAML file"
@@ -246,16 +247,24 @@ def _names(text: str) -> list[str]:
 
 
 def _truncations(text: str) -> "list[Truncation]":
-    """The cuts in a list such as 15,words:25,tokens:500."""
+    """The cuts in a list such as 15,words:25,tokens:500,percent:20."""
     from judge_server.data.truncation import Truncation
     from orchestrator.errors import ConfigError
 
+    units: dict[str, Literal["words", "tokens", "percent"]] = {
+        "": "words",
+        "words": "words",
+        "tokens": "tokens",
+        "percent": "percent",
+    }
     cuts = []
     for item in filter(None, (item.strip() for item in text.split(","))):
-        unit, _, count = item.rpartition(":")
-        if unit not in ("", "words", "tokens") or not count.isdecimal() or int(count) < 1:
+        name, _, count = item.rpartition(":")
+        unit = units.get(name)
+        most = 99 if unit == "percent" else math.inf
+        if unit is None or not count.isdecimal() or not 1 <= int(count) <= most:
             raise ConfigError(
-                f"--truncations cannot hold {item!r}; write it as 15,25,35,tokens:500."
+                f"--truncations cannot hold {item!r}; write it as 15,25,35,tokens:500,percent:20."
             )
-        cuts.append(Truncation(int(count), "tokens" if unit == "tokens" else "words"))
+        cuts.append(Truncation(int(count), unit))
     return cuts

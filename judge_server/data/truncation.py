@@ -36,10 +36,13 @@ TokenEnds = Callable[[str], Sequence[int]]
 
 @dataclass(frozen=True, slots=True)
 class Truncation:
-    """Where a trace is cut: after so many reasoning words, or tokens."""
+    """Where a trace is cut: after so many reasoning words, tokens, or per cent of its characters.
+
+    Only a finished trace has a percentage, so no client cuts there; it tells what is known at which part of a trace.
+    """
 
     count: int = PAPER_WORDS
-    unit: Literal["words", "tokens"] = "words"
+    unit: Literal["words", "tokens", "percent"] = "words"
 
     @classmethod
     def of_judge(cls, spec: JudgeSpec) -> "Truncation":
@@ -114,6 +117,8 @@ def cut_trace(row: TraceRow, rules: TruncationRules) -> SegmentedTrace | None:
 def cut_text(text: str, rules: TruncationRules) -> TruncatedText:
     """The text up to its checkpoint, whole, without regard to the judge's length."""
     count = rules.truncation.count
+    if rules.truncation.unit == "percent":
+        return TruncatedText(text[: len(text) * count // 100], ended_before=False)
     if rules.truncation.unit == "tokens" and rules.token_ends is not None:
         ends = rules.token_ends(text)
         is_short = len(ends) < count
@@ -154,7 +159,7 @@ def find_token_ends(truncation: Truncation, tokenizer: Path | None) -> TokenEnds
     Raises:
         ConfigError: there is no tokenizer, or it keeps no offsets.
     """
-    if truncation.unit == "words":
+    if truncation.unit != "tokens":
         return None
     if tokenizer is None:
         raise ConfigError(

@@ -167,9 +167,9 @@ def evaluate(request: EvaluationRequest) -> Evaluation:
 def _other_cuts(
     request: EvaluationRequest, cut: Truncation
 ) -> Iterator[tuple[Truncation, str | None]]:
-    """Every other cut with every word list, None for the list of the pairs themselves; tokens need no list."""
+    """Every other cut with every word list, None for the list of the pairs themselves; other units need no list."""
     for other in request.truncations or ([cut] if request.word_lists else ()):
-        if other.unit == "tokens":
+        if other.unit != "words":
             yield other, None
         else:
             yield from ((other, words) for words in request.word_lists or (None,))

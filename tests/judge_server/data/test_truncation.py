@@ -12,6 +12,7 @@ from judge_server.data.truncation import (
     SegmentedTrace,
     Truncation,
     TruncationRules,
+    cut_text,
     cut_trace,
     find_token_ends,
     read_word_list,
@@ -176,3 +177,9 @@ def test_a_real_tokenizer_reports_where_its_tokens_end(folder: Path) -> None:
 def test_a_folder_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="holds no tokenizer"):
         find_token_ends(Truncation(9, "tokens"), tmp_path)
+
+
+@pytest.mark.parametrize(("percent", "kept"), [(10, "a"), (25, "ab"), (99, "abcdefghi")])
+def test_a_trace_is_cut_at_a_part_of_its_characters(percent: int, kept: str) -> None:
+    rules = TruncationRules(Truncation(percent, "percent"))
+    assert cut_text("abcdefghij", rules) == (kept, False)

@@ -275,6 +275,24 @@ def test_every_word_list_with_every_cut_is_a_row_with_the_traces_that_reach_it(
     }
 
 
+def test_traces_may_be_cut_at_a_part_of_their_length(traces: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    cuts = ["--truncations", "percent:1,percent:60"]
+    assert evaluate("--traces", traces, "--judge", "words", *cuts, "--out", out) == 0
+    report = json.loads((out / "report.json").read_text())
+    assert report["reach_cut"] == {"1 percent": 1.0, "60 percent": 1.0}
+    (judge,) = report["judges"]
+    assert list(judge["truncations"]) == ["1 percent", "60 percent"]
+
+
+@pytest.mark.parametrize("item", ["percent:100", "percent:0", "half:3", "percent"])
+def test_a_part_is_from_1_to_99_per_cent(
+    item: str, traces: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert evaluate("--traces", traces, "--judge", "words", "--truncations", item) == 2
+    assert f"cannot hold '{item}'" in capsys.readouterr().err
+
+
 def test_word_lists_alone_are_compared_at_the_judges_own_cut(traces: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     lists = ["--word-lists", "default,extended,default"]
