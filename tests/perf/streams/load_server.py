@@ -7,7 +7,6 @@ HTTP chunk and one write for each token. All streams of one process are written 
 import argparse
 import asyncio
 import json
-import sys
 import time
 from collections.abc import Callable
 from typing import Any, cast
@@ -255,4 +254,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
