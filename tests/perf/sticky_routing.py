@@ -1,0 +1,114 @@
+"""Measures what sticky routing is worth: tokens of resumed traces that their server has in its cache.
+
+    python -m tests.perf.sticky_routing [TRACES]
+
+Three vLLM servers with the nano model; every trace is paused at its checkpoint, joined to one cluster by a judge that finds
+all alike, and resumed. The same run is made with the routing of the program, and with one that gives each stream to the next
+server in turn, as a router without affinity does.
+"""
+
+import asyncio
+import contextlib
+import dataclasses
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from itertools import count
+from pathlib import Path
+from typing import NamedTuple
+from unittest.mock import patch
+
+import deepprune
+from orchestrator.core.events import TokensArrived, TraceResumed
+from orchestrator.journal.journal import read_journal
+from orchestrator.local_vllm.server import serve_vllm
+from orchestrator.runtime.endpoints import nano_models
+from orchestrator.runtime.routing import Placement, Routing
+from tests.support.paced_servers import PacedServers
+
+QUESTION = "Anna has 32 candles. She shares the candles equally with 3 friends. How many candles does she have?"
+SERVERS = 3
+
+
+@contextlib.contextmanager
+def in_turn() -> Iterator[None]:
+    """Inside, each stream goes to the next server, whoever has its cache."""
+    turns = count()
+
+    def placed(routing: Routing, now: float) -> Placement | None:
+        stream = next(iter(routing._waiting))
+        number = next(turns) % len(routing.replicas)
+        return Placement(stream, number, None) if routing.replicas[number].has_room(now) else None
+
+    with patch.object(Routing, "_next", placed):
+        yield
+
+
+class Resumed(NamedTuple):
+    """The resumed streams of a run: their prompt tokens, and how many of these their servers had in the cache, by usage."""
+
+    streams: int
+    moved: int
+    prompt: int
+    cached: int
+
+    def __str__(self) -> str:
+        return (
+            f"{self.streams} resumed, {self.moved} moved; {self.cached:,} of {self.prompt:,} prompt tokens cached"
+            f" ({self.cached / self.prompt:.1%}), {self.prompt - self.cached:,} read anew"
+        )
+
+
+def resumed_streams(run_dir: Path) -> list[tuple[int, int]]:
+    """Prompt and cached tokens of each resumed stream that came to its end, where the server tells them."""
+    told: dict[int, tuple[int, int]] = {}
+    streams: list[tuple[int, int]] = []
+    for entry in read_journal(run_dir):
+        if isinstance(entry, TraceResumed):
+            told[entry.trace] = (entry.prompt_tokens, entry.cached_prompt_tokens)
+        elif isinstance(entry, TokensArrived) and entry.trace in told:
+            if entry.prompt_tokens is not None:
+                told[entry.trace] = (entry.prompt_tokens, entry.cached_prompt_tokens or 0)
+            if entry.finish_reason is not None:
+                streams.append(told.pop(entry.trace))
+    return streams
+
+
+async def measured(urls: Sequence[str], judge: str, traces: int, out: Path) -> Resumed:
+    """A run whose traces are all paused at their checkpoint and resumed."""
+    async with deepprune.Client(
+        urls,
+        judge=judge,
+        preset="nano",
+        traces=traces,
+        out=out,
+        settings={"policy.survivors": traces, "checkpoint.words": 5},
+    ) as client:
+        result = await client.ask(QUESTION)
+    assert result.run_dir is not None
+    streams = resumed_streams(result.run_dir)
+    return Resumed(
+        streams=len(streams),
+        moved=result.usage.reasoner.moved_traces,
+        prompt=sum(prompt for prompt, _ in streams),
+        cached=sum(cached for _, cached in streams),
+    )
+
+
+async def main(traces: int) -> None:
+    """Prints both runs, twice each."""
+    model = dataclasses.replace(nano_models(with_judge=True)["reasoner"], kv_cache_gib=1)
+    with tempfile.TemporaryDirectory() as folder:
+        out = Path(folder)
+        async with contextlib.AsyncExitStack() as stack:
+            servers = [serve_vllm(model, log=out / f"{n}.log") for n in range(SERVERS)]
+            urls = list(await asyncio.gather(*map(stack.enter_async_context, servers)))
+            paced = await stack.enter_async_context(PacedServers().serving())
+            for _ in range(2):
+                print("sticky: ", await measured(urls, paced.judge.url, traces, out / "runs"))
+                with in_turn():
+                    print("in turn:", await measured(urls, paced.judge.url, traces, out / "runs"))
+
+
+if __name__ == "__main__":
+    asyncio.run(main(int(sys.argv[1]) if len(sys.argv) > 1 else 64))
