@@ -1,7 +1,7 @@
 """The bytes of many streams taken from their sockets together, once per tick, instead of at each token's arrival.
 
 What limits one process is the work that follows each read of a socket. Between two ticks the kernel collects what servers
-send, and a stream is read and handled once, however many tokens it has. A tick is 5 ms apart from the next with few
+send, and a stream is read and handled once, however many tokens it has. A tick is 2 ms apart from the next with few
 streams and grows with their number, so that few streams lose no latency. Sockets with TLS are read as their bytes come,
 because only the transport can decrypt them; what follows from the bytes waits for the tick as well.
 """
@@ -15,10 +15,10 @@ from aiohttp.client_proto import ResponseHandler
 
 __all__ = ["PacedAnswer", "SocketTicks"]
 
-SHORTEST_TICK_SECONDS = 0.005
+SHORTEST_TICK_SECONDS = 0.002
 LONGEST_TICK_SECONDS = 0.1
-_SECONDS_PER_STREAM = 0.0005
-"""By this a tick grows with each open stream: 200 streams have the longest one."""
+_SECONDS_PER_STREAM = 0.0001
+"""By this a tick grows with each open stream: 1,000 streams have the longest one."""
 
 _READ_BYTES = 1 << 16
 """Of one socket at once: below the size, and the number of the smallest HTTP chunks, at which aiohttp holds a connection back."""
