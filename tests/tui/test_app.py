@@ -88,7 +88,7 @@ async def test_the_palette_of_a_recording_offers_what_its_keys_do() -> None:
 
 
 async def test_the_palette_of_a_live_run_sends_what_its_keys_send() -> None:
-    _recording, player = demo_recording(3.0)
+    _recording, player = demo_recording(1.0)
     source = StillSource(player.watch.view, steerable=True)
     offered = await palette(source)
     on_trace = {f"{command} trace 0" for command in ("Pin", "Finish", "Stop")}

@@ -53,6 +53,14 @@ def test_a_run_replays_to_the_same_decisions_and_report(
     assert json.loads(capsys.readouterr().out)["traces"]["finished"] == 2
 
 
+@pytest.mark.parametrize("name", ["demo-run", "auto-run"])
+def test_the_runs_that_ship_replay_to_their_reports(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([str(Path(__file__).parents[3] / "nano" / name), "--summary"]) == 0
+    assert capsys.readouterr().err == ""
+
+
 def test_the_summary_is_for_people(run_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(run_dir), "--summary"]) == 0
     assert "deepprune" in capsys.readouterr().out

@@ -25,7 +25,7 @@ def live(moment: float) -> StillSource:
     ],
 )
 async def test_a_key_becomes_a_command_of_the_user(keys: list[str], sent: list[Sent]) -> None:
-    source = live(3.0)
+    source = live(1.0)
     async with opened(source) as screen:
         await screen.press(*keys)
     assert source.sent == sent
@@ -43,11 +43,11 @@ async def test_on_the_trace_screen_commands_are_about_its_trace() -> None:
 async def test_a_command_without_an_effect_is_answered_by_a_notice() -> None:
     source = live(3.5)
     async with opened(source) as screen:
-        screen.grid.cursor = 5  # has finished
+        screen.grid.cursor = 1  # has finished
         await screen.press("x")
         source.open(0).view.tau = None
         await screen.press("plus")
-        assert screen.notices == ["Trace 5 has ended already.", "This policy has no tau."]
+        assert screen.notices == ["Trace 1 has ended already.", "This policy has no tau."]
     assert source.sent == []
 
 
