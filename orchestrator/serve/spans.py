@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from orchestrator.errors import ConfigError
+from orchestrator.extras import install_command
 from orchestrator.report.report import Report
 from orchestrator.report.view import RunView
 
@@ -96,7 +97,7 @@ def exporting_spans(environ: Mapping[str, str] = os.environ) -> Spans:
         from opentelemetry.sdk.trace.export import BatchSpanProcessor
     except ImportError as error:
         raise ConfigError(
-            f"{_WHERE[0]} is set, and OpenTelemetry is not installed: run pip install 'deepprune[otel]', or unset it."
+            f"{_WHERE[0]} is set, and OpenTelemetry is not installed: run {install_command('otel')}, or unset it."
         ) from error
     name = environ.get("OTEL_SERVICE_NAME", "deepprune-serve")
     provider = TracerProvider(resource=Resource.create({SERVICE_NAME: name}))

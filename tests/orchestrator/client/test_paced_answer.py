@@ -176,5 +176,8 @@ def test_the_tick_grows_with_the_number_of_open_streams() -> None:
     assert found[0] == found[9] == paced_answer.SHORTEST_TICK_SECONDS
     assert found == sorted(found)
     assert found[-1] == LONGEST_TICK_SECONDS
-    ticks.closed()
+    ticks.opened()
     assert ticks.seconds == LONGEST_TICK_SECONDS
+    for _ in range(1000):
+        ticks.closed()
+    assert ticks.seconds == paced_answer.SHORTEST_TICK_SECONDS

@@ -243,7 +243,7 @@ async def journal_holds(folder: Path, kind: type[Event], count: int) -> None:
 @pytest.fixture
 async def whole(tmp_path: Path) -> list[Event | Command]:
     """The entries of a finished run."""
-    async with Servers(words=10).serving() as servers:
+    async with Servers(words=10, pause=0.01).serving() as servers:
         settings = settings_for(servers)
         async with open_endpoints(settings, Keys()) as endpoints:
             await carry(tmp_path / "whole", endpoints, settings)
@@ -334,19 +334,19 @@ async def test_a_trace_without_token_ids_is_lost_and_the_others_are_not(
 async def test_a_lost_trace_fails_with_its_tokens_on_the_bill(
     tmp_path: Path, whole: list[Event | Command]
 ) -> None:
-    until, _ = first(whole, TracePaused)
+    until, paused = first(whole, TracePaused)  # open until then
     folder = tmp_path / "bare"
     with JournalWriter.open(folder) as journal:
         for entry in whole[:until]:
-            bare = isinstance(entry, TokensArrived) and entry.trace == 0
+            bare = isinstance(entry, TokensArrived) and entry.trace == paused.trace
             journal.write(msgspec.structs.replace(entry, token_ids=()) if bare else entry)
-    paid = arrived(whole[:until], 0)[-1].tokens
-    async with Servers(words=10).serving() as servers:
+    paid = arrived(whole[:until], paused.trace)[-1].tokens
+    async with Servers(words=10, pause=0.01).serving() as servers:
         settings = settings_for(servers)
         async with open_endpoints(settings, Keys()) as endpoints:
             view = await carry(folder, endpoints, settings)
     report = check_whole_but_for_ids(folder, view)
-    assert view.traces[0].ending == "failed"
+    assert view.traces[paused.trace].ending == "failed"
     assert report.ledger.reasoner.by_fate.failed == paid
     assert report.answer == "26"
 
@@ -367,7 +367,7 @@ async def test_other_settings_and_other_models_are_refused(
     with JournalWriter.open(folder) as journal:
         for entry in whole[:20]:
             journal.write(entry)
-    async with Servers(words=10).serving() as servers:
+    async with Servers(words=10, pause=0.01).serving() as servers:
         settings = settings_for(servers)
         async with open_endpoints(settings, Keys()) as endpoints:
             with pytest.raises(ConfigError, match=r"policy\.traces"):
@@ -404,7 +404,7 @@ async def test_a_journal_that_only_holds_the_probe_of_the_disk_is_begun_anew(
     tmp_path: Path,
 ) -> None:
     (tmp_path / JOURNAL_FILE).write_bytes(b"\n" * 100)
-    async with Servers(words=10).serving() as servers:
+    async with Servers(words=10, pause=0.01).serving() as servers:
         settings = settings_for(servers, policy="pass1")
         async with open_endpoints(settings, Keys()) as endpoints:
             view = await carry(tmp_path, endpoints, settings)
@@ -415,7 +415,7 @@ async def test_a_journal_that_only_holds_the_probe_of_the_disk_is_begun_anew(
 async def test_a_run_that_is_over_is_only_read(
     tmp_path: Path, whole: list[Event | Command]
 ) -> None:
-    async with Servers(words=10).serving() as servers:
+    async with Servers(words=10, pause=0.01).serving() as servers:
         settings = settings_for(servers)
         async with open_endpoints(settings, Keys()) as endpoints:
             servers.reasoner.seen.clear()
