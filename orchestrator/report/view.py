@@ -73,7 +73,7 @@ class RunView:
         self.elapsed = 0.0
         """Seconds from the start to the latest event."""
         self.events: list[Event] = []
-        """Every event but the streamed text, in order."""
+        """Every event but the streamed text, in order; of that only what a server told late about a prompt."""
         self.tokens_per_tick: list[int] = []
         """Tokens generated in each `TICK_SECONDS` of the run's time."""
         self.run: RunStarted | None = None
@@ -197,6 +197,8 @@ class RunView:
             if type(event) is not TokensArrived:
                 self.events.append(event)  # type: ignore[arg-type]
                 self.replicas.apply(event)
+            elif event.prompt_tokens is not None:
+                self.events.append(_without_text(event))
         elif type(event) is AskJudge:
             self._trace(event.trace).asked = True
         elif type(event) is StartTrace:
@@ -445,3 +447,14 @@ class RunView:
         TraceUnjudged: _trace_unjudged,
         VoteCast: _vote_cast,
     }
+
+
+def _without_text(event: TokensArrived) -> TokensArrived:
+    return TokensArrived(
+        at=event.at,
+        trace=event.trace,
+        text="",
+        tokens=event.tokens,
+        prompt_tokens=event.prompt_tokens,
+        cached_prompt_tokens=event.cached_prompt_tokens,
+    )

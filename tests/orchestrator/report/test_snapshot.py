@@ -16,7 +16,7 @@ from tests.support.story import Story
 DEMO = list(read_journal(Path(__file__).parents[3] / "nano" / "demo-run"))
 
 
-@pytest.mark.parametrize("part", [0.01, 0.3, 0.5, 0.7, 1.0])
+@pytest.mark.parametrize("part", [0.01, 0.3, 0.5, 0.7, 0.9, 0.99, 1.0])
 def test_the_view_of_a_snapshot_is_the_view(part: float) -> None:
     entries: Sequence[Event | Command] = DEMO[: int(part * len(DEMO))]
     view = RunView.of(entries)
