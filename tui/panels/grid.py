@@ -92,8 +92,8 @@ def draw_grid(frame: Frame, layout: Layout, *, cursor: int, top: int, focused: b
                 frame, layout, view.traces[number], scale, selected=selected, focused=focused
             )
         lines.append(line(frame.width, parts))
-        if cells and layout.lines > 1:
-            text = quote(frame, view.traces[cells[0]], layout.lines - 1)
+        if layout.lines > 1:
+            text = quote(frame, view.traces[cells[0]], layout.lines - 1) if cells else []
             lines += [*text, *[Strip.blank(frame.width)] * (layout.lines - 1 - len(text))]
     return lines
 
