@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 CLIENTS := .venv-clients
 SOURCES := deepprune orchestrator judge_server nano bench tui tests docs
 
-.PHONY: help demo demo-replay install check test test-fast test-faults test-clients test-foreign docs images bench-tui format clean
+.PHONY: help demo demo-replay install check test test-fast test-faults test-clients test-foreign docs images bench bench-tui format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
