@@ -1,17 +1,13 @@
-"""`deepprune-orchestrate` with several endpoints: real vLLM replicas, one of which is killed in mid-run and returns."""
+"""`deepprune-orchestrate` with several endpoints: real vLLM replicas, one of which is killed in mid-run."""
 
-import asyncio
-import contextlib
 import dataclasses
 import os
 import signal
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
-from orchestrator.core.events import ReplicaDown, ReplicaUp, TraceResumed, TraceStarted
-from orchestrator.errors import JournalError
+from orchestrator.core.events import ReplicaDown, TraceResumed
 from orchestrator.journal.journal import read_journal
 from orchestrator.journal.replay import replay
 from orchestrator.local_vllm.server import run_vllm
@@ -20,7 +16,6 @@ from tests.support.command import end, metric, orchestrate, start, until_idle, u
 from tests.support.fake_server import answer_json
 from tests.support.paced_servers import PacedServers
 
-QUESTIONS = Path(__file__).parents[2] / "nano" / "data" / "questions.jsonl"
 QUESTION = "Anna has 32 candles. She shares the candles equally with 3 friends. How many candles does she have?"
 TRACES = 64
 
@@ -60,62 +55,6 @@ async def test_no_trace_is_lost_when_one_of_two_replicas_is_killed(
     assert [e.endpoint for e in entries if isinstance(e, ReplicaDown)] == [victim.url]
     assert {e.moved for e in entries if isinstance(e, TraceResumed)} == {"down"}
     assert replay(run_dir).difference is None
-
-
-@pytest.mark.slow
-@pytest.mark.vllm
-@pytest.mark.timeout(400)  # it starts a server twice
-async def test_a_replica_that_is_killed_and_returns_takes_traces_again(
-    tmp_path: Path, reasoner_url: str
-) -> None:
-    """Under `auto`, over many questions; few streams, so that they last until the replica is back."""
-    model = dataclasses.replace(nano_models(with_judge=True)["reasoner"], kv_cache_gib=1)
-    async with contextlib.AsyncExitStack() as stack:
-        victim = await stack.enter_async_context(run_vllm(model, log=tmp_path / "victim.log"))
-        process = await start(
-            *("--questions", QUESTIONS, "--policy", "auto", "--preset", "nano", "--json"),
-            *("--concurrency", 6, "--endpoint", victim.url, "--endpoint", reasoner_url),
-            cwd=tmp_path,
-        )
-        stack.callback(kill_if_running, process)
-
-        async def until_more(kind: type[ReplicaDown | ReplicaUp | TraceStarted], than: int) -> None:
-            while seen(tmp_path, victim.url, kind) <= than:
-                assert process.returncode is None
-                await asyncio.sleep(0.1)
-
-        await until_more(TraceStarted, than=4)
-        os.killpg(victim.process.pid, signal.SIGKILL)
-        await until_more(ReplicaDown, than=0)
-        await asyncio.sleep(1)  # until what was begun before is in the journals
-        before = seen(tmp_path, victim.url, TraceStarted)
-        again = dataclasses.replace(model, port=urlsplit(victim.url).port)
-        await stack.enter_async_context(run_vllm(again, log=tmp_path / "again.log"))
-        await until_more(ReplicaUp, than=0)
-        await until_more(TraceStarted, than=before)
-        process.send_signal(signal.SIGINT)
-        ended = await end(process)
-    assert ended.code == 130, ended.err
-    *reports, _ = ended.reports
-    assert sum(not report["interrupted"] for report in reports) > 0
-    assert sum(report["traces"]["failed"] for report in reports) == 0
-    for report in reports:
-        assert replay(tmp_path / report["run_dir"]).difference is None
-    await until_idle(reasoner_url)
-
-
-def kill_if_running(process: asyncio.subprocess.Process) -> None:
-    if process.returncode is None:
-        process.kill()
-
-
-def seen(cwd: Path, url: str, kind: type[ReplicaDown | ReplicaUp | TraceStarted]) -> int:
-    """How many events of a kind the journals of all questions have about a server."""
-    found = 0
-    for path in cwd.glob("runs/*/*/journal.jsonl"):
-        with contextlib.suppress(JournalError):  # its first line is still being written
-            found += sum(isinstance(e, kind) and e.endpoint == url for e in read_journal(path))
-    return found
 
 
 @pytest.mark.slow
