@@ -346,10 +346,12 @@ async def test_ctrl_c_at_a_random_moment_leaves_idle_servers_and_a_partial_repor
     assert ended.code == 130, ended.err
     (report,) = ended.reports
     assert report["interrupted"] is True
-    assert (
-        sum(report["traces"][fate] for fate in ("finished", "pruned", "stopped", "failed"))
-        == TRACES
-    )
+    traces = report["traces"]
+    begun = {e.trace for e in journal_of(report, tmp_path) if isinstance(e, TraceStarted)}
+    assert traces["started"] == len(begun)
+    assert traces["started"] + traces["not_started"] == traces["planned"] == TRACES
+    fates = ("finished", "pruned", "stopped", "failed")
+    assert sum(traces[fate] for fate in fates) == traces["started"]
     await until_idle(reasoner_url)
     await until_idle(judge_url)
     assert await completed(reasoner_url) - completed_before < TRACES

@@ -12,7 +12,7 @@ from orchestrator.journal.journal import read_journal
 from orchestrator.journal.replay import replay
 from orchestrator.local_vllm.server import run_vllm
 from orchestrator.runtime.endpoints import nano_models
-from tests.support.command import end, metric, orchestrate, start, until_idle, until_tokens
+from tests.support.command import end, metric, orchestrate, start, until_begun, until_idle
 from tests.support.fake_server import answer_json
 from tests.support.paced_servers import PacedServers
 
@@ -34,7 +34,7 @@ async def test_no_trace_is_lost_when_one_of_two_replicas_is_killed(
             *("--endpoint", victim.url, "--endpoint", reasoner_url),
             cwd=tmp_path,
         )
-        await until_tokens(tmp_path, process, 1000)
+        await until_begun(tmp_path, process, TRACES)  # a new server's first tokens take their time
         os.killpg(victim.process.pid, signal.SIGKILL)
         ended = await end(process)
     assert ended.code == 0, ended.err

@@ -12,7 +12,8 @@ from typing import Any
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
-from orchestrator.core.events import TokensArrived
+from orchestrator.core.commands import Command
+from orchestrator.core.events import Event, TokensArrived, TraceStarted
 from orchestrator.errors import JournalError
 from orchestrator.journal.journal import read_journal
 
@@ -76,17 +77,24 @@ async def completed(url: str) -> float:
     return sum([await metric(url, "vllm:request_success", finished_reason=r) for r in reasons])
 
 
-def tokens_received(cwd: Path) -> int:
-    """Tokens in the newest journal below `cwd`, however few pieces a busy machine received them in; 0 without one."""
+def newest_journal(cwd: Path) -> list[Event | Command]:
+    """The entries of the newest journal below `cwd`; none before there is one."""
     journals = sorted(cwd.rglob("journal.jsonl"))
     with contextlib.suppress(JournalError):  # its first line is still being written
-        return sum(
-            len(entry.token_ids)
-            for journal in journals[-1:]
-            for entry in read_journal(journal)
-            if isinstance(entry, TokensArrived)
-        )
-    return 0
+        return [entry for journal in journals[-1:] for entry in read_journal(journal)]
+    return []
+
+
+def tokens_received(cwd: Path) -> int:
+    """Tokens in the newest journal below `cwd`, however few pieces a busy machine received them in."""
+    return sum(
+        len(entry.token_ids) for entry in newest_journal(cwd) if isinstance(entry, TokensArrived)
+    )
+
+
+def traces_begun(cwd: Path) -> int:
+    """Traces in the newest journal below `cwd` that have begun."""
+    return sum(isinstance(entry, TraceStarted) for entry in newest_journal(cwd))
 
 
 async def until_tokens(cwd: Path, process: asyncio.subprocess.Process, tokens: int) -> None:
@@ -94,6 +102,13 @@ async def until_tokens(cwd: Path, process: asyncio.subprocess.Process, tokens: i
     while tokens_received(cwd) < tokens:
         assert process.returncode is None
         await asyncio.sleep(0.01)
+
+
+async def until_begun(cwd: Path, process: asyncio.subprocess.Process, traces: int) -> None:
+    """Waits until `process` has journalled the first event of so many traces of its newest question below `cwd`."""
+    while traces_begun(cwd) < traces:
+        assert process.returncode is None
+        await asyncio.sleep(0.05)
 
 
 async def until_tokens_in(folder: Path, tokens: int) -> None:
