@@ -8,9 +8,9 @@ import asyncio
 import contextlib
 import dataclasses
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Hashable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Hashable, Iterator, Mapping, Sequence
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from orchestrator.capabilities import ServerCapabilities
 from orchestrator.client.reasoner.client import Prompt, ReasonerClient
@@ -143,13 +143,15 @@ class Fleet:
         """Streams that the servers sustain together, as far as is known; at most what the run may open."""
         return self._routing.capacity
 
-    async def render(self, question: str | Sequence[Message]) -> Prompt:
-        """The question as a prompt, from any server that works; raises what `ReasonerClient.render` raises."""
+    async def render(
+        self, question: str | Sequence[Message], arguments: Mapping[str, Any] | None = None
+    ) -> Prompt:
+        """The question as a prompt, from any server that works; see `ReasonerClient.render`, also for what it raises."""
         *others, last = self._by_load()
         for member in others:
             with contextlib.suppress(*NOT_THERE):
-                return await member.client.render(question)
-        return await last.client.render(question)
+                return await member.client.render(question, arguments)
+        return await last.client.render(question, arguments)
 
     def client(self, owner: str | None = None) -> ReasonerClient:
         """The client for a short request about a trace: its owner's, or another's where that one is out."""

@@ -166,10 +166,11 @@ class _QuestionLoop:
     async def _render(self) -> Prompt | None:
         """The prompt; None if the server refuses this question, which is recorded as the whole of its run."""
         started = self._recovered.started
+        arguments = self._run.settings.sampling.chat_template_kwargs
         if started is None or started.refusal is None:
             try:
                 return await patiently(
-                    lambda: self._endpoints.reasoner.render(self._messages),
+                    lambda: self._endpoints.reasoner.render(self._messages, arguments),
                     Attempts(self._run.settings.endpoint, self._clock),
                     self._run.note,
                 )

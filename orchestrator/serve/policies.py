@@ -41,6 +41,7 @@ class PolicyModels:
         settings: the server's.
         opened: those with which the servers behind were opened: they say what a policy can have.
         model: the name of the reasoner's model.
+        api: through which the reasoner is asked, "chat" or "completions".
         max_traces: the most traces that a request may ask for.
         least_temperature: of a request; one with a lower temperature is sampled as the settings say.
     """
@@ -51,10 +52,12 @@ class PolicyModels:
         opened: Settings,
         model: str,
         *,
+        api: str,
         max_traces: int,
         least_temperature: float,
     ) -> None:
         self.model = model
+        self._api = api
         self._settings = settings
         self._opened = opened
         self._max_traces = max_traces
@@ -78,7 +81,9 @@ class PolicyModels:
             raise self._unknown(request.model)
         options = request.deepprune
         policy = options.policy or suffix.removeprefix(":")
-        sampling = sampling_of(request, self._settings, least_temperature=self._least_temperature)
+        sampling = sampling_of(
+            request, self._settings, least_temperature=self._least_temperature, api=self._api
+        )
         changes = {**self._policy(policy), **sampling.settings, **_options(options)}
         return self._resolved(changes), sampling.notes
 

@@ -1,6 +1,6 @@
 """What a client asks for: the body of a request, checked and bounded.
 
-Unknown fields of OpenAI's API are ignored, as vLLM does; an unknown key of `deepprune` is refused, because it
+Fields that are not read here reach the traces (`further_fields`); an unknown key of `deepprune` is refused, because it
 would be a setting that silently does not hold.
 """
 
@@ -23,6 +23,17 @@ __all__ = [
 M = TypeVar("M", bound=BaseModel)
 
 _HELPER_PROMPT = "### Task:"  # how chat pages ask for titles, tags and follow-ups
+_STRUCTURES = (  # of vLLM, SGLang and llama.cpp, beside OpenAI's response_format
+    "structured_outputs",
+    "guided_json",
+    "guided_regex",
+    "guided_choice",
+    "guided_grammar",
+    "json_schema",
+    "regex",
+    "ebnf",
+    "grammar",
+)
 
 
 class Options(BaseModel):
@@ -57,9 +68,9 @@ class StreamOptions(BaseModel):
 
 
 class VoteRequest(BaseModel):
-    """What chat and text completions have in common."""
+    """What chat and text completions have in common; `model_extra` has the fields that are not named here."""
 
-    model_config = ConfigDict(frozen=True)
+    model_config = ConfigDict(frozen=True, extra="allow")
 
     model: str
     stream: bool | None = None
@@ -76,6 +87,7 @@ class VoteRequest(BaseModel):
     seed: int | None = Field(default=None, ge=-(2**63), lt=2**63)
     stop: str | list[str] | None = None
     max_tokens: int | None = Field(default=None, ge=1)
+    max_completion_tokens: int | None = Field(default=None, ge=1)
     logprobs: bool | int | None = None
     deepprune: Options = Field(default_factory=Options)
 
@@ -88,7 +100,7 @@ class VoteRequest(BaseModel):
     @property
     def limit(self) -> int | None:
         """The most tokens of the final answer."""
-        return self.max_tokens
+        return self.max_completion_tokens or self.max_tokens
 
 
 class TextPart(BaseModel):
@@ -126,15 +138,9 @@ class ChatRequest(VoteRequest):
     """The body of `POST /v1/chat/completions`."""
 
     messages: list[Message] = Field(min_length=1)
-    max_completion_tokens: int | None = Field(default=None, ge=1)
     tools: list[Any] | None = None
     functions: list[Any] | None = None
     response_format: dict[str, Any] | None = None
-
-    @property
-    def limit(self) -> int | None:
-        """The most tokens of the final answer."""
-        return self.max_completion_tokens or self.max_tokens
 
 
 class CompletionRequest(VoteRequest):
@@ -191,6 +197,11 @@ def pass_through_reason(request: ChatRequest) -> str | None:
         return "tools"
     if request.response_format and request.response_format.get("type") != "text":
         return "response_format"
+    further = request.model_extra or {}
+    if any(further.get(name) for name in _STRUCTURES):
+        return "structured output"
+    if further.get("web_search_options") is not None:
+        return "tools"
     if any(
         message.role in ("tool", "function") or message.tool_calls for message in request.messages
     ):

@@ -1,4 +1,4 @@
-"""How the traces of a request are sampled: as it says, unless that would make them all equal.
+"""How the traces of a request are asked for and sampled: as it says, unless that would make them all equal.
 
 Many clients send temperature 0 and a seed unasked. One such trace is as good as a hundred, so a request that leaves
 the sampler no choice is sampled as the server's settings say, and the reply says so.
@@ -6,6 +6,7 @@ the sampler no choice is sampled as the server's settings say, and the reply say
 
 from typing import Any, NamedTuple
 
+from orchestrator.serve.further_fields import further_fields
 from orchestrator.serve.request import VoteRequest
 from orchestrator.settings import Settings
 
@@ -24,27 +25,36 @@ class RequestSampling(NamedTuple):
 
 
 def sampling_of(
-    request: VoteRequest, settings: Settings, *, least_temperature: float
+    request: VoteRequest, settings: Settings, *, least_temperature: float, api: str
 ) -> RequestSampling:
-    """The sampling of a request.
+    """The sampling of a request, with its further fields.
 
     Args:
         request: what the client asks for.
         settings: the server's.
         least_temperature: a lower one is not used; infinity uses nothing of any request.
+        api: through which the reasoner is asked, "chat" or "completions".
+
+    Raises:
+        ApiError: 400, a field cannot hold for a voted answer.
     """
     given = _given(request, _FIELDS)
     penalties = _given(request, _PENALTIES)
+    template, extra = further_fields(request.model_extra or {}, api=api)
     changes: dict[str, Any] = {}
     notes = []
     reason = _unusable(given, least_temperature)
     if reason is None:
         changes = {f"sampling.{name}": value for name, value in given.items()}
-        if penalties:
-            changes["sampling.extra"] = {**settings.sampling.extra, **penalties}
+        extra |= penalties
     elif given or penalties:
         names = ", ".join([*given, *penalties])
         notes.append(f"{names} not used: {reason}; traces are sampled as the server's settings say")
+    if extra:
+        changes["sampling.extra"] = {**settings.sampling.extra, **extra}
+    if template:
+        own = settings.sampling.chat_template_kwargs
+        changes["sampling.chat_template_kwargs"] = {**own, **template}
     if request.seed is not None:
         changes["run.seed"] = abs(request.seed)
         notes.append(

@@ -95,6 +95,7 @@ async def served(
                 settings,
                 client.settings,
                 client.endpoints.capabilities.model,
+                api=client.endpoints.capabilities.api,
                 max_traces=options.max_traces,
                 least_temperature=options.min_temperature,
             ),

@@ -113,6 +113,7 @@ async def main(words: Sequence[str]) -> int:
             async for name, findings in _tried(words, work):
                 tried[name] = findings
                 found = _kept() | tried  # another call may have tried others meanwhile
+                FOLDER.mkdir(parents=True, exist_ok=True)
                 _FOUND.write_bytes(msgspec.json.encode(found))
         finally:
             wrong = faults(_rows(tried))

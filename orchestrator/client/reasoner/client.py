@@ -80,8 +80,15 @@ class ReasonerClient(EndpointClient):
             return None
         return await stops_when_closed(self._http, self._probed(), greeting, self.counters)
 
-    async def render(self, question: str | Sequence[Message]) -> Prompt:
-        """The question, a text or a chat, as a prompt. Raises EndpointRejected when it does not fit the model's context."""
+    async def render(
+        self, question: str | Sequence[Message], arguments: Mapping[str, Any] | None = None
+    ) -> Prompt:
+        """The question, a text or a chat, as a prompt.
+
+        `arguments` are those of the chat template; by default this client's.
+
+        Raises EndpointRejected when it does not fit the model's context.
+        """
         requests = self._probed()
         messages = user_message(question) if isinstance(question, str) else tuple(question)
         if requests.api == "chat":
@@ -89,7 +96,7 @@ class ReasonerClient(EndpointClient):
         rendered = await render_as_text(
             ServerTokenizer(self._http, requests.model),
             messages,
-            self._sampling.chat_template_kwargs,
+            self._sampling.chat_template_kwargs if arguments is None else arguments,
         )
         context = requests.max_model_len
         if context is not None and len(rendered.tokens) >= context:

@@ -2,8 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
-from typing import cast
+from collections.abc import AsyncIterator, Mapping
+from typing import Any, cast
 
 import pytest
 
@@ -49,7 +49,7 @@ class Client:
     async def counters(self) -> ServerCounters:
         return ServerCounters(generation_tokens=5, prompt_tokens=7, running=1, waiting=self.waiting)
 
-    async def render(self, question: str) -> Prompt:
+    async def render(self, question: str, arguments: Mapping[str, Any] | None = None) -> Prompt:
         if self.down:
             raise EndpointUnreachable("nobody answers")
         return Prompt((1,), ())

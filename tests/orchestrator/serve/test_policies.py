@@ -22,7 +22,9 @@ JUDGED = settings(
 
 
 def models(own: Settings = PLAIN, opened: Settings | None = None) -> PolicyModels:
-    return PolicyModels(own, opened or own, "org/model:v1", max_traces=64, least_temperature=0.1)
+    return PolicyModels(
+        own, opened or own, "org/model:v1", api="completions", max_traces=64, least_temperature=0.1
+    )
 
 
 def asked(model: str, **fields: Any) -> VoteRequest:

@@ -17,7 +17,7 @@ OWN = Settings.model_validate({"sampling": {"temperature": 0.6, "extra": {"min_t
 
 def sampled(least: float = 0.1, **fields: Any) -> tuple[dict[str, Any], list[str]]:
     request = VoteRequest.model_validate({"model": "m", **fields})
-    return sampling_of(request, OWN, least_temperature=least)
+    return sampling_of(request, OWN, least_temperature=least, api="completions")
 
 
 def test_nothing_is_changed_that_is_not_asked_for() -> None:
