@@ -3,13 +3,17 @@
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from orchestrator.serve.errors import ApiError
 
-__all__ = ["Admission"]
+__all__ = ["Admission", "Waiting"]
+
+Waiting = Callable[[], Awaitable[None]]
+"""Tells a client that its question waits."""
 
 _FIRST_GUESS_SECONDS = 10.0
+_TELL_SECONDS = 1.0
 _RECENT = 0.2  # weight of the latest question in the mean time that one takes
 
 
@@ -30,8 +34,11 @@ class Admission:
         self._seconds = _FIRST_GUESS_SECONDS
 
     @contextlib.asynccontextmanager
-    async def place(self) -> AsyncIterator[None]:
+    async def place(self, waiting: Waiting | None = None) -> AsyncIterator[None]:
         """Inside, one of the places is taken.
+
+        Args:
+            waiting: called once a second while there is none.
 
         Raises:
             ApiError: 429, all places are taken and the queue is full.
@@ -43,16 +50,31 @@ class Admission:
                 code="rate_limit_exceeded",
                 retry_after=max(1.0, self._seconds * (self.waiting + 1) / self.at_once),
             )
+        over = asyncio.Event()
+        telling = None if waiting is None else asyncio.create_task(_tell(waiting, over))
         self.waiting += 1
         try:
             await self._places.acquire()
         finally:
             self.waiting -= 1
+            over.set()
         self.running += 1
         started = time.monotonic()
         try:
+            if telling is not None:
+                await telling
             yield
         finally:
             self._seconds += _RECENT * (time.monotonic() - started - self._seconds)
             self.running -= 1
             self._places.release()
+
+
+async def _tell(waiting: Waiting, over: asyncio.Event) -> None:
+    """Calls `waiting` once a second until it is over."""
+    while True:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_TELL_SECONDS):
+                await over.wait()
+            return
+        await waiting()

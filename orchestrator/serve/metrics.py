@@ -22,7 +22,16 @@ class ServeMetrics:
             registry=registry,
         )
         self._questions = Counter(
-            "deepprune_questions", "Questions by outcome.", ["outcome"], registry=registry
+            "deepprune_questions",
+            "Questions by outcome; left: the client hung up, interrupted: its seconds were over.",
+            ["outcome"],
+            registry=registry,
+        )
+        self.passed_through = Counter(
+            "deepprune_passed_through",
+            "Requests that the reasoner answered as they were; their tokens are in no other counter.",
+            ["reason"],
+            registry=registry,
         )
         self._generated = Counter(
             "deepprune_generated_tokens",
@@ -57,12 +66,12 @@ class ServeMetrics:
         waiting = Gauge("deepprune_questions_waiting", "Questions in the queue.", registry=registry)
         waiting.set_function(lambda: admission.waiting)
 
+    def count_outcome(self, outcome: str) -> None:
+        """A question is over."""
+        self._questions.labels(outcome).inc()
+
     def count(self, report: Report) -> None:
         """Adds the bill of a question that is over."""
-        outcome = (
-            "interrupted" if report.interrupted else "answered" if report.answer else "no answer"
-        )
-        self._questions.labels(outcome).inc()
         self._seconds.observe(report.seconds)
         bill = report.ledger.reasoner
         for fate in bill.by_fate.__struct_fields__:

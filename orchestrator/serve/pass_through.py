@@ -5,9 +5,9 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from orchestrator.client.reasoner.sse import DONE, SseSplitter
-from orchestrator.errors import StreamBroken
+from orchestrator.errors import EndpointError
 from orchestrator.runtime.endpoints import Endpoints
+from orchestrator.serve.errors import ApiError, api_error
 from orchestrator.serve.streaming import EventWriter
 
 __all__ = ["pass_through"]
@@ -21,34 +21,30 @@ async def pass_through(
     """The reasoner's own reply to a chat request; its field `deepprune` says why it was not voted on.
 
     Raises:
+        ApiError: the body cannot be sent on.
         EndpointError: the reasoner refuses the request or fails.
     """
-    sent: dict[str, Any] = msgspec.json.decode(body)
+    sent = _decoded(body)
     sent.pop("deepprune", None)
     sent["model"] = endpoints.capabilities.model
     said = {"deepprune": {"passed_through": reason}}
     headers = {"X-DeepPrune-Passed-Through": reason}
-    client = endpoints.reasoner.client()
-    async with client.forward(_CHAT, sent) as upstream:
+    async with endpoints.reasoner.client().forward(_CHAT, sent) as reply:
         if not sent.get("stream"):
-            reply = await client.read_forwarded(upstream)
-            return web.json_response({**reply, **said}, headers=headers)
+            return web.json_response({**await reply.whole(), **said}, headers=headers)
         writer = await EventWriter.open(request, headers)
-        splitter = SseSplitter()
-        async for data in upstream.content.iter_any():
-            for payload in splitter.feed(data):
-                if payload == DONE:
-                    return await writer.close()
-                await writer.send(_event(payload) | said)
+        try:
+            async for event in reply.events():
+                await writer.send(event | said)
                 said = {}
-    raise StreamBroken(f"{endpoints.capabilities.endpoint} broke off the answer.")
+        except EndpointError as error:  # the head has been sent
+            await writer.send(api_error(error).body())
+        return await writer.close()
 
 
-def _event(payload: bytes) -> dict[str, Any]:
+def _decoded(body: bytes) -> dict[str, Any]:
     try:
-        event: dict[str, Any] = msgspec.json.decode(payload, type=dict[str, Any])
+        sent: dict[str, Any] = msgspec.json.decode(body, type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise StreamBroken(
-            f"The server sent an event that cannot be read: {error}", "decode"
-        ) from None
-    return event
+        raise ApiError(400, f"The body is no JSON: {error}.") from None
+    return sent

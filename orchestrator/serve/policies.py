@@ -68,6 +68,12 @@ class PolicyModels:
         """All models, the server's own policy first."""
         return [self.model, *(f"{self.model}:{name}" for name in _LISTED if self._offers(name))]
 
+    def check(self, name: str) -> None:
+        """Raises ApiError, 404, for a model that is not there; those that are not listed are, too."""
+        policy = name.removeprefix(f"{self.model}:")
+        if name != self.model and (policy == name or not self._offers(policy)):
+            raise self._unknown(name)
+
     def settings_for(self, request: VoteRequest) -> tuple[Settings, list[str]]:
         """The settings of a request, and what of it does not hold and why, for the reply.
 

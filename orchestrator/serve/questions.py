@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 
 from orchestrator.api import Client
@@ -13,7 +14,7 @@ from orchestrator.report.report import build_report
 from orchestrator.report.result import Result
 from orchestrator.runtime.event_stream import cancel_all
 from orchestrator.runtime.question_run import QuestionRun
-from orchestrator.serve.admission import Admission
+from orchestrator.serve.admission import Admission, Waiting
 from orchestrator.serve.feed import Feed
 from orchestrator.serve.metrics import ServeMetrics
 from orchestrator.serve.spans import Spans
@@ -76,14 +77,27 @@ class Questions:
 
     @contextlib.asynccontextmanager
     async def asked(
-        self, question: Question, settings: Settings, *, choices: int, seconds: float | None
+        self,
+        question: Question,
+        settings: Settings,
+        *,
+        choices: int,
+        seconds: float | None,
+        waiting: Waiting | None = None,
     ) -> AsyncIterator[Asked]:
         """The question's runs; leaving the block early stops their traces on the server.
+
+        Args:
+            question: what is asked.
+            settings: of its runs.
+            choices: their number.
+            seconds: after so long the traces that have finished vote; None waits for the policy.
+            waiting: see `Admission.place`.
 
         Raises:
             ApiError: 429, too many questions wait.
         """
-        async with self._admission.place():
+        async with self._admission.place(waiting):
             runs = dict(self._prepared(question, settings) for _ in range(choices))
             with self._feed.showing(runs):
                 tasks = [self._client.start(run) for run in runs.values()]
@@ -94,11 +108,16 @@ class Questions:
                     for timer in timers:
                         timer.cancel()
                     await cancel_all(tasks)
-                    for run_id, run in runs.items():
-                        self._over(run_id, run)
+                    for (run_id, run), task in zip(runs.items(), tasks, strict=True):
+                        self._over(run_id, run, task)
 
-    def _over(self, run_id: str, run: QuestionRun) -> None:
+    def place(self) -> AbstractAsyncContextManager[None]:
+        """A place for a request that is no question: what the servers carry is bounded for all requests alike."""
+        return self._admission.place()
+
+    def _over(self, run_id: str, run: QuestionRun, task: asyncio.Task[Result]) -> None:
         report = None if run.view.run is None else build_report(run.view, run_dir=None)
+        self._metrics.count_outcome(_outcome(task))
         if report is not None:
             self._metrics.count(report)
             self._spans.record(run_id, run.view, report)
@@ -112,6 +131,18 @@ class Questions:
             write_inputs(folder, settings, [question])
         run_id = uuid.uuid4().hex if folder is None else folder.name
         return run_id, self._client.prepare(question, folder=folder, settings=settings)
+
+
+def _outcome(task: asyncio.Task[Result]) -> str:
+    """How a question ended, as `/metrics` names it."""
+    if task.cancelled():
+        return "left"
+    if task.exception() is not None:
+        return "failed"
+    report = task.result().report
+    if report.interrupted:
+        return "interrupted"
+    return "no answer" if report.answer is None else "answered"
 
 
 def _interrupt_after(run: QuestionRun, seconds: float) -> asyncio.TimerHandle:

@@ -8,7 +8,6 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
-import aiohttp
 import msgspec
 
 from orchestrator.capabilities import ServerCapabilities
@@ -17,6 +16,7 @@ from orchestrator.client.endpoint import EndpointClient
 from orchestrator.client.reasoner.cancellation import stops_when_closed
 from orchestrator.client.reasoner.chunks import Chunk, ChunkFold
 from orchestrator.client.reasoner.forced_answer import ForcedAnswer, force_answer
+from orchestrator.client.reasoner.forwarded import Forwarded, forwarded
 from orchestrator.client.reasoner.probe import probe_server
 from orchestrator.client.reasoner.request import Prompt, StreamRequests
 from orchestrator.client.reasoner.stream import read_stream
@@ -186,18 +186,9 @@ class ReasonerClient(EndpointClient):
             logprobs=logprobs,
         )
 
-    def forward(
-        self, path: str, body: Mapping[str, Any]
-    ) -> AbstractAsyncContextManager[aiohttp.ClientResponse]:
-        """The server's own reply to a request of somebody else; leaving the block early stops it.
-
-        Raises the errors of `HttpClient.response`.
-        """
-        return self._http.response("POST", f"{self.address.base}/{path}", body)
-
-    async def read_forwarded(self, response: aiohttp.ClientResponse) -> dict[str, Any]:
-        """The reply to a request that was forwarded and is no stream. Raises StreamBroken if it is no JSON object."""
-        return await self._http.read_json(response, dict[str, Any])
+    def forward(self, path: str, body: Mapping[str, Any]) -> AbstractAsyncContextManager[Forwarded]:
+        """The server's own reply to a request of somebody else; see `forwarded`."""
+        return forwarded(self._http, path, body)
 
     async def _has_counters(self) -> bool:
         """Whether the engine's counters can be read. Raises ConfigError for a page that the user named in vain."""

@@ -13,6 +13,7 @@ import pytest
 
 from orchestrator.config.load import Assigned, resolve
 from orchestrator.runtime.endpoints import Keys
+from orchestrator.serve import admission, app, streaming
 from orchestrator.serve.server import ServeOptions, served
 from tests.support.fake_server import answer_json
 from tests.support.paced_servers import PacedServers
@@ -22,7 +23,7 @@ QUESTION: list[Any] = [{"role": "user", "content": "How many?"}]
 
 @asynccontextmanager
 async def serving(
-    servers: PacedServers, *, judged: bool = False, **options: Any
+    servers: PacedServers, *, judged: bool = False, key: str | None = None, **options: Any
 ) -> AsyncIterator[str]:
     async with servers.serving():
         values: dict[str, Any] = {
@@ -33,7 +34,9 @@ async def serving(
         if judged:
             values["judge.url"] = servers.judge.url
         settings = resolve(Assigned(path, value, "a test") for path, value in values.items())
-        async with served(settings, Keys(), ServeOptions(**{"port": 0, **options})) as url:
+        async with served(
+            settings, Keys(reasoner=key), ServeOptions(**{"port": 0, **options})
+        ) as url:
             yield url
 
 
@@ -114,7 +117,8 @@ async def test_the_judge_serves_the_policies_that_need_it() -> None:
         names = [model.id async for model in ai.models.list()]
         assert names[0] == "paced"
         assert "paced:deepprune" in names
-        assert (await ai.models.retrieve("paced:cons@16")).id == "paced:cons@16"
+        for name in ("paced:cons@16", "paced:esc@3"):  # the second one is not listed
+            assert (await ai.models.retrieve(name)).id == name
         reply = await ai.chat.completions.create(
             model="paced:deepprune",
             messages=QUESTION,
@@ -173,24 +177,6 @@ async def test_too_many_questions_are_told_to_come_back() -> None:
         await servers.reasoner.until_live(0)
 
 
-async def test_a_request_with_tools_passes_through_and_says_so() -> None:
-    servers = PacedServers(words=2)
-    said = {"id": "x", "choices": [{"index": 0, "message": {"role": "assistant", "content": "hi"}}]}
-    async with serving(servers) as url, client(url) as ai:
-        servers.reasoner.answers["/v1/chat/completions"] = answer_json(said)
-        reply = await ai.chat.completions.create(
-            model="paced:cons@4",
-            messages=QUESTION,
-            tools=[{"type": "function", "function": {"name": "f", "parameters": {}}}],
-            extra_body={"deepprune": {}},
-        )
-    assert reply.choices[0].message.content == "hi"
-    assert (reply.model_extra or {})["deepprune"] == {"passed_through": "tools"}
-    sent = servers.reasoner.bodies("/v1/chat/completions")[-1]
-    assert sent["model"] == "paced"
-    assert "deepprune" not in sent
-
-
 async def test_a_chat_is_asked_with_all_its_turns() -> None:
     servers = PacedServers(words=2)
     turns: list[Any] = [
@@ -228,6 +214,65 @@ async def test_hostile_bodies_are_refused(data: bytes, kind: str, status: int) -
     ):
         assert reply.status == status
         assert json.loads(await reply.text())["error"]["message"]
+
+
+async def test_a_stream_that_waits_for_a_place_says_so_and_is_kept_alive(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(admission, "_TELL_SECONDS", 0.01)
+    monkeypatch.setattr(streaming, "_KEEP_ALIVE_SECONDS", 0.0)
+    servers = PacedServers(words=4000, pause=0.05)
+    async with (
+        serving(servers, questions_at_once=1) as url,
+        client(url) as ai,
+        aiohttp.ClientSession() as session,
+    ):
+        ask = ai.chat.completions.create
+        first = asyncio.create_task(ask(model="paced", messages=QUESTION))
+        await servers.reasoner.until_live(4)
+        body = {"model": "paced", "messages": QUESTION, "stream": True}
+        async with session.post(f"{url}/chat/completions", json=body) as second:
+            said = b""
+            while b": keep-alive" not in said:
+                said += await second.content.readany()
+            first.cancel()
+            while b"4 traces running" not in said:
+                said += await second.content.readany()
+        await servers.reasoner.until_live(0)
+    assert said.count(b"waiting: other questions come first") == 2  # under both names
+    assert said.count(b'"role":"assistant"') == 1
+
+
+async def test_a_fault_of_this_server_is_an_error_in_the_same_form(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with serving(PacedServers(words=2)) as url, client(url) as ai:
+        monkeypatch.setattr(app, "question_of_messages", None)
+        with pytest.raises(openai.InternalServerError) as failed:
+            await ai.chat.completions.create(model="paced", messages=QUESTION)
+    assert (failed.value.status_code, failed.value.type) == (500, "server_error")
+    assert "A request failed." in caplog.text
+
+
+async def test_each_end_of_a_question_is_counted() -> None:
+    servers = PacedServers(words=4000, pause=0.05)
+    async with serving(servers) as url, client(url) as ai, aiohttp.ClientSession() as session:
+        ask = ai.chat.completions.create
+        await ask(model="paced", messages=QUESTION, extra_body={"deepprune": {"seconds": 0.2}})
+        left = asyncio.create_task(ask(model="paced", messages=QUESTION))
+        await servers.reasoner.until_live(4)
+        left.cancel()
+        await servers.reasoner.until_live(0)
+        servers.reasoner.answers["/v1/completions"] = answer_json({"error": "gone"}, 404)
+        with pytest.raises(openai.APIStatusError):
+            await ask(model="paced", messages=QUESTION)
+        text = ""
+        async with asyncio.timeout(30):
+            while 'status="499"' not in text:
+                async with session.get(url.removesuffix("/v1") + "/metrics") as metrics:
+                    text = await metrics.text()
+    for outcome in ("interrupted", "left", "failed"):
+        assert f'deepprune_questions_total{{outcome="{outcome}"}} 1.0' in text
 
 
 async def test_runs_are_kept_if_wanted_and_counted(tmp_path: Path) -> None:
