@@ -5,7 +5,6 @@ The rule: `apply` is the only way in, and the same entries always give the same 
 stay cheap (a dictionary lookup and a few additions), since one process carries thousands of streams.
 """
 
-from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any, ClassVar, Self
 
@@ -40,19 +39,11 @@ from orchestrator.core.events import (
     TraceWarned,
     UserCommandReceived,
     VoteCast,
-    VoteCount,
     VoteWeighed,
-    WarningKind,
 )
-from orchestrator.report.replicas import Replicas
-from orchestrator.report.totals import (
-    JudgeTotals,
-    ProbeTotals,
-    PromptTotals,
-    RewardTotals,
-    WarningTotals,
-)
-from orchestrator.report.trace_view import ClusterView, Ending, TraceState, TraceView
+from orchestrator.report.run_state import RunState
+from orchestrator.report.totals import WarningTotals
+from orchestrator.report.trace_view import ClusterView, Ending, TraceView
 from orchestrator.settings import DeepPruneSettings
 
 __all__ = ["TICK_SECONDS", "RunView"]
@@ -60,7 +51,7 @@ __all__ = ["TICK_SECONDS", "RunView"]
 TICK_SECONDS = 0.25
 
 
-class RunView:
+class RunView(RunState):
     """One question's run, folded from its events. Read its attributes; change it by `apply` alone.
 
     With `keep_text=False` the traces' texts are dropped: enough for reports and progress lines, not for
@@ -68,48 +59,8 @@ class RunView:
     """
 
     def __init__(self, *, keep_text: bool = True) -> None:
-        self.changes = 0
-        """Events folded so far: a display repaints when this has moved."""
-        self.elapsed = 0.0
-        """Seconds from the start to the latest event."""
-        self.events: list[Event] = []
-        """Every event but the streamed text, in order; of that only what a server told late about a prompt."""
-        self.tokens_per_tick: list[int] = []
-        """Tokens generated in each `TICK_SECONDS` of the run's time."""
-        self.run: RunStarted | None = None
-        self.tau: float | None = None
-        """The similarity above which a trace joins a cluster; None for policies that ask no judge."""
-        self.traces: dict[int, TraceView] = {}
-        self.regenerations: dict[int, TraceView] = {}
-        """Of finished traces, by number; each names its trace in `of` and has no vote (`orchestrator/core/regenerations.py`)."""
-        self.clusters: dict[int, ClusterView] = {}
-        self.judge = JudgeTotals()
-        self.rewards = RewardTotals()
-        self.probes = ProbeTotals()
-        self.weighed: VoteWeighed | None = None
-        """The latest account of what further traces are worth; None for policies that give none."""
-        self.generated_tokens = 0
-        self.prompt_tokens = 0
-        """Prompt tokens read by the servers, over all streams; the cached ones included."""
-        self.cached_prompt_tokens = 0
-        self.replicas = Replicas(self._tokens_of)
-        """What each of the reasoner's servers has done."""
-        self.warnings: dict[WarningKind, WarningTotals] = {}
-        """What was odd about the servers, by kind."""
-        self.undecided = 0
-        """Comparisons of answers that gave no verdict; they count as different."""
-        self.vote: VoteCast | None = None
-        self.finished: RunFinished | None = None
-        self.interrupted = False
-        self.resumed = 0
-        """How often the run broke off and went on."""
-        self.held = False
-        """The user lets no further trace be launched."""
+        super().__init__()
         self._keep_text = keep_text
-        self._prompts = PromptTotals()
-        self._cached_before = self._judge_cached_before = (
-            0  # told before the last process took over
-        )
 
     @classmethod
     def of(cls, entries: Iterable[Event | Command], *, keep_text: bool = True) -> Self:
@@ -119,76 +70,8 @@ class RunView:
             view.apply(entry)
         return view
 
-    @property
-    def planned(self) -> int:
-        """N, the traces planned; 0 before the run has started."""
-        return self.run.planned if self.run is not None else 0
-
-    @property
-    def makes_clusters(self) -> bool:
-        """Whether the policy clusters traces."""
-        clusters = self.run is not None and self.run.settings.policy.makes_clusters
-        return clusters or bool(self.clusters)
-
-    @property
-    def has_judge(self) -> bool:
-        """Whether the run has a judge."""
-        found = self.run is not None and self.run.capabilities.judge is not None
-        return found or bool(self.judge.calls or self.judge.failures)
-
-    @property
-    def launched(self) -> list[TraceView]:
-        """The traces that were to be started so far, in order; a policy may never launch all that are planned."""
-        return [trace for trace in self.traces.values() if trace.launched or trace.ending]
-
-    @property
-    def question(self) -> str:
-        """The question; empty before the run has started."""
-        return self.run.question if self.run is not None else ""
-
-    @property
-    def answer(self) -> str | None:
-        """What the vote decided."""
-        return self.vote.answer if self.vote is not None else None
-
-    @property
-    def votes(self) -> tuple[VoteCount, ...]:
-        """The tally, largest first; empty before the vote."""
-        return self.vote.votes if self.vote is not None else ()
-
-    @property
-    def token_limit(self) -> int | None:
-        """The most tokens that one trace can generate, None if it is not known."""
-        if self.run is None:
-            return None
-        limits = [self.run.settings.sampling.max_tokens]
-        context = self.run.capabilities.reasoner.max_model_len
-        if context is not None:
-            prompt = max((trace.prompt_tokens for trace in self.traces.values()), default=0)
-            limits.append(context - prompt)
-        return min((limit for limit in limits if limit), default=None)
-
-    @property
-    def further_reads(self) -> tuple[int, int]:
-        """Prompt tokens that probes and continued traces read: computed, and from the cache.
-
-        Servers that tell no cached tokens of a closed stream are corrected by their counters at the end of the run.
-        """
-        read = self.probes.prompt_tokens + self._prompts.further_prompt
-        cached = self.probes.cached_prompt_tokens + self._prompts.further_cached
-        computed = min(read - cached, self.prompt_tokens - self.cached_prompt_tokens)
-        return computed, read - computed
-
-    def counts(self) -> Counter[TraceState]:
-        """How many traces are in each state."""
-        return Counter(trace.state for trace in self.traces.values())
-
-    def segment(self, trace: int) -> str:
-        """The segment of a trace that has reached its checkpoint (untrusted text)."""
-        return self.traces[trace].segment
-
     def apply(self, event: Event | Command) -> None:
-        """Takes one event or order in."""
+        """Takes one event or command in."""
         fold = self._FOLDS.get(type(event))
         if fold is not None:
             self.changes += 1
@@ -205,15 +88,6 @@ class RunView:
             if event.of is not None:
                 self.regenerations[event.trace] = TraceView(event.trace, of=event.of)
             self._trace(event.trace).launched = True
-
-    def _tokens_of(self, number: int) -> int:
-        return self._trace(number).tokens
-
-    def _trace(self, number: int) -> TraceView:
-        trace = self.traces.get(number) or self.regenerations.get(number)
-        if trace is None:
-            trace = self.traces[number] = TraceView(number)
-        return trace
 
     def _count(self, trace: TraceView, tokens: int) -> None:
         new = tokens - trace.tokens
@@ -391,10 +265,10 @@ class RunView:
     def _vote_cast(self, event: VoteCast) -> None:
         self.vote = event
 
-    def _run_interrupted(self, _fact: RunInterrupted) -> None:
+    def _run_interrupted(self, _event: RunInterrupted) -> None:
         self.interrupted = True
 
-    def _user_acted(self, event: UserCommandReceived) -> None:
+    def _user_commanded(self, event: UserCommandReceived) -> None:
         match event.command:
             case "tau":
                 self.tau = event.tau
@@ -439,7 +313,7 @@ class RunView:
         ReplicaDown: _server_changed,
         ReplicaUp: _server_changed,
         RunInterrupted: _run_interrupted,
-        UserCommandReceived: _user_acted,
+        UserCommandReceived: _user_commanded,
         RunFinished: _run_finished,
         CheckpointReached: _checkpoint_reached,
         ClusterOpened: _cluster_opened,

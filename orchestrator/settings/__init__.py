@@ -22,15 +22,17 @@ from orchestrator.settings.policies import (
     VotingRule,
     policies_with,
 )
+from orchestrator.settings.servers import (
+    EndpointSettings,
+    JudgeDialect,
+    JudgeSettings,
+    RewardSettings,
+)
 from orchestrator.settings.tree import (
     DEFAULT_REASONING_WORDS,
     AnswerSettings,
     CheckpointSettings,
-    EndpointSettings,
-    JudgeDialect,
-    JudgeSettings,
     PriceSettings,
-    RewardSettings,
     RunSettings,
     SamplingSettings,
     Settings,
