@@ -35,24 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--set", action="append", default=[], metavar="A=B", help="one setting; may be repeated"
     )
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument(
-        "--traces",
-        type=Path,
-        nargs="+",
-        action="extend",
-        metavar="PATH",
-        help="finished traces: JSON lines (also .gz), Parquet, or folders of runs; one or more",
-    )
-    source.add_argument(
-        "--pairs", type=Path, metavar="FILE", help="pairs as deepprune-judge pairs writes them"
-    )
-    parser.add_argument(
-        "--validation-pairs",
-        type=Path,
-        metavar="FILE",
-        help="pairs that choose the best epoch; then all of --pairs is trained on",
-    )
+    _add_source(parser)
     parser.add_argument(
         "--init",
         required=True,
@@ -77,7 +60,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="continue the unfinished training in --out, if there is one",
     )
 
-    plan = parser.add_argument_group("plan")
+    _add_plan(parser.add_argument_group("plan"))
+
+
+def _add_source(parser: argparse.ArgumentParser) -> None:
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument(
+        "--traces",
+        type=Path,
+        nargs="+",
+        action="extend",
+        metavar="PATH",
+        help="finished traces: JSON lines (also .gz), Parquet, or folders of runs; one or more",
+    )
+    source.add_argument(
+        "--pairs", type=Path, metavar="FILE", help="pairs as deepprune-judge pairs writes them"
+    )
+    parser.add_argument(
+        "--validation-pairs",
+        type=Path,
+        metavar="FILE",
+        help="pairs that choose the best epoch; then all of --pairs is trained on",
+    )
+
+
+def _add_plan(plan: "argparse._ArgumentGroup") -> None:
     plan.add_argument(
         "--plan",
         action="store_true",

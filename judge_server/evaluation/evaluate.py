@@ -28,6 +28,7 @@ from judge_server.evaluation.measure import (
     score_pairs,
 )
 from judge_server.evaluation.pair_source import (
+    DrawnPairs,
     FilePairSource,
     PairSource,
     SamplingOptions,
@@ -121,12 +122,7 @@ def evaluate(request: EvaluationRequest) -> Evaluation:
         f"{drawn.counts.pairs:,} pairs of {len({pair.question_id for pair in drawn.pairs})} questions, "
         f"{drawn.counts.same / drawn.counts.pairs:.1%} with the same answer."
     )
-    others = {
-        _cut_name(other, words): drawn
-        if other == cut and words is None
-        else source.pairs(questions, other, words)
-        for other, words in _other_cuts(request, cut)
-    }
+    others = _pairs_of_other_cuts(request, source, questions, cut, drawn)
     pairs = EvaluationPairs(
         pairs=drawn.pairs,
         truncated={name: found.pairs for name, found in others.items()},
@@ -139,15 +135,8 @@ def evaluate(request: EvaluationRequest) -> Evaluation:
         measure(candidate, common.pairs, scores, request.options)
         for candidate, scores in zip(candidates, common.scores, strict=True)
     ]
-    differences = [
-        difference_of(one.name, one.figures, results[0].name, results[0].figures)
-        for one in results[1:]
-    ]
-    warnings = too_few_questions(differences, results[0].figures.questions)
-    if results[0].figures.questions == 1:
-        warnings.append(
-            "All pairs are of one question, so the intervals say nothing about others; give more questions."
-        )
+    differences = _differences(results)
+    warnings = _warnings(results, differences)
     for warning in warnings:
         say(warning)
     return Evaluation(
@@ -162,6 +151,38 @@ def evaluate(request: EvaluationRequest) -> Evaluation:
         warnings=warnings,
         new_spec=_new_spec(to_calibrate, results, request.out),
     )
+
+
+def _pairs_of_other_cuts(
+    request: EvaluationRequest,
+    source: PairSource,
+    questions: list[str],
+    cut: Truncation,
+    drawn: DrawnPairs,
+) -> dict[str, DrawnPairs]:
+    """The pairs of the table of cuts, by the cut's name; `drawn` are those of `cut` itself."""
+    return {
+        _cut_name(other, words): drawn
+        if other == cut and words is None
+        else source.pairs(questions, other, words)
+        for other, words in _other_cuts(request, cut)
+    }
+
+
+def _differences(results: list[JudgeResult]) -> list[JudgeDifference]:
+    """Each further judge against the first one."""
+    first = results[0]
+    return [difference_of(one.name, one.figures, first.name, first.figures) for one in results[1:]]
+
+
+def _warnings(results: list[JudgeResult], differences: list[JudgeDifference]) -> list[str]:
+    """What makes the intervals say little."""
+    warnings = too_few_questions(differences, results[0].figures.questions)
+    if results[0].figures.questions == 1:
+        warnings.append(
+            "All pairs are of one question, so the intervals say nothing about others; give more questions."
+        )
+    return warnings
 
 
 def _other_cuts(

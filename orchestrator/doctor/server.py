@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 
 from orchestrator.capabilities import ServerCapabilities
+from orchestrator.client.reasoner.chunks import Chunk
 from orchestrator.client.reasoner.client import Prompt, ReasonerClient
 from orchestrator.client.reasoner.stream_handle import StreamHandle
 from orchestrator.errors import EndpointRejected
@@ -43,6 +44,43 @@ class Reading(msgspec.Struct, frozen=True, kw_only=True):
     def per_read(self) -> float:
         """Tokens that came in one read on average."""
         return self.tokens / max(1, self.reads)
+
+
+class _Observed:
+    """What has come of a stream so far, and when; the stream begins with this object."""
+
+    def __init__(self, arrived: list[tuple[float, int]] | None) -> None:
+        self._arrived = arrived
+        self._began = self._first = self._last = time.monotonic()
+        self._ids: list[int] = []
+        self._reads = self._prompt_tokens = self._cached = 0
+        self.tokens = 0
+        self.ended = False
+
+    def take(self, chunk: Chunk) -> None:
+        if chunk.generated > self.tokens:
+            self._last = time.monotonic()
+            self._first = self._last if self.tokens == 0 else self._first
+            self._reads += 1
+            if self._arrived is not None:
+                self._arrived.append((self._last, chunk.generated - self.tokens))
+        self.tokens = chunk.generated
+        self._ids += chunk.token_ids
+        self._cached = max(self._cached, chunk.cached_prompt_tokens)
+        self._prompt_tokens = chunk.prompt_tokens
+        self.ended = chunk.finish_reason is not None
+
+    def reading(self) -> Reading:
+        return Reading(
+            token_ids=tuple(self._ids),
+            tokens=self.tokens,
+            reads=self._reads,
+            prompt_tokens=self._prompt_tokens,
+            cached_tokens=self._cached,
+            first_seconds=self._first - self._began,
+            seconds=self._last - self._first,
+            ended=self.ended,
+        )
 
 
 @dataclass(slots=True, kw_only=True)
@@ -91,10 +129,7 @@ class ServerUnderTest:
         Raises what `ReasonerClient.stream` raises.
         """
         handle = StreamHandle()
-        began = first = last = time.monotonic()
-        found: list[int] = []
-        generated = reads = cached = prompt_tokens = 0
-        ended = False
+        observed = _Observed(arrived)
         stream = self.client.stream(
             prompt,
             ids,
@@ -105,31 +140,12 @@ class ServerUnderTest:
         )
         async with contextlib.aclosing(stream):
             async for chunk in stream:
-                if chunk.generated > generated:
-                    last = time.monotonic()
-                    first = last if generated == 0 else first
-                    reads += 1
-                    if arrived is not None:
-                        arrived.append((last, chunk.generated - generated))
-                generated = chunk.generated
-                found += chunk.token_ids
-                cached = max(cached, chunk.cached_prompt_tokens)
-                prompt_tokens = chunk.prompt_tokens
-                ended = chunk.finish_reason is not None
-                if stop_after is not None and generated >= stop_after and not ended:
+                observed.take(chunk)
+                if stop_after is not None and observed.tokens >= stop_after and not observed.ended:
                     if not half_close:
                         break
                     handle.half_close()
-        return Reading(
-            token_ids=tuple(found),
-            tokens=generated,
-            reads=reads,
-            prompt_tokens=prompt_tokens,
-            cached_tokens=cached,
-            first_seconds=first - began,
-            seconds=last - first,
-            ended=ended,
-        )
+        return observed.reading()
 
     def _sampling(self, tokens: int, *, greedy: bool) -> SamplingSettings:
         given = self.settings.sampling

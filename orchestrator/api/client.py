@@ -1,19 +1,16 @@
-"""The Python API: questions asked on your own servers. `deepprune` exports its names.
-
-The command line, the screen and the benchmark ask their questions through the same `Client`.
-"""
+"""The client: servers that stay connected, and the questions that are asked on them."""
 
 import asyncio
 import contextlib
 import copy
 import os
 import tempfile
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar, Unpack
+from typing import Any, Self, Unpack
 
+from orchestrator.api.asked import Asked, as_question
 from orchestrator.config.keys import usable_key
 from orchestrator.config.keywords import SettingKeywords, settings_from_keywords
 from orchestrator.config.presets import LOCAL_PRESET
@@ -26,7 +23,7 @@ from orchestrator.journal.run_dir import (
     write_inputs,
     write_run_file,
 )
-from orchestrator.questions import Question, question_of_messages
+from orchestrator.questions import Question
 from orchestrator.report.report import to_json_line
 from orchestrator.report.result import Result
 from orchestrator.runtime.endpoints import (
@@ -43,12 +40,7 @@ from orchestrator.runtime.schedule import InOrder
 from orchestrator.runtime.side_by_side import SideBySide
 from orchestrator.settings import Settings
 
-__all__ = ["Client", "ask"]
-
-T = TypeVar("T")
-
-Asked = Question | str | Sequence[Mapping[str, Any]]
-"""A question: a text, a chat as a list of messages with role and content, or an object with an id and a gold answer."""
+__all__ = ["Client", "ClientArguments"]
 
 
 def _ignore(text: str) -> None:
@@ -122,37 +114,28 @@ class Client:
         **keywords: Unpack[SettingKeywords],
     ) -> None:
         self._policy = None if isinstance(policy, str) else policy
-        if isinstance(policy, type):
-            raise ConfigError(f"{policy.__name__} is a class; give an object of it as the policy.")
+        named = {
+            "endpoint.urls": endpoint,
+            "judge.url": judge,
+            "reward.url": reward,
+            "policy.name": policy if self._policy is None else None,
+        }
         if not isinstance(settings, Settings):
+            if self._policy is not None:
+                named["policy.name"] = "custom"
             settings = settings_from_keywords(
                 keywords,
-                named={
-                    "endpoint.urls": endpoint,
-                    "judge.url": judge,
-                    "reward.url": reward,
-                    "policy.name": policy if self._policy is None else "custom",
-                    "run.out": None if out is None else str(out),
-                },
+                named={**named, "run.out": None if out is None else str(out)},
                 settings=settings or {},
                 config=None if config is None else Path(config),
                 preset=preset or (LOCAL_PRESET if local else None),
             )
-        elif keywords or config or preset or endpoint or judge or reward or isinstance(policy, str):
+        elif keywords or config or preset or any(named.values()):
             raise ConfigError("A whole Settings object takes no other settings beside it.")
-        if self._policy is not None and settings.policy.name != "custom":
-            raise ConfigError(
-                "A policy object decides by itself; leave out policy.name, or set it to custom."
-            )
-        validate_endpoints(settings, local=local, policy=self._policy)
+        _validate(settings, self._policy, local=local)
         self.settings = settings
         """The settings of every question; with local servers, their addresses once they are started."""
-        environment = Keys.of(os.environ)
-        self._keys = Keys(
-            reasoner=usable_key(api_key, "api_key") or environment.reasoner,
-            judge=usable_key(judge_api_key, "judge_api_key") or environment.judge,
-            reward=usable_key(reward_api_key, "reward_api_key") or environment.reward,
-        )
+        self._keys = _keys(api_key, judge_api_key, reward_api_key)
         self._local = local
         self._out = None if out is None else Path(out)
         self._logs = logs
@@ -228,7 +211,7 @@ class Client:
             EndpointError: a server refuses the requests.
             DeepPruneError: every trace of a question failed.
         """
-        asked = [_as_question(each, str(n)) for n, each in enumerate(questions, start=1)]
+        asked = [as_question(each, str(n)) for n, each in enumerate(questions, start=1)]
         run_dir = self._make_run_dir(asked)
         folders = [None] * len(asked) if run_dir is None else question_dirs(run_dir, asked)
         runs = [
@@ -301,7 +284,7 @@ class Client:
         return task
 
     def _prepare_one(self, question: Asked, gold: str | None) -> QuestionRun:
-        asked = _as_question(question, "1", gold)
+        asked = as_question(question, "1", gold)
         return self.prepare(asked, folder=self._make_run_dir([asked]))
 
     def _make_run_dir(self, questions: Sequence[Question]) -> Path | None:
@@ -323,65 +306,22 @@ def _result_of(task: asyncio.Task[Result], run: QuestionRun) -> Result:
         return Result.of(run.view, run.folder)
 
 
-def ask(
-    question: Asked,
-    endpoint: str | Sequence[str] | None = None,
-    *,
-    gold: str | None = None,
-    **client: Unpack[ClientArguments],
-) -> Result:
-    """The result of one question, for programs without asyncio; `client` are further arguments of `Client`.
-
-    Inside a running event loop, such as a notebook's, the question runs in a thread of its own; the call blocks the
-    loop until the result is there. Use `Client` where the loop has other work. Ctrl-C stops the traces on the server.
-
-    Raises:
-        ConfigError: an argument is wrong or a server is missing.
-        EndpointError: a server cannot be reached or refuses the requests.
-        DeepPruneError: every trace failed.
-    """
-
-    async def asked() -> Result:
-        async with Client(endpoint, **client) as opened:
-            return await opened.ask(question, gold)
-
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return asyncio.run(asked())
-    return _run_in_thread(asked())
+def _validate(settings: Settings, policy: Policy | None, *, local: bool) -> None:
+    """Raises ConfigError for settings without a server, or a policy object that does not go with them."""
+    if isinstance(policy, type):
+        raise ConfigError(f"{policy.__name__} is a class; give an object of it as the policy.")
+    if policy is not None and settings.policy.name != "custom":
+        raise ConfigError(
+            "A policy object decides by itself; leave out policy.name, or set it to custom."
+        )
+    validate_endpoints(settings, local=local, policy=policy)
 
 
-def _run_in_thread(work: Coroutine[Any, Any, T]) -> T:
-    """The result of `work`, which runs in another thread; an exception here, such as Ctrl-C, cancels it."""
-    loop = asyncio.new_event_loop()
-    task = loop.create_task(work)
-
-    def run() -> T:
-        with asyncio.Runner(loop_factory=lambda: loop):  # closes the loop in this thread
-            return loop.run_until_complete(task)
-
-    with ThreadPoolExecutor(1, "deepprune-ask") as thread:
-        future = thread.submit(run)
-        try:
-            return future.result()
-        except BaseException:
-            with contextlib.suppress(RuntimeError):  # the loop has ended by itself
-                loop.call_soon_threadsafe(task.cancel)
-            raise
-
-
-def _as_question(question: Asked, number: str, gold: str | None = None) -> Question:
-    """Raises ConfigError for an empty text, or a chat that cannot be sent."""
-    if isinstance(question, Question):
-        return question
-    if not isinstance(question, str):
-        try:
-            return question_of_messages(question, id=number, gold=gold)
-        except ValueError as error:
-            raise ConfigError(
-                f'This chat cannot be sent: {error}; give a list such as [{{"role": "user", "content": "..."}}].'
-            ) from error
-    if not question.strip():
-        raise ConfigError("There is no question; give a text that is not empty.")
-    return Question(id=number, question=question.strip(), gold=gold)
+def _keys(reasoner: str | None, judge: str | None, reward: str | None) -> Keys:
+    """The keys that are given; otherwise those of the environment."""
+    environment = Keys.of(os.environ)
+    return Keys(
+        reasoner=usable_key(reasoner, "api_key") or environment.reasoner,
+        judge=usable_key(judge, "judge_api_key") or environment.judge,
+        reward=usable_key(reward, "reward_api_key") or environment.reward,
+    )
