@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
 
-from judge_server.data.pairs import Pair, PairCounts
+from judge_server.data.pairs import DrawnPairs, Pair, PairCounts
 from judge_server.data.truncation import Truncation
 from judge_server.evaluation.candidates import Candidate, QueryOptions, find_candidates
 from judge_server.evaluation.comparison import (
@@ -28,7 +28,6 @@ from judge_server.evaluation.measure import (
     score_pairs,
 )
 from judge_server.evaluation.pair_source import (
-    DrawnPairs,
     FilePairSource,
     PairSource,
     SamplingOptions,
