@@ -199,7 +199,7 @@ class ServeApp:
             asking.settings,
             choices=wanted,
             seconds=asking.request.deepprune.seconds,
-            waiting=streamed and streamed.wait,
+            waiting=None if streamed is None else streamed.wait,
         ) as asked:
             if streamed is not None:
                 return await streamed.send(asked)

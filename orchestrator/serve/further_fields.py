@@ -49,7 +49,7 @@ _REFUSED: Mapping[str, str] = {
     "truncate_prompt_tokens": "a trace that goes on after a pause would lose its own start",
     "use_beam_search": "the traces of a vote are sampled",
 }
-_NOT_ASKED_FOR = (None, False, 0, "", [], {})
+_NOT_ASKED_FOR: tuple[object, ...] = (None, False, 0, "", [], {})
 """Values with which clients send a field that they do not want."""
 
 _OF_THE_TEMPLATE = ("documents", "enable_thinking", "reasoning", "thinking")
