@@ -16,7 +16,9 @@ from orchestrator.client.reasoner.sse import (
     Choice,
     Logprobs,
     StreamEvent,
+    UsualEvent,
     decode_event,
+    decode_usual,
 )
 from orchestrator.client.usage import Usage
 from orchestrator.errors import EndpointError, EndpointRejected, StreamBroken
@@ -47,6 +49,8 @@ _MOST_CHARS_PER_TOKEN = 256
 _MOST_REASON_CHARS = 40
 
 _MOST_DONE_BYTES = 16
+
+_MOST_UNUSUAL_READS = 3
 
 _DECIMALS = 3  # of a confidence, as in the public code; it keeps the journal's lines short
 
@@ -110,14 +114,18 @@ class ChunkFold:
         self._discarded_taken = 0
         self._prompt_tokens = prompt_tokens
         self._cached_prompt_tokens = 0
+        self._unusual_reads = 0
+        """Since the last read that held usual events alone."""
 
     @property
     def has_token_ids(self) -> bool:
         """Whether token ids came, and none was left out."""
         return self.counter.has_ids and not self.counter.ids_missing
 
-    def feed(self, payloads: Iterable[bytes], *, is_rest: bool = False) -> None:
+    def feed(self, payloads: Sequence[bytes], *, is_rest: bool = False) -> None:
         """Adds events; `is_rest` if they were cut off by the end of the stream, and may be no whole ones."""
+        if not payloads or self._add_usual(payloads):
+            return
         for payload in payloads:
             if len(payload) <= _MOST_DONE_BYTES and payload.strip() == DONE:
                 self.ended = True
@@ -129,8 +137,7 @@ class ChunkFold:
                 if self.finish_reason is None and not is_cut:
                     self.fail(error)
             else:
-                if not self._add_usual(event):
-                    self._add(event)
+                self._add(event)
 
     def fail(self, error: EndpointError) -> None:
         """What comes from now on is not added to the trace; the first error is the one that counts."""
@@ -190,33 +197,39 @@ class ChunkFold:
         if self._discards_from is None:
             self._discards_from = self.counter.generated
 
-    def _add_usual(self, event: StreamEvent) -> bool:
-        """Takes in an event of a completions stream in the middle of a trace, with ids and a usage that says nothing new.
+    def _add_usual(self, payloads: Sequence[bytes]) -> bool:
+        """Takes in events from the middle of a completions stream, with ids and usages that agree and say nothing new.
 
-        Nearly all events are such; any other one is left to `_add`, which gives the same for these at a higher cost.
+        Nearly all reads hold nothing else. All others are left to `_add`, which gives the same for these at a higher cost;
+        False says that it is one of those, and that nothing was taken in. A server that has sent several reads in a row
+        without such events is not expected to send any.
         """
-        choices, usage = event.choices, event.usage
-        if usage is None or choices is None or len(choices) != 1 or self._discards_from is not None:
+        if self._unusual_reads >= _MOST_UNUSUAL_READS:
             return False
-        choice = choices[0]
-        if choice is None or choice.finish_reason or not choice.token_ids or self.ended:
+        if self.ended or self._discards_from is not None:
             return False
-        if choice.delta is not None or choice.logprobs is not None:
+        events = None if self._cached_prompt_tokens else decode_usual(payloads)
+        if not events or not self._agree(events):
+            self._unusual_reads += 1
             return False
-        told = usage.completion_tokens
-        if (
-            usage.prompt_tokens != self._prompt_tokens
-            or usage.prompt_tokens_details is not None
-            or self._cached_prompt_tokens
-            or type(told) is not int
-            or not self.counter.add_exact(len(choice.token_ids), told)
-        ):
-            return False
-        if text := choice.text:
-            self._text.append(text)
-            self._chars += len(text)
-        self._token_ids += choice.token_ids
+        self._unusual_reads = 0
+        for event in events:
+            choice = event.choices[0]
+            self._token_ids += choice.token_ids
+            if choice.text:
+                self._text.append(choice.text)
+                self._chars += len(choice.text)
         return True
+
+    def _agree(self, events: list[UsualEvent]) -> bool:
+        """Counts the tokens of the events; False, and none is counted, unless each usage agrees with all ids until then."""
+        prompt, total = self._prompt_tokens, self.counter.ids
+        for event in events:
+            ids, usage = len(event.choices[0].token_ids), event.usage
+            total += ids
+            if usage.completion_tokens != total or usage.prompt_tokens != prompt or not ids:
+                return False
+        return self.counter.add_exact(total, events=len(events))
 
     def _add(self, event: StreamEvent) -> None:
         usage = event.usage

@@ -102,22 +102,19 @@ class TokenCounter:
         else:
             self.generated = max(self.generated, self._counted)
 
-    def add_exact(self, ids: int, told: int) -> bool:
-        """Takes in an event with `ids` token ids whose usage of `told` tokens agrees with all ids so far.
+    def add_exact(self, total: int, *, events: int) -> bool:
+        """Takes in events with token ids, each with a usage that agrees with all ids so far; then there are `total`.
 
         That is what nearly all events of vLLM are, so it is cheaper than `add`, which takes in all others: False says
-        that this is one of those, and was not taken in.
+        that these are others, and were not taken in.
         """
-        total = self.ids + ids
-        if told != total or self._usage > told or not self._believed:
+        if self._usage > total or not self._believed or self._without_ids or self.ids_missing:
             return False
-        if self._without_ids or self.ids_missing:
-            return False
-        self._events += 1
-        self._texts_with_usage += 1
+        self._events += events
+        self._texts_with_usage += events
+        self._counted += total - self.ids
         self._usage = self.ids = self.generated = total
         self._since_usage = 0
-        self._counted += ids
         return True
 
     def is_beyond(self, limit: int, chars: int) -> bool:

@@ -7,7 +7,7 @@ or beside it (`error:` lines, `event: error`) comes out as the payload of an err
 import codecs
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -24,7 +24,9 @@ __all__ = [
     "Logprobs",
     "SseSplitter",
     "StreamEvent",
+    "UsualEvent",
     "decode_event",
+    "decode_usual",
 ]
 
 DONE = b"[DONE]"
@@ -58,9 +60,11 @@ class SseSplitter:
         """The payloads completed by `data`, in order. Raises StreamBroken when an event never ends."""
         if self._half_line_end or b"\r" in data:
             data = self._with_plain_line_ends(data)
-        elif not self._rest and data.startswith(b"data: ") and _is_one_event(data):
-            self._is_stream = True
-            return [data[6:-2]]
+        elif not self._rest and data.startswith(b"data: ") and data.endswith(b"\n\n"):
+            payloads = data[6:-2].split(b"\n\ndata: ")
+            if data.count(b"\n") == 2 * len(payloads):  # each event is one line, as in most reads
+                self._is_stream = True
+                return payloads
         if self._rest:  # each byte of a long event is looked at once
             searched = len(self._rest) - 1
             self._rest += data
@@ -122,11 +126,6 @@ class SseSplitter:
         return b"\n".join(data) if data else None
 
 
-def _is_one_event(data: bytes) -> bool:
-    """Whether the bytes are one line and the blank line behind it, as most reads are."""
-    return data.endswith(b"\n\n") and data.find(b"\n") == len(data) - 2
-
-
 def _error(said: bytes) -> bytes:
     """The payload of an error: JSON or text of a server."""
     try:
@@ -186,7 +185,47 @@ class StreamEvent(msgspec.Struct):
     code: Any = None
 
 
+class UsualChoice(msgspec.Struct, gc=False):
+    """New text and its tokens, and nothing else."""
+
+    text: str
+    token_ids: list[int]
+    delta: None = None
+    logprobs: None = None
+    finish_reason: None = None
+
+
+class UsualUsage(msgspec.Struct, gc=False):
+    """Counts of tokens, without what only the last event of a stream has."""
+
+    prompt_tokens: int
+    completion_tokens: int
+    prompt_tokens_details: None = None
+
+
+class UsualEvent(msgspec.Struct):
+    """What nearly all events of a completions stream of vLLM are; any other is no value of this type."""
+
+    choices: tuple[UsualChoice]
+    usage: UsualUsage
+    object: Literal["text_completion"] = "text_completion"
+    error: None = None
+
+
 _decoder = msgspec.json.Decoder(StreamEvent)
+_usual_decoder = msgspec.json.Decoder(UsualEvent)
+
+
+def decode_usual(payloads: Sequence[bytes]) -> list[UsualEvent] | None:
+    """The events, decoded together at a fraction of the cost; None unless all of them are usual ones."""
+    lines = b"\n".join(payloads)
+    if not lines.startswith(b"{") or lines.count(b"\n{") != len(payloads) - 1:
+        return None
+    try:
+        events = _usual_decoder.decode_lines(lines)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    return events if len(events) == len(payloads) else None
 
 
 def decode_event(payload: bytes, secrets: Sequence[str] = ()) -> StreamEvent:

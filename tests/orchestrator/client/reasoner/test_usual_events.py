@@ -4,12 +4,22 @@ from typing import Any
 from unittest import mock
 
 import msgspec
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestrator.client.reasoner.chunks import ChunkFold
 
 _counts = st.none() | st.integers(-1, 40) | st.just(3.0) | st.just("3")
+
+
+_FIELDS = st.sampled_from(
+    [
+        *[{"object": "text_completion"}] * 7,
+        {},
+        {"object": "error", "message": "full"},
+        {"error": {"message": "full"}},
+    ]
+)
 
 
 @st.composite
@@ -38,15 +48,38 @@ def _events(draw: st.DrawFn) -> list[dict[str, Any]]:
         event: dict[str, Any] = {"choices": [choice] * draw(st.sampled_from([1, 1, 1, 1, 0, 2]))}
         if draw(st.integers(0, 9)):
             event["usage"] = usage
+        event |= draw(_FIELDS)
         events.append(event)
     return events
 
 
-def _folded(events: list[dict[str, Any]], reads: int) -> list[Any]:
+@st.composite
+def _payloads(draw: st.DrawFn) -> list[bytes]:
+    """The events encoded; now and then two of them are in one payload, or one is cut into two or is none."""
+    payloads = [msgspec.json.encode(event) for event in draw(_events())]
+    if draw(st.integers(0, 4)) == 0:
+        at = draw(st.integers(0, len(payloads) - 1))
+        whole = payloads[at]
+        payloads[at : at + 2] = draw(
+            st.sampled_from(
+                [
+                    [b"".join(payloads[at : at + 2])],
+                    [b"\n".join(payloads[at : at + 2]), b""],
+                    [b" ".join(payloads[at : at + 2]), b" "],
+                    [whole[:-9], whole[-9:]],
+                    [whole, b"null"],
+                    [b"\n" + whole],
+                    [whole, b"[DONE]"],
+                ]
+            )
+        )
+    return payloads
+
+
+def _folded(payloads: list[bytes], reads: int) -> list[Any]:
     """All that can be seen of a fold after each read."""
     fold = ChunkFold(5)
     seen: list[Any] = []
-    payloads = [msgspec.json.encode(event) for event in events]
     for first in range(0, len(payloads), reads):
         fold.feed(payloads[first : first + reads])
         counter = fold.counter
@@ -63,13 +96,12 @@ def _folded(events: list[dict[str, Any]], reads: int) -> list[Any]:
     return seen
 
 
-@given(_events(), st.integers(1, 4))
-def test_the_short_way_gives_what_the_long_way_gives(
-    events: list[dict[str, Any]], reads: int
-) -> None:
-    short = _folded(events, reads)
+@settings(max_examples=300)
+@given(_payloads(), st.integers(1, 4))
+def test_the_short_way_gives_what_the_long_way_gives(payloads: list[bytes], reads: int) -> None:
+    short = _folded(payloads, reads)
     with mock.patch.object(ChunkFold, "_add_usual", return_value=False):
-        assert _folded(events, reads) == short
+        assert _folded(payloads, reads) == short
 
 
 def test_an_event_of_vllm_takes_the_short_way() -> None:
