@@ -17,8 +17,8 @@ __all__ = ["PacedAnswer", "SocketTicks"]
 
 SHORTEST_TICK_SECONDS = 0.002
 LONGEST_TICK_SECONDS = 0.1
-_SECONDS_PER_STREAM = 0.0001
-"""By this a tick grows with each open stream: 1,000 streams have the longest one."""
+_SECONDS_PER_STREAM = 0.0002
+"""By this a tick grows with each open stream: 500 streams have the longest one."""
 
 _READ_BYTES = 1 << 16
 """Of one socket at once: below the size, and the number of the smallest HTTP chunks, at which aiohttp holds a connection back."""
@@ -100,7 +100,7 @@ class PacedAnswer:
         """
         content = self._content
         while self._paced:
-            if data := content.read_nowait():
+            if data := _taken(content):
                 return data
             if content.is_eof():
                 return b""
@@ -125,7 +125,7 @@ class PacedAnswer:
             return
         self._paced = False
         self._ticks.closed()
-        if self._socket is not None and not self._content.is_eof():
+        if self._socket is not None:
             self._socket.give_back(self._silence_seconds)
         self._wake()
 
@@ -158,6 +158,44 @@ class PacedAnswer:
             self._waiter.set_result(None)
 
 
+class _Body(aiohttp.StreamReader):
+    """Holds what the parser hands over, without an account of HTTP chunks, of which vLLM makes one for each token."""
+
+    __slots__ = ()
+
+    def feed_data(self, data: bytes, size: int = 0) -> bool:
+        """Takes content; False: the parser need not wait."""
+        self._buffer.append(data)
+        self.total_bytes += len(data)
+        return False
+
+    def begin_http_chunk_receiving(self) -> None:
+        """Nobody asks where chunks begin."""
+
+    def end_http_chunk_receiving(self) -> None:
+        """Nobody asks where chunks end."""
+
+    def take(self) -> bytes:
+        """All that is there. Raises what is wrong with the answer."""
+        if self._exception is not None:
+            raise self._exception
+        data = b"".join(self._buffer)
+        self._buffer.clear()
+        return data
+
+    def give_back(self) -> None:
+        """Is a reader of aiohttp again, with the account that it keeps."""
+        self._size = sum(map(len, self._buffer))
+        self._cursor = self.total_bytes - self._size
+        if self._http_chunk_splits is not None:
+            self._http_chunk_splits.clear()
+        self.__class__ = aiohttp.StreamReader  # type: ignore[assignment]
+
+
+def _taken(content: aiohttp.StreamReader) -> bytes:
+    return content.take() if isinstance(content, _Body) else content.read_nowait()
+
+
 class _Socket:
     """The socket of an answer, read here and not by its transport until it is given back."""
 
@@ -174,9 +212,8 @@ class _Socket:
         self._descriptor = descriptor
         self._protocol = protocol
         self._content = content
-        # aiohttp lets the transport read again whenever less than this is left, and has no public way to prevent it
-        self._low_water = content._low_water  # noqa: SLF001
-        content._low_water = 0  # noqa: SLF001
+        # aiohttp's own reader lets the transport read again, and has no public way to prevent it
+        content.__class__ = _Body
         transport.pause_reading()
         protocol.read_timeout = None
         protocol.start_timeout()  # stops the timer that runs
@@ -193,7 +230,7 @@ class _Socket:
         if transport.is_closing() or transport.get_extra_info("sslcontext") is not None:
             return None
         socket = transport.get_extra_info("socket")
-        if socket is None:
+        if socket is None or type(response.content) is not aiohttp.StreamReader:
             return None
         return cls(socket.fileno(), transport, connection.protocol, response.content)
 
@@ -210,8 +247,9 @@ class _Socket:
 
     def give_back(self, silence_seconds: float) -> None:
         """The transport reads from now on."""
-        self._content._low_water = self._low_water  # noqa: SLF001
-        if not self.transport.is_closing():
+        if isinstance(self._content, _Body):
+            self._content.give_back()
+        if not self._content.is_eof() and not self.transport.is_closing():
             self._protocol.read_timeout = silence_seconds
             self._protocol.start_timeout()
             self.transport.resume_reading()
