@@ -5,6 +5,7 @@ end of the program cut off of its last decision is given again (`pending`). A tr
 its bill is there with its id.
 """
 
+from array import array
 from collections import Counter, deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -44,6 +45,7 @@ from orchestrator.core.events import (
     TraceStarted,
     TraceStopped,
 )
+from orchestrator.core.growing_text import GrowingText
 from orchestrator.core.policies import needs_regenerations
 from orchestrator.core.prompting import Message
 from orchestrator.errors import ConfigError, EventOutOfTurn, JournalError
@@ -85,8 +87,8 @@ class TraceProgress:
     failed: bool = False
     finish_reason: str | None = None
     """The model has ended it, though it may not be recorded as finished yet."""
-    text: list[str] = field(default_factory=list)
-    token_ids: list[int] = field(default_factory=list)
+    text: GrowingText = field(default_factory=GrowingText)
+    token_ids: "array[int]" = field(default_factory=lambda: array("i"))
     tokens: int = 0
     discarded: int = 0
     """Of the tokens, those that are not in the trace."""
@@ -94,7 +96,7 @@ class TraceProgress:
     @property
     def has_text(self) -> bool:
         """Whether text has come, so that the trace cannot be begun anew."""
-        return any(self.text)
+        return bool(self.text)
 
     @property
     def has_all_ids(self) -> bool:
@@ -300,7 +302,7 @@ class RecoveredRun:
         if self.started is not None and needs_regenerations(self.started.settings):
             self._whole[event.trace] = tuple(trace.token_ids)
         trace.text.clear()
-        trace.token_ids.clear()
+        del trace.token_ids[:]
         if isinstance(event, TraceFinished) and event.raw_answer is not None:
             self.answers[event.raw_answer] = event.answer or event.raw_answer
 

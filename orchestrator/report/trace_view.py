@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from orchestrator.core.events import CheckpointReached, TraceProbed
+from orchestrator.core.growing_text import GrowingText
 
 __all__ = ["ClusterView", "Ending", "TraceState", "TraceView"]
 
@@ -29,7 +30,6 @@ TraceState = Literal[
 """
 
 _TAIL = 400
-_BLOCK = 256  # chunks joined at a time: text costs its own size, not 60 bytes for every token
 
 
 @dataclass(slots=True)
@@ -73,8 +73,7 @@ class TraceView:
     """Streams opened anew after a fault."""
     confidences: "array[float]" = field(default_factory=lambda: array("d"), repr=False)
     """Of each of its tokens, in nats; empty where the run asks for none, or where texts are dropped."""
-    _blocks: list[str] = field(default_factory=list, repr=False)
-    _chunks: list[str] = field(default_factory=list, repr=False)
+    _text: GrowingText = field(default_factory=GrowingText, repr=False)
     _segment: str | None = field(default=None, repr=False)
 
     @property
@@ -102,15 +101,12 @@ class TraceView:
     @property
     def text(self) -> str:
         """All text received so far (untrusted), joined now and kept joined."""
-        if self._chunks or len(self._blocks) != 1:
-            self._blocks = ["".join([*self._blocks, *self._chunks])]
-            self._chunks.clear()
-        return self._blocks[0]
+        return str(self._text)
 
     @property
     def tail(self) -> str:
         """The last 400 characters or so (untrusted), without joining all text."""
-        return "".join([*(block[-_TAIL:] for block in self._blocks[-1:]), *self._chunks])[-_TAIL:]
+        return self._text.tail(_TAIL)
 
     @property
     def segment(self) -> str:
@@ -128,10 +124,7 @@ class TraceView:
 
     def add_text(self, text: str) -> None:
         """Appends a chunk."""
-        self._chunks.append(text)
-        if len(self._chunks) >= _BLOCK:
-            self._blocks.append("".join(self._chunks))
-            self._chunks.clear()
+        self._text.append(text)
 
 
 @dataclass(slots=True)

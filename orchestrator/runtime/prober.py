@@ -46,7 +46,7 @@ class Prober:
     async def _probe(self, number: int, trace: TraceProgress) -> Event:
         if trace.ended or trace.finish_reason is not None:
             return self.failed(number, "the trace has ended")
-        text = "".join(trace.text)
+        text = str(trace.text)
         ending = self._model.forced_ending(text)
         if ending is None:
             return self.failed(number, "no text is known that forces an answer out of this model")

@@ -291,7 +291,7 @@ class TraceRunner:
 
     async def _finished(self, finish_reason: str) -> Event:
         raw = extract_answer(
-            "".join(self._progress.text),
+            str(self._progress.text),
             regex=self._shared.answer_regex,
             finished=finish_reason != "length",
         )

@@ -13,6 +13,7 @@ import msgspec
 
 from orchestrator.client.messages import text_of_error
 from orchestrator.client.usage import Usage
+from orchestrator.core.events.base import TokenId
 from orchestrator.errors import EndpointBusy, EndpointError, StreamBroken
 
 __all__ = [
@@ -169,7 +170,7 @@ class Choice(msgspec.Struct, gc=False):
 
     text: str | None = None
     delta: Delta | None = None
-    token_ids: list[int] | None = None
+    token_ids: list[TokenId] | None = None
     logprobs: Logprobs | None = None
     finish_reason: str | None = None
 
@@ -189,7 +190,7 @@ class UsualChoice(msgspec.Struct, gc=False):
     """New text and its tokens, and nothing else."""
 
     text: str
-    token_ids: list[int]
+    token_ids: list[TokenId]
     delta: None = None
     logprobs: None = None
     finish_reason: None = None

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from orchestrator.core.events.base import RecordedEvent, Seconds, Tokens
+from orchestrator.core.events.base import RecordedEvent, Seconds, TokenId, Tokens
 
 __all__ = [
     "Boundary",
@@ -58,7 +58,7 @@ class TokensArrived(RecordedEvent, frozen=True, kw_only=True, omit_defaults=True
     trace: int
     text: str
     tokens: Tokens
-    token_ids: tuple[int, ...] = ()
+    token_ids: tuple[TokenId, ...] = ()
     confidences: tuple[float, ...] = ()
     finish_reason: str | None = None
     discarded: int = 0

@@ -58,6 +58,10 @@ FOREIGN = {
     "a time before the start": [START_LINE, at("-1")],
     "seconds that add up to infinity": [START_LINE, judged([1], 1e308)],
     "tokens of 400 digits": [START_LINE, arrived(0, "9" * 400)],
+    "a token that no vocabulary has": [
+        START_LINE,
+        arrived(0, '1,"token_ids":[4294967296]'),
+    ],
     "a trace that was not planned": [START_LINE, arrived(64, "1")],
     "a trace before the first": [START_LINE, arrived(-1, "1")],
     "a cluster that was not opened": [START_LINE, JOINED],

@@ -90,6 +90,17 @@ def test_events_before_an_invalid_one_are_kept() -> None:
         fold.last()
 
 
+@pytest.mark.parametrize("number", [2**31, -(2**40), 10**30])
+def test_an_id_that_no_vocabulary_has_cannot_be_read(number: int) -> None:
+    fold = ChunkFold()
+    fold.feed([choice(1, text="a", token_ids=[7]), choice(2, text="b", token_ids=[number])])
+    chunk = fold.take()
+    assert chunk is not None
+    assert (chunk.text, chunk.token_ids) == ("a", (7,))
+    with pytest.raises(StreamBroken, match="cannot be read"):
+        fold.last()
+
+
 @pytest.mark.parametrize("reason", ["abort", "error"])
 def test_a_request_that_the_server_dropped_is_a_broken_stream(reason: str) -> None:
     fold = ChunkFold()
