@@ -1,6 +1,5 @@
 """Whole runs through the command line against real vLLM servers with the nano models."""
 
-import asyncio
 import json
 import random
 import signal
@@ -39,6 +38,7 @@ from tests.support.command import (
     metric,
     orchestrate,
     start,
+    until_event,
     until_idle,
     until_tokens,
 )
@@ -278,7 +278,7 @@ async def test_a_server_that_stays_away_breaks_the_run_off_and_keeps_its_events(
             *("--json", "--traces", TRACES, "--set", "endpoint.outage_seconds=2"),
             cwd=tmp_path,
         )
-        await journal_grows(tmp_path, process)
+        await until_event(tmp_path, process, TokensArrived)
         proxy.refuse()
         ended = await end(process)
     assert ended.code == 1
@@ -308,15 +308,13 @@ async def test_without_its_judge_a_run_prunes_nothing_more_and_votes(
     tmp_path: Path, reasoner_url: str, judge_url: str
 ) -> None:
     async with Proxy(judge_url).running() as proxy:
-        process = await start(
+        proxy.refuse_at(b"POST /generative_scoring", 4)  # the first one is the probe's
+        ended = await orchestrate(
             *(questions(1)[0]["question"], "--endpoint", reasoner_url),
             *("--judge-endpoint", proxy.url, "--json", "--traces", TRACES),
             *("--set", "judge.max_attempts=1"),
             cwd=tmp_path,
         )
-        await journal_grows(tmp_path, process, CheckpointReached)
-        proxy.refuse()
-        ended = await end(process)
     assert ended.code == 0, ended.err
     (report,) = ended.reports
     entries = journal_of(report, tmp_path)
@@ -357,13 +355,3 @@ async def test_ctrl_c_at_a_random_moment_leaves_idle_servers_and_a_partial_repor
     assert await completed(reasoner_url) - completed_before < TRACES
     again = replay(tmp_path / report["run_dir"])
     assert again.difference is None
-
-
-async def journal_grows(
-    cwd: Path, process: asyncio.subprocess.Process, until: type[Event] = TokensArrived
-) -> None:
-    """Waits for the first event of a kind in the only run below `cwd`, which `process` writes."""
-    name = f'"type":"{until.__name__}"'.encode()
-    while not any(name in path.read_bytes() for path in cwd.glob("runs/*/journal.jsonl")):
-        assert process.returncode is None
-        await asyncio.sleep(0.02)

@@ -9,11 +9,16 @@ from typing import Any
 import pytest
 
 from orchestrator.client.reasoner.probe import PROBE_TOKENS
-from orchestrator.core.events import TokensArrived
-from orchestrator.errors import JournalError
-from orchestrator.journal.journal import read_journal
 from orchestrator.journal.replay import replay
-from tests.support.command import end, metric, orchestrate, start, until_idle
+from tests.support.command import (
+    GrowingJournals,
+    end,
+    metric,
+    orchestrate,
+    start,
+    tokens_received,
+    until_idle,
+)
 
 pytestmark = [pytest.mark.slow, pytest.mark.vllm, pytest.mark.timeout(600, func_only=True)]
 
@@ -29,26 +34,21 @@ def asked(tmp_path: Path, reasoner: str, count: int, *more: object) -> tuple[obj
     return ("--questions", file, "--endpoint", reasoner, "--json", *exact, *more)
 
 
-def paid(run_dir: Path) -> dict[str, int]:
+def paid(journals: GrowingJournals) -> dict[str, int]:
     """The token ids in the journal of each question that has any."""
-    tokens = {}
-    for journal in sorted(run_dir.glob("*/journal.jsonl")):
-        try:
-            arrived = [e for e in read_journal(journal) if isinstance(e, TokensArrived)]
-        except JournalError:  # its first line is still being written
-            continue
-        tokens[journal.parent.name] = sum(len(event.token_ids) for event in arrived)
-    return {name: count for name, count in tokens.items() if count}
+    counts = {run.name: tokens_received(entries) for run, entries in journals.look().items()}
+    return {name: count for name, count in counts.items() if count}
 
 
 async def until_paid(
-    tmp_path: Path, process: asyncio.subprocess.Process, *, questions: int, tokens: int
-) -> Path:
-    """The run's folder, once so many questions have so many tokens each."""
-    while True:
-        for run_dir in tmp_path.glob("runs/*"):
-            if sum(count >= tokens for count in paid(run_dir).values()) >= questions:
-                return run_dir
+    journals: GrowingJournals,
+    process: asyncio.subprocess.Process,
+    *,
+    questions: int,
+    tokens: int,
+) -> None:
+    """Waits until so many questions have so many tokens each."""
+    while sum(count >= tokens for count in paid(journals).values()) < questions:
         assert process.returncode is None
         await asyncio.sleep(0.02)
 
@@ -86,22 +86,22 @@ async def test_ctrl_c_ends_all_that_run_and_a_kill_loses_none_of_them(
     """Interrupted questions are over; those that were killed go on from their tokens, and the rest is asked."""
     more = ("--policy", "consensus", "--traces", 8, "--concurrency", 24)
     process = await start(*asked(tmp_path, reasoner_url, 8, *more), cwd=tmp_path)
-    run_dir = await until_paid(tmp_path, process, questions=3, tokens=100)
+    journals = GrowingJournals(tmp_path)
+    await until_paid(journals, process, questions=3, tokens=100)
     process.send_signal(signal.SIGINT)
     interrupted = await end(process)
     assert interrupted.code == 130, interrupted.err
     await until_idle(reasoner_url)
+    (run_dir,) = tmp_path.glob("runs/*")
     *first, _ = interrupted.reports
     assert sum(report["interrupted"] for report in first) >= 2
 
     process = await start("--resume", run_dir, "--json", cwd=tmp_path)
-    while sum(count >= 50 for count in paid(run_dir).values()) < len(first) + 2:
-        assert process.returncode is None
-        await asyncio.sleep(0.02)
+    await until_paid(journals, process, questions=len(first) + 2, tokens=50)
     process.kill()
     await end(process)
     await until_idle(reasoner_url)
-    before, counted = sum(paid(run_dir).values()), await metric(reasoner_url, GENERATED)
+    before, counted = sum(paid(journals).values()), await metric(reasoner_url, GENERATED)
 
     ended = await orchestrate("--resume", run_dir, "--json", cwd=tmp_path)
     assert ended.code in (0, 3), ended.err
@@ -110,5 +110,5 @@ async def test_ctrl_c_ends_all_that_run_and_a_kill_loses_none_of_them(
     *reports, summary = ended.reports
     assert reports[: len(first)] == first
     assert summary["summary"]["questions"] == 8
-    assert sum(paid(run_dir).values()) - before == counted  # nothing is paid twice
+    assert sum(paid(journals).values()) - before == counted  # nothing is paid twice
     assert replays(run_dir) == [None] * 8

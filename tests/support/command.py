@@ -5,6 +5,7 @@ import contextlib
 import json
 import os
 import sys
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from orchestrator.core.commands import Command
 from orchestrator.core.events import Event, TokensArrived, TraceStarted
 from orchestrator.errors import JournalError
-from orchestrator.journal.journal import read_journal
+from orchestrator.journal.journal import JournalTail
 
 
 @dataclass(frozen=True)
@@ -77,44 +78,64 @@ async def completed(url: str) -> float:
     return sum([await metric(url, "vllm:request_success", finished_reason=r) for r in reasons])
 
 
-def newest_journal(cwd: Path) -> list[Event | Command]:
-    """The entries of the newest journal below `cwd`; none before there is one."""
-    journals = sorted(cwd.rglob("journal.jsonl"))
-    with contextlib.suppress(JournalError):  # its first line is still being written
-        return [entry for journal in journals[-1:] for entry in read_journal(journal)]
-    return []
+class GrowingJournals:
+    """The journals below a folder, by their runs' folders; `look` reads only what was added since it was last called.
+
+    So a test that waits for a run leaves the run its cores.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._tails: dict[Path, JournalTail] = {}
+        self._entries: dict[Path, list[Event | Command]] = {}
+
+    def look(self) -> Mapping[Path, Sequence[Event | Command]]:
+        """The entries of every journal so far, the newest journal last."""
+        for journal in sorted(self._folder.rglob("journal.jsonl")):
+            run = journal.parent
+            tail = self._tails.setdefault(run, JournalTail(journal))
+            with contextlib.suppress(JournalError):  # its first line is still being written
+                self._entries.setdefault(run, []).extend(tail.poll())
+        return {run: self._entries[run] for run in sorted(self._entries)}
+
+    def newest(self) -> Sequence[Event | Command]:
+        """The entries of the newest journal; none before there is one."""
+        return next(reversed(self.look().values()), ())
 
 
-def tokens_received(cwd: Path) -> int:
-    """Tokens in the newest journal below `cwd`, however few pieces a busy machine received them in."""
-    return sum(
-        len(entry.token_ids) for entry in newest_journal(cwd) if isinstance(entry, TokensArrived)
-    )
-
-
-def traces_begun(cwd: Path) -> int:
-    """Traces in the newest journal below `cwd` that have begun."""
-    return sum(isinstance(entry, TraceStarted) for entry in newest_journal(cwd))
+def tokens_received(entries: Iterable[Event | Command]) -> int:
+    """The token ids that they hold, however few pieces a busy machine received them in."""
+    return sum(len(entry.token_ids) for entry in entries if isinstance(entry, TokensArrived))
 
 
 async def until_tokens(cwd: Path, process: asyncio.subprocess.Process, tokens: int) -> None:
     """Waits until `process` has journalled so many tokens of its newest question below `cwd`."""
-    while tokens_received(cwd) < tokens:
+    journals = GrowingJournals(cwd)
+    while tokens_received(journals.newest()) < tokens:
         assert process.returncode is None
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(0.02)
+
+
+async def until_event(
+    cwd: Path, process: asyncio.subprocess.Process, kind: type[Event], *, count: int = 1
+) -> None:
+    """Waits until `process` has journalled so many events of a kind in its newest question below `cwd`."""
+    journals = GrowingJournals(cwd)
+    while sum(isinstance(entry, kind) for entry in journals.newest()) < count:
+        assert process.returncode is None
+        await asyncio.sleep(0.02)
 
 
 async def until_begun(cwd: Path, process: asyncio.subprocess.Process, traces: int) -> None:
     """Waits until `process` has journalled the first event of so many traces of its newest question below `cwd`."""
-    while traces_begun(cwd) < traces:
-        assert process.returncode is None
-        await asyncio.sleep(0.05)
+    await until_event(cwd, process, TraceStarted, count=traces)
 
 
 async def until_tokens_in(folder: Path, tokens: int) -> None:
     """Waits until the newest journal below `folder` has so many tokens."""
-    while tokens_received(folder) < tokens:  # noqa: ASYNC110  a file tells nobody
-        await asyncio.sleep(0.05)
+    journals = GrowingJournals(folder)
+    while tokens_received(journals.newest()) < tokens:  # noqa: ASYNC110  a file tells nobody
+        await asyncio.sleep(0.02)
 
 
 async def until_idle(url: str) -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from urllib.parse import urlsplit
 
 
@@ -16,6 +16,7 @@ class Proxy:
         self._open: set[asyncio.StreamWriter] = set()
         self._refusing = False
         self._cut_after: int | None = None
+        self._last_request: tuple[bytes, int] | None = None
         self.cuts = 0
 
     @property
@@ -48,6 +49,10 @@ class Proxy:
         self._refusing = True
         self.cut()
 
+    def refuse_at(self, request: bytes, number: int) -> None:
+        """The server is gone when a client sends the request line that begins so for the `number`th time."""
+        self._last_request = request, number
+
     def accept(self) -> None:
         """The server is back."""
         self._refusing = False
@@ -58,7 +63,7 @@ class Proxy:
             return
         upstream_reader, upstream_writer = await asyncio.open_connection(*self._target)
         self._open.add(writer)
-        forward = asyncio.create_task(self._copy(reader, upstream_writer, None))
+        forward = asyncio.create_task(self._copy(reader, upstream_writer, None, self._see_request))
         try:
             await self._copy(upstream_reader, writer, self._cut_after)
         finally:
@@ -67,13 +72,27 @@ class Proxy:
             upstream_writer.transport.abort()
             writer.transport.abort()
 
+    def _see_request(self, sent: bytes) -> None:
+        if self._last_request is not None:
+            request, left = self._last_request
+            left -= sent.startswith(request)
+            self._last_request = request, left
+            if left == 0:
+                self.refuse()
+
     async def _copy(
-        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, limit: int | None
+        self,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        limit: int | None,
+        see: Callable[[bytes], None] | None = None,
     ) -> None:
         copied = 0
         with contextlib.suppress(ConnectionError):
             while data := await reader.read(4096):
                 copied += len(data)
+                if see is not None:
+                    see(data)
                 if limit is not None and copied > limit:
                     self.cuts += 1
                     return
