@@ -31,6 +31,8 @@ T = TypeVar("T")
 _WORDS = re.compile(r"[^\W\d_]+(?:[ '’-][^\W\d_]{2,})*")
 _FACTORIAL = re.compile(r"factorial|\d!|\)!|(?<![^\W\d_])[A-Za-z]!", re.IGNORECASE)
 _LIST = re.compile(r"[^()\[\]{}]+(?:,[^()\[\]{}]+)+")
+_FORMULA_MARKUP = re.compile(r"\\(?:text|mathrm|rm|ce)\b|[_{}\s]")
+_CHEMICAL = re.compile(r"(?=.*[A-Za-z)]\d)(?:[A-Z][a-z]?\d*|\((?:[A-Z][a-z]?\d*)+\)\d*){1,30}")
 _ATTEMPTS = 2
 _START_SECONDS = 60.0
 _STOP_SECONDS = 10.0
@@ -328,6 +330,9 @@ def _plainly_equal(one: str, other: str, *, factorials: bool) -> bool | None:
     if first is not None and second is not None:
         units = {first.unit, second.unit} - {None}
         return first.key == second.key and len(units) <= 1
+    formulas = (_chemical_formula(one), _chemical_formula(other))
+    if all(formulas):
+        return formulas[0] == formulas[1]
     plain = [bool(_WORDS.fullmatch(text)) for text in (one, other)]
     if all(plain):
         return _same_words(one, other)
@@ -341,6 +346,12 @@ def _same_words(one: str, other: str) -> bool:
     if one.casefold() != other.casefold():
         return False
     return not (_ELEMENTS & {one, other} and {one, other} & {one.upper()})
+
+
+def _chemical_formula(answer: str) -> str | None:
+    r"""A formula such as "H_2O", "CO₂" or "\\text{Ca(OH)}_2" without its markup; None for anything else."""
+    plain = _FORMULA_MARKUP.sub("", ascii_mathematics(answer))
+    return plain if _CHEMICAL.fullmatch(plain) else None
 
 
 def _formula(answer: str) -> tuple[str, str | None]:

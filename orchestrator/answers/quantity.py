@@ -29,12 +29,15 @@ _SYMBOLS = {
     "∞": r"\infty ", "≤": r"\le ", "≥": r"\ge ", "≠": r"\ne ", "∪": r"\cup ", "∩": r"\cap ", "∈": r"\in ",
     "½": r"\frac{1}{2}", "⅓": r"\frac{1}{3}", "⅔": r"\frac{2}{3}", "¼": r"\frac{1}{4}", "¾": r"\frac{3}{4}",
     "⅕": r"\frac{1}{5}", "⅛": r"\frac{1}{8}", "…": "...", "\u2009": " ", "\u202f": " ", "\u00a0": " ",
-    "θ": r"\theta ", "α": r"\alpha ", "β": r"\beta ", "λ": r"\lambda ",
+    "∅": r"\emptyset ", "±": r"\pm ", "θ": r"\theta ", "α": r"\alpha ", "β": r"\beta ", "λ": r"\lambda ",
 }  # fmt: skip
 _SYMBOL = re.compile("|".join(map(re.escape, _SYMBOLS)))
 _ROOT = re.compile(r"(√|∛)\s*(?:\(([^()]*)\)|\{([^{}]*)\}|(\d+(?:\.\d+)?|[A-Za-z]))")
 _SUPERSCRIPT = re.compile(r"[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ]+")
 _SUBSCRIPT = re.compile(r"[₀₁₂₃₄₅₆₇₈₉]+")
+_BARE_FUNCTION = re.compile(
+    r"(?<![\\A-Za-z])(arc(?:sin|cos|tan)|(?:sin|cos|tan|cot|sec|csc)h?|log|ln|exp)(?=\s*[(^_\\]|\s+[A-Za-z\d])"
+)
 _THIN_SPACES = re.compile(r"\\[,;:!> ]|\\q?quad\b|~")
 _SIZES = re.compile(r"\\(?:left|right|big|Big|bigg|Bigg|displaystyle|textstyle)(?![A-Za-z])")
 _STYLED_NUMBER = re.compile(
@@ -55,7 +58,7 @@ _REPEATING = re.compile(
 _ELLIPSIS = re.compile(r"(?P<sign>[-+]?)(?P<whole>\d+)\.(?P<digits>\d+)(?:\.\.\.|\\l?dots)")
 _PERIOD = re.compile(r"(\d*?)(\d+?)\2{1,}\Z")
 _FRACTION = re.compile(
-    rf"(?P<sign>[-+]?)\s*(?:(?P<whole>\d+)\s*(?=\\|\d+\s*/))?"
+    rf"(?P<sign>[-+]?)\s*(?:(?P<whole>\d+)(?:\s*(?=\\)|\s+(?=\d)))?"
     rf"(?:\\[dtc]?frac\s*(?:\{{\s*(?P<top>[-+]?{_DIGITS}(?:\.\d+)?)\s*\}}|(?P<t>\d))\s*"
     rf"(?:\{{\s*(?P<bottom>[-+]?{_DIGITS}(?:\.\d+)?)\s*\}}|(?P<b>\d))"
     rf"|(?P<over>{_DIGITS}(?:\.\d+)?)\s*/\s*(?P<under>{_DIGITS}(?:\.\d+)?))"
@@ -97,7 +100,13 @@ def ascii_mathematics(answer: str) -> str:
     text = _SYMBOL.sub(lambda found: _SYMBOLS[found[0]], text)
     text = _SUPERSCRIPT.sub(lambda found: "^{" + found[0].translate(_SUPERSCRIPTS) + "}", text)
     text = _SUBSCRIPT.sub(lambda found: "_{" + found[0].translate(_SUBSCRIPTS) + "}", text)
-    text = _SIZES.sub("", text).replace("{,}", ",").replace(r"\!", "")
+    text = (
+        _SIZES.sub("", text)
+        .replace("{,}", ",")
+        .replace(r"\!", "")
+        .replace(r"\varnothing", r"\emptyset")
+    )
+    text = _BARE_FUNCTION.sub(r"\\\1", text)
     text = _STYLED_NUMBER.sub(r"\1", _THIN_SPACES.sub(" ", text))
     return " ".join(text.split())
 

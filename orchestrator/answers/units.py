@@ -52,6 +52,31 @@ _SPELLINGS = {
     "Pa": "pascal pascals",
     "mol": "mole moles",
     "unit": "units",
+    "Mg": "megagram megagrams",
+    "mW": "milliwatt milliwatts",
+    "MW": "megawatt megawatts",
+    "mJ": "millijoule millijoules",
+    "MJ": "megajoule megajoules",
+    "mHz": "millihertz",
+    "MHz": "megahertz",
+    "mPa": "millipascal millipascals",
+    "kPa": "kilopascal kilopascals",
+    "MPa": "megapascal megapascals",
+    "mV": "millivolt millivolts",
+    "kV": "kilovolt kilovolts",
+    "MV": "megavolt megavolts",
+    "mA": "milliampere milliamperes milliamps",
+    "kN": "kilonewton kilonewtons",
+    "MN": "meganewton meganewtons",
+    "mN": "millinewton millinewtons",
+    "meV": "",
+    "keV": "",
+    "MeV": "",
+    "mΩ": "",
+    "MΩ": "",
+    "kWh": "",
+    "MWh": "",
+    "mM": "",
     "mph": "",
     "kph": "kmh",
     "Ω": "ohm ohms",
@@ -134,6 +159,7 @@ _NEVER = frozenset(
 _TEXT = re.compile(r"\\(?:text|mathrm|textrm|rm|mbox|operatorname)\s*\{([^{}]*)\}")
 _POWER = re.compile(r"\s*\^?\s*\{?\s*([23²³])\s*\}?(?=\W|\Z)")
 _TOKEN = re.compile(r"[A-Za-zµΩ]+|[€£¥₹¢$°]|\\\$")
+_INVERSE = re.compile(r"([A-Za-zµΩ]+)\s*\^\s*\{?\s*-\s*([123])\s*\}?")
 _WHOLE = re.compile(
     r"(?:[A-Za-zµΩ]+(?:\^[23])?|[€£¥₹¢$°]|\\\$)(?:\s*/\s*|\s+(?:per\s+)?|-|(?=[A-Za-z°]))?"
 )
@@ -148,6 +174,9 @@ def canonical_unit(text: str, *, separated: bool = True) -> str | None:
     """
     styled = _TEXT.search(text) is not None
     plain = _TEXT.sub(r" \1 ", text).replace(r"\circ", "°").replace("^{°}", "°").replace("^°", "°")
+    plain = _INVERSE.sub(
+        lambda found: f"/{found[1]}" + ("" if found[2] == "1" else f"^{found[2]}"), plain
+    )
     plain = _POWER.sub(lambda found: "^" + found[1].translate(str.maketrans("²³", "23")), plain)
     plain = " ".join(
         plain.replace(r"\cdot", " ").replace("{", " ").replace("}", " ").split()

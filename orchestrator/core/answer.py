@@ -48,19 +48,23 @@ _EMPHASIS = "\ue000"
 
 _STARS = re.compile(r"(?<![\w)\]}])\*\*|\*\*(?![\w({\\])|(?<!\w)__(?=\S)|(?<=\S)__(?!\w)")
 _SINGLE_STARS = re.compile(r"(?<![\w*])\*(?=[^\s*])([^*\n]*)(?<=[^\s*])\*(?![\w*])")
+_UNDERLINES = re.compile(r"(?<![\w\\}\])^])_(?=[^\s_{])([^_\n]*)(?<=[^\s_])_(?![\w{])")
 _MARKS = str.maketrans(
     {"：": ":", "（": "(", "）": ")", "。": ". ", "，": ", ", "！": "! ", "？": "? ", "；": "; "}
 )
 
 _ADVERB = r"\s(?:therefore|thus|then|hence|indeed|simply|just|also)"
 _PHRASE = re.compile(
-    r"(?:\banswer|\b(?:correct|right|best)\s(?:option|choice))E?"
+    r"(?:\banswer(?:\s(?:choice|option|letter))?|\b(?:correct|right|best)\s(?:option|choice))E?"
     r"(?:\s{1,3}(?:is|was|(?:would|must|should)(?:@)?\sbe)\b(?:@(?=[\s:]))?\s?:?|\s?(?:[:=]>?|-+>|[→⇒]))(?:E(?=\s))?"
-    r"|\b(?:Antwort|Lösung)E?(?:\s(?:ist|lautet)\b\s?:?|\s?:)(?:E(?=\s))?"
-    r"|\b(?:réponse|respuesta|risposta|resposta)E?(?:\s(?:finale?|correcta?|correcte))?E?"
-    r"(?:\s(?:est|es|è|é)\b\s?:?|\s?:)(?:E(?=\s))?"
-    r"|\bответE?(?:\s?[:—–-])(?:E(?=\s))?"
-    r"|(?:答案|答え|解答|정답|답)E?\s?(?:应?该?(?:是|为|為)|は|은|는|:)\s?:?(?:E(?=\s))?"
+    r"|\b(?:Antwort|Lösung|antwoord)E?(?:\s(?:ist|lautet|is)\b(?:\s(?:also|somit|daher|dus))?\s?:?|\s?:)(?:E(?=\s))?"
+    r"|\b(?:réponse|respuesta|risposta|resposta)E?(?:\s(?:finale?|corr?ett?[ao]|correc?t[ae]))?E?"
+    r"(?:\s(?:est|es|è|é)\b(?:\s(?:donc|entonces|quindi|então|portanto))?\s?:?|\s?:)(?:E(?=\s))?"
+    r"|\b(?:ответ|відповідь)E?(?:\s?[:—–-])(?:E(?=\s))?"
+    r"|(?:答案|答え|答|解答|正解|정답|답)E?\s?(?:[应應]?[该該]?(?:是|为|為|选|選)|は|은|는|:)\s?:?(?:E(?=\s))?"
+    r"|[故应應](?:[该該])?[选選](?:[择擇])?\s?:?(?=E?\s?\(?[A-J](?![A-Za-z]))"
+    r"|(?:\b(?:odpowiedź|odpověď|odpoveď|cevap|yanıt|svar|vastaus|válasz|răspuns|одговор|отговор|jawaban|đáp án"
+    r"|απάντηση)|उत्तर|الجواب|الإجابة|پاسخ|תשובה|คำตอบ)E?\s?:(?:E(?=\s))?"
     r"|^(?:\#{1,6}[ \t]*E?|E)(?:the\s)?(?:final\s)?answerE?[ \t]*$".replace("E", _EMPHASIS).replace(
         "@", _ADVERB
     ),
@@ -81,36 +85,49 @@ _LEAD = re.compile(r"(?:\s*\n[ \t]*(?:[-*•>]|[-*_]{3,}(?=\s*\n))(?=\s))+\s*")
 
 _TAG = re.compile(r"</?(?:b|strong|i|em|u|code|mark|span|p|center)\b[^<>]{0,100}>", re.IGNORECASE)
 _NOUNS = re.compile(r"(?: [^\W\d_]+){1,4}(?=\Z|[\n.,;:!])")
+_QUALIFIER = re.compile(
+    rf"(?:exactly|precisely|equal to|given by)\s+(?=[{_EMPHASIS}$\\(√π≈+−-]|\d)"
+    r"|(?:(?:the|la|le|el|il|die|der|das)\s+)?(?:letter|opción|opção|opzione|lettre|letra|lettera|Buchstabe)\s+"
+    r"(?=\(?[A-J](?!\w))"
+    r"|(?:la|le|el|il|die|der|das)\s+(?=\(?[A-J](?!\w))",
+    re.IGNORECASE,
+)
+"""Words between "the answer is" and the answer."""
+
 _SENTENCE_END = re.compile(
-    rf"\n|[.;?!]{_EMPHASIS}?(?:\s|$)|,?\s(?:because|since|as|so|which)\b", re.IGNORECASE
+    rf"\n|[.;?!]{_EMPHASIS}?(?:\s|$)|,?\s(?:because|since|as|so|which)\b|\s*—(?!\s?(?:wait|no|or|actually|hmm)\b)|\s–\s(?=[^\W\d_]{{2}})"
+    r"|\s\((?!mod\b|base\b|in base\b)[^\W\d_]{2}[^\W\d_ ,'-]*(?:[ ,'-]+[^\W\d_]+)*\)",
+    re.IGNORECASE,
 )
 _POLITE_ENDING = re.compile(r"(?<=[\dA-J)\]}])\s*(?:です|である|だ|입니다|이다)\Z")
 _UNSURE = re.compile(
     r"\\boxed|\\fbox"  # a box that was never closed
     r"|\b(?:not|no longer|and|or|if|than|times|either|maybe|probably|correct|incorrect|right|wrong"
-    r"|unclear|unknown)\b",
+    r"|unclear|unknown|wait|hmm|actually)\b",
     re.IGNORECASE,
 )
 _CHOICE = re.compile(
     r"(?:[Oo]ption|[Cc]hoice)\s+\(?([A-J])\b"
     r"|\(([A-Ja-j])\)(?=\s|$)"
-    r"|([A-J])(?:[):.](?=\s|$)|$|\s?(?=[^\x00-\x7F]))"
+    r"|([A-J])(?:[):.](?=\s|$)|(?=,\s)|$|\s?(?=[\u2e80-\u9fff\uac00-\ud7af]))"
 )
-_TWO_CHOICES = re.compile(r"\s*(?:and|or|&|\+|,)\s*\(?[A-J]\b")
+_TWO_CHOICES = re.compile(r"\s*(?:and|or|&|\+|,|[、和或及与跟やと])\s*\(?[A-J](?![A-Za-z])")
 _BARE_CHOICE = re.compile(r"([A-J])[):.]?")
 _BARE_NUMBER = re.compile(r"[-+]?\d[\d,]*(?:\.\d+)?")
 _MATHEMATICS = re.compile(
     r"(?:[^A-Za-z\d\\]|(?<![A-Za-z])[A-Za-z](?![A-Za-z])|sqrt|sin|cos|tan|log|ln)*[\d\\]"
 )
 _NAMES = re.compile(
-    r"[A-Z][^\W\d_]*(?: [A-Z][^\W\d_]*)*|[A-Za-z]|yes|no|true|false|none", re.UNICODE
+    r"[A-Z][^\W\d_]*(?: [A-Z][^\W\d_]*)*|[A-Za-zπφ∞∅]|yes|no|true|false|none", re.UNICODE
 )
+_ANSWER_TAG = re.compile(r"<(?P<closes>/?)(?:final_?)?answer\b[^<>]{0,100}>", re.IGNORECASE)
 _JSON = re.compile(
-    r"""["'](?:final[_ ]?)?answer["']\s*:\s*(?:("(?:[^"\\\n]|\\.)*")|'([^'\n]*)'|([-+]?[\d.][\w.+-]*|true|false))""",
+    r"""(?:["'](?:final[_ ]?|correct[_ ]?)?answer["']|\{\s*(?:final_?|correct_?)?answer)\s*:\s*\[?\s*"""
+    r"""(?:("(?:[^"\\\n]|\\.)*")|'([^'\n]*)'|([-+]?[\d.][\w.+/-]*|true|false)(?=\s*(?:[],}\n]|\Z)))""",
     re.IGNORECASE,
 )
 _SINGLE_BACKSLASH = re.compile(r"(?<!\\)\\[A-Za-z]{2}")
-_HASHES = re.compile(r"#{4}[ \t]+(\S[^\n]*)\Z")
+_HASHES = re.compile(r"#{4}(?:[ \t]+(?=[^\s])|(?=[-+\d$\\]))([^\n]*)\Z")
 
 
 class _Box(NamedTuple):
@@ -201,12 +218,18 @@ def _last_box(text: str) -> _Box | None:
             open_braces.append(_NOT_A_BOX)
         elif token["brace"] and open_braces:
             opened = open_braces.pop()
-            answer = _vote(text[opened : token.start()]) if opened > start else None
+            answer = _in_box(text[opened : token.start()]) if opened > start else None
             if answer:
                 start, found = opened, _Box(answer, token.end())
     if any(opened > start for opened in open_braces):
         return None
     return found
+
+
+def _in_box(content: str) -> str | None:
+    """What a box holds; of a sentence ("the answer is D") the answer that it says."""
+    says = "answer" in content and len(content) <= _WINDOW_CHARS
+    return (_last_phrase(trim_answer(content)) if says else None) or _vote(content)
 
 
 def _marked(text: str) -> str | None:
@@ -215,13 +238,13 @@ def _marked(text: str) -> str | None:
 
 
 def _tagged(text: str) -> str | None:
-    lowered = text.lower() if "nswer>" in text or "NSWER>" in text else ""
-    end = lowered.rfind("</answer>")
-    start = lowered.rfind("<answer>", 0, max(end, 0))
-    if start < 0:
-        return None
-    content = text[start + len("<answer>") : end]
-    return _last_phrase(content) or _vote(content)
+    start = found = None
+    for tag in _ANSWER_TAG.finditer(text):
+        if not tag["closes"]:
+            start = tag.end()
+        elif start is not None:
+            found = text[start : tag.start()]
+    return None if found is None else _last_phrase(found) or _vote(found)
 
 
 def _in_json(text: str) -> str | None:
@@ -266,7 +289,8 @@ def _with_emphasis_marked(text: str) -> str:
     text = text.replace(_EMPHASIS, " ").replace("\r\n", "\n").translate(_MARKS)
     text = _TAG.sub(_EMPHASIS, text)
     text = _STARS.sub(_EMPHASIS, text)
-    return _SINGLE_STARS.sub(rf"{_EMPHASIS}\1{_EMPHASIS}", text)
+    text = _SINGLE_STARS.sub(rf"{_EMPHASIS}\1{_EMPHASIS}", text)
+    return _UNDERLINES.sub(rf"{_EMPHASIS}\1{_EMPHASIS}", text)
 
 
 def _plain(text: str) -> str:
@@ -277,7 +301,7 @@ def _after_phrase(text: str, start: int) -> str | None:
     """The answer that begins at `start`: something delimited, or a short sentence that reads as one."""
     lead = _LEAD.match(text, start)
     start = lead.end() if lead else start
-    window = text[start : start + _WINDOW_CHARS].lstrip()
+    window = _QUALIFIER.sub("", text[start : start + _WINDOW_CHARS].lstrip(), count=1)
     delimited = _DELIMITED.match(window)
     if delimited and not _UNSURE.search(delimited[0]):
         behind = window[delimited.end() :]

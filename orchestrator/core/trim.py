@@ -22,7 +22,14 @@ _WRAPPERS = (
     ("`", "`"),
     ('"', '"'),
     ("“", "”"),
+    ("'", "'"),
+    ("‘", "’"),
+    ("«", "»"),
+    ("「", "」"),
 )
+_RELATION = re.compile(r"\A(?:=|≈|\\approx(?![A-Za-z])|:)\s*")
+"""What stands before an answer that was copied with it."""
+
 _STYLED = re.compile(
     r"\\(?:text(?:bf|it|rm|sf|tt|normal)?|math(?:rm|bf|it|sf|tt|normal)|boldsymbol|bm|mbox|emph|underline)"
     r" ?\{([^{}]*)\}"
@@ -38,15 +45,16 @@ _FULL_WIDTH = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
 _LETTER_IN_PARENTHESES = re.compile(r"\(([A-Za-z])\)")
 
 _LABELLED = re.compile(
-    r"(?:(?i:option|choice|answer)\s*:?\s*)?"
-    r"(?:\(([A-Ja-j])\)|([A-J]))"
-    r"(?:[.:)]?\Z|(?<=\))\s+(?=\S)|[.:)]\s+(?!\s*[A-Z]\.\s)(?=\S))"
+    r"(?:(?i:option|choice|answer)\s*:?\s*(?:\(([A-Ja-j])\)|([A-Ja-j]))"
+    r"|\(([A-Ja-j])\)|\[([A-J])\]|([A-J])|([a-j])(?=\)\Z))"
+    r"(?:[.:)]?\Z|(?<=[)\]])\s+(?=\S)|[.:)]\s+(?!\s*[A-Z]\.\s)(?=\S)|\s+[-–—]\s+(?=[A-Z][a-z]))"
 )
-_SECOND_LETTER = re.compile(r"\s*(?:and|or|&|,|/)\s*\(?[A-J]\b")
+_SECOND_LETTER = re.compile(r"\s*(?:and|or|&|,|/|[、和或及与跟やと])\s*\(?[A-J](?![A-Za-z])")
 
+_BRACKETED = re.compile(r"[\[({<]\s*(.*?)\s*[\])}>]")
 _PLACEHOLDERS = re.compile(
     r"(?:(?:your|the|final|my|correct|numeric(?:al)?|option)[ _]*)*(?:answer|result|solution|letter|number|value|option|choice)"
-    r"(?:[ _]*here)?|insert.*|[.…?_\-–—*#x□■☐ ]*[.…?_□■☐][.…?_□■☐ ]*|\\(?:l|c)?dots|\\square|\\_(?:\\_)*|\\text|n/?a",
+    r"(?:[ _]*here)?|insert.*|\\[hv]?phantom ?\{.*\}|[-–—]{2,}|[.…?_\-–—*#x□■☐ ]*[.…?_□■☐][.…?_□■☐ ]*|\\(?:l|c)?dots|\\square|\\_(?:\\_)*|\\text|n/?a",
     re.IGNORECASE,
 )
 
@@ -61,7 +69,7 @@ def trim_answer(answer: str) -> str:
     trimmed = " ".join(answer.translate(_FULL_WIDTH).split())
     while trimmed != before:
         before = trimmed
-        trimmed = _SPACE_AT_EDGE.sub("", _unwrap(trimmed))
+        trimmed = _RELATION.sub("", _SPACE_AT_EDGE.sub("", _unwrap(trimmed)))
         if trimmed.endswith((".", ",", ";", "。")) and not trimmed.endswith(".."):
             trimmed = trimmed[:-1]
     letter = _LETTER_IN_PARENTHESES.fullmatch(trimmed)
@@ -104,15 +112,22 @@ def _closes_at_the_end(inner: str) -> bool:
 def labelled_choice(text: str) -> str | None:
     r"""The letter of "B", "(b)", "Option B", "B. 42", "\text{B}: the rate", or None for anything else.
 
-    "A and C" names two choices and is none; so are initials ("J. K. Rowling").
+    "A and C" names two choices and is none; so are initials ("J. K. Rowling"), and the parts of an answer
+    ("(a) 5, (b) 7").
     """
     words = _SPACES.sub(" ", _STYLED.sub(r"\1", text)).strip()
     match = _LABELLED.match(words)
     if match is None or _SECOND_LETTER.match(words, match.end(match.lastindex or 0)):
         return None
-    if _SECOND_LETTER.match(words, match.end()):
+    if _SECOND_LETTER.match(words, match.end()) or _is_list(words, match):
         return None
     return choice_letter(match)
+
+
+def _is_list(words: str, first: "re.Match[str]") -> bool:
+    """Whether the label is the first of several, such as "(a) 5, (b) 7": answers to the parts of a question."""
+    following = chr(ord(str(first[first.lastindex or 0])) + 1)
+    return re.search(rf"[\s,;]\(?{following}[.)]\s", words[first.end() :]) is not None
 
 
 def choice_letter(match: "re.Match[str]") -> str:
@@ -121,5 +136,7 @@ def choice_letter(match: "re.Match[str]") -> str:
 
 
 def is_placeholder(answer: str) -> bool:
-    """Whether a trimmed answer stands for "put the answer here": nothing, "?", "answer", dots."""
-    return not answer or _PLACEHOLDERS.fullmatch(answer) is not None
+    """Whether a trimmed answer stands for "put the answer here": nothing, "?", "answer", "[answer]", dots."""
+    bracketed = _BRACKETED.fullmatch(answer)
+    inner = bracketed[1] if bracketed else answer
+    return not inner or _PLACEHOLDERS.fullmatch(inner) is not None

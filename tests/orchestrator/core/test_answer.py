@@ -257,6 +257,7 @@ def seconds_for(unit: str, size: int, repeats: int = 1) -> float:
     [
         *(r"\boxed{", r"\boxed ", "{", "\\", "answer is ", "answer: $", "*", " ", "`", "\n", "1 "),
         *('"answer": "', "<answer>", "</answer>", "#### ", "**a ", "*a", " *a* ", "__", "答案是"),
+        *("_a ", " _a_ ", "<answer x", "{answer:", r"\boxed{answer is ", "选", "— ", " (a "),
         *(r"\[", r"\(", r"\boxed{?}", r"\boxed{a=b} answer: ", "# answer\n"),
     ],
 )
