@@ -102,6 +102,8 @@ class PacedAnswer:
         while self._paced:
             if data := _taken(content):
                 return data
+            if (error := content.exception()) is not None:
+                raise error
             if content.is_eof():
                 return b""
             if not self._is_begun:  # the transport has handed over all that it had read
@@ -117,7 +119,7 @@ class PacedAnswer:
             self._waiter = waiter = loop.create_future()
             self._ticks.wait(self)
             await waiter
-        return await content.readany()
+        return _taken(content) or await content.readany()
 
     def release(self) -> None:
         """Reads as bytes come from now on, as every other answer is read; nothing waits for a tick any more."""
@@ -176,9 +178,7 @@ class _Body(aiohttp.StreamReader):
         """Nobody asks where chunks end."""
 
     def take(self) -> bytes:
-        """All that is there. Raises what is wrong with the answer."""
-        if self._exception is not None:
-            raise self._exception
+        """All that is there."""
         data = b"".join(self._buffer)
         self._buffer.clear()
         return data
@@ -193,7 +193,8 @@ class _Body(aiohttp.StreamReader):
 
 
 def _taken(content: aiohttp.StreamReader) -> bytes:
-    return content.take() if isinstance(content, _Body) else content.read_nowait()
+    """What has come; aiohttp's public methods give out the error of a broken answer first, and then never the bytes."""
+    return content.take() if isinstance(content, _Body) else content._read_nowait(-1)  # noqa: SLF001
 
 
 class _Socket:

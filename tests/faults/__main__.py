@@ -23,13 +23,20 @@ def main() -> int:
     seeds = range(arguments.first, arguments.first + arguments.seeds)
     policies = arguments.policy or POLICIES
     outcomes = asyncio.run(campaign(seeds, policies, words=arguments.words, kills=arguments.kills))
-    if arguments.vllm:
-        outcomes += asyncio.run(replica_campaign())
+    figures = asyncio.run(replica_campaign()) if arguments.vllm else None
+    outcomes += figures.outcomes if figures else []
     sys.stdout.write(tables(outcomes))
-    for outcome in outcomes:
-        for violation in outcome.violations:
-            sys.stdout.write(f"{outcome.policy}, seed {outcome.seed}: {violation}\n")
-    return int(any(outcome.violations for outcome in outcomes))
+    sys.stdout.write(f"\n{figures}" if figures else "")
+    wrong = [
+        *(
+            f"{run.policy}, seed {run.seed}: {violation}"
+            for run in outcomes
+            for violation in run.violations
+        ),
+        *(figures.violations if figures else ()),
+    ]
+    sys.stdout.writelines(f"{sentence}\n" for sentence in wrong)
+    return int(bool(wrong))
 
 
 if __name__ == "__main__":

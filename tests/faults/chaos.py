@@ -7,10 +7,12 @@ import asyncio
 import contextlib
 import json
 import logging
+import socket
+import struct
 from collections import Counter
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import aiohttp
 import numpy as np
@@ -40,6 +42,9 @@ _MOST_EVENTS = 40
 """Before which event of a stream its fault comes, at the latest."""
 _DRIP_BYTES = 16
 _STALL_SECONDS = 3600.0
+_REST_SECONDS = 5.0
+"""For what a server still holds of a stream that was half-closed."""
+_SETTLED_SECONDS = 60.0
 _SILENT = logging.getLogger("tests.faults.chaos")
 _SILENT.disabled = True  # a handler whose connection it has itself cut fails, and that is no news
 
@@ -48,7 +53,8 @@ _SILENT.disabled = True  # a handler whose connection it has itself cut fails, a
 class ChaosProxy:
     """Passes requests to `target` and breaks a part of the answers; `injected` counts what it did.
 
-    `lost` are the tokens that it has read and not passed on. So many answers to a judge's questions as `passes` says are not
+    `lost` are the tokens that it has read and not passed on: a stream that is cut is half-closed towards the server, and
+    what that still sends is read, so that `settled` knows all that was under way. So many answers to a judge's questions as `passes` says are not
     broken: the first one finds the judge's dialect.
     """
 
@@ -59,6 +65,8 @@ class ChaosProxy:
     lost: int = 0
     passes: int = 1
     url: str = ""
+    _busy: int = 0
+    _quiet: asyncio.Event = field(default_factory=asyncio.Event)
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator["ChaosProxy"]:
@@ -78,7 +86,30 @@ class ChaosProxy:
             finally:
                 await runner.cleanup()
 
+    def forget(self) -> None:
+        """Counts from zero."""
+        self.injected.clear()
+        self.lost = 0
+
+    async def settled(self) -> None:
+        """Returns when no request is open, and all that servers sent of the streams that were cut has been read."""
+        async with asyncio.timeout(_SETTLED_SECONDS):
+            while self._busy:
+                self._quiet.clear()
+                await self._quiet.wait()
+
+    def _count(self, change: int) -> None:
+        self._busy += change
+        self._quiet.set()
+
     async def _handle(self, request: web.Request) -> web.StreamResponse:
+        self._count(+1)
+        try:
+            return await self._answer(request)
+        finally:
+            self._count(-1)
+
+    async def _answer(self, request: web.Request) -> web.StreamResponse:
         data = await request.read()
         fault = self._draw(request.path, data)
         if fault in _STATUS:
@@ -88,16 +119,20 @@ class ChaosProxy:
             return web.json_response(error, status=_STATUS[fault], headers=again)
         url = self.target.removesuffix("/v1") + request.path
         headers = {"Content-Type": "application/json"}
-        async with self._session.request(
+        upstream = await self._session.request(
             request.method, url, data=data or None, headers=headers
-        ) as upstream:
-            kind = upstream.headers.get("Content-Type", "application/json")
-            response = web.StreamResponse(status=upstream.status, headers={"Content-Type": kind})
+        )
+        kind = upstream.headers.get("Content-Type", "application/json")
+        response = web.StreamResponse(status=upstream.status, headers={"Content-Type": kind})
+        if "event-stream" in kind:
+            await self._pass_stream(request, response, upstream, fault)
+            return response
+        async with upstream:
             await response.prepare(request)
-            if "event-stream" in kind:
-                await self._pass_stream(request, response, upstream, fault)
-            else:
-                await self._pass(request, response, await upstream.read(), fault)
+            answer = await upstream.read()
+            if fault not in (None, "slow drip"):
+                self.lost += _decoded(answer).get("usage", {}).get("completion_tokens", 0)
+            await self._pass(request, response, answer, fault)
         return response
 
     def _draw(self, path: str, data: bytes) -> Fault | None:
@@ -123,6 +158,7 @@ class ChaosProxy:
         at = int(self.random.integers(_MOST_EVENTS)) if fault else -1
         number, read, passed, stalled = 0, b"", 0, False
         try:
+            await response.prepare(request)
             async for data in upstream.content.iter_any():
                 read += data
                 while not stalled and (end := read.find(b"\n\n", passed) + 2) > 1:
@@ -137,9 +173,22 @@ class ChaosProxy:
             if stalled:
                 await asyncio.sleep(_STALL_SECONDS)
         finally:
-            with contextlib.suppress(aiohttp.ClientError):
-                read += upstream.content.read_nowait(-1)
-            self.lost += sum(map(_tokens, read[passed:].split(b"\n\n")))
+            rest = asyncio.ensure_future(self._lose(upstream, read[passed:]))
+            self._count(+1)
+            rest.add_done_callback(lambda _: self._count(-1))
+
+    async def _lose(self, upstream: aiohttp.ClientResponse, read: bytes) -> None:
+        """Half-closes a stream and counts the tokens of what was read and not passed on, and of what still comes."""
+        async with upstream:
+            transport = upstream.connection and upstream.connection.transport
+            if transport is not None and not transport.is_closing():
+                transport.write_eof()
+            with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+                async with asyncio.timeout(_REST_SECONDS):
+                    async for data in upstream.content.iter_any():
+                        read += data
+            read += upstream.content._read_nowait(-1)
+        self.lost += sum(map(_tokens, read.split(b"\n\n")))
 
     async def _pass(
         self, request: web.Request, response: web.StreamResponse, data: bytes, fault: Fault | None
@@ -170,15 +219,28 @@ class ChaosProxy:
                 await response.write(half)
                 request.transport.close()
             else:
-                request.transport.abort()
+                _reset(request.transport)
             return True
         return False
 
 
+def _reset(transport: asyncio.Transport) -> None:
+    """Ends a connection with RST instead of FIN."""
+    connection = transport.get_extra_info("socket")
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    transport.abort()
+
+
 def _tokens(event: bytes) -> int:
-    """The tokens that an event brings."""
-    try:
-        choices = json.loads(event.partition(b"data:")[2])["choices"]
-    except ValueError:
-        return 0
+    """The tokens that an event of a stream brings."""
+    choices = _decoded(event.removeprefix(b"data:")).get("choices", ())
     return sum(len(choice.get("token_ids") or ()) for choice in choices)
+
+
+def _decoded(data: bytes) -> dict[str, Any]:
+    """Nothing where it is no JSON, as at the end of a stream."""
+    try:
+        message: dict[str, Any] = json.loads(data)
+    except ValueError:
+        return {}
+    return message

@@ -1,24 +1,34 @@
 """What must hold after a run, whatever broke during it; each function returns sentences about what does not."""
 
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from orchestrator.core.commands import Command, StartTrace
-from orchestrator.core.events import ClusterOpened, Event, TokensArrived, TraceJoined, TraceStopped
+from orchestrator.client.reasoner.forced_answer import MAX_TOKENS
+from orchestrator.core.commands import Command, ProbeTrace, StartTrace
+from orchestrator.core.events import (
+    ClusterOpened,
+    Event,
+    ProbeFailed,
+    TokensArrived,
+    TraceJoined,
+    TraceProbed,
+    TraceStopped,
+)
 from orchestrator.journal.journal import read_journal
 from orchestrator.journal.replay import replay
 from orchestrator.journal.run_dir import REPORT_FILE
 from orchestrator.report.report import Report, read_report
 from tests.faults.servers import SPAN, CountingServers
 
-__all__ = ["UNKNOWN_PER_STREAM", "of_any_server", "violations"]
+__all__ = ["of_any_server", "unanswered", "unexplained", "violations"]
 
-UNKNOWN_PER_STREAM = 4
-"""Tokens between a server and the proxy, or the proxy and the client, when a stream is cut: nobody has seen them."""
+_PERCENT = 1
+"""Of what a server wrote in a run that may be neither on the bill nor known to have been lost."""
 
 
 def violations(
-    run_dir: Path, servers: CountingServers, *, lost: int, cut: int, in_flight: int = 0
+    run_dir: Path, servers: CountingServers, *, lost: int, in_flight: int = 0
 ) -> list[str]:
     """All that does not hold.
 
@@ -26,8 +36,7 @@ def violations(
         run_dir: of the run, after its end.
         servers: that wrote its tokens, and no others.
         lost: tokens that were not passed on by a proxy.
-        cut: streams that a proxy or the client has cut.
-        in_flight: tokens that may have been on their way when the program was killed.
+        in_flight: tokens that were not in the journal when the program was killed.
     """
     entries = list(read_journal(run_dir))
     report = read_report(run_dir / REPORT_FILE)
@@ -37,7 +46,7 @@ def violations(
         *of_any_server(run_dir, report),
         *_texts(entries),
         *_prunes(entries, servers),
-        *_bill(report, entries, servers, lost=lost + in_flight, cut=cut),
+        *_bill(report, entries, servers, lost=lost, in_flight=in_flight),
     ]
 
 
@@ -98,16 +107,12 @@ def _bill(
     servers: CountingServers,
     *,
     lost: int,
-    cut: int,
+    in_flight: int,
 ) -> Iterator[str]:
     """The bill has what the server wrote, but for what nobody received; no token of a trace was written again."""
-    bill = report.ledger.reasoner
-    unseen = servers.generated - bill.generated_tokens
-    if unseen < 0:
-        yield f"the bill has {-unseen} tokens that the server did not write"
-    allowed = lost + UNKNOWN_PER_STREAM * cut + servers.generated // 100
-    if unseen > allowed:
-        yield f"the bill lacks {unseen} tokens, of which a proxy has lost {lost}"
+    unseen = servers.generated - report.ledger.reasoner.generated_tokens
+    known = lost + in_flight
+    yield from unexplained(servers.generated, unseen, known, probes=unanswered(entries))
     again = servers.written.total() - len(servers.written)
     discarded = sum(entry.discarded for entry in entries if isinstance(entry, TokensArrived))
     ids = _ids(entries)
@@ -117,6 +122,28 @@ def _bill(
             f"{again} tokens were written twice; {unseen} were lost, "
             f"and {discarded} came behind something that could not be read"
         )
+
+
+def unexplained(written: int, unseen: int, known: int, *, probes: int) -> Iterator[str]:
+    """The bill and the tokens that are known to be lost make up what the servers wrote, within one in a hundred.
+
+    Args:
+        written: tokens of the run, by the servers' own count.
+        unseen: those of them that are not on the bill.
+        known: those that were lost on their way, or were not in the journal when the program was killed.
+        probes: that were under way at the end of the run, whose tokens nobody waits for.
+    """
+    if unseen < 0:
+        yield f"the bill has {-unseen} tokens that no server wrote"
+    allowed = written * _PERCENT / 100
+    if not -allowed <= unseen - known <= allowed + probes * MAX_TOKENS:
+        yield f"the servers wrote {written} tokens; the bill lacks {unseen}, of which {known} are known to be lost"
+
+
+def unanswered(entries: Iterable[Event | Command]) -> int:
+    """The probes in a journal that have neither an answer nor a failure."""
+    asked = Counter(type(entry) for entry in entries)
+    return asked[ProbeTrace] - asked[TraceProbed] - asked[ProbeFailed]
 
 
 def _ids(entries: Sequence[Event | Command]) -> dict[int, list[int]]:

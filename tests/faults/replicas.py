@@ -1,223 +1,159 @@
-"""The campaign against three vLLM replicas and a judge with the nano models, one of which is killed and comes back."""
+"""The campaign against three vLLM replicas: streams that break, a replica that is killed and returns, and full caches."""
 
-import asyncio
 import contextlib
-import dataclasses
-import os
-import signal
-import sys
 import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 import deepprune
+from orchestrator.journal.journal import read_journal
 from orchestrator.journal.run_dir import REPORT_FILE
-from orchestrator.local_vllm.server import LocalModel, VllmServer, run_vllm
 from orchestrator.report.report import Report, read_report
-from orchestrator.runtime.endpoints import nano_models
 from tests.faults.chaos import ChaosProxy
-from tests.faults.invariants import UNKNOWN_PER_STREAM, of_any_server
-from tests.faults.runs import Outcome
-from tests.support.command import metric, until_idle, until_tokens_in
+from tests.faults.invariants import of_any_server, unanswered, unexplained
+from tests.faults.lost_replica import Loss, lose_a_replica, losses_table
+from tests.faults.runs import PATIENCE, Outcome
+from tests.faults.vllm_fleet import VllmFleet, nano_fleet, tell
+from tests.perf.sticky_routing import COLUMNS, QUESTION, Resumed, compared
 
-__all__ = ["replica_campaign"]
+__all__ = ["ReplicaFigures", "replica_campaign"]
 
-_REPLICAS = 3
-_VICTIM = 1
 _POLICIES = ("consensus", "deepprune", "auto", "esc", "deepconf-low")
+_LOST_UNDER = ("deepprune", "auto")
 _TRACES = 32
-_QUESTION = "Anna has 32 candles. She shares the candles equally with 3 friends. How many candles does she have?"
-_SETTINGS = {
-    "endpoint.stall_seconds": 5.0,
-    "endpoint.check_cancellation": False,
-    "endpoint.breaker_seconds": 2.0,
-}
+_RESUMED = 64
+_SPREAD = 2
+"""Traces that the replica with the most may have more than the one with the fewest."""
+_CHANCE = 0.4
+_CHANCE_OF_JUDGE = 0.2
+_SETTINGS = {**PATIENCE, "endpoint.stall_seconds": 5.0, "judge.timeout_seconds": 10.0}
 
 
-@dataclasses.dataclass
-class _World:
-    """The replicas with a proxy before each, and a judge behind another one."""
+@dataclass(frozen=True)
+class ReplicaFigures:
+    """All that was seen: runs whose streams broke, runs that lost a replica, and resumed traces by routing."""
 
-    replicas: list[VllmServer]
-    proxies: list[ChaosProxy]
-    judge: ChaosProxy
-    random: np.random.Generator
+    broken: list[Outcome]
+    losses: list[Loss]
+    resumed: dict[str, Resumed]
+
+    @property
+    def outcomes(self) -> list[Outcome]:
+        """Of every run."""
+        return [*self.broken, *(loss.outcome for loss in self.losses)]
+
+    @property
+    def violations(self) -> list[str]:
+        """What does not hold of the routing."""
+        sticky, in_turn = self.resumed["sticky"], self.resumed["in turn"]
+        found = []
+        if max(sticky.traces) - min(sticky.traces) > _SPREAD:
+            found.append(f"the traces of the replicas are unequal: {sticky.traces}")
+        if sticky.moved:
+            found.append(f"{sticky.moved} traces moved without a reason")
+        if sticky.cached * in_turn.prompt <= in_turn.cached * sticky.prompt:
+            found.append(
+                "resumed traces found no more in their caches than with each stream in turn"
+            )
+        return found
+
+    def __str__(self) -> str:
+        rows = [f"| {routing} {seen}" for routing, seen in self.resumed.items()]
+        head = [f"| routing {COLUMNS}", "|---" * 7 + "|"]
+        return f"{losses_table(self.losses)}\n" + "\n".join([*head, *rows]) + "\n"
 
 
-async def replica_campaign(seed: int = 0) -> list[Outcome]:
-    """A run of each policy, then questions during which a replica is killed with SIGKILL and started again."""
-    async with _serving(seed) as world:
-        await _warm_up(world)
-        outcomes = []
-        for policy in _POLICIES:
-            outcomes.append(await _run(world, policy))
-            _tell(outcomes[-1])
-        outcomes.append(await _killed(world))
-        return outcomes
+async def replica_campaign(seed: int = 0) -> ReplicaFigures:
+    """A run of each policy through proxies, the loss and the return of a replica, and the caches of resumed traces."""
+    random = np.random.default_rng(seed)
+    async with nano_fleet() as fleet:
+        broken = []
+        async with _proxies(fleet, random) as proxies:
+            for policy in _POLICIES:
+                broken.append(await _broken(fleet, proxies, policy))
+                _tell(broken[-1])
+        losses = []
+        for policy in _LOST_UNDER:
+            losses.append(await lose_a_replica(fleet, policy, random))
+            _tell(losses[-1].outcome)
+        with tempfile.TemporaryDirectory() as folder:
+            resumed = await compared(fleet.urls, _RESUMED, Path(folder))
+        return ReplicaFigures(broken, losses, resumed)
 
 
 def _tell(outcome: Outcome) -> None:
-    """A line on stderr, since the whole takes minutes."""
     faults, wrong = outcome.faults.total(), len(outcome.violations)
-    sys.stderr.write(f"{outcome.policy}: {faults} faults, {wrong} violations\n")
+    tell(f"{outcome.policy}: {faults} faults, {wrong} violations")
 
 
-async def _warm_up(world: _World) -> None:
-    """Asks for log-probabilities once: the first such request holds an engine up while it compiles."""
-    urls = [replica.url for replica in world.replicas]
-    async with deepprune.Client(urls, policy="deepconf-low", preset="nano"):
-        pass
+@dataclass(frozen=True)
+class _Proxies:
+    """One before each replica, and one before the judge."""
+
+    replicas: list[ChaosProxy]
+    judge: ChaosProxy
+
+    @property
+    def all(self) -> list[ChaosProxy]:
+        return [*self.replicas, self.judge]
 
 
 @contextlib.asynccontextmanager
-async def _serving(seed: int) -> AsyncIterator[_World]:
-    models = nano_models(with_judge=True)
-    random = np.random.default_rng(seed)
-    async with contextlib.AsyncExitStack() as stack:
-        logs = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-
-        async def serve(model: LocalModel, name: str) -> VllmServer:
-            small = dataclasses.replace(model, kv_cache_gib=1)
-            return await stack.enter_async_context(run_vllm(small, log=logs / f"{name}.log"))
-
-        async with asyncio.TaskGroup() as group:
-            starts = [
-                *(group.create_task(serve(models["reasoner"], f"r{n}")) for n in range(_REPLICAS)),
-                group.create_task(serve(models["judge"], "judge")),
-            ]
-        *replicas, judge = [start.result() for start in starts]
-        proxies = [ChaosProxy(each.url, random, chance=0.4) for each in replicas]
-        before_judge = ChaosProxy(judge.url, random, chance=0.2)
-        for proxy in (*proxies, before_judge):
-            await stack.enter_async_context(proxy.running())
-        yield _World(replicas, proxies, before_judge, random)
-
-
-def _client(world: _World, policy: str, out: Path) -> deepprune.Client:
-    return deepprune.Client(
-        [proxy.url for proxy in world.proxies],
-        judge=world.judge.url,
-        policy=policy,
-        preset="nano",
-        traces=_TRACES,
-        out=out,
-        settings=_SETTINGS,
+async def _proxies(fleet: VllmFleet, random: np.random.Generator) -> AsyncIterator[_Proxies]:
+    proxies = _Proxies(
+        [ChaosProxy(url, random, chance=_CHANCE) for url in fleet.urls],
+        ChaosProxy(fleet.judge, random, chance=_CHANCE_OF_JUDGE),
     )
+    async with contextlib.AsyncExitStack() as stack:
+        for proxy in proxies.all:
+            await stack.enter_async_context(proxy.running())
+        yield proxies
 
 
-async def _run(world: _World, policy: str) -> Outcome:
-    """One question; the servers' own counters are compared with the bill."""
+async def _broken(fleet: VllmFleet, proxies: _Proxies, policy: str) -> Outcome:
+    """One question, whose streams break; the servers' own counters are compared with its bill."""
+    outcome = Outcome(policy=policy, seed=0)
     with tempfile.TemporaryDirectory() as folder:
-        outcome = Outcome(policy=policy, seed=0)
         out = Path(folder)
-        async with _client(world, policy, out) as client:
-            _forget(world)
-            before = [await _generated(each) for each in world.replicas]
-            await client.ask(_QUESTION)
-            for each in world.replicas:
-                await until_idle(each.url)
-        after = [await _generated(each) for each in world.replicas]
+        async with deepprune.Client(
+            [proxy.url for proxy in proxies.replicas],
+            judge=proxies.judge.url,
+            policy=policy,
+            preset="nano",
+            traces=_TRACES,
+            out=out,
+            settings=_SETTINGS,
+        ) as client:
+            for proxy in proxies.all:
+                proxy.forget()
+            before = await fleet.generated()
+            await client.ask(QUESTION)
+        outcome.tokens = sum(await fleet.generated()) - sum(before)
+        for proxy in proxies.replicas:
+            await proxy.settled()
         (run_dir,) = out.iterdir()
-        report = _examine(outcome, run_dir, world)
-        written = [now - then for now, then in zip(after, before, strict=True)]
-        _compare(outcome, report, written, world)
-        return outcome
-
-
-async def _killed(world: _World) -> Outcome:
-    """Two questions over whole connections; a replica is killed during the first one and is back for the second."""
-    outcome = Outcome(policy="kill -9 of a replica", seed=0)
-    victim = world.replicas[_VICTIM]
-    survivors = [each for each in world.replicas if each is not victim]
-    for proxy in (*world.proxies, world.judge):
-        proxy.chance = 0.0
-    with tempfile.TemporaryDirectory() as folder:
-        out = Path(folder)
-        async with _client(world, "consensus", out) as client:
-            _forget(world)
-            before = [await _generated(each) for each in survivors]
-            asking = asyncio.ensure_future(client.ask(_QUESTION))
-            await until_tokens_in(out, int(world.random.integers(200, 1500)))
-            os.killpg(victim.process.pid, signal.SIGKILL)
-            outcome.faults["kill -9 of a replica"] += 1
-            await asking
-            (first,) = out.iterdir()
-            for each in survivors:
-                await until_idle(each.url)
-            after = [await _generated(each) for each in survivors]
-            again = dataclasses.replace(victim.model, port=_port(victim.url))
-            async with run_vllm(again, log=out / "again.log"):
-                await asyncio.sleep(2 * client.settings.endpoint.health_seconds)
-                await client.ask(_QUESTION)
-        second = max(out.glob("*/journal.jsonl"), key=lambda file: file.stat().st_mtime).parent
-        report = _examine(outcome, first, world)
-        _compare_survivors(outcome, report, world, int(sum(after) - sum(before)))
-        _came_back(outcome, _examine(outcome, second, world), world.proxies[_VICTIM].url)
-    if outcome.traces["failed"]:
-        outcome.violations.append(f"{outcome.traces['failed']} traces failed")
+        _examine(outcome, run_dir, proxies)
     return outcome
 
 
-def _compare_survivors(outcome: Outcome, report: Report, world: _World, written: int) -> None:
-    """The other replicas wrote what is on the bill for them: nothing that the killed one had written."""
-    outcome.tokens = written
-    victim = world.proxies[_VICTIM].url
-    billed = sum(line.tokens for line in report.replicas if line.endpoint != victim)
-    outcome.unseen = written - billed
-    if not 0 <= outcome.unseen <= UNKNOWN_PER_STREAM * _TRACES + written // 100:
-        outcome.violations.append(f"the others wrote {written} tokens, and {billed} are billed")
+def _examine(outcome: Outcome, run_dir: Path, proxies: _Proxies) -> None:
+    """Adds the figures of a run, and what does not hold of its report, journal and bill."""
+    report = _report(run_dir)
+    outcome.violations += of_any_server(run_dir, report)
+    outcome.add_traces(report)
+    for proxy in proxies.all:
+        outcome.faults.update(proxy.injected)
+    outcome.lost = sum(proxy.lost for proxy in proxies.replicas)
+    outcome.unseen = outcome.tokens - report.ledger.reasoner.generated_tokens
+    probes = unanswered(read_journal(run_dir))
+    outcome.violations += unexplained(outcome.tokens, outcome.unseen, outcome.lost, probes=probes)
 
 
-def _came_back(outcome: Outcome, report: Report, endpoint: str) -> None:
-    traces = {line.endpoint: line.traces for line in report.replicas}
-    if not traces.get(endpoint):
-        outcome.violations.append(f"the replica that came back got no trace: {traces}")
-
-
-def _examine(outcome: Outcome, run_dir: Path, world: _World) -> Report:
-    """Adds the figures of a run, and what does not hold of its report and journal."""
+def _report(run_dir: Path) -> Report:
     report = read_report(run_dir / REPORT_FILE)
     if report is None:
         raise AssertionError(f"{run_dir} has no report")
-    outcome.violations += of_any_server(run_dir, report)
-    traces = report.traces
-    outcome.traces.update(
-        finished=traces.finished,
-        pruned=traces.pruned,
-        stopped=traces.stopped,
-        failed=traces.failed,
-    )
-    outcome.moved += report.ledger.reasoner.moved_traces
-    for proxy in (*world.proxies, world.judge):
-        outcome.faults.update(proxy.injected)
-        proxy.injected.clear()
     return report
-
-
-def _compare(outcome: Outcome, report: Report, written: Sequence[float], world: _World) -> None:
-    outcome.tokens = int(sum(written))
-    outcome.lost = sum(proxy.lost for proxy in world.proxies)
-    outcome.unseen = outcome.tokens - report.ledger.reasoner.generated_tokens
-    cut = outcome.faults.total() + _TRACES
-    allowed = outcome.lost + 2 * UNKNOWN_PER_STREAM * cut + outcome.tokens // 100
-    if not 0 <= outcome.unseen <= allowed:
-        outcome.violations.append(
-            f"the servers wrote {outcome.tokens} tokens, and {outcome.unseen} are not on the bill; "
-            f"a proxy has lost {outcome.lost}"
-        )
-
-
-def _forget(world: _World) -> None:
-    for proxy in (*world.proxies, world.judge):
-        proxy.injected.clear()
-        proxy.lost = 0
-
-
-async def _generated(server: VllmServer) -> float:
-    return await metric(server.url, "vllm:generation_tokens")
-
-
-def _port(url: str) -> int:
-    return int(url.removesuffix("/v1").rpartition(":")[2])

@@ -14,18 +14,18 @@ import numpy as np
 import deepprune
 from orchestrator.errors import DeepPruneError
 from orchestrator.journal.run_dir import REPORT_FILE
-from orchestrator.report.report import read_report
+from orchestrator.report.report import Report, read_report
 from orchestrator.settings import POLICY_NAMES
 from tests.faults.chaos import ChaosProxy
 from tests.faults.invariants import violations
 from tests.faults.servers import CountingServers
 
-__all__ = ["POLICIES", "SETTINGS", "TRACES", "Outcome", "examine", "run", "until_idle"]
+__all__ = ["PATIENCE", "POLICIES", "SETTINGS", "TRACES", "Outcome", "examine", "run", "until_idle"]
 
 POLICIES = tuple(name for name in POLICY_NAMES if name != "custom")
 TRACES = 12
 _IDLE_SECONDS = 2.0
-SETTINGS = {
+PATIENCE = {
     "endpoint.stall_seconds": 3.0,
     "endpoint.check_cancellation": False,
     "endpoint.max_attempts": 6,
@@ -33,9 +33,10 @@ SETTINGS = {
     "endpoint.health_seconds": 0.5,
     "judge.timeout_seconds": 3.0,
     "judge.breaker_seconds": 0.5,
-    "model.force_answer": "\\boxed{",
-    "answers.equality": "text",
 }
+"""So short that a campaign of a thousand faults takes minutes."""
+SETTINGS = {**PATIENCE, "model.force_answer": "\\boxed{", "answers.equality": "text"}
+"""For the mock servers."""
 
 
 class Outcome(msgspec.Struct, kw_only=True):
@@ -50,11 +51,21 @@ class Outcome(msgspec.Struct, kw_only=True):
     unseen: int = 0
     """Those of them that are not on the bill."""
     lost: int = 0
-    """Those that a proxy has read and not passed on."""
+    """Those that a proxy has read and not passed on, or that were not in the journal of a program that was killed."""
     moved: int = 0
     seconds: float = 0.0
     violations: list[str] = []
     idle_seconds: float = 0.0
+
+    def add_traces(self, report: Report) -> None:
+        """Counts the traces of a run by their fate."""
+        traces = report.traces
+        self.traces.update(
+            finished=traces.finished,
+            pruned=traces.pruned,
+            stopped=traces.stopped,
+            failed=traces.failed,
+        )
 
 
 async def run(policy: str, seed: int, out: Path, *, words: int = 60) -> Outcome:
@@ -74,6 +85,8 @@ async def run(policy: str, seed: int, out: Path, *, words: int = 60) -> Outcome:
         with _no_exception_is_lost(outcome.violations):
             await _ask(policy, [proxy.url for proxy in reasoners], judge.url, out)
         outcome.idle_seconds = await until_idle(servers)
+        for proxy in proxies:
+            await proxy.settled()
     (folder,) = out.iterdir()
     examine(outcome, folder, servers, reasoners, judge)
     return outcome
@@ -94,10 +107,8 @@ def examine(
     for proxy in (*reasoners, judge):
         outcome.faults.update(proxy.injected)
     outcome.lost = sum(proxy.lost for proxy in reasoners)
-    cut = sum(proxy.injected.total() for proxy in reasoners) + TRACES
-    outcome.violations += violations(
-        folder, servers, lost=outcome.lost, cut=cut, in_flight=in_flight
-    )
+    outcome.violations += violations(folder, servers, lost=outcome.lost, in_flight=in_flight)
+    outcome.lost += in_flight
     _add_figures(outcome, folder, servers)
 
 
@@ -140,13 +151,7 @@ def _add_figures(outcome: Outcome, folder: Path, servers: CountingServers) -> No
     report = read_report(folder / REPORT_FILE)
     if report is None:
         return
-    traces = report.traces
-    outcome.traces = Counter(
-        finished=traces.finished,
-        pruned=traces.pruned,
-        stopped=traces.stopped,
-        failed=traces.failed,
-    )
+    outcome.add_traces(report)
     outcome.tokens = servers.generated
     outcome.unseen = servers.generated - report.ledger.reasoner.generated_tokens
     outcome.moved = report.ledger.reasoner.moved_traces

@@ -7,6 +7,7 @@ from typing import Any
 
 from aiohttp import web
 
+from orchestrator.client.reasoner.probe import PROBE_TOKENS
 from tests.support.fake_server import answer_json, event
 from tests.support.paced_servers import PacedServers
 
@@ -19,7 +20,10 @@ SPAN = 10_000
 
 @dataclass
 class CountingServers(PacedServers):
-    """`written` has how often each token was written, by its id; `probed` the tokens of forced answers."""
+    """`written` has how often each token was written, by its id; `probed` the tokens of forced answers.
+
+    Those of the question at the start, what the server can do, are on no bill and not counted.
+    """
 
     written: Counter[int] = field(default_factory=Counter)
     probed: int = 0
@@ -55,7 +59,6 @@ class CountingServers(PacedServers):
         for number, word in enumerate(words[position : position + limit], start=1):
             at = position + number - 1
             token = (trace + 1) * SPAN + at
-            self.written[token] += 1
             reason = "stop" if at == len(words) - 1 else "length" if number == limit else None
             await response.write(
                 event(
@@ -66,6 +69,8 @@ class CountingServers(PacedServers):
                     logprobs=_logprobs(token, body.get("logprobs")),
                 )
             )
+            if limit != PROBE_TOKENS:
+                self.written[token] += 1
             await asyncio.sleep(self.pause)
         await response.write(b"data: [DONE]\n\n")
         return response

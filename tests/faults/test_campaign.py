@@ -7,7 +7,9 @@ import pytest
 
 from tests.faults.campaign import campaign, tables
 from tests.faults.chaos import FAULTS
+from tests.faults.invariants import unexplained
 from tests.faults.kills import SIGNALS, kill
+from tests.faults.lost_replica import Loss, losses_table
 from tests.faults.runs import POLICIES, Outcome
 
 
@@ -38,3 +40,22 @@ def test_the_tables_have_every_policy_and_every_fault() -> None:
     assert "| esc | 1 | 2 | 0 | 0 | 0 | 0 | 200 | 1 | 2 (1.00%) | 0 |" in shown
     for fault in FAULTS:
         assert f"| {fault} |" in shown
+
+
+def test_a_bill_that_lacks_more_than_one_in_a_hundred_is_found() -> None:
+    assert not list(unexplained(1000, unseen=30, known=20, probes=0))
+    assert list(unexplained(1000, unseen=31, known=20, probes=0))
+    assert not list(unexplained(1000, unseen=31, known=20, probes=1))
+    assert list(unexplained(1000, unseen=9, known=20, probes=0))
+
+
+def test_a_bill_with_a_token_that_no_server_wrote_is_found() -> None:
+    assert list(unexplained(1000, unseen=-1, known=0, probes=0))
+
+
+def test_the_table_of_lost_replicas_has_what_was_billed() -> None:
+    loss = Loss(Outcome(policy="auto", seed=0, moved=7), written_there=1200, billed_there=1210)
+    loss.traces_back = [[5, 1, 5], [4, 4, 3]]
+    assert "| auto | 7 | 0 | 1,200 | 1,210 | 0 | 0 | 0.0 | 5 + 1 + 5; 4 + 4 + 3 |" in losses_table(
+        [loss]
+    )

@@ -44,6 +44,9 @@ def in_turn() -> Iterator[None]:
         yield
 
 
+COLUMNS = "| traces on each server | resumed | moved | their prompt tokens | cached | read anew |"
+
+
 class Resumed(NamedTuple):
     """The resumed streams of a run: their prompt tokens, and how many of these their servers had in the cache, by usage."""
 
@@ -52,11 +55,20 @@ class Resumed(NamedTuple):
     prompt: int
     cached: int
 
+    traces: Sequence[int]
+    """That had a stream on each server."""
+
     def __str__(self) -> str:
-        return (
-            f"{self.streams} resumed, {self.moved} moved; {self.cached:,} of {self.prompt:,} prompt tokens cached"
-            f" ({self.cached / self.prompt:.1%}), {self.prompt - self.cached:,} read anew"
+        """A row of a table in Markdown; `COLUMNS` is its head."""
+        cells = (
+            " + ".join(map(str, self.traces)),
+            self.streams,
+            self.moved,
+            f"{self.prompt:,}",
+            f"{self.cached:,} ({self.cached / self.prompt:.1%})",
+            f"{self.prompt - self.cached:,}",
         )
+        return f"| {' | '.join(map(str, cells))} |"
 
 
 def resumed_streams(run_dir: Path) -> list[tuple[int, int]]:
@@ -92,22 +104,31 @@ async def measured(urls: Sequence[str], judge: str, traces: int, out: Path) -> R
         moved=result.usage.reasoner.moved_traces,
         prompt=sum(prompt for prompt, _ in streams),
         cached=sum(cached for _, cached in streams),
+        traces=[line.traces for line in result.report.replicas],
     )
 
 
+async def compared(urls: Sequence[str], traces: int, out: Path) -> dict[str, Resumed]:
+    """The run with either routing, by its name."""
+    async with PacedServers().serving() as paced:
+        sticky = await measured(urls, paced.judge.url, traces, out)
+        with in_turn():
+            spread = await measured(urls, paced.judge.url, traces, out)
+    return {"sticky": sticky, "in turn": spread}
+
+
 async def main(traces: int) -> None:
-    """Prints both runs, twice each."""
+    """Prints both runs, twice each, as a table."""
     model = dataclasses.replace(nano_models(with_judge=True)["reasoner"], kv_cache_gib=1)
     with tempfile.TemporaryDirectory() as folder:
         out = Path(folder)
         async with contextlib.AsyncExitStack() as stack:
             servers = [serve_vllm(model, log=out / f"{n}.log") for n in range(SERVERS)]
             urls = list(await asyncio.gather(*map(stack.enter_async_context, servers)))
-            paced = await stack.enter_async_context(PacedServers().serving())
-            for _ in range(2):
-                print("sticky: ", await measured(urls, paced.judge.url, traces, out / "runs"))
-                with in_turn():
-                    print("in turn:", await measured(urls, paced.judge.url, traces, out / "runs"))
+            print(f"| routing {COLUMNS}\n{'|---' * 7}|")
+            for number in range(2):
+                for name, seen in (await compared(urls, traces, out / f"runs-{number}")).items():
+                    print(f"| {name} {seen}")
 
 
 if __name__ == "__main__":

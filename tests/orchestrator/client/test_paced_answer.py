@@ -153,6 +153,37 @@ async def test_an_answer_that_is_cut_off_is_an_error(end: str) -> None:
             await answer.readany()
 
 
+@pytest.mark.parametrize("end", ["closed", "reset"])
+@pytest.mark.parametrize("released", [False, True])
+async def test_what_came_before_the_end_of_a_broken_answer_is_read(
+    end: str, released: bool
+) -> None:
+    """Its reader is busy when the bytes come, and when the connection ends."""
+    begin, over = asyncio.Event(), asyncio.Event()
+
+    async def cut(writer: asyncio.StreamWriter) -> None:
+        await begin.wait()
+        writer.write(b"5\r\nfirst\r\n")
+        await writer.drain()
+        await asyncio.sleep(0.02)  # two reads of the client
+        if end == "reset":
+            writer.transport.abort()
+        over.set()
+        raise ConnectionResetError  # ends the connection
+
+    async with serving(cut) as (session, url), session.get(url) as response:
+        answer = PacedAnswer(response, SocketTicks(), 60)
+        if released:
+            answer.release()
+        begin.set()
+        await over.wait()
+        while response.content.exception() is None:  # noqa: ASYNC110  the client's side tells nobody
+            await asyncio.sleep(0.01)
+        assert await answer.readany() == b"first"
+        with pytest.raises(aiohttp.ClientError):
+            await answer.readany()
+
+
 async def test_a_cancelled_read_loses_nothing() -> None:
     begin = asyncio.Event()
 
