@@ -1,13 +1,15 @@
-"""The bytes of many streams taken from their sockets together, once per tick, instead of at each token's arrival.
+"""The bytes of many streams taken from their sockets at ticks, instead of at each token's arrival.
 
-What limits one process is the work that follows each read of a socket. Between two ticks the kernel collects what servers
-send, and a stream is read and handled once, however many tokens it has. A tick is 2 ms apart from the next with few
-streams and grows with their number, so that few streams lose no latency. Sockets with TLS are read as their bytes come,
-because only the transport can decrypt them; what follows from the bytes waits for the tick as well.
+What limits one process is the work that follows each read of a socket. Between two reads the kernel collects what servers
+send, and a stream is read and handled once, however many tokens it has. The time between two reads of a stream is 2 ms with
+few streams and grows with their number, so that few streams lose no latency. The reads of many streams are spread over
+that time, a few at each tick, so that a command never waits for all of them. Sockets with TLS are read as their bytes
+come, because only the transport can decrypt them; what follows from the bytes waits for the tick as well.
 """
 
 import asyncio
 import os
+from collections import deque
 from typing import Self
 
 import aiohttp
@@ -15,31 +17,37 @@ from aiohttp.client_proto import ResponseHandler
 
 __all__ = ["PacedAnswer", "SocketTicks"]
 
-SHORTEST_TICK_SECONDS = 0.002
-LONGEST_TICK_SECONDS = 0.1
+SHORTEST_PERIOD_SECONDS = 0.002
+LONGEST_PERIOD_SECONDS = 0.1
 _SECONDS_PER_STREAM = 0.0002
-"""By this a tick grows with each open stream: 500 streams have the longest one."""
+"""By this the time between two reads of a stream grows with each open stream: 500 streams have the longest one."""
+
+_LONGEST_TICK_SECONDS = 0.005
+_TICKS_PER_PERIOD = 20
+_SPARE = 1.25
+"""How many more streams a tick may read than fall to it, so that a delay is made up for."""
 
 _READ_BYTES = 1 << 16
 """Of one socket at once: below the size, and the number of the smallest HTTP chunks, at which aiohttp holds a connection back."""
 
 
 class SocketTicks:
-    """Wakes the readers of open answers at ticks."""
+    """Wakes the readers of open answers, a few of them at each tick."""
 
     def __init__(self) -> None:
         self._open = 0
-        self._waiting: list[PacedAnswer] = []
+        self._waiting: deque[tuple[float, PacedAnswer]] = deque()
+        """The answers that look for bytes, with the time from which on they may."""
         self._timer: asyncio.TimerHandle | None = None
         self._last = 0.0
         self.buffer = memoryview(bytearray(_READ_BYTES))
         """What a socket is read into."""
 
     @property
-    def seconds(self) -> float:
-        """From one tick to the next, with as many streams as are open now."""
+    def period(self) -> float:
+        """Seconds between two reads of a stream, with as many as are open now."""
         seconds = self._open * _SECONDS_PER_STREAM
-        return min(LONGEST_TICK_SECONDS, max(SHORTEST_TICK_SECONDS, seconds))
+        return min(LONGEST_PERIOD_SECONDS, max(SHORTEST_PERIOD_SECONDS, seconds))
 
     def opened(self) -> None:
         """There is one open answer more."""
@@ -49,23 +57,35 @@ class SocketTicks:
         """There is one open answer less."""
         self._open -= 1
 
-    def wait(self, answer: "PacedAnswer") -> None:
-        """Has `answer` look for bytes at the next tick, and at those that follow until there are some."""
-        self._waiting.append(answer)
+    def wait(self, answer: "PacedAnswer", now: float) -> None:
+        """Has `answer` look for bytes a period from `now`, and then again until there are some."""
+        self._waiting.append((now + self.period, answer))
         if self._timer is None:
-            self._schedule()
+            self._schedule(asyncio.get_running_loop())
 
-    def _schedule(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_at(max(loop.time(), self._last + self.seconds), self._tick, loop)
+    def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._timer = loop.call_at(
+            max(self._waiting[0][0], self._last + _tick_seconds(self.period)), self._tick, loop
+        )
 
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None
         self._last = now = loop.time()
-        waiting, self._waiting = self._waiting, []
-        self._waiting += [answer for answer in waiting if not answer.look(now)]
-        if self._waiting and self._timer is None:
-            self._schedule()
+        waiting, period = self._waiting, self.period
+        most = 1 + int(self._open * _tick_seconds(period) / period * _SPARE)
+        while waiting and most and waiting[0][0] <= now:
+            most -= 1
+            _, answer = waiting.popleft()
+            if not answer.look(now):
+                waiting.append((now + period, answer))
+        if waiting and self._timer is None:
+            self._schedule(loop)
+
+
+def _tick_seconds(period: float) -> float:
+    """Seconds between two ticks."""
+    seconds = period / _TICKS_PER_PERIOD
+    return min(_LONGEST_TICK_SECONDS, max(SHORTEST_PERIOD_SECONDS, seconds))
 
 
 class PacedAnswer:
@@ -114,10 +134,11 @@ class PacedAnswer:
                 self._receive(self._socket, self._silent_until)
                 continue
             loop = asyncio.get_running_loop()
+            now = loop.time()
             self._seen = content.total_bytes
-            self._silent_until = loop.time() + self._silence_seconds
+            self._silent_until = now + self._silence_seconds
             self._waiter = waiter = loop.create_future()
-            self._ticks.wait(self)
+            self._ticks.wait(self, now)
             await waiter
         return _taken(content) or await content.readany()
 

@@ -8,7 +8,7 @@ import aiohttp
 import pytest
 
 from orchestrator.client import paced_answer
-from orchestrator.client.paced_answer import LONGEST_TICK_SECONDS, PacedAnswer, SocketTicks
+from orchestrator.client.paced_answer import LONGEST_PERIOD_SECONDS, PacedAnswer, SocketTicks
 
 HEAD = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 END = b"0\r\n\r\n"
@@ -48,8 +48,8 @@ async def whole(answer: PacedAnswer) -> bytes:
 
 def hold_ticks(monkeypatch: pytest.MonkeyPatch) -> None:
     """No tick comes within a test."""
-    monkeypatch.setattr(paced_answer, "SHORTEST_TICK_SECONDS", 1000.0)
-    monkeypatch.setattr(paced_answer, "LONGEST_TICK_SECONDS", 1000.0)
+    monkeypatch.setattr(paced_answer, "SHORTEST_PERIOD_SECONDS", 1000.0)
+    monkeypatch.setattr(paced_answer, "LONGEST_PERIOD_SECONDS", 1000.0)
 
 
 async def test_what_came_between_two_ticks_is_read_at_once() -> None:
@@ -199,16 +199,16 @@ async def test_a_cancelled_read_loses_nothing() -> None:
         assert await whole(answer) == b"a"
 
 
-def test_the_tick_grows_with_the_number_of_open_streams() -> None:
+def test_the_time_between_two_reads_grows_with_the_number_of_open_streams() -> None:
     ticks, found = SocketTicks(), []
     for _ in range(1000):
         ticks.opened()
-        found.append(ticks.seconds)
-    assert found[0] == found[9] == paced_answer.SHORTEST_TICK_SECONDS
+        found.append(ticks.period)
+    assert found[0] == found[9] == paced_answer.SHORTEST_PERIOD_SECONDS
     assert found == sorted(found)
-    assert found[-1] == LONGEST_TICK_SECONDS
+    assert found[-1] == LONGEST_PERIOD_SECONDS
     ticks.opened()
-    assert ticks.seconds == LONGEST_TICK_SECONDS
+    assert ticks.period == LONGEST_PERIOD_SECONDS
     for _ in range(1000):
         ticks.closed()
-    assert ticks.seconds == paced_answer.SHORTEST_TICK_SECONDS
+    assert ticks.period == paced_answer.SHORTEST_PERIOD_SECONDS
