@@ -94,18 +94,22 @@ class JournalWriter:
             raise unwritable(path, error) from error
         return writer
 
-    def write(self, entry: Event | Command) -> None:
-        """Appends one entry.
+    def write(self, *entries: Event | Command) -> None:
+        """Appends entries, and hands them to the operating system together.
 
         Raises:
             JournalError: the disk refuses, now or when buffered text is handed over.
         """
         try:
-            self._file.write(self._encoder.encode(entry) + b"\n")
-            if not isinstance(entry, TokensArrived):
-                self._file.flush()
-            elif entry.at - self._flushed_at >= _FLUSH_SECONDS:
-                self._flushed_at = entry.at
+            is_due = False
+            for entry in entries:
+                self._file.write(self._encoder.encode(entry) + b"\n")
+                if not isinstance(entry, TokensArrived):
+                    is_due = True
+                elif entry.at - self._flushed_at >= _FLUSH_SECONDS:
+                    self._flushed_at = entry.at
+                    is_due = True
+            if is_due:
                 self._file.flush()
         except (OSError, UnicodeEncodeError) as error:
             raise unwritable(self.path, error) from error

@@ -229,10 +229,9 @@ class _QuestionLoop:
         while True:
             self._record(event)
             outcome = engine.feed(event)
-            for derived in outcome.events:
-                self._record(derived)
+            if outcome.events or outcome.commands:
+                self._record(*outcome.events, *outcome.commands)
             for command in outcome.commands:
-                self._record(command)
                 self._perform(command, shared, start)
             if self._finish:
                 return
@@ -288,11 +287,12 @@ class _QuestionLoop:
             messages=self._messages,
         )
 
-    def _record(self, entry: Event | Command) -> None:
+    def _record(self, *entries: Event | Command) -> None:
         if self._journal is not None:
-            self._journal.write(entry)
-        self._run.take(entry)
-        self._run.listener(entry)
+            self._journal.write(*entries)
+        for entry in entries:
+            self._run.take(entry)
+            self._run.listener(entry)
 
     def _perform(self, command: Command, shared: TraceSettings, start: StartTask) -> None:
         """Starts what the command asks for; its results come back as events."""

@@ -54,8 +54,8 @@ class StreamHandle:
         if not self.half_closed:
             self.half_closed = True
             _close_our_side(self._response)
-            if self._paced is not None:
-                self._paced.release()
+            if self._paced is not None:  # after the others that are stopped at the same time
+                asyncio.get_running_loop().call_soon(self._paced.release)
         return True
 
     async def read(self, content: Content, *, finished: bool) -> bytes:
