@@ -27,6 +27,7 @@ __all__ = ["Findings", "Stopped", "Whole", "check"]
 
 _TRACES = 4
 _IDLE_SECONDS = 20.0
+_SETTLE_SECONDS = 180.0  # of an engine that goes on with what was closed, on a busy machine
 _CPU_SECONDS = 3.0
 _IDLE_CPU = (
     0.1  # seconds of processor time in `_CPU_SECONDS`: more than a server needs that does nothing
@@ -104,6 +105,7 @@ async def check(
 
 async def _stop_some(served: Served, settings: dict[str, Any], question: str) -> Stopped:
     """The first trace that ends decides; the others are closed."""
+    await _idle_counters(served)  # or the check at the start cannot tell anything
     async with deepprune.Client(
         served.url,
         policy="short",
@@ -171,7 +173,9 @@ async def _counters(served: Served) -> ServerCounters | None:
 
 
 async def _idle_counters(served: Served) -> ServerCounters | None:
-    await _seconds_until_idle(served)
+    """The counters before or after a measurement, when nothing of another one is under way."""
+    if await _seconds_until_idle(served, _SETTLE_SECONDS) is None:
+        raise RuntimeError(f"The engine behind {served.url} does not become idle.")
     return await _counters(served)
 
 
@@ -181,10 +185,10 @@ def _generated(before: ServerCounters | None, after: ServerCounters | None) -> i
     return after.generation_tokens - before.generation_tokens
 
 
-async def _seconds_until_idle(served: Served) -> float | None:
+async def _seconds_until_idle(served: Served, limit: float = _IDLE_SECONDS) -> float | None:
     """Seconds until the engine generates for nobody any more; None where it goes on."""
     began = time.monotonic()
-    while time.monotonic() - began < _IDLE_SECONDS:
+    while time.monotonic() - began < limit:
         waited = round(time.monotonic() - began, 1)
         counters = await _counters(served)
         if counters is None:

@@ -34,14 +34,31 @@ _DROPPED = frozenset(
         "canceled",
         "timeout",
         "insufficient_system_resource",
+        "network_error",
     )
 )
 """Finish reasons of a request that the server dropped before the model had finished."""
 
-_FILTERED = ("content_filter", "safety", "recitation", "blocklist", "prohibited_content")
+_FILTERED = (
+    "content_filter",
+    "safety",
+    "recitation",
+    "blocklist",
+    "prohibited_content",
+    "sensitive",
+)
 """Beginnings of the finish reasons of a filter that cut the text."""
 
-_AT_LIMIT = frozenset(("length", "max_tokens", "model_length", "max_output_tokens"))
+_AT_LIMIT = frozenset(
+    (
+        "length",
+        "max_tokens",
+        "model_length",
+        "max_output_tokens",
+        "model_context_window_exceeded",
+        "repetition",  # vLLM cuts a text that repeats itself
+    )
+)
 
 _MOST_CHARS_PER_TOKEN = 256
 """On average over a trace; a single token may be longer."""
@@ -129,6 +146,7 @@ class ChunkFold:
         for payload in payloads:
             if len(payload) <= _MOST_DONE_BYTES and payload.strip() == DONE:
                 self.ended = True
+                self._close()  # whatever follows is not of this stream
                 continue
             try:
                 event = decode_event(payload, self._secrets)

@@ -5,13 +5,13 @@ or beside it (`error:` lines, `event: error`) comes out as the payload of an err
 """
 
 import codecs
-import json
 from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
 
 from orchestrator.client.messages import text_of_error
+from orchestrator.client.reasoner.repair import repaired
 from orchestrator.client.usage import Usage
 from orchestrator.core.events.base import TokenId
 from orchestrator.errors import EndpointBusy, EndpointError, StreamBroken
@@ -245,10 +245,9 @@ def decode_event(payload: bytes, secrets: Sequence[str] = ()) -> StreamEvent:
 
 
 def _decode_leniently(payload: bytes, reason: Exception) -> StreamEvent:
-    """An event with what JSON lacks: NaN and Infinity become null, half of a surrogate pair a question mark."""
+    """An event that means the same as a usual one."""
     try:
-        parsed = json.loads(payload, parse_constant=lambda name: None)
-        return _decoder.decode(json.dumps(parsed, ensure_ascii=False).encode(errors="replace"))
+        return _decoder.decode(repaired(payload))
     except (ValueError, msgspec.DecodeError, RecursionError):
         raise StreamBroken(
             f"The server sent an event that cannot be read: {reason}.", "decode"

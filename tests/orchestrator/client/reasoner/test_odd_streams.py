@@ -90,12 +90,35 @@ def whole(found: list[Chunk]) -> tuple[str, int, str | None]:
         [text("ab", logprobs={"top_logprobs": [{"a": None}]}), text("", **END)],
         [text("ab", logprobs={"content": [{"top_logprobs": None}]}), text("", **END)],
         [text("a", logprobs={"top_logprobs": [{"a": float("nan")}]}), text("b", **END)],
+        [b"data: \n\n", b"data:\n\n", text("a"), b"data: null\n\n", text("b", **END)],
+        [b'data: {"choices": [], "usage": []}\n\n', text("ab", **END)],
+        [b'data: {"choices": {}, "usage": ""}\n\n', data({"delta": [], "text": "ab", **END})],
+        [data({"delta": {"content": []}}), data({"delta": {"content": [{"text": "ab"}]}, **END})],
+        [text("ab", **END), b"data: [DONE]\n\n", text("c")],
     ],
 )
 async def test_empty_fields_are_taken_for_what_they_are(events: list[bytes]) -> None:
     said, tokens, reason = whole(await run(*events))
     assert (said, reason) == ("ab", "stop")
     assert tokens in (1, 2)
+
+
+async def test_parts_of_thinking_are_the_reasoning() -> None:
+    """As Mistral's API streams a model that thinks."""
+    thinking = {"type": "thinking", "thinking": [{"type": "text", "text": "hm"}]}
+    events = [
+        data({"delta": {"content": [thinking, "?", {"thinking": 1}]}}),
+        data({"delta": {"content": [{"type": "text", "text": "ab"}]}, **END}),
+    ]
+    assert whole(await run(*events))[0] == "<think>\nhm\n</think>\n\nab"
+
+
+@pytest.mark.parametrize(
+    "event", [b"data: 5\n\n", b"data: ping\n\n", b"data: []\n\n", b'data: {"usage": "x"}\n\n']
+)
+async def test_what_means_nothing_is_no_event(event: bytes) -> None:
+    with pytest.raises(StreamBroken, match="cannot be read"):
+        await run(text("a"), event, text("b", **END))
 
 
 @pytest.mark.parametrize(
@@ -130,6 +153,8 @@ async def test_a_whole_event_before_a_reset_counts() -> None:
         ("max_tokens", "length"),
         ("MAX_TOKENS", "length"),
         ("model_length", "length"),
+        ("model_context_window_exceeded", "length"),
+        ("repetition", "length"),
         ("x\x1b[2J" + "y" * 100, "x [2J" + "y" * 34 + "…"),
     ],
 )
@@ -144,6 +169,8 @@ async def test_a_finish_reason_ends_a_trace(reason: str, read: str) -> None:
         ("error", StreamBroken, "dropped the request"),
         ("cancelled", StreamBroken, "dropped the request"),
         ("insufficient_system_resource", StreamBroken, "dropped the request"),
+        ("network_error", StreamBroken, "dropped the request"),
+        ("sensitive", EndpointRejected, "A filter of the server"),
         ("content_filter", EndpointRejected, "A filter of the server"),
         ("content_filter: RECITATION", EndpointRejected, "A filter of the server"),
         ("SAFETY", EndpointRejected, "A filter of the server"),
