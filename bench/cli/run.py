@@ -34,7 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         action="append",
         metavar="FILE",
-        help="recorded traces: .jsonl, a probe matrix .json, or a run's folder; may be repeated",
+        help="recorded traces: .jsonl, .parquet, a probe matrix .json, or a run's folder; may be repeated",
     )
     parser.add_argument(
         "--policy",

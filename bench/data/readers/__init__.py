@@ -1,4 +1,4 @@
-"""Readers of recorded questions: probe matrices, files of traces, and journals of runs."""
+"""Readers of recorded questions: probe matrices, files of traces, tables of MARS, and journals of runs."""
 
 import gzip
 import zlib
@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench.data.readers.journals import read_run
+from bench.data.readers.mars_table import read_mars_table
 from bench.data.readers.prefix_consistency import (
     is_prefix_consistency,
     read_prefix_consistency,
@@ -29,25 +30,39 @@ _READERS: dict[str, Callable[[str, str], list[RecordedQuestion]]] = {
     ".jsonl": _read_jsonl,
 }
 
+_PICKLES = (".pkl", ".pickle")
+
 
 def read_recorded(path: Path) -> list[RecordedQuestion]:
-    """The questions in `path`: a run's folder, traces in .jsonl, or a probe matrix in .json (also with .gz).
+    """The questions in `path`: a run's folder, traces in .jsonl, a probe matrix in .json (both also with .gz), or a table.
 
     Raises:
         DatasetError: the file cannot be read, or is none of these; the message names it.
     """
     if path.is_dir():
         return read_run(path)
-    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
-    reader = _READERS.get(suffixes[-1]) if suffixes else None
-    if reader is None:
-        raise DatasetError(
-            f"{path} has no known format; give a run's folder, traces in .jsonl or a probe matrix in .json."
-        )
-    questions = reader(str(path), _text(path))
+    questions = _read_file(path)
     if not questions:
         raise DatasetError(f"{path} has no traces; add at least one.")
     return questions
+
+
+def _read_file(path: Path) -> list[RecordedQuestion]:
+    """The questions of a file, by the ending of its name."""
+    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() != ".gz"]
+    suffix = suffixes[-1] if suffixes else ""
+    if suffix == ".parquet":
+        return read_mars_table(path)
+    if suffix in _PICKLES:
+        raise DatasetError(
+            f"{path} is a pickle, which can run any program when it is loaded; give the traces as .parquet or .jsonl."
+        )
+    reader = _READERS.get(suffix)
+    if reader is None:
+        raise DatasetError(
+            f"{path} has no known format; give a run's folder, traces in .jsonl or .parquet, or a probe matrix in .json."
+        )
+    return reader(str(path), _text(path))
 
 
 def _text(path: Path) -> str:
