@@ -108,9 +108,7 @@ def _order(question: int | str) -> tuple[int, str]:
     return (question, "") if isinstance(question, int) else (0, question)
 
 
-def _recorded(
-    traces: Sequence[_Trace], classes: Sequence[str | None]
-) -> tuple[RecordedTrace, ...]:
+def _recorded(traces: Sequence[_Trace], classes: Sequence[str | None]) -> tuple[RecordedTrace, ...]:
     """The traces; a probed answer takes the class of the final answers that are spelled like it."""
     spelled = {
         trace.row.extracted_answer: answer
