@@ -62,8 +62,10 @@ _TYPES = {
 _CALLERS_FAULTS = frozenset({400, 413, 422})  # a refused key or address is this server's own
 
 
-def api_error(error: DeepPruneError) -> ApiError:
+def api_error(error: DeepPruneError | ApiError) -> ApiError:
     """The reply for an error of a run: wrong settings and requests are the caller's, others a server's behind."""
+    if isinstance(error, ApiError):
+        return error
     if isinstance(error, ConfigError):
         return ApiError(400, str(error))
     if isinstance(error, EndpointBusy):

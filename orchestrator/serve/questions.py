@@ -15,6 +15,7 @@ from orchestrator.report.result import Result
 from orchestrator.runtime.event_stream import cancel_all
 from orchestrator.runtime.question_run import QuestionRun
 from orchestrator.serve.admission import Admission, Waiting
+from orchestrator.serve.errors import ApiError
 from orchestrator.serve.feed import Feed
 from orchestrator.serve.metrics import ServeMetrics
 from orchestrator.serve.spans import Spans
@@ -32,14 +33,32 @@ class Asked:
         self.runs = runs
         """The runs by their ids."""
         self._tasks = tasks
+        self._out_of_time: float | None = None
+
+    def end(self, seconds: float) -> None:
+        """Lets what has finished vote, so many seconds after the start; a run without a stream has nothing to vote on."""
+        for run, task in zip(self.runs.values(), self._tasks, strict=True):
+            if run.streaming:
+                run.interrupted.set()
+            elif not task.done():
+                self._out_of_time = seconds
+                task.cancel()
 
     async def results(self) -> list[Result]:
         """The results, when all runs are over.
 
         Raises:
+            ApiError: 504, the time was over before a server had taken the question.
             DeepPruneError: a server refuses the requests, or every trace of a run failed.
         """
-        return list(await asyncio.gather(*self._tasks))
+        await asyncio.wait(self._tasks)
+        if self._out_of_time is not None:
+            raise ApiError(
+                504,
+                f"No server behind took the question within {self._out_of_time:g} seconds; give it more, or try again.",
+                code="timeout",
+            )
+        return [task.result() for task in self._tasks]
 
     async def over(self, seconds: float) -> bool:
         """Waits so long; whether all runs are over."""
@@ -101,11 +120,12 @@ class Questions:
             runs = dict(self._prepared(question, settings) for _ in range(choices))
             with self._feed.showing(runs):
                 tasks = [self._client.start(run) for run in runs.values()]
-                timers = [_interrupt_after(run, seconds) for run in runs.values() if seconds]
+                asked, loop = Asked(runs, tasks), asyncio.get_running_loop()
+                timer = seconds and loop.call_later(seconds, asked.end, seconds)
                 try:
-                    yield Asked(runs, tasks)
+                    yield asked
                 finally:
-                    for timer in timers:
+                    if timer:
                         timer.cancel()
                     await cancel_all(tasks)
                     for (run_id, run), task in zip(runs.items(), tasks, strict=True):
@@ -143,8 +163,3 @@ def _outcome(task: asyncio.Task[Result]) -> str:
     if report.interrupted:
         return "interrupted"
     return "no answer" if report.answer is None else "answered"
-
-
-def _interrupt_after(run: QuestionRun, seconds: float) -> asyncio.TimerHandle:
-    """Lets the finished traces vote after so long."""
-    return asyncio.get_running_loop().call_later(seconds, run.interrupted.set)

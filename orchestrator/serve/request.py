@@ -6,7 +6,7 @@ would be a setting that silently does not hold.
 
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from orchestrator.serve.errors import ApiError
 
@@ -90,6 +90,11 @@ class VoteRequest(BaseModel):
     max_completion_tokens: int | None = Field(default=None, ge=1)
     logprobs: bool | int | None = None
     deepprune: Options = Field(default_factory=Options)
+
+    @field_validator("deepprune", mode="before")
+    @classmethod
+    def _without_options(cls, value: object) -> object:
+        return {} if value is None else value
 
     @property
     def stops(self) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from aiohttp import web
 from orchestrator.errors import DeepPruneError
 from orchestrator.questions import Question
 from orchestrator.report.result import Result
-from orchestrator.serve.errors import api_error
+from orchestrator.serve.errors import ApiError, api_error
 from orchestrator.serve.progress import progress_line
 from orchestrator.serve.questions import Asked
 from orchestrator.serve.reply import Choice, choice_of, chunk, details, usage
@@ -70,7 +70,7 @@ class StreamedReply:
                     await self._tell(writer, index, progress_line(run.view))
                 await writer.keep_alive()
             choices = self._asking.choices(await asked.results())
-        except DeepPruneError as error:
+        except (ApiError, DeepPruneError) as error:
             await writer.send(api_error(error).body())
             return await writer.close()
         await self._send_answers(writer, choices)

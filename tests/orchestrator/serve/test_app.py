@@ -10,6 +10,7 @@ from typing import Any
 import aiohttp
 import openai
 import pytest
+from aiohttp import web
 
 from orchestrator.config.load import Assigned, resolve
 from orchestrator.runtime.endpoints import Keys
@@ -110,6 +111,31 @@ async def test_finished_traces_vote_when_the_time_is_over() -> None:
     assert (facts["answer"], facts["interrupted"]) == (None, True)
     assert reply.choices[0].finish_reason == "stop"
     assert str(reply.choices[0].message.content).startswith("No answer: of 4 traces 0 finished")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+async def test_the_time_also_bounds_a_server_that_takes_no_question(stream: bool) -> None:
+    async def never(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        await asyncio.sleep(3600)
+        raise AssertionError
+
+    servers = PacedServers(words=2)
+    async with serving(servers) as url, client(url) as ai:
+        servers.reasoner.answers["/tokenize"] = never
+
+        async def ask() -> None:
+            reply: Any = await ai.chat.completions.create(
+                model="paced",
+                messages=QUESTION,
+                stream=stream,
+                extra_body={"deepprune": {"seconds": 0.2}},
+            )
+            _ = [chunk async for chunk in reply]
+
+        with pytest.raises(openai.APIError, match=r"within 0\.2 seconds") as failed:
+            await ask()
+        assert stream or getattr(failed.value, "status_code", None) == 504
+        await servers.reasoner.until_live(0)
 
 
 async def test_the_judge_serves_the_policies_that_need_it() -> None:
