@@ -72,7 +72,7 @@ _MOST_UNUSUAL_READS = 3
 _DECIMALS = 3  # of a confidence, as in the public code; it keeps the journal's lines short
 
 
-class Chunk(msgspec.Struct, frozen=True):
+class Chunk(msgspec.Struct, frozen=True, gc=False):
     """What one read of the stream added to a trace.
 
     `generated` is the number of tokens that this request has generated so far: from the token ids, otherwise from the

@@ -3,7 +3,6 @@
 Leaving a stream closes its connection, which is what stops the generation on the server.
 """
 
-import contextlib
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
@@ -114,7 +113,7 @@ class ReasonerClient(EndpointClient):
         except (EndpointRejected, StreamBroken):
             return None
 
-    async def stream(
+    def stream(
         self,
         prompt: Prompt,
         generated_ids: Sequence[int] = (),
@@ -149,9 +148,8 @@ class ReasonerClient(EndpointClient):
         limit = requests.tokens_left(prompt, generated_tokens)
         prompt_tokens = len(prompt.token_ids or ()) + len(generated_ids)
         if limit is not None and limit <= 0:
-            yield Chunk("", (), 0, prompt_tokens, 0, "length")
-            return
-        stream = read_stream(
+            return _ended(Chunk("", (), 0, prompt_tokens, 0, "length"))
+        return read_stream(
             self._http,
             f"{self.address.base}/{requests.path}",
             requests.body(prompt, generated_ids, max_tokens=limit, top_logprobs=top_logprobs),
@@ -160,9 +158,6 @@ class ReasonerClient(EndpointClient):
             limit=limit,
             headers=headers,
         )
-        async with contextlib.aclosing(stream):
-            async for chunk in stream:
-                yield chunk
 
     async def force_answer(
         self, prompt: Prompt, generated_ids: Sequence[int], ending: str, *, logprobs: bool
@@ -205,3 +200,8 @@ class ReasonerClient(EndpointClient):
         if self._requests is None:
             raise RuntimeError("probe() must be called first")
         return self._requests
+
+
+async def _ended(last: Chunk) -> AsyncGenerator[Chunk, None]:
+    """A stream of nothing but its last chunk."""
+    yield last

@@ -204,7 +204,7 @@ class UsualUsage(msgspec.Struct, gc=False):
     prompt_tokens_details: None = None
 
 
-class UsualEvent(msgspec.Struct):
+class UsualEvent(msgspec.Struct, gc=False):
     """What nearly all events of a completions stream of vLLM are; any other is no value of this type."""
 
     choices: tuple[UsualChoice]

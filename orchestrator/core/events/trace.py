@@ -45,7 +45,7 @@ class TraceStarted(RecordedEvent, frozen=True, kw_only=True):
     cached_prompt_tokens: Tokens
 
 
-class TokensArrived(RecordedEvent, frozen=True, kw_only=True, omit_defaults=True):
+class TokensArrived(RecordedEvent, frozen=True, kw_only=True, omit_defaults=True, gc=False):
     """New text of a trace. `tokens` is its exact total of generated tokens so far, over all its streams.
 
     `confidences` has one entry for each new token where the run asks for them (`orchestrator/core/confidence.py`).
