@@ -38,6 +38,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="TOKENS",
         help="between two probes; default: 500",
     )
+    parser.add_argument(
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="also write the traces and their probes as a probe matrix, which run --replay reads",
+    )
     parser.add_argument("--json", action="store_true", help="one JSON line per row")
     add_live_arguments(parser)
 
@@ -71,18 +77,21 @@ def _measured(arguments: argparse.Namespace) -> "list[Probe]":
     """The probes of live servers.
 
     Raises:
-        DeepPruneError: the questions or the servers cannot be used, or all traces of a question failed.
+        DeepPruneError: the questions or the servers cannot be used, all traces of a question failed, or --out cannot be written.
     """
     import asyncio
 
     from bench.data.datasets import read_named
-    from bench.live.probing import ProbeEvery, measure_probes
+    from bench.data.readers.probe_matrix import write_probe_matrix
+    from bench.live.probing import ProbedQuestion, ProbeEvery, measure_probes
     from orchestrator.api import Client
     from orchestrator.config.load import load_settings
     from orchestrator.terminal.progress import Progress
 
     if arguments.questions is None:
         raise ConfigError("Give --questions FILE, or --replay FILE.")
+    if arguments.out is not None and not arguments.out.parent.is_dir():
+        raise ConfigError(f"{arguments.out.parent} is no folder; choose another file with --out.")
     questions = read_named(arguments.questions)[: arguments.limit]
     settings = load_settings(
         file=arguments.config,
@@ -97,7 +106,7 @@ def _measured(arguments: argparse.Namespace) -> "list[Probe]":
         preset=preset_of(arguments),
     )
 
-    async def measure() -> "list[Probe]":
+    async def measure() -> list[ProbedQuestion]:
         client = Client(
             settings=settings,
             local=arguments.local,
@@ -107,10 +116,17 @@ def _measured(arguments: argparse.Namespace) -> "list[Probe]":
         async with client:
             with Progress("questions", len(questions)) as progress:
                 return await measure_probes(
-                    client, questions, at_once=arguments.at_once, advance=progress.advance
+                    client,
+                    questions,
+                    every=arguments.every,
+                    at_once=arguments.at_once,
+                    advance=progress.advance,
                 )
 
     try:
-        return asyncio.run(measure())
+        measured = asyncio.run(measure())
     except BaseExceptionGroup as group:
         raise first_error(group) from None
+    if arguments.out is not None:
+        write_probe_matrix(arguments.out, [each.matrix for each in measured])
+    return [probe for each in measured for probe in each.probes]

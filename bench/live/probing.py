@@ -1,11 +1,14 @@
 """Asks the running traces of live servers for their answers, again and again, and lets all of them finish."""
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from bench.analysis.probe_reliability import Probe
+from bench.data.readers.probe_matrix import MatrixQuestion
+from bench.data.recorded import NO_ANSWER
 from orchestrator.api import Client
 from orchestrator.core.commands import ProbeTrace, StartTrace
 from orchestrator.core.events import Event, TokensArrived, TraceProbed
@@ -14,7 +17,7 @@ from orchestrator.errors import ConfigError
 from orchestrator.questions import Question
 from orchestrator.report.view import RunView
 
-__all__ = ["ProbeEvery", "measure_probes"]
+__all__ = ["ProbeEvery", "ProbedQuestion", "filled", "measure_probes"]
 
 
 @dataclass
@@ -51,10 +54,22 @@ class ProbeEvery:
         return list(finished)
 
 
+class ProbedQuestion(NamedTuple):
+    """The probes of the traces of one question that finished, and the same as a question of a probe matrix."""
+
+    probes: list[Probe]
+    matrix: MatrixQuestion
+
+
 async def measure_probes(
-    client: Client, questions: Sequence[Question], *, at_once: int, advance: Callable[[], None]
-) -> list[Probe]:
-    """The probes of all questions, whose traces have ended. The client's policy is `ProbeEvery`.
+    client: Client,
+    questions: Sequence[Question],
+    *,
+    every: int,
+    at_once: int,
+    advance: Callable[[], None],
+) -> list[ProbedQuestion]:
+    """All questions, in the order in which their traces had ended. The client's policy is `ProbeEvery(every)`.
 
     Raises:
         ConfigError: the servers cannot be asked, or nothing is known that forces an answer out of the model.
@@ -65,14 +80,15 @@ async def measure_probes(
             "Running traces of this model cannot be asked for their answers: name its family with --preset, and use a "
             "server that takes prompts as token ids, such as vLLM."
         )
-    found: list[Probe] = []
+    found: list[ProbedQuestion] = []
     waiting = iter(questions)
 
     async def worker() -> None:
         for question in waiting:
             run = client.prepare(question)
             await client.run(run)
-            found.extend(_probes_of(question, run.view))
+            matrix = _matrix_of(question, run.view, every)
+            found.append(ProbedQuestion(_probes_of(question, run.view), matrix))
             advance()
 
     async with asyncio.TaskGroup() as group:
@@ -98,3 +114,26 @@ def _probes_of(question: Question, view: RunView) -> list[Probe]:
         for event in view.events
         if isinstance(event, TraceProbed) and view.traces[event.trace].ending == "finished"
     ]
+
+
+def filled(answers: Mapping[int, str]) -> list[str]:
+    """The answers at places 1, 2 and so on; where a server wrote past a place in one piece, the one before is repeated."""
+    said, row = NO_ANSWER, []
+    for place in range(1, max(answers, default=0) + 1):
+        said = answers.get(place, said)
+        row.append(said)
+    return row
+
+
+def _matrix_of(question: Question, view: RunView, every: int) -> MatrixQuestion:
+    """The question with its finished traces; an answer stands at the multiple of `every` at or before where it was asked for."""
+    asked: defaultdict[int, dict[int, str]] = defaultdict(dict)
+    for event in view.events:
+        if isinstance(event, TraceProbed):
+            asked[event.trace][event.asked_at // every] = event.answer or NO_ANSWER
+    branches = [
+        (filled(asked[number]), max(1, trace.tokens), trace.answer or NO_ANSWER)
+        for number, trace in sorted(view.traces.items())
+        if trace.ending == "finished"
+    ]
+    return MatrixQuestion(question.question, question.gold or "", every, branches)

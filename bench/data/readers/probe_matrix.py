@@ -4,6 +4,8 @@ The form is that of the public Parallel-Probe material: a list of questions, eac
 `gold_answer`, `probe_freq` (tokens) and `each_branch` = [[probed answers], tokens, final answer].
 """
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -12,13 +14,15 @@ from bench.data.grading import Spellings, grade
 from bench.data.recorded import NO_ANSWER, RecordedQuestion, RecordedTrace
 from orchestrator.errors import DatasetError
 
-__all__ = ["read_probe_matrix"]
+__all__ = ["MatrixQuestion", "read_probe_matrix", "write_probe_matrix"]
 
 Spelling = str | int | float
 Tokens = Annotated[int, msgspec.Meta(ge=1)]
 
 
-class _Question(msgspec.Struct, frozen=True):
+class MatrixQuestion(msgspec.Struct, frozen=True):
+    """One question as it stands in the file; a branch is a trace: its probed answers, its tokens and its final answer."""
+
     question: str
     gold_answer: Spelling
     probe_freq: Tokens
@@ -34,7 +38,7 @@ def read_probe_matrix(name: str, text: str) -> list[RecordedQuestion]:
         DatasetError: the text is not of this form.
     """
     try:
-        questions = msgspec.json.decode(text, type=list[_Question])
+        questions = msgspec.json.decode(text, type=list[MatrixQuestion])
     except msgspec.DecodeError as error:
         raise DatasetError(
             f"{name} is not a probe matrix ({error}); see docs/how-to/benchmark.md for the form."
@@ -59,7 +63,21 @@ def read_probe_matrix(name: str, text: str) -> list[RecordedQuestion]:
     ]
 
 
-def _traces(question: _Question, classes: tuple[str | None, ...]) -> tuple[RecordedTrace, ...]:
+def write_probe_matrix(path: Path, questions: Sequence[MatrixQuestion]) -> None:
+    """Writes the file that `read_probe_matrix` reads.
+
+    Raises:
+        DatasetError: it cannot be written.
+    """
+    try:
+        path.write_bytes(msgspec.json.encode(questions))
+    except OSError as error:
+        raise DatasetError(
+            f"Cannot write {path}: {error.strerror or error}; choose another file with --out."
+        ) from error
+
+
+def _traces(question: MatrixQuestion, classes: tuple[str | None, ...]) -> tuple[RecordedTrace, ...]:
     """The traces; a probed answer takes the class of the final answers that are spelled like it."""
     spelled = {
         str(final): answer

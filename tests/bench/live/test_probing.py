@@ -7,14 +7,16 @@ from pathlib import Path
 import pytest
 
 from bench.cli.main import main
-from bench.live.probing import ProbeEvery, measure_probes
+from bench.data.readers import read_recorded
+from bench.data.recorded import NO_ANSWER
+from bench.live.probing import ProbeEvery, filled, measure_probes
 from orchestrator.api import Client
 from orchestrator.errors import ConfigError
 from orchestrator.questions import Question, to_jsonl
 from tests.support.paced_servers import PacedServers
 from tests.support.recordings import probe_matrix
 
-QUESTIONS = [Question(id=f"q{n}", question=f"{n}?") for n in range(2)]
+QUESTIONS = [Question(id=f"q{n}", question=f"{n}?", gold="26") for n in range(2)]
 
 
 async def test_every_trace_is_probed_again_and_again_and_finishes() -> None:
@@ -29,10 +31,11 @@ async def test_every_trace_is_probed_again_and_again_and_finishes() -> None:
             settings={"model.force_answer": "So \\boxed{"},
         ) as client,
     ):
-        probes = await measure_probes(
-            client, QUESTIONS, at_once=1, advance=lambda: done.append(None)
+        measured = await measure_probes(
+            client, QUESTIONS, every=5, at_once=1, advance=lambda: done.append(None)
         )
     assert len(done) == 2
+    probes = [probe for each in measured for probe in each.probes]
     assert {probe.question for probe in probes} == {"q0", "q1"}
     assert 8 <= len(probes) <= 8 * 4
     assert all(probe.named == probe.final for probe in probes)
@@ -46,7 +49,7 @@ async def test_a_model_without_a_forced_ending_is_refused() -> None:
         Client(servers.reasoner.url, policy=ProbeEvery(4, 5), traces=4) as client,
     ):
         with pytest.raises(ConfigError, match="--preset"):
-            await measure_probes(client, QUESTIONS, at_once=1, advance=lambda: None)
+            await measure_probes(client, QUESTIONS, every=5, at_once=1, advance=lambda: None)
 
 
 def test_a_recording_with_probes_gives_its_table(
@@ -82,7 +85,25 @@ async def test_the_command_asks_live_servers(
     async with PacedServers(words=20, pause=0.01).serving() as servers:
         words = ["probes", "--endpoint", servers.reasoner.url, "--preset", str(preset), "--json"]
         words += ["--questions", str(questions), "--traces", "2", "--every", "5", "--limit", "1"]
-        assert await asyncio.to_thread(main, words) == 0
-    rows = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert rows[-1]["precision"] == 1.0
-    assert rows[-1]["tokens_per_probe"] == 2.0
+        matrix = tmp_path / "matrix.json"
+        assert await asyncio.to_thread(main, [*words, "--out", str(matrix)]) == 0
+        live = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        nowhere = str(tmp_path / "missing" / "matrix.json")
+        assert await asyncio.to_thread(main, [*words, "--out", nowhere]) == 2
+        assert "choose another file with --out" in capsys.readouterr().err
+    assert live[-1]["precision"] == 1.0
+    assert live[-1]["tokens_per_probe"] == 2.0
+    (question,) = await asyncio.to_thread(read_recorded, matrix)
+    assert (question.probe_tokens, question.correct) == (5, frozenset({"26"}))
+    assert [trace.answer for trace in question.traces] == ["26", "26"]
+    assert all(trace.tokens >= 20 for trace in question.traces)
+    assert all({*trace.probes} <= {"26", NO_ANSWER} for trace in question.traces)
+    words = ["probes", "--replay", str(matrix), "--json"]
+    assert await asyncio.to_thread(main, words) == 0
+    recorded = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert recorded[-1]["precision"] == 1.0
+
+
+def test_a_place_that_was_passed_in_one_piece_has_the_answer_before() -> None:
+    assert filled({}) == []
+    assert filled({2: "7", 4: "8"}) == [NO_ANSWER, "7", "7", "8"]
