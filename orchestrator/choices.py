@@ -1,13 +1,16 @@
 """Multiple-choice options beside a question: read from a record, put into its text, and the letter of the right one."""
 
+import ast
+import contextlib
 import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-__all__ = ["LETTERS", "gold_letter", "options_of", "with_options"]
+__all__ = ["LETTERS", "gold_letter", "labels_of", "options_of", "with_options"]
 
 LETTERS = "ABCDEFGHIJ"
 
+_MOST_LITERAL_CHARS = 100_000
 _LIST_COLUMNS = ("options", "choices")
 _COLUMN_FAMILIES = (
     "{letter}",
@@ -17,21 +20,22 @@ _COLUMN_FAMILIES = (
     "choice_{lower}",
     "choice{number}",
     "option{number}",
+    "op{lower}",
 )
 
 
 def options_of(columns: Mapping[str, Any]) -> tuple[str, ...]:
     """The texts of the options that a record holds, in the order of their letters; empty if it holds none.
 
-    Known forms: a list of texts, an object of letters and texts, an object with "text" and "label" (ARC), any of these as
-    JSON in a CSV field, and a column for each option (A, B, ... or option_a, choice1, ...).
+    Known forms: a list of texts, an object of letters and texts, an object with "text" and "label" (ARC), any of these in a CSV
+    field as JSON or as Python writes it, and a column for each option (A, B, ... or option_a, choice1, ...).
 
     Raises:
         ValueError: there are options in another form, or more or fewer than two to ten; says what is wrong.
     """
     for name in _LIST_COLUMNS:
         value = columns.get(name)
-        if value is not None and value != "":
+        if value not in (None, "", [], (), {}):
             return _checked(name, _listed(name, value))
     for family in _COLUMN_FAMILIES:
         names = _present(columns, family)
@@ -48,11 +52,24 @@ def with_options(question: str, options: Sequence[str]) -> str:
     return "\n".join([question, "", *lines])
 
 
-def gold_letter(gold: str | None, options: Sequence[str]) -> str | None:
-    """The right answer as a letter: as it stands, or from an option's text, or from its index counted from 0."""
+def labels_of(columns: Mapping[str, Any]) -> tuple[str, ...]:
+    """The labels that a record gives its options, such as 1, 2, 3 (ARC); empty where it gives none."""
+    for name in _LIST_COLUMNS:
+        value = columns.get(name)
+        if isinstance(value, Mapping) and isinstance(value.get("label"), list):
+            return tuple(str(label) for label in value["label"])
+        if isinstance(value, list) and all(isinstance(each, Mapping) for each in value):
+            return tuple(str(each.get("label", "")) for each in value)
+    return ()
+
+
+def gold_letter(gold: str | None, options: Sequence[str], labels: Sequence[str] = ()) -> str | None:
+    """The right answer as a letter: by its label, as it stands, from an option's text, or from its index counted from 0."""
     if gold is None or not options:
         return gold
     letters = LETTERS[: len(options)]
+    if gold.strip() in labels[: len(options)]:
+        return letters[list(labels).index(gold.strip())]
     spelled = gold.strip().strip("()").rstrip(".").upper()
     if len(spelled) == 1 and spelled in letters:
         return spelled
@@ -78,10 +95,7 @@ def _present(columns: Mapping[str, Any], family: str) -> list[str]:
 
 def _listed(name: str, value: Any) -> list[Any]:
     if isinstance(value, str):
-        try:
-            value = json.loads(value, parse_int=str, parse_float=str)
-        except ValueError:
-            raise ValueError(f"{name} is neither a list nor JSON") from None
+        value = _decoded(name, value)
     if isinstance(value, Mapping) and "text" in value:
         value = value["text"]
     if isinstance(value, Mapping):
@@ -92,6 +106,20 @@ def _listed(name: str, value: Any) -> list[Any]:
     if not isinstance(value, list | tuple):
         raise ValueError(f"{name} must be a list of options")
     return [item.get("text", item) if isinstance(item, Mapping) else item for item in value]
+
+
+def _decoded(name: str, text: str) -> Any:
+    """What a CSV field holds: JSON, or a list as Python and pandas write it."""
+    try:
+        return json.loads(text, parse_int=str, parse_float=str)
+    except ValueError:
+        pass
+    except RecursionError:
+        raise ValueError(f"{name} is nested too deeply") from None
+    if text.lstrip().startswith(("[", "(", "{")):
+        with contextlib.suppress(ValueError, SyntaxError, RecursionError, MemoryError):
+            return ast.literal_eval(text[:_MOST_LITERAL_CHARS])
+    raise ValueError(f"{name} is neither a list nor JSON")
 
 
 def _checked(name: str, options: Sequence[Any]) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from orchestrator.choices import gold_letter, options_of, with_options
+from orchestrator.choices import gold_letter, labels_of, options_of, with_options
 from orchestrator.core.answer import extract_answer
 from orchestrator.core.prompting import Message, parse_messages
 from orchestrator.errors import DatasetError
@@ -23,7 +23,15 @@ __all__ = ["Question", "question_of_messages", "read_questions", "to_jsonl"]
 
 _ID_COLUMNS = ("id", "question_id")
 _QUESTION_COLUMNS = ("messages", "question", "problem", "prompt")
-_GOLD_COLUMNS = ("answer", "gold", "solution")
+_GOLD_COLUMNS = (
+    "answer",
+    "gold",
+    "answerkey",
+    "answer_key",
+    "final_answer",
+    "target",
+    "solution",
+)
 _FORMATS = ".jsonl, .json or .csv (also with .gz), or .parquet"
 
 
@@ -220,9 +228,9 @@ def _json(where: str, text: str) -> Any:
         reason = f"{error.msg} at column {error.colno}"
         if "\n" in text.strip():
             reason = f"{error.msg} at line {error.lineno} column {error.colno}"
-        raise DatasetError(f"{where} is not valid JSON ({reason}); mend it.") from error
+        raise DatasetError(f"{where} is not valid JSON ({reason}); correct it.") from error
     except RecursionError as error:
-        raise DatasetError(f"{where} is nested too deeply to be a question; mend it.") from error
+        raise DatasetError(f"{where} is nested too deeply to be a question; correct it.") from error
 
 
 def _object(path: Path, place: str, entry: Any) -> dict[str, Any]:
@@ -253,7 +261,7 @@ def _question(path: Path, record: _Record) -> Question:
     return Question(
         id=_column_text(path, record, _first_column(record, _ID_COLUMNS)) or str(record.number),
         question=asked,
-        gold=gold_letter(_gold(path, record), options),
+        gold=gold_letter(_gold(path, record), options, labels_of(record.columns)),
         options=options,
         messages=messages,
     )
@@ -262,7 +270,7 @@ def _question(path: Path, record: _Record) -> Question:
 def _messages(path: Path, record: _Record, name: str) -> tuple[Message, ...]:
     """The chat in a column; empty where the column has a text. CSV holds a chat as JSON."""
     value = record.columns[name]
-    if name == "messages" and isinstance(value, str):
+    if name.lower() == "messages" and isinstance(value, str):
         value = _json(f"{path} {record.place}: {name}", value)
     elif isinstance(value, str | bool):
         return ()
@@ -283,18 +291,23 @@ def _gold(path: Path, record: _Record) -> str | None:
     text = _column_text(path, record, name)
     if "####" in text:  # GSM8K writes the working, then "#### 42"
         text = text.rpartition("####")[2].strip()
-    elif name == "solution":
+    elif name and name.lower() == "solution":
         text = extract_answer(text) or text
     return text or None
 
 
 def _first_column(record: _Record, names: tuple[str, ...]) -> str | None:
-    """The first of `names` that the record fills."""
+    """The first column of `names` that the record fills, as the record spells it: in any case."""
+    spelled = {str(column).lower(): column for column in record.columns}
     for name in names:
-        value = record.columns.get(name)
-        if value is not None and str(value).strip():
-            return name
+        column = spelled.get(name)
+        if column is not None and not _is_empty(record.columns[column]):
+            return column
     return None
+
+
+def _is_empty(value: Any) -> bool:
+    return value is None or not str(value).strip()
 
 
 def _column_text(path: Path, record: _Record, name: str | None) -> str:

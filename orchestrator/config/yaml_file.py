@@ -95,4 +95,4 @@ def _size(value: Any, known: dict[int, int]) -> int:
 def _syntax_sentence(path: Path, error: yaml.MarkedYAMLError) -> str:
     mark = error.problem_mark or error.context_mark
     where = f"{path}, line {mark.line + 1}" if mark else str(path)
-    return f"{where}: not valid YAML ({error.problem or error.context}); mend that line."
+    return f"{where}: not valid YAML ({error.problem or error.context}); correct that line."

@@ -18,6 +18,8 @@ from orchestrator.questions import read_questions, to_jsonl
         {"choices": {"text": ["3", "4"], "label": ["A", "B"]}},
         {"choices": [{"label": "A", "text": "3"}, {"label": "B", "text": "4"}]},
         {"options": '["3", "4"]'},
+        {"options": "['3', '4']"},
+        {"opa": "3", "opb": "4"},
         {"options": ["A. 3", "B. 4"]},
         {"options": ["(A) 3", "(B) 4"]},
         {"A": "3", "B": "4"},
@@ -29,7 +31,9 @@ def test_options_are_read_in_every_form_that_datasets_use(columns: dict[str, Any
     assert options_of({"question": "2+2?", **columns}) == ("3", "4")
 
 
-@pytest.mark.parametrize("columns", [{}, {"options": None}, {"options": ""}, {"A": "3"}])
+@pytest.mark.parametrize(
+    "columns", [{}, {"options": None}, {"options": ""}, {"options": []}, {"A": "3"}]
+)
 def test_a_record_without_options_has_none(columns: dict[str, Any]) -> None:
     assert options_of({"question": "2+2?", **columns}) == ()
 
@@ -38,6 +42,8 @@ def test_a_record_without_options_has_none(columns: dict[str, Any]) -> None:
     ("value", "reason"),
     [
         ("3, 4", "neither a list nor JSON"),
+        ("[__import__('os')]", "neither a list nor JSON"),
+        ("[" * 5000, "nested too deeply"),
         (7, "must be a list"),
         (["3"], "holds 1 options"),
         ([str(n) for n in range(11)], "holds 11 options"),
@@ -74,3 +80,21 @@ def test_a_question_lists_its_options_once(tmp_path: Path) -> None:
     path.write_text(to_jsonl([question]))
     assert read_questions(path) == [question]
     assert with_options(question.question, question.options) == question.question
+
+
+@pytest.mark.parametrize(
+    ("choices", "key", "letter"),
+    [
+        ({"text": ["x", "y", "z"], "label": ["1", "2", "3"]}, "3", "C"),
+        ({"text": ["x", "y", "z"], "label": ["A", "B", "C"]}, "B", "B"),
+        ([{"label": "1", "text": "x"}, {"label": "2", "text": "y"}], 1, "A"),
+        (["x", "y", "z"], 1, "B"),
+    ],
+)
+def test_a_right_answer_is_named_by_the_label_of_its_option(
+    choices: object, key: object, letter: str, tmp_path: Path
+) -> None:
+    """As ARC has it, whose labels are letters in some questions and numbers in others."""
+    file = tmp_path / "arc.jsonl"
+    file.write_text(json.dumps({"question": "Which?", "choices": choices, "answerKey": key}))
+    assert read_questions(file)[0].gold == letter

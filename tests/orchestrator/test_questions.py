@@ -45,7 +45,9 @@ def test_any_of_the_question_columns_will_do(tmp_path: Path, column: str) -> Non
     assert read_questions(path)[0].question == "Why?"
 
 
-@pytest.mark.parametrize("column", ["answer", "gold", "solution"])
+@pytest.mark.parametrize(
+    "column", ["answer", "Answer", "gold", "answerKey", "final_answer", "target", "solution"]
+)
 def test_any_of_the_answer_columns_will_do(tmp_path: Path, column: str) -> None:
     path = written(tmp_path, "q.jsonl", f'{{"question": "Why?", "{column}": 42}}')
     assert read_questions(path)[0].gold == "42"
