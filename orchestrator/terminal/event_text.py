@@ -31,7 +31,14 @@ from orchestrator.report.trace_view import TraceView
 from orchestrator.report.view import RunView
 from orchestrator.terminal.sanitize import sanitize
 
-__all__ = ["describe_decision", "describe_event", "describe_trace", "event_state", "is_logged"]
+__all__ = [
+    "describe_decision",
+    "describe_event",
+    "describe_trace",
+    "event_state",
+    "is_logged",
+    "server_name",
+]
 
 _LOGGED: dict[type, DisplayState | None] = {
     RunStarted: None,
@@ -119,9 +126,10 @@ def _describe_outcome(event: Event) -> str:
         case RewardFailed():
             return f"no reward for trace {event.trace}: {_line(event.message)}"
         case ReplicaDown():
-            return f"{event.endpoint} is left out: {_line(event.reason)}"
+            why = _line(event.reason.removeprefix(event.endpoint).strip())
+            return f"{server_name(event.endpoint)} is left out: {why}"
         case ReplicaUp():
-            return f"{event.endpoint} is back"
+            return f"{server_name(event.endpoint)} is back"
         case TraceProbed(answer=None):
             return f"trace {event.trace} has no answer yet at {event.asked_at:,} tokens"
         case TraceProbed():
@@ -160,7 +168,12 @@ def _where(event: TraceResumed) -> str:
     if event.moved is None:
         return ""
     why = {"down": "its server is out", "busy": "its server is busy", "load": "to spread the load"}
-    return f" on {event.endpoint} ({why[event.moved]})"
+    return f" on {server_name(event.endpoint)} ({why[event.moved]})"
+
+
+def server_name(endpoint: str) -> str:
+    """What tells an address from others: without its scheme and the /v1 that all have."""
+    return _line(endpoint.partition("://")[2].removesuffix("/v1"), limit=60)
 
 
 def _describe_command(event: UserCommandReceived) -> str:

@@ -6,6 +6,7 @@ from textual.strip import Strip
 from orchestrator.capabilities import JudgeCapabilities, ServerCapabilities
 from orchestrator.report.display_state import GLYPHS, LABELS, ORDER, DisplayState, count_states
 from orchestrator.report.view import RunView
+from orchestrator.terminal.event_text import server_name
 from tui.drawing.cells import Part, line, sanitize_line, spread
 from tui.drawing.theme import Palette
 from tui.panels.base import Frame
@@ -69,8 +70,7 @@ def _setup(view: RunView, notice: str, room: int) -> str:
 
 
 def _placed(found: ServerCapabilities | JudgeCapabilities) -> str:
-    address = found.endpoint.split("://")[-1].split("/")[0]
-    return f"{_named(found)} @ {sanitize_line(address, limit=40)}"
+    return f"{_named(found)} @ {sanitize_line(server_name(found.endpoint), limit=40)}"
 
 
 def _named(found: ServerCapabilities | JudgeCapabilities) -> str:

@@ -1,9 +1,13 @@
 """The reasoner's servers, where there are several: open streams, tokens, pace, and which are out."""
 
+from collections.abc import Iterable, Iterator, Sequence
+
+from rich.cells import cell_len
 from textual.strip import Strip
 
 from orchestrator.report.replicas import ReplicaTotals
 from orchestrator.report.view import RunView
+from orchestrator.terminal.event_text import server_name
 from orchestrator.terminal.numbers import format_rate
 from tui.drawing.cells import Part, clip, line, sanitize_line
 from tui.panels.base import Frame, title
@@ -36,8 +40,8 @@ def draw_servers(frame: Frame) -> list[Strip]:
 
 def _row(frame: Frame, row: ReplicaTotals) -> Strip:
     palette, now = frame.palette, frame.watch.view.elapsed
-    address = sanitize_line(row.endpoint.split("://")[-1].split("/")[0])
-    cells = 24 if frame.width >= _NORMAL else 16
+    address = server_name(row.endpoint)
+    cells, gap = (24, 1) if frame.width >= _NORMAL else (15, 0)
     name = f"{clip(address, cells):<{cells}}"
     if row.out_since is not None:
         why = sanitize_line(row.fault).removeprefix(row.endpoint).strip()
@@ -50,12 +54,24 @@ def _row(frame: Frame, row: ReplicaTotals) -> Strip:
         return line(frame.width, parts)
     pace = row.pace(now)
     parts = [(" ● ", palette.good), (name, palette.text)]
-    parts += [(f"{len(row.live):>4}", palette.strong), (" open", palette.dim)]
+    parts += [(f"{len(row.live):>{3 + gap}}", palette.strong), (" open", palette.dim)]
     if frame.width >= _ROOMY:
         parts += [(f"{len(row.traces):>5}", palette.text), (" traces", palette.dim)]
-    parts += [(f"{row.tokens:>8,}", palette.text)]
+    parts += [(f"{row.tokens:>{7 + gap},}", palette.text)]
     parts += [(" tokens", palette.dim)] if frame.width >= _NORMAL else []
-    parts += [("" if pace is None else f"  {format_rate(pace)}/s", palette.dim)]
-    if row.faults:
-        parts += [(f"  faults {row.faults}", palette.warn)]
-    return line(frame.width, parts)
+    more = [] if pace is None else [(f"  {format_rate(pace)}/s", palette.dim)]
+    more += [(f"  faults {row.faults}", palette.warn)] if row.faults else []
+    return line(frame.width, [*parts, *_fitting(more, frame.width - _cells(parts))])
+
+
+def _fitting(parts: Sequence[Part], room: int) -> Iterator[Part]:
+    """Those that are shown whole; a rate that is cut off is another rate."""
+    for part in parts:
+        room -= _cells([part])
+        if room < 0:
+            return
+        yield part
+
+
+def _cells(parts: Iterable[Part]) -> int:
+    return sum(cell_len(text) for text, _style in parts)

@@ -72,25 +72,26 @@ def test_the_rarer_events_have_sentences(story: type[Story]) -> None:
     ("event", "said"),
     [
         (
-            ReplicaDown(at=1.0, endpoint="http://a/v1", reason="reset\n"),
-            "http://a/v1 is left out: reset",
+            ReplicaDown(at=1.0, endpoint="http://a/v1", reason="http://a/v1 was silent\n"),
+            "a is left out: was silent",
         ),
-        (ReplicaUp(at=1.0, endpoint="http://a/v1"), "http://a/v1 is back"),
+        (ReplicaUp(at=1.0, endpoint="https://gate:80/left/v1"), "gate:80/left is back"),
+        (ReplicaUp(at=1.0, endpoint="http://a/v1"), "a is back"),
         (
             TraceWarned(at=1.0, trace=3, warning="wait", message="it is\x1b away"),
             "trace 3: it is␛ away",
         ),
         (
             moved("down"),
-            "trace 3 resumed on http://b/v1 (its server is out) after an error, attempt 2",
+            "trace 3 resumed on b (its server is out) after an error, attempt 2",
         ),
         (
             moved("busy"),
-            "trace 3 resumed on http://b/v1 (its server is busy) after an error, attempt 2",
+            "trace 3 resumed on b (its server is busy) after an error, attempt 2",
         ),
         (
             moved("load"),
-            "trace 3 resumed on http://b/v1 (to spread the load) after an error, attempt 2",
+            "trace 3 resumed on b (to spread the load) after an error, attempt 2",
         ),
     ],
 )

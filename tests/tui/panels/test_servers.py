@@ -54,7 +54,23 @@ def test_those_that_are_out_are_shown_first_where_not_all_fit() -> None:
 def test_a_narrow_panel_leaves_out_the_traces() -> None:
     assert "traces" in drawn(told(A, B))[1]
     assert "traces" not in drawn(told(A, B), width=60)[1]
-    assert "2 open   1,200" in drawn(told(A, B), width=40)[1]
+    assert "2 open  1,200" in drawn(told(A, B), width=40)[1]
+
+
+def test_a_rate_is_shown_whole_or_not_at_all() -> None:
+    story = told(A, B)
+    rate = drawn(story, width=60)[1].split()[-1]
+    assert rate.endswith("/s")
+    for width in range(20, 60):
+        last = drawn(story, width=width)[1].split()[-1]
+        assert last == rate or "/" not in last
+    assert drawn(story, width=42)[1].endswith(rate)
+
+
+def test_servers_behind_one_address_are_told_apart() -> None:
+    lines = drawn(Story(4, replicas=("http://gate/left/v1", "http://gate/right/v1")))
+    assert "gate/left" in lines[1]
+    assert "gate/right" in lines[2]
 
 
 def test_a_single_server_has_no_panel() -> None:
