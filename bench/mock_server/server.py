@@ -17,13 +17,19 @@ import numpy as np
 from aiohttp import web
 
 from bench.data.recorded import RecordedQuestion
-from bench.mock_server.tokens import TokenPosition, position_of, prompt_ids, token_id, token_text
+from bench.mock_server.tokens import (
+    MOST_TOKENS,
+    TokenPosition,
+    position_of,
+    prompt_ids,
+    token_id,
+    token_text,
+)
 from bench.replay.server import ServerModel
 
 __all__ = ["Faults", "ReplayServer", "serve_recording"]
 
 MODEL = "replay"
-_CONTEXT = 1 << 20
 
 
 class Faults(msgspec.Struct, frozen=True, kw_only=True):
@@ -61,6 +67,7 @@ class ReplayServer:
     def app(self) -> web.Application:
         """The application to serve."""
         app = web.Application(client_max_size=1 << 28)
+        app.router.add_get("/health", self._health)
         app.router.add_get("/v1/models", self._models)
         app.router.add_get("/version", self._version)
         app.router.add_get("/metrics", self._metrics)
@@ -68,8 +75,11 @@ class ReplayServer:
         app.router.add_post("/v1/completions", self._completions)
         return app
 
+    async def _health(self, _request: web.Request) -> web.Response:
+        return web.Response()
+
     async def _models(self, _request: web.Request) -> web.Response:
-        card = {"id": MODEL, "object": "model", "owned_by": "replay", "max_model_len": _CONTEXT}
+        card = {"id": MODEL, "object": "model", "owned_by": "replay", "max_model_len": MOST_TOKENS}
         return web.json_response({"object": "list", "data": [card]})
 
     async def _version(self, _request: web.Request) -> web.Response:
@@ -88,7 +98,7 @@ class ReplayServer:
         body = await request.json()
         text = body["messages"][-1]["content"] if "messages" in body else body["prompt"]
         number = self._number_of(text)
-        return web.json_response({"tokens": prompt_ids(number), "max_model_len": _CONTEXT})
+        return web.json_response({"tokens": prompt_ids(number), "max_model_len": MOST_TOKENS})
 
     def _number_of(self, text: str) -> int:
         """The question that the text asks, with or without a prompt around it; their number for any other text."""
@@ -99,6 +109,9 @@ class ReplayServer:
 
     async def _completions(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
+        if not body.get("stream"):
+            message = "a recording has no further text and can only be streamed"
+            return web.json_response({"error": message}, status=400)
         probe = body.get("prompt") == prompt_ids(len(self._questions))
         faults = Faults() if probe else self._faults  # capabilities are found without faults
         if self._rng.random() < faults.busy:

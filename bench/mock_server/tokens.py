@@ -1,19 +1,20 @@
-"""Token ids of recorded traces, which encode the question, the trace and the position.
+"""Token ids of recorded traces, which encode the trace and the position; that of the prompt encodes the question.
 
-A client that resumes a trace sends back the ids it has. The last one is enough to continue, so the server keeps no state
-about its clients.
+A client that resumes a trace sends back the ids it has. The first and the last one are enough to continue, so the server
+keeps no state about its clients. All ids have four bytes, like those of any model.
 """
 
 from typing import NamedTuple
 
 from bench.data.recorded import RecordedTrace
 
-__all__ = ["TokenPosition", "position_of", "prompt_ids", "token_id", "token_text"]
+__all__ = ["MOST_TOKENS", "TokenPosition", "position_of", "prompt_ids", "token_id", "token_text"]
 
 _FIRST_PROMPT_ID = 1
 _TRACES = 1 << 12
-_TOKENS = 1 << 20
-_FIRST_TOKEN_ID = _TOKENS  # smaller ids are prompts
+MOST_TOKENS = 1 << 18
+"""Of a trace."""
+_FIRST_TOKEN_ID = 1 << 20  # smaller ids are prompts
 
 
 class TokenPosition(NamedTuple):
@@ -31,7 +32,7 @@ def prompt_ids(question: int) -> list[int]:
 
 def token_id(place: TokenPosition) -> int:
     """The id of a token."""
-    return _FIRST_TOKEN_ID + (place.question * _TRACES + place.trace) * _TOKENS + place.token
+    return _FIRST_TOKEN_ID + place.trace * MOST_TOKENS + place.token
 
 
 def position_of(ids: list[int]) -> TokenPosition | int:
@@ -40,12 +41,15 @@ def position_of(ids: list[int]) -> TokenPosition | int:
     Raises:
         ValueError: the ids are not those of a recording.
     """
-    if not ids or ids[-1] < _FIRST_PROMPT_ID:
+    if not ids or not _FIRST_PROMPT_ID <= ids[0] < _FIRST_TOKEN_ID:
         raise ValueError("the prompt holds no token of a recording")
-    if ids[-1] < _FIRST_TOKEN_ID:
-        return ids[-1] - _FIRST_PROMPT_ID
-    number, token = divmod(ids[-1] - _FIRST_TOKEN_ID, _TOKENS)
-    return TokenPosition(*divmod(number, _TRACES), token)
+    question = ids[0] - _FIRST_PROMPT_ID
+    if len(ids) == 1:
+        return question
+    trace, token = divmod(ids[-1] - _FIRST_TOKEN_ID, MOST_TOKENS)
+    if not 0 <= trace < _TRACES:
+        raise ValueError("the last token is none of a recording")
+    return TokenPosition(question, trace, token)
 
 
 def token_text(trace: RecordedTrace, token: int) -> str:

@@ -62,3 +62,18 @@ async def test_ids_of_another_tokenizer_are_refused() -> None:
         with pytest.raises(EndpointRejected, match="not in this recording"):
             async for _ in reasoner.stream(prompt, [0], generated_tokens=1):
                 pass
+
+
+async def test_an_answer_that_is_no_stream_is_refused_in_a_sentence() -> None:
+    server = ReplayServer(recording(), model=FAST)
+    async with serve_recording(server) as url, client(url) as reasoner:
+        await reasoner.probe()
+        prompt = await reasoner.render("Question 1?")
+        with pytest.raises(EndpointRejected, match="can only be streamed"):
+            await reasoner.force_answer(prompt, [], "so", logprobs=False)
+
+
+async def test_it_is_healthy() -> None:
+    server = ReplayServer(recording(), model=FAST)
+    async with serve_recording(server) as url, client(url) as reasoner:
+        assert await reasoner.healthy()
