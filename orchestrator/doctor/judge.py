@@ -80,12 +80,19 @@ async def _verdict(client: JudgeClient) -> Check:
         new=_RIGHT.format(**texts),
         members=[_RIGHT.format(**texts), _WRONG.format(**texts)],
     )
-    same, other = scores.probabilities
+    return _separation(*scores.probabilities, time.monotonic() - began)
+
+
+def _separation(same: float, other: float, seconds: float) -> Check:
+    """What the probabilities of two equal and of two different segments say of the judge."""
+    evidence = f"The first one after {seconds:.2f} s: {same:.2f} for equal segments, {other:.2f} for different ones."
+    if same > other:
+        return Check("verdict", "well", evidence)
     return Check(
         "verdict",
-        "well",
-        f"The first one after {time.monotonic() - began:.2f} s: "
-        f"{same:.2f} for equal segments, {other:.2f} for different ones.",
+        "limited",
+        f"{evidence} It does not tell them apart.",
+        "Compare judge.spec with how the judge was trained, and measure it with deepprune-judge check.",
     )
 
 

@@ -105,7 +105,7 @@ class PacedServers:
         return web.json_response({"data": scores, "usage": {"prompt_tokens": 10 * len(scores)}})
 
     def _toward(self, tokens: list[int]) -> str:
-        found = re.findall(r"toward (\d+)", self._texts[tokens[0]])
+        found = re.findall(r"(?:toward|So the answer is) (\d+)", self._texts[tokens[0]])
         return found[-1] if found else ""
 
 

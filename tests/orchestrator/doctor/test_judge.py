@@ -10,6 +10,13 @@ from tests.support.fake_server import FakeServer, answer_json
 from tests.support.paced_servers import PacedServers
 
 
+class _Undecided(PacedServers):
+    """All pairs are equal to its judge."""
+
+    def _toward(self, tokens: list[int]) -> str:
+        return ""
+
+
 async def diagnosed(url: str, *, streams: int = 0) -> Diagnosis:
     settings = Settings.model_validate({"judge": {"url": url}})
     return await examine(settings, Keys(), Load(streams, 0.1), lambda text: None)
@@ -23,6 +30,16 @@ async def test_a_judge_that_scores_many_pairs_at_once_is_well() -> None:
     assert [check.name for check in judge.checks][-3:] == ["dialect", "verdict", "load"]
     assert judge.rates.pairs
     assert judge.rates.read
+
+
+async def test_a_judge_that_gives_all_pairs_the_same_verdict_is_found_out() -> None:
+    async with _Undecided().serving() as servers:
+        diagnosis = await diagnosed(servers.judge.url)
+    assert diagnosis.verdict == "limited"
+    (check,) = [check for check in diagnosis.servers[0].checks if check.name == "verdict"]
+    assert "0.90 for equal segments, 0.90 for different ones" in check.evidence
+    assert "does not tell them apart" in check.evidence
+    assert check.remedy
 
 
 async def test_a_judge_is_not_put_under_load_without_a_ramp() -> None:
