@@ -42,8 +42,8 @@ _MOST_EVENTS = 40
 """Before which event of a stream its fault comes, at the latest."""
 _DRIP_BYTES = 16
 _STALL_SECONDS = 3600.0
-_REST_SECONDS = 5.0
-"""For what a server still holds of a stream that was half-closed."""
+_REST_SECONDS = 60.0
+"""For the rest of a stream, which ends soon on a machine that has nothing else to do."""
 _SETTLED_SECONDS = 60.0
 _SILENT = logging.getLogger("tests.faults.chaos")
 _SILENT.disabled = True  # a handler whose connection it has itself cut fails, and that is no news
@@ -54,7 +54,8 @@ class ChaosProxy:
     """Passes requests to `target` and breaks a part of the answers; `injected` counts what it did.
 
     `lost` are the tokens that it has read and not passed on: a stream that is cut is half-closed towards the server, and
-    what that still sends is read, so that `settled` knows all that was under way. So many answers to a judge's questions as `passes` says are not
+    what that still sends is read, so that `settled` knows all that was under way. With `reads_on`, it is not closed at all after
+    a fault: a busy vLLM drops what it has counted and not yet sent. So many answers to a judge's questions as `passes` says are not
     broken: the first one finds the judge's dialect.
     """
 
@@ -64,6 +65,7 @@ class ChaosProxy:
     injected: Counter[str] = field(default_factory=Counter)
     lost: int = 0
     passes: int = 1
+    reads_on: bool = False
     url: str = ""
     _busy: int = 0
     _quiet: asyncio.Event = field(default_factory=asyncio.Event)
@@ -156,7 +158,7 @@ class ChaosProxy:
         fault: Fault | None,
     ) -> None:
         at = int(self.random.integers(_MOST_EVENTS)) if fault else -1
-        number, read, passed, stalled = 0, b"", 0, False
+        number, read, passed, stalled, gone = 0, b"", 0, False, True
         try:
             await response.prepare(request)
             async for data in upstream.content.iter_any():
@@ -167,21 +169,24 @@ class ChaosProxy:
                         self.injected[chosen] += 1
                         stalled = True  # what comes now is read and lost
                     elif await self._pass(request, response, read[passed:end], chosen):
+                        gone = False
                         return
                     else:
                         passed, number = end, number + 1
             if stalled:
                 await asyncio.sleep(_STALL_SECONDS)
         finally:
-            rest = asyncio.ensure_future(self._lose(upstream, read[passed:]))
+            rest = asyncio.ensure_future(
+                self._lose(upstream, read[passed:], close=gone or not self.reads_on)
+            )
             self._count(+1)
             rest.add_done_callback(lambda _: self._count(-1))
 
-    async def _lose(self, upstream: aiohttp.ClientResponse, read: bytes) -> None:
-        """Half-closes a stream and counts the tokens of what was read and not passed on, and of what still comes."""
+    async def _lose(self, upstream: aiohttp.ClientResponse, read: bytes, *, close: bool) -> None:
+        """Counts the tokens of what was read and not passed on, and of what still comes; half-closes the stream before."""
         async with upstream:
             transport = upstream.connection and upstream.connection.transport
-            if transport is not None and not transport.is_closing():
+            if close and transport is not None and not transport.is_closing():
                 transport.write_eof()
             with contextlib.suppress(aiohttp.ClientError, TimeoutError):
                 async with asyncio.timeout(_REST_SECONDS):

@@ -11,10 +11,9 @@ from pathlib import Path
 import numpy as np
 
 import deepprune
-from orchestrator.core.events import TokensArrived
 from orchestrator.journal.journal import read_journal
 from orchestrator.report.result import Result
-from tests.faults.invariants import of_any_server, unanswered, unexplained
+from tests.faults.invariants import of_any_server, under_way_on_vllm, unexplained
 from tests.faults.runs import Outcome
 from tests.faults.vllm_fleet import VllmFleet
 from tests.perf.sticky_routing import QUESTION
@@ -25,8 +24,8 @@ _TRACES = 64
 _SIDE_BY_SIDE = 16
 """Questions of a policy that starts only a few traces for each."""
 _VICTIM = 1
-_TOKENS = (300, 1500)
-"""Of all traces, before the kill."""
+_TOKENS = (100, 600)
+"""That the victim has written before it is killed."""
 _SETTINGS = {
     "endpoint.check_cancellation": False,
     "endpoint.breaker_seconds": 2.0,
@@ -67,9 +66,11 @@ async def lose_a_replica(fleet: VllmFleet, policy: str, random: np.random.Genera
         ) as client:
             before = await fleet.generated()
             asking = asyncio.ensure_future(_results(client, asked))
-            await _until_tokens(out, int(random.integers(*_TOKENS)))
-            loss.written_there = await victim.generated() - before[_VICTIM]
+            least = before[_VICTIM] + int(random.integers(*_TOKENS))
+            while (written := await victim.generated()) < least:  # noqa: ASYNC110  servers tell nobody
+                await asyncio.sleep(0.1)
             await victim.kill()
+            loss.written_there = written - before[_VICTIM]
             loss.outcome.faults["kill -9 of a replica"] += 1
             first = await asking
             after = await fleet.generated(but=victim)
@@ -83,17 +84,6 @@ async def lose_a_replica(fleet: VllmFleet, policy: str, random: np.random.Genera
 
 async def _results(client: deepprune.Client, asked: Sequence[str]) -> list[Result]:
     return [result async for result in client.ask_many(asked)]
-
-
-async def _until_tokens(out: Path, tokens: int) -> None:
-    """Waits until the journals below `out` have so many tokens."""
-    while sum(map(_tokens, out.rglob("journal.jsonl"))) < tokens:  # noqa: ASYNC110  a file tells nobody
-        await asyncio.sleep(0.1)
-
-
-def _tokens(journal: Path) -> int:
-    entries = read_journal(journal.parent)
-    return sum(len(entry.token_ids) for entry in entries if isinstance(entry, TokensArrived))
 
 
 def _examine(
@@ -128,8 +118,8 @@ def _compare(loss: Loss, results: Sequence[Result], victim: str) -> None:
     outcome = loss.outcome
     outcome.tokens = loss.written_elsewhere
     outcome.unseen = loss.written_elsewhere - loss.billed_elsewhere
-    probes = sum(unanswered(read_journal(_folder(result))) for result in results)
-    outcome.violations += unexplained(outcome.tokens, outcome.unseen, 0, probes=probes)
+    under_way = sum(under_way_on_vllm(read_journal(_folder(result))) for result in results)
+    outcome.violations += unexplained(outcome.tokens, outcome.unseen, 0, under_way=under_way)
 
 
 def _folder(result: Result) -> Path:

@@ -13,7 +13,7 @@ from orchestrator.journal.journal import read_journal
 from orchestrator.journal.run_dir import REPORT_FILE
 from orchestrator.report.report import Report, read_report
 from tests.faults.chaos import ChaosProxy
-from tests.faults.invariants import of_any_server, unanswered, unexplained
+from tests.faults.invariants import of_any_server, under_way_on_vllm, unexplained
 from tests.faults.lost_replica import Loss, lose_a_replica, losses_table
 from tests.faults.runs import PATIENCE, Outcome
 from tests.faults.vllm_fleet import VllmFleet, nano_fleet, tell
@@ -29,7 +29,7 @@ _SPREAD = 2
 """Traces that the replica with the most may have more than the one with the fewest."""
 _CHANCE = 0.4
 _CHANCE_OF_JUDGE = 0.2
-_SETTINGS = {**PATIENCE, "endpoint.stall_seconds": 5.0, "judge.timeout_seconds": 10.0}
+_SETTINGS = {**PATIENCE, "endpoint.stall_seconds": 10.0, "judge.timeout_seconds": 10.0}
 
 
 @dataclass(frozen=True)
@@ -50,10 +50,8 @@ class ReplicaFigures:
         """What does not hold of the routing."""
         sticky, in_turn = self.resumed["sticky"], self.resumed["in turn"]
         found = []
-        if max(sticky.traces) - min(sticky.traces) > _SPREAD:
+        if any(max(traces) - min(traces) > _SPREAD for traces in sticky.traces):
             found.append(f"the traces of the replicas are unequal: {sticky.traces}")
-        if sticky.moved:
-            found.append(f"{sticky.moved} traces moved without a reason")
         if sticky.cached * in_turn.prompt <= in_turn.cached * sticky.prompt:
             found.append(
                 "resumed traces found no more in their caches than with each stream in turn"
@@ -86,7 +84,7 @@ async def replica_campaign(seed: int = 0) -> ReplicaFigures:
 
 def _tell(outcome: Outcome) -> None:
     faults, wrong = outcome.faults.total(), len(outcome.violations)
-    tell(f"{outcome.policy}: {faults} faults, {wrong} violations")
+    tell(f"{outcome.policy}: {faults} faults, {outcome.tokens} tokens, {wrong} violations")
 
 
 @dataclass(frozen=True)
@@ -104,7 +102,7 @@ class _Proxies:
 @contextlib.asynccontextmanager
 async def _proxies(fleet: VllmFleet, random: np.random.Generator) -> AsyncIterator[_Proxies]:
     proxies = _Proxies(
-        [ChaosProxy(url, random, chance=_CHANCE) for url in fleet.urls],
+        [ChaosProxy(url, random, chance=_CHANCE, reads_on=True) for url in fleet.urls],
         ChaosProxy(fleet.judge, random, chance=_CHANCE_OF_JUDGE),
     )
     async with contextlib.AsyncExitStack() as stack:
@@ -148,8 +146,10 @@ def _examine(outcome: Outcome, run_dir: Path, proxies: _Proxies) -> None:
         outcome.faults.update(proxy.injected)
     outcome.lost = sum(proxy.lost for proxy in proxies.replicas)
     outcome.unseen = outcome.tokens - report.ledger.reasoner.generated_tokens
-    probes = unanswered(read_journal(run_dir))
-    outcome.violations += unexplained(outcome.tokens, outcome.unseen, outcome.lost, probes=probes)
+    under_way = under_way_on_vllm(read_journal(run_dir))
+    outcome.violations += unexplained(
+        outcome.tokens, outcome.unseen, outcome.lost, under_way=under_way
+    )
 
 
 def _report(run_dir: Path) -> Report:

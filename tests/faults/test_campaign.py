@@ -43,14 +43,14 @@ def test_the_tables_have_every_policy_and_every_fault() -> None:
 
 
 def test_a_bill_that_lacks_more_than_one_in_a_hundred_is_found() -> None:
-    assert not list(unexplained(1000, unseen=30, known=20, probes=0))
-    assert list(unexplained(1000, unseen=31, known=20, probes=0))
-    assert not list(unexplained(1000, unseen=31, known=20, probes=1))
-    assert list(unexplained(1000, unseen=9, known=20, probes=0))
+    assert not list(unexplained(1000, unseen=30, known=20, under_way=0))
+    assert list(unexplained(1000, unseen=31, known=20, under_way=0))
+    assert not list(unexplained(1000, unseen=31, known=20, under_way=1))
+    assert list(unexplained(1000, unseen=9, known=20, under_way=0))
 
 
 def test_a_bill_with_a_token_that_no_server_wrote_is_found() -> None:
-    assert list(unexplained(1000, unseen=-1, known=0, probes=0))
+    assert list(unexplained(1000, unseen=-1, known=0, under_way=0))
 
 
 def test_the_table_of_lost_replicas_has_what_was_billed() -> None:

@@ -10,6 +10,7 @@ server in turn, as a router without affinity does.
 import asyncio
 import contextlib
 import dataclasses
+import json
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -27,6 +28,7 @@ from orchestrator.runtime.routing import Placement, Routing
 from tests.support.paced_servers import PacedServers
 
 QUESTION = "Anna has 32 candles. She shares the candles equally with 3 friends. How many candles does she have?"
+QUESTIONS = Path(__file__).parents[2] / "nano" / "data" / "questions.jsonl"
 SERVERS = 3
 
 
@@ -55,13 +57,13 @@ class Resumed(NamedTuple):
     prompt: int
     cached: int
 
-    traces: Sequence[int]
-    """That had a stream on each server."""
+    traces: Sequence[Sequence[int]]
+    """That had a stream on each server, by run."""
 
     def __str__(self) -> str:
         """A row of a table in Markdown; `COLUMNS` is its head."""
         cells = (
-            " + ".join(map(str, self.traces)),
+            "; ".join(" + ".join(map(str, each)) for each in self.traces),
             self.streams,
             self.moved,
             f"{self.prompt:,}",
@@ -86,34 +88,42 @@ def resumed_streams(run_dir: Path) -> list[tuple[int, int]]:
     return streams
 
 
-async def measured(urls: Sequence[str], judge: str, traces: int, out: Path) -> Resumed:
-    """A run whose traces are all paused at their checkpoint and resumed."""
+async def measured(
+    urls: Sequence[str], judge: str, traces: int, out: Path, questions: Sequence[str]
+) -> Resumed:
+    """Runs whose traces are all paused at their checkpoint and resumed."""
     async with deepprune.Client(
         urls,
         judge=judge,
         preset="nano",
         traces=traces,
         out=out,
-        settings={"policy.survivors": traces, "checkpoint.words": 5},
+        settings={"policy.survivors": traces, "checkpoint.words": 10},
     ) as client:
-        result = await client.ask(QUESTION)
-    assert result.run_dir is not None
-    streams = resumed_streams(result.run_dir)
+        results = [await client.ask(question) for question in questions]
+    streams = [
+        stream for each in results if each.run_dir for stream in resumed_streams(each.run_dir)
+    ]
     return Resumed(
         streams=len(streams),
-        moved=result.usage.reasoner.moved_traces,
+        moved=sum(each.usage.reasoner.moved_traces for each in results),
         prompt=sum(prompt for prompt, _ in streams),
         cached=sum(cached for _, cached in streams),
-        traces=[line.traces for line in result.report.replicas],
+        traces=[[line.traces for line in each.report.replicas] for each in results],
     )
 
 
-async def compared(urls: Sequence[str], traces: int, out: Path) -> dict[str, Resumed]:
-    """The run with either routing, by its name."""
+async def compared(
+    urls: Sequence[str], traces: int, out: Path, first: int = 0
+) -> dict[str, Resumed]:
+    """The runs with either routing, by its name; of other questions, as the caches hold the texts of the earlier ones."""
+    questions = [str(json.loads(line)["question"]) for line in QUESTIONS.read_text().splitlines()]
     async with PacedServers().serving() as paced:
-        sticky = await measured(urls, paced.judge.url, traces, out)
+        asked = questions[first : first + 2]
+        sticky = await measured(urls, paced.judge.url, traces, out, asked)
         with in_turn():
-            spread = await measured(urls, paced.judge.url, traces, out)
+            asked = questions[first + 2 : first + 4]
+            spread = await measured(urls, paced.judge.url, traces, out, asked)
     return {"sticky": sticky, "in turn": spread}
 
 
@@ -127,7 +137,7 @@ async def main(traces: int) -> None:
             urls = list(await asyncio.gather(*map(stack.enter_async_context, servers)))
             print(f"| routing {COLUMNS}\n{'|---' * 7}|")
             for number in range(2):
-                for name, seen in (await compared(urls, traces, out / f"runs-{number}")).items():
+                for name, seen in (await compared(urls, traces, out, 4 * number)).items():
                     print(f"| {name} {seen}")
 
 
