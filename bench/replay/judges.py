@@ -25,8 +25,8 @@ Scores = Mapping[frozenset[int], float]
 class Judge(Protocol):
     """Verdicts on the traces of one replayed run, by their numbers in that run."""
 
-    def p_identical(self, trace: int, member: int) -> float | None:
-        """p(identical), 0..1; None where there is no verdict."""
+    def verdicts(self, trace: int, members: Sequence[int]) -> tuple[float, ...] | None:
+        """p(identical) of the trace with each member, 0..1; None if there is no verdict on one of them."""
 
 
 class SimulatedJudge:
@@ -57,15 +57,21 @@ class SimulatedJudge:
             noise = math.sqrt(1.0 - correlation) * noise + shared
         self._noise: list[list[float]] = noise.tolist()
 
-    def p_identical(self, trace: int, member: int) -> float:
-        """The verdict on the pair, the same in either order."""
-        answer = self._answers[trace]
-        alike = answer is not None and answer == self._answers[member]
+    def verdicts(self, trace: int, members: Sequence[int]) -> tuple[float, ...]:
+        """The verdicts on the pairs, the same in either order."""
+        answer, answers = self._answers[trace], self._answers
         if math.isinf(self._distance):
-            return float(alike)
-        low, high = (trace, member) if trace < member else (member, trace)
-        score = self._noise[low][high] + (0.5 if alike else -0.5) * self._distance
-        return 1.0 / (1.0 + math.exp(-self._distance * score))
+            return tuple(
+                [float(answer is not None and answer == answers[member]) for member in members]
+            )
+        noise, distance, exp = self._noise, self._distance, math.exp
+        above, below = 0.5 * distance, -0.5 * distance
+        verdicts = []
+        for member in members:
+            score = noise[trace][member] if trace < member else noise[member][trace]
+            score += above if answer is not None and answer == answers[member] else below
+            verdicts.append(1.0 / (1.0 + exp(-distance * score)))
+        return tuple(verdicts)
 
 
 class RecordedJudge:
@@ -78,9 +84,12 @@ class RecordedJudge:
         self._scores = scores
         self._sample = sample
 
-    def p_identical(self, trace: int, member: int) -> float | None:
-        """The recorded verdict on the two traces."""
-        return self._scores.get(frozenset((self._sample[trace], self._sample[member])))
+    def verdicts(self, trace: int, members: Sequence[int]) -> tuple[float, ...] | None:
+        """The recorded verdicts on the trace and each of the others."""
+        new, sample = self._sample[trace], self._sample
+        found = [self._scores.get(frozenset((new, sample[member]))) for member in members]
+        known = tuple(verdict for verdict in found if verdict is not None)
+        return known if len(known) == len(found) else None
 
 
 def read_scores(path: Path) -> Mapping[str, Scores]:

@@ -4,9 +4,10 @@ The player feeds the same `Engine` as a live run, executes its commands on a sim
 nothing, so a policy behaves here as it does live, except for the timing.
 """
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 from bench.data.recorded import NO_ANSWER, RecordedQuestion, RecordedTrace
 from bench.replay.judges import Judge
@@ -16,7 +17,6 @@ from bench.results.trace_stats import TraceLengths
 from orchestrator.capabilities import Capabilities, JudgeCapabilities, ServerCapabilities
 from orchestrator.core.commands import (
     AskJudge,
-    Command,
     FinishRun,
     PauseTrace,
     ProbeTrace,
@@ -37,6 +37,7 @@ from orchestrator.core.events import (
     TraceJoined,
     TraceProbed,
     TraceRewarded,
+    TraceStopped,
     VoteCast,
 )
 from orchestrator.settings import Settings
@@ -182,53 +183,65 @@ class _Player:
 
     def _feed(self, event: Event) -> None:
         outcome = self._engine.feed(event)
-        for each in (event, *outcome.events):
-            self._count(each)
+        self._count(event)
+        for decided in outcome.events:
+            self._count(decided)
         for command in outcome.commands:
-            self._execute(command)
+            execute = self._EXECUTORS.get(type(command))
+            if execute is not None:
+                execute(self, command)
 
     def _count(self, event: Event) -> None:
-        if getattr(event, "trace", -1) < self._planned:
-            self._lengths.add(event)
-        match event:
-            case TraceFinished():
-                self._finished.append(event)
-            case ClusterOpened():
-                self._clusters.append(1)
-            case TraceJoined(cluster=cluster):
-                self._clusters[cluster] += 1
-            case VoteCast(answer=answer):
-                self._answer = answer
-            case _:
-                pass
+        count = self._COUNTERS.get(type(event))
+        if count is not None:
+            count(self, event)
         if self._sink is not None:
             self._sink(event)
 
-    def _execute(self, command: Command) -> None:
-        match command:
-            case StartTrace(trace=trace):
-                self._server.start(trace)
-            case ResumeTrace(trace=trace):
-                self._server.resume(trace)
-            case PauseTrace(trace=trace):
-                self._server.pause(trace)
-            case StopTrace(trace=trace, reason=reason):
-                self._server.stop(trace, reason)
-            case AskJudge():
-                self._server.after(self._model.judge_seconds, lambda: self._judge_pairs(command))
-            case RewardTrace(trace=trace):
-                self._server.after(self._model.judge_seconds, lambda: self._reward(trace))
-            case ProbeTrace(trace=trace):
-                self._probe(trace)
-            case FinishRun():
-                self._over = True
+    def _count_ended(self, event: TraceFinished | TraceStopped) -> None:
+        if event.trace < self._planned:
+            self._lengths.add(event)
+        if isinstance(event, TraceFinished):
+            self._finished.append(event)
 
-    def _probe(self, number: int) -> None:
+    def _count_cluster(self, _event: ClusterOpened) -> None:
+        self._clusters.append(1)
+
+    def _count_member(self, event: TraceJoined) -> None:
+        self._clusters[event.cluster] += 1
+
+    def _count_vote(self, event: VoteCast) -> None:
+        self._answer = event.answer
+
+    def _start(self, command: StartTrace) -> None:
+        self._server.start(command.trace)
+
+    def _resume(self, command: ResumeTrace) -> None:
+        self._server.resume(command.trace)
+
+    def _pause(self, command: PauseTrace) -> None:
+        self._server.pause(command.trace)
+
+    def _stop(self, command: StopTrace) -> None:
+        self._server.stop(command.trace, command.reason)
+
+    def _ask_judge(self, command: AskJudge) -> None:
+        self._server.after(self._model.judge_seconds, functools.partial(self._judge_pairs, command))
+
+    def _ask_reward(self, command: RewardTrace) -> None:
+        self._server.after(
+            self._model.judge_seconds, functools.partial(self._reward, command.trace)
+        )
+
+    def _finish(self, _command: FinishRun) -> None:
+        self._over = True
+
+    def _probe(self, command: ProbeTrace) -> None:
         """Asks the trace now; the answer is the one recorded at the same length or the last before.
 
         A probe is paid for even if the run is over before it is answered.
         """
-        server, model = self._server, self._model
+        server, model, number = self._server, self._model, command.trace
         asked_at, seconds = server.tokens_of(number), server.probe_seconds()
         answer = _probed_answer(self._inputs, number, asked_at)
         self._probe_tokens += model.probe_tokens
@@ -271,19 +284,16 @@ class _Player:
 
     def _judge_pairs(self, command: AskJudge) -> None:
         """Emits the judge's event: verdicts on all pairs, or a failure if one of them has no verdict."""
-        verdicts = [
-            self._inputs.judge.p_identical(command.trace, member) for member in command.members
-        ]
-        known = tuple(verdict for verdict in verdicts if verdict is not None)
+        verdicts = self._inputs.judge.verdicts(command.trace, command.members)
         self._server.events.append(
-            self._pairs_judged(command, known)
-            if len(known) == len(verdicts)
-            else JudgeFailed(
+            JudgeFailed(
                 at=self._server.now,
                 trace=command.trace,
                 members=command.members,
                 message="no recorded verdict",
             )
+            if verdicts is None
+            else self._pairs_judged(command, verdicts)
         )
 
     def _pairs_judged(self, command: AskJudge, probabilities: tuple[float, ...]) -> PairsJudged:
@@ -303,12 +313,34 @@ class _Player:
             seconds=self._model.judge_seconds,
         )
 
+    _COUNTERS: ClassVar[Mapping[type, Callable[[Any, Any], None]]] = {
+        TraceFinished: _count_ended,
+        TraceStopped: _count_ended,
+        ClusterOpened: _count_cluster,
+        TraceJoined: _count_member,
+        VoteCast: _count_vote,
+    }
+
+    _EXECUTORS: ClassVar[Mapping[type, Callable[[Any, Any], None]]] = {
+        StartTrace: _start,
+        ResumeTrace: _resume,
+        PauseTrace: _pause,
+        StopTrace: _stop,
+        AskJudge: _ask_judge,
+        RewardTrace: _ask_reward,
+        ProbeTrace: _probe,
+        FinishRun: _finish,
+    }
+
+
+_NOT_REGENERATED = RecordedTrace(tokens=1, answer=None)
+
 
 def _regenerated(trace: RecordedTrace) -> RecordedTrace:
     """The stream of a trace's regeneration; one that was not recorded is never started, or gives no answer."""
     again = trace.regeneration
     if again is None:
-        return RecordedTrace(tokens=1, answer=None)
+        return _NOT_REGENERATED
     return RecordedTrace(tokens=again.tokens, answer=again.answer)
 
 

@@ -185,12 +185,13 @@ class SimulatedServer:
 
     def advance(self) -> None:
         """Moves time to the next milestone or timer, and handles it."""
-        while self._milestones and self._is_void(self._milestones[0]):
-            heapq.heappop(self._milestones)
+        milestones, streams = self._milestones, self._streams
+        while milestones and streams[milestones[0][2]].epoch != milestones[0][3]:
+            heapq.heappop(milestones)  # void
         step_seconds = self._model.step(self._running)
         due = None
-        if self._milestones:
-            due = self.now + (self._milestones[0][0] - self.step) * step_seconds
+        if milestones:
+            due = self.now + (milestones[0][0] - self.step) * step_seconds
         if self._timers and (due is None or self._timers[0][0] <= due):
             at, _, action = heapq.heappop(self._timers)
             if self._running:
@@ -199,14 +200,10 @@ class SimulatedServer:
             action()
         elif due is not None:
             self.now = due
-            self.step, _, trace, _ = heapq.heappop(self._milestones)
+            self.step, _, trace, _ = heapq.heappop(milestones)
             self._reach_milestone(trace)
         else:
             raise RuntimeError("the replay is stuck: no event is due, and the run is not over")
-
-    def _is_void(self, milestone: tuple[float, int, int, int]) -> bool:
-        _, _, trace, epoch = milestone
-        return self._streams[trace].epoch != epoch
 
     def _admit(self) -> None:
         """Opens waiting streams, as far as the capacity allows."""

@@ -10,8 +10,8 @@ nothing is left to wait for. The policy does the rest.
 What the user wants of a trace goes before what the policy wants: `UserOverrides` amends its commands on the way out.
 """
 
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, NamedTuple
 
 from orchestrator.core.commands import (
     Command,
@@ -117,28 +117,30 @@ class Engine:
         return outcome
 
     def _dispatch(self, event: Event, outcome: Outcome) -> None:
-        match event:
-            case _ if self._regenerates and self._regenerations.concerns(event):
-                self._take_regeneration(event, outcome)
-            case TokensArrived():
-                self._take_tokens(event, outcome)
-            case RunStarted(refusal=None):
-                self._apply_step(self._policy.start(), outcome)
-            case RunStarted():
-                self._closing = True
-            case RunInterrupted():
-                self._interrupted = True
-                self._stop_all("interrupted", outcome)
-            case UserCommandReceived():
-                self._apply_user_command(event, outcome)
-            case TraceFinished() | TraceStopped() | TraceFailed():
-                self._end_trace(event, outcome)
-            case TraceRewarded() | RewardFailed():
-                self._rewards.take(event)
-            case ReplicaDown() | ReplicaUp() | TraceWarned():
-                pass  # what servers are like decides nothing about the traces
-            case _:
-                self._ask_policy(event, outcome)
+        if self._regenerates and self._regenerations.concerns(event):
+            self._take_regeneration(event, outcome)
+            return
+        handler = self._HANDLERS.get(type(event))
+        if handler is None:
+            self._ask_policy(event, outcome)
+        else:
+            handler(self, event, outcome)
+
+    def _start(self, event: RunStarted, outcome: Outcome) -> None:
+        if event.refusal is None:
+            self._apply_step(self._policy.start(), outcome)
+        else:
+            self._closing = True
+
+    def _interrupt(self, _event: RunInterrupted, outcome: Outcome) -> None:
+        self._interrupted = True
+        self._stop_all("interrupted", outcome)
+
+    def _take_reward(self, event: TraceRewarded | RewardFailed, _outcome: Outcome) -> None:
+        self._rewards.take(event)
+
+    def _pass_over(self, _event: Event, _outcome: Outcome) -> None:
+        """What servers are like decides nothing about the traces."""
 
     def _take_regeneration(self, event: Event, outcome: Outcome) -> None:
         """What becomes of a regeneration concerns the weights of the votes, and the user, alone."""
@@ -231,13 +233,12 @@ class Engine:
             self._apply_step(self._policy.on(event), outcome)
 
     def _apply_step(self, step: Step, outcome: Outcome) -> None:
-        self._open.update(
-            command.trace for command in step.commands if isinstance(command, StartTrace)
-        )
-        outcome.events.extend(step.events)
         for decided in step.events:
+            outcome.events.append(decided)
             self._weights.note(decided)
         for command in step.commands:
+            if isinstance(command, StartTrace):
+                self._open.add(command.trace)
             outcome.commands.extend(self._overrides.amend(command))
 
     def _close_if_done(self, at: float, outcome: Outcome) -> None:
@@ -268,3 +269,19 @@ class Engine:
         if isinstance(policy, EstimatesVotes) and self._weights.all_equal:
             return policy.estimated_votes()
         return {}
+
+    _HANDLERS: ClassVar[Mapping[type, Callable[[Any, Any, Outcome], None]]] = {
+        TokensArrived: _take_tokens,
+        RunStarted: _start,
+        RunInterrupted: _interrupt,
+        UserCommandReceived: _apply_user_command,
+        TraceFinished: _end_trace,
+        TraceStopped: _end_trace,
+        TraceFailed: _end_trace,
+        TraceRewarded: _take_reward,
+        RewardFailed: _take_reward,
+        ReplicaDown: _pass_over,
+        ReplicaUp: _pass_over,
+        TraceWarned: _pass_over,
+    }
+    """By the type of an event; every other one is for the policy alone."""

@@ -36,6 +36,8 @@ class UserOverrides:
 
     def amend(self, command: Command) -> list[Command]:
         """The commands to give in place of the policy's `command`."""
+        if not self.kept:
+            return [command]
         if isinstance(command, StopTrace) and command.trace in self.kept:
             self._spared[command.trace] = command
             return [ResumeTrace(trace=command.trace)]

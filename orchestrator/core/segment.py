@@ -8,6 +8,7 @@ Source: arXiv 2510.08483 truncates at the first 25 reasoning words ("wait", "thu
 full list is not public, so it is a setting) or at 500 tokens.
 """
 
+import functools
 import re
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -42,7 +43,7 @@ class Segmenter:
             raise ValueError("give either words or tokens")
         self._words = words
         self._tokens = tokens
-        self._pattern = _whole_words(word_list)
+        self._pattern = _whole_words(frozenset(word_list))
         self._seen_words = 0
         self._seen_chars = 0
         self._tail = ""  # the last, perhaps unfinished, word with what stood before it
@@ -85,9 +86,10 @@ class Segmenter:
         self._tail = window[settled:]
 
 
-def _whole_words(word_list: Iterable[str]) -> re.Pattern[str]:
-    """Matches any of the words, whole and in any case."""
-    words = sorted(set(word_list))
+@functools.cache
+def _whole_words(word_list: frozenset[str]) -> re.Pattern[str]:
+    """Matches any of the words, whole and in any case; kept, because all traces of a run have the same."""
+    words = sorted(word_list)
     if not words:
         raise ValueError("the list of reasoning words is empty")
     for word in words:

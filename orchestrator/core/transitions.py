@@ -5,8 +5,9 @@ after the end) raises, so that no such event can ever reach a policy or the vote
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum, auto
+from typing import Any, ClassVar
 
 from orchestrator.core.commanded import Commanded
 from orchestrator.core.commands import (
@@ -126,19 +127,19 @@ class Transitions:
 
     def note_command(self, command: Command) -> None:
         """Takes in a command that goes out: what it asks for may be answered from now on."""
-        match command:
-            case StartTrace(trace=trace):
-                self._states[trace] = TraceState.QUEUED
-            case AskJudge(trace=trace, members=members):
-                self._asked.append((trace, members))
-            case RewardTrace(trace=trace):
-                self._unrewarded.add(trace)
-            case ProbeTrace(trace=trace):
-                self._probing[trace] += 1
-            case FinishRun():
-                self._decided = True
-            case _:
-                self._commanded.note(command)
+        kind = type(command)
+        if kind is AskJudge:
+            self._asked.append((command.trace, command.members))
+        elif kind is StartTrace:
+            self._states[command.trace] = TraceState.QUEUED
+        elif kind is RewardTrace:
+            self._unrewarded.add(command.trace)
+        elif kind is ProbeTrace:
+            self._probing[command.trace] += 1
+        elif kind is FinishRun:
+            self._decided = True
+        else:
+            self._commanded.note(command)
 
     def note_event(self, event: Event) -> None:
         """Takes in an event from outside.
@@ -146,16 +147,11 @@ class Transitions:
         Raises:
             EventOutOfTurn: it cannot come now.
         """
-        if isinstance(event, _TraceEvent):
-            self._advance(event)
-        elif isinstance(event, PairsJudged | JudgeFailed):
-            self._answer(event)
-        elif isinstance(event, TraceRewarded | RewardFailed):
-            self._reward(event)
-        elif isinstance(event, TraceProbed | ProbeFailed):
-            self._probe(event)
-        else:
+        check = self._CHECKS.get(type(event))
+        if check is None:
             self._check_run(event)
+        else:
+            check(self, event)
 
     def _advance(self, event: _TraceEvent) -> None:
         state = self._states.get(event.trace, TraceState.PLANNED)
@@ -217,3 +213,21 @@ class Transitions:
             for trace, state in self._states.items():
                 if state is TraceState.STREAMING:
                     self._commanded.reopen(trace)
+
+    _CHECKS: ClassVar[Mapping[type, Callable[[Any, Any], None]]] = {
+        TraceStarted: _advance,
+        TokensArrived: _advance,
+        TracePaused: _advance,
+        TraceResumed: _advance,
+        TraceFinished: _advance,
+        TraceStopped: _advance,
+        TraceFailed: _advance,
+        TraceWarned: _advance,
+        PairsJudged: _answer,
+        JudgeFailed: _answer,
+        TraceRewarded: _reward,
+        RewardFailed: _reward,
+        TraceProbed: _probe,
+        ProbeFailed: _probe,
+    }
+    """By the type of an event, because a chain of comparisons costs more than the check itself; others concern the run."""

@@ -36,9 +36,10 @@ class Perfect:
     def __init__(self, traces: Sequence[RecordedTrace]) -> None:
         self._traces = traces
 
-    def p_identical(self, trace: int, member: int) -> float:
+    def verdicts(self, trace: int, members: Sequence[int]) -> tuple[float, ...]:
         """1.0 for equal answers, else 0.0."""
-        return float(self._traces[trace].answer == self._traces[member].answer)
+        answer = self._traces[trace].answer
+        return tuple(float(answer == self._traces[member].answer) for member in members)
 
 
 def recorded(

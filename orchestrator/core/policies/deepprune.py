@@ -80,12 +80,11 @@ class DeepPrune:
     def on(self, event: Event) -> Step:
         """Takes the event in, assigns what can be assigned, asks what must be asked, and concludes."""
         step = Step([], [])
-        self._take_in(event, step)
+        if not self._take_in(event, step):
+            return step
         self._assign(event.at, step)
-        step.commands.extend(
-            AskJudge(trace=trace, members=members)
-            for trace, members in self._clustering.comparisons()
-        )
+        for trace, members in self._clustering.comparisons():
+            step.commands.append(AskJudge(trace=trace, members=members))
         if self._survivors is None and not self._unsettled:
             self._conclude(step)
         return step
@@ -99,14 +98,15 @@ class DeepPrune:
             return list(finished)
         return [t for t in finished if t in self._survivors or t in self._unjudged]
 
-    def _take_in(self, event: Event, step: Step) -> None:
+    def _take_in(self, event: Event, step: Step) -> bool:
+        """Whether the event can change anything."""
         match event:
+            case PairsJudged():
+                self._clustering.judged(event.trace, event.members, event.probabilities)
             case CheckpointReached():
                 self._clustering.arrive(event.trace)
                 if self._pause and not event.complete:
                     step.commands.append(PauseTrace(trace=event.trace))
-            case PairsJudged():
-                self._clustering.judged(event.trace, event.members, event.probabilities)
             case JudgeFailed():
                 self._let_run(event, step)
             case UserCommandReceived(tau=float(tau)):
@@ -119,7 +119,8 @@ class DeepPrune:
                 self._clustering.give_up(event.trace)
                 self._unsettled.discard(event.trace)
             case _:
-                pass
+                return False
+        return True
 
     def _let_run(self, event: JudgeFailed, step: Step) -> None:
         """A trace that was not assigned meanwhile goes on without a verdict."""

@@ -15,8 +15,9 @@ def test_recorded_verdicts_are_found_by_the_sampled_traces(tmp_path: Path) -> No
     path = tmp_path / "scores.jsonl"
     path.write_text('{"question_id": "q", "traces": [7, 3], "p": 0.9}\n')
     judge = RecordedJudge(read_scores(path)["q"], sample=[3, 5, 7])
-    assert judge.p_identical(0, 2) == judge.p_identical(2, 0) == 0.9
-    assert judge.p_identical(0, 1) is None
+    assert judge.verdicts(0, [2]) == judge.verdicts(2, [0]) == (0.9,)
+    assert judge.verdicts(0, [1]) is None
+    assert judge.verdicts(0, [2, 1]) is None
 
 
 def test_the_scores_of_a_judge_evaluation_are_verdicts(tmp_path: Path) -> None:
@@ -57,28 +58,25 @@ def test_a_perfect_judge_knows_the_answers() -> None:
     judge = SimulatedJudge(
         "perfect", traces_of(["1", "1", "2", None, None]), np.random.default_rng(0)
     )
-    assert judge.p_identical(0, 1) == 1.0
-    assert judge.p_identical(0, 2) == 0.0
-    assert judge.p_identical(3, 4) == 0.0  # no answer equals no other
+    assert judge.verdicts(0, [1, 2]) == (1.0, 0.0)
+    assert judge.verdicts(3, [4]) == (0.0,)  # no answer equals no other
 
 
 def test_a_simulated_judge_has_the_given_auroc() -> None:
     answers = ["1", "2"] * 60
     judge = SimulatedJudge(0.71, traces_of(answers), np.random.default_rng(1))
     pairs = [(i, j) for i in range(120) for j in range(i)]
-    alike = np.array([judge.p_identical(i, j) for i, j in pairs if answers[i] == answers[j]])
-    other = np.array([judge.p_identical(i, j) for i, j in pairs if answers[i] != answers[j]])
-    assert (alike[:, None] > other[None, :]).mean() == pytest.approx(0.71, abs=0.02)
-    assert judge.p_identical(3, 9) == judge.p_identical(9, 3)
+    alike = np.array([judge.verdicts(i, [j]) for i, j in pairs if answers[i] == answers[j]])
+    other = np.array([judge.verdicts(i, [j]) for i, j in pairs if answers[i] != answers[j]])
+    assert (alike > other.T).mean() == pytest.approx(0.71, abs=0.02)
+    assert judge.verdicts(3, [9]) == judge.verdicts(9, [3])
 
 
 def _errors(correlation: float) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
     """The log-odds of a judge of AUROC 0.8 on pairs that all differ, shape (members, traces)."""
     traces = [RecordedTrace(tokens=1, answer=str(number)) for number in range(120)]
     judge = SimulatedJudge(0.8, traces, np.random.default_rng(3), correlation)
-    odds = np.array(
-        [[judge.p_identical(trace, member) for trace in range(60)] for member in range(60, 120)]
-    )
+    odds = np.array([judge.verdicts(member, range(60)) for member in range(60, 120)])
     return np.log(odds / (1.0 - odds))
 
 
@@ -97,4 +95,4 @@ def test_without_correlation_the_verdicts_are_those_of_independent_errors() -> N
     one, other = (
         SimulatedJudge(0.7, traces, np.random.default_rng(0), *more) for more in ((), (0.0,))
     )
-    assert one.p_identical(0, 3) == other.p_identical(3, 0)
+    assert one.verdicts(0, [3]) == other.verdicts(3, [0])

@@ -268,3 +268,19 @@ def test_a_wrong_number_of_verdicts_is_refused() -> None:
     each = clustering(2)
     with pytest.raises(ValueError, match="argument"):
         each.judged(1, (0,), ())
+
+
+def test_a_lower_tau_lets_a_waiting_trace_join_by_the_verdicts_that_it_has() -> None:
+    each = clustering(3, lookahead=2)
+    for trace in range(3):
+        each.arrive(trace)
+    each.decide()
+    second, third = each.comparisons()
+    each.judged(third.trace, third.members, (0.4,))
+    assert (each.tau, each.decide(), each.comparisons()) == (0.5, [], [])  # it waits for the second
+    each.tau = 0.3
+    each.judged(second.trace, second.members, (0.2,))
+    assert each.decide() == [Open(1, 1, 0.2)]
+    (again,) = each.comparisons()
+    each.judged(2, again.members, (0.1,))
+    assert (each.tau, each.decide()) == (0.3, [Join(2, 0, 0.4)])
