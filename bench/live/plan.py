@@ -101,7 +101,7 @@ def _validate(plan: LivePlan) -> None:
             raise DatasetError(f"Question '{question.id}' has no answer; a benchmark needs one.")
     for spec in plan.specs:
         if spec.player != "core":
-            raise ConfigError(f"{spec.label} needs probes, which only a replay has; leave it out.")
+            raise ConfigError(f"{spec.label} exists only in replays; leave it out.")
         if spec.scoring == "any" and spec.traces != 1:
             raise ConfigError(
                 f"{spec.label} can only be measured in a replay; record traces, then replay them."

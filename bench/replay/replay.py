@@ -10,11 +10,13 @@ import numpy as np
 from bench.data.recorded import RecordedQuestion
 from bench.data.sampling import Half, sample_traces, traces_of_half
 from bench.replay.judges import Judge, RecordedJudge, Scores, SimulatedJudge
+from bench.replay.launch_vote import play_launch_vote
 from bench.replay.mars import play_mars
 from bench.replay.parallel_probe import play_parallel_probe
 from bench.replay.player import ReplayInputs, ReplayResult, play
 from bench.replay.polr import play_polr
 from bench.replay.prefixes import Prefix, checkpoint_prefix
+from bench.replay.probe_lead import DEFAULT_LEAD, play_probe_lead
 from bench.replay.server import ServerModel
 from bench.results.outcomes import Outcome
 from bench.specs.policy_spec import Auroc, PolicySpec
@@ -125,7 +127,7 @@ def validate_recordings(spec: PolicySpec, questions: Sequence[RecordedQuestion],
     Raises:
         DatasetError: probes, confidences, regenerations or rewards are missing, and the policy needs them.
     """
-    if spec.player in ("parallel-probe", "mars"):
+    if spec.player in ("parallel-probe", "mars", "probe-lead"):
         missing = [question.id for question in questions if question.probe_tokens is None]
         if missing:
             raise DatasetError(
@@ -199,6 +201,11 @@ class _QuestionReplay:
                 return play_parallel_probe(self._question, traces, self._plan.server)
             case "mars":
                 return play_mars(self._question, traces, self._plan.server)
+            case "probe-lead":
+                lead = self._spec.lead or DEFAULT_LEAD
+                return play_probe_lead(self._question, traces, self._plan.server, lead)
+            case "launch-vote":
+                return play_launch_vote(traces, self._plan.server)
             case "polr":
                 return play_polr(traces, prefixes, self._plan.server)
             case "core":

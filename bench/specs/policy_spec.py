@@ -27,10 +27,16 @@ __all__ = ["REPLAY_ONLY", "Auroc", "Player", "PolicySpec", "parse_auroc", "parse
 
 Auroc = float | Literal["perfect"]
 
-Player = Literal["core", "parallel-probe", "mars", "polr"]
+Player = Literal["core", "parallel-probe", "mars", "polr", "probe-lead", "launch-vote"]
 """The core, or a baseline that only exists in a replay."""
 
-REPLAY_ONLY: tuple[Player, ...] = ("parallel-probe", "mars", "polr")
+REPLAY_ONLY: tuple[Player, ...] = (
+    "parallel-probe",
+    "mars",
+    "polr",
+    "probe-lead",
+    "launch-vote",
+)
 
 _ALIASES: dict[str, str] = dict.fromkeys(("cons", "pass", *REPLAY_ONLY), "consensus")
 
@@ -40,7 +46,7 @@ class PolicySpec(NamedTuple):
 
     `label` is the text that the user wrote. `traces` is the policy's own N, None for the benchmark's limit. With
     `scoring` "any" a question is right if any finished trace is right (pass@k), with "vote" if the vote is. `judge_auroc`
-    is the simulated judge's, None for the benchmark's.
+    is the simulated judge's, None for the benchmark's. `lead` is that at which `probe-lead` stops, in votes, None for its own.
     """
 
     label: str
@@ -49,6 +55,7 @@ class PolicySpec(NamedTuple):
     traces: int | None
     scoring: Literal["vote", "any"]
     judge_auroc: Auroc | None
+    lead: float | None = None
 
 
 def parse_auroc(text: str) -> Auroc:
@@ -108,6 +115,7 @@ def _parse(text: str, shared: Sequence[Assigned], flagged: Sequence[Assigned]) -
         raise ConfigError("pass needs a number of traces; write pass@1.")
     own = dict(_option(option) for option in options.split(",")) if options else {}
     auroc = own.pop("judge_auroc", None)
+    lead = own.pop("lead", None) if name == "probe-lead" else None
     policy = _ALIASES.get(name, name)
     assignments = [f"{_path(key)}={value}" for key, value in own.items()]
     settings = resolve(
@@ -125,7 +133,18 @@ def _parse(text: str, shared: Sequence[Assigned], flagged: Sequence[Assigned]) -
         traces=1 if settings.policy.name == "pass1" else traces,
         scoring="any" if name == "pass" else "vote",
         judge_auroc=None if auroc is None else parse_auroc(auroc),
+        lead=None if lead is None else _lead(lead),
     )
+
+
+def _lead(text: str) -> float:
+    try:
+        lead = float(text)
+    except ValueError:
+        lead = math.nan
+    if not 0.0 < lead < math.inf:
+        raise ConfigError(f"The lead of probe-lead is {text}; give a number of votes above 0.")
+    return lead
 
 
 def _applies(assigned: Assigned, policy: str) -> bool:

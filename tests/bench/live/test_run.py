@@ -68,7 +68,8 @@ async def test_a_run_whose_traces_all_failed_counts_as_not_started(tmp_path: Pat
 @pytest.mark.parametrize(
     ("policy", "sentence"),
     [
-        ("parallel-probe", "needs probes"),
+        ("parallel-probe", "only in replays"),
+        ("launch-vote@4", "only in replays"),
         ("deepprune", "--judge-endpoint"),
         ("pass@4", "only be measured in a replay"),
         ("cons@2:vote=reward", "reward"),
