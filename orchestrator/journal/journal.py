@@ -166,6 +166,7 @@ def read_journal(path: Path) -> Iterator[Event | Command]:
     file_path = path / JOURNAL_FILE if path.is_dir() else path
     decoder = Decoder(file_path)
     try:
+        _validate_regular(file_path)
         with file_path.open("rb") as file:
             header = file.readline()
             if header.endswith(b"\n"):
@@ -198,6 +199,7 @@ class JournalTail:
                 number, is damaged.
         """
         try:
+            _validate_regular(self._path)
             with self._path.open("rb") as file:
                 file.seek(self._offset)
                 if self._offset == 0:
@@ -257,6 +259,12 @@ def _whole_bytes(path: Path, file: BinaryIO) -> int:
         return 0
     check_header(path, header)
     return len(header) + sum(len(line) for line in file if line.endswith(b"\n"))
+
+
+def _validate_regular(path: Path) -> None:
+    """Raises JournalError for a pipe or a device, which may never end, or never begin."""
+    if path.exists() and not path.is_file():
+        raise JournalError(f"{path} is no file: give the folder of a run.")
 
 
 def _unreadable(path: Path, error: OSError) -> JournalError:

@@ -211,6 +211,8 @@ def read_report(path: Path) -> Report | None:
     """
     if not path.exists():
         return None
+    if not path.is_file():  # a pipe or a device, which may never end
+        raise JournalError(f"{path} is no file; restore the report or delete it.")
     try:
         return msgspec.json.decode(path.read_bytes(), type=Report)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

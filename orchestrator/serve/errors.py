@@ -2,9 +2,15 @@
 
 from typing import Any
 
+from orchestrator.client.messages import one_line
 from orchestrator.errors import ConfigError, DeepPruneError, EndpointBusy, EndpointRejected
 
 __all__ = ["ApiError", "api_error"]
+
+_MOST_CHARS = 500
+"""Of a message: a request's own words may be in it."""
+
+_MOST_PARAM_CHARS = 100
 
 
 class ApiError(Exception):
@@ -12,7 +18,7 @@ class ApiError(Exception):
 
     Args:
         status: the HTTP status.
-        message: one sentence with the remedy.
+        message: one sentence with the remedy; a long one is cut.
         param: the field of the request that is wrong.
         code: OpenAI's code for the kind of error.
         retry_after: seconds after which a further try is worth it.
@@ -29,10 +35,11 @@ class ApiError(Exception):
         retry_after: float | None = None,
         challenge: str | None = None,
     ) -> None:
+        message = one_line(message, limit=_MOST_CHARS)
         super().__init__(message)
         self.status = status
         self.message = message
-        self.param = param
+        self.param = param and one_line(param, limit=_MOST_PARAM_CHARS)
         self.code = code
         self.retry_after = retry_after
         self.challenge = challenge

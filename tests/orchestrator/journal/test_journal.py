@@ -1,4 +1,5 @@
 import errno
+import os
 import resource
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +18,8 @@ from orchestrator.core.events import (
 from orchestrator.errors import JournalError
 from orchestrator.journal.encoding import HEADER_LINE
 from orchestrator.journal.journal import JournalTail, JournalWriter, read_journal
+from orchestrator.journal.run_dir import JOURNAL_FILE, REPORT_FILE
+from orchestrator.report.report import read_report
 from orchestrator.settings import Settings
 from tests.support.world import run_started
 
@@ -274,3 +277,18 @@ def test_a_tail_takes_a_line_longer_than_it_reads_at_once(
     while more := tail.poll():
         read += more
     assert read == ENTRIES
+
+
+@pytest.mark.parametrize("name", [JOURNAL_FILE, REPORT_FILE])
+def test_a_pipe_in_place_of_a_file_of_the_run_is_not_waited_for(tmp_path: Path, name: str) -> None:
+    os.mkfifo(tmp_path / name)
+    readers: dict[str, list[Callable[[], object]]] = {
+        JOURNAL_FILE: [
+            lambda: next(read_journal(tmp_path)),
+            lambda: JournalTail(tmp_path).poll(),
+        ],
+        REPORT_FILE: [lambda: read_report(tmp_path / name)],
+    }
+    for read in readers[name]:
+        with pytest.raises(JournalError, match="is no file"):
+            read()

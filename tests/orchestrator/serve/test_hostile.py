@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from typing import Any
 
 import aiohttp
 import pytest
@@ -72,6 +73,28 @@ async def test_a_huge_body_is_not_read_to_its_end() -> None:
         async with connected(url) as (reader, writer), asyncio.timeout(60):
             writer.write(head + b"x" * 100_000)
             assert b" 413 " in await reader.readline()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"model": "x" * 100_000},
+        {"model": "paced:" + "x" * 100_000},
+        {"deepprune": {"policy": "x" * 100_000}},
+        {"deepprune": {"x" * 100_000: 1}},
+        {"deepprune": {"settings": {"policy." + "x" * 100_000: 1}}},
+        {"prompt": "x" * 100_000},
+    ],
+)
+async def test_a_refusal_does_not_repeat_a_long_request(fields: dict[str, Any]) -> None:
+    body = {"model": "paced", "messages": QUESTION, **fields}
+    async with (
+        serving(PacedServers(words=2)) as url,
+        aiohttp.ClientSession() as session,
+        session.post(f"{url}/chat/completions", json=body) as reply,
+    ):
+        assert reply.status in (400, 404)
+        assert len(await reply.read()) < 1000
 
 
 async def test_without_the_key_no_body_is_read() -> None:
