@@ -134,7 +134,8 @@ class ReplayServer:
         """The first token to send: the one after the ids, or the first of the question's next trace."""
         position = position_of(ids)
         if isinstance(position, TokenPosition):
-            return position._replace(token=position.token + 1)
+            asked = position.question if position.question < len(self._questions) else 0
+            return TokenPosition(asked, position.trace, position.token + 1)
         if position >= len(self._questions):  # a probe of the capabilities: it uses up no trace
             return TokenPosition(0, 0, 0)
         order = self._orders[position]

@@ -29,6 +29,17 @@ async def test_a_stream_continues_from_the_ids_that_were_received() -> None:
         assert text.endswith("".join(chunk.text for chunk in rest))
 
 
+async def test_a_stream_of_a_text_that_was_not_recorded_continues_as_well() -> None:
+    server = ReplayServer(recording(), model=FAST)
+    async with serve_recording(server) as url, client(url) as reasoner:
+        await reasoner.probe()
+        prompt = await reasoner.render("Tell me a story.")
+        first = [chunk async for chunk in reasoner.stream(prompt, generated_tokens=0)]
+        ids = [each for chunk in first for each in chunk.token_ids]
+        rest = [chunk async for chunk in reasoner.stream(prompt, ids[:5], generated_tokens=5)]
+        assert [each for chunk in rest for each in chunk.token_ids] == ids[5:]
+
+
 async def test_the_metrics_count_generated_tokens_and_open_streams() -> None:
     server = ReplayServer(recording(), model=FAST)
     async with serve_recording(server) as url, client(url) as reasoner:
