@@ -15,9 +15,10 @@ from orchestrator.api import Client
 from orchestrator.core.policies import needs_confidences, needs_judge, needs_rewards
 from orchestrator.errors import DeepPruneError, QuestionRefused, first_error
 from orchestrator.interrupts import Interrupts
+from orchestrator.journal.archive import is_compressed
 from orchestrator.journal.journal import JournalWriter, read_journal
 from orchestrator.journal.recovery import RecoveredRun
-from orchestrator.journal.run_dir import JOURNAL_FILE, REPORT_FILE
+from orchestrator.journal.run_dir import REPORT_FILE, has_journal
 from orchestrator.settings import Settings
 from orchestrator.terminal.sanitize import sanitize
 
@@ -120,9 +121,10 @@ async def _run_one(planned: PlannedRun, settings: Settings, client: Client) -> N
 
 def _set_aside_unless_resumable(planned: PlannedRun, settings: Settings) -> None:
     """Moves a journal away that cannot be continued, and says why on stderr."""
-    if not (planned.folder / JOURNAL_FILE).exists():
+    if not has_journal(planned.folder):
         return
-    JournalWriter.open(planned.folder).close()  # removes a torn last line
+    if not is_compressed(planned.folder):
+        JournalWriter.open(planned.folder).close()  # removes a torn last line
     reason = _why_not_resumable(planned, settings)
     if reason is not None:
         aside = _move_aside(planned.folder)

@@ -20,8 +20,13 @@ from orchestrator.core.answer import extract_answer
 from orchestrator.core.commands import Command
 from orchestrator.core.events import Event
 from orchestrator.errors import ConfigError, DatasetError, JournalError
+from orchestrator.journal.archive import journal_at
 from orchestrator.journal.journal import read_journal
-from orchestrator.journal.run_dir import JOURNAL_FILE
+from orchestrator.journal.run_dir import (
+    COMPRESSED_JOURNAL_FILE,
+    JOURNAL_FILE,
+    journal_folders,
+)
 from orchestrator.report.view import RunView
 
 __all__ = [
@@ -77,7 +82,7 @@ def read_traces(path: Path, *, answer_regex: str | None = None) -> Iterator[Trac
         ConfigError: a Parquet file, and pyarrow is not installed.
         DatasetError: the file cannot be read, or a row is not a trace.
     """
-    if path.is_dir() or path.name == JOURNAL_FILE:
+    if path.is_dir() or path.name in (JOURNAL_FILE, COMPRESSED_JOURNAL_FILE):
         for journal in source_files(path):
             yield from _recorded(journal)
     elif path.suffix == ".parquet":
@@ -96,8 +101,8 @@ def source_files(path: Path) -> list[Path]:
     """
     files = [path]
     if path.is_dir():
-        found = sorted(path.rglob(JOURNAL_FILE))
-        files = [file for file in found if not _is_hidden(file.relative_to(path))]
+        found = journal_folders(path, "**/")
+        files = [journal_at(each) for each in found if not _is_hidden(each.relative_to(path))]
     if not files:
         raise DatasetError(f"{path} holds no {JOURNAL_FILE}; give the folder of a run, or a file.")
     return files

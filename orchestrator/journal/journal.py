@@ -10,11 +10,12 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import IO, BinaryIO, Self
 
 from orchestrator.core.commands import Command
 from orchestrator.core.events import Event, TokensArrived
 from orchestrator.errors import JournalError
+from orchestrator.journal.archive import journal_at, opened_journal
 from orchestrator.journal.encoding import HEADER_LINE, Decoder, check_header, entry_encoder
 from orchestrator.journal.run_dir import JOURNAL_FILE, PRIVATE, unwritable
 
@@ -163,32 +164,28 @@ def read_journal(path: Path) -> Iterator[Event | Command]:
         JournalError: the file cannot be read, or is a journal of another version; or a line, named by its number,
             is damaged.
     """
-    file_path = path / JOURNAL_FILE if path.is_dir() else path
+    file_path = journal_at(path)
     decoder = Decoder(file_path)
-    try:
-        _validate_regular(file_path)
-        with file_path.open("rb") as file:
-            header = file.readline()
-            if header.endswith(b"\n"):
-                check_header(file_path, header)
-            for line in file:
-                try:
-                    entry = decoder.decode(line)
-                except JournalError:
-                    if not line.endswith(b"\n"):
-                        return
-                    raise
-                yield entry
-    except OSError as error:
-        raise _unreadable(file_path, error) from error
+    with opened_journal(file_path) as file:
+        header = file.readline()
+        if header.endswith(b"\n"):
+            check_header(file_path, header)
+        for line in file:
+            try:
+                entry = decoder.decode(line)
+            except JournalError:
+                if not line.endswith(b"\n"):
+                    return
+                raise
+            yield entry
 
 
 class JournalTail:
     """Reads a journal that is still being written; `poll` gives what has been added since the last call."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path / JOURNAL_FILE if path.is_dir() else path
-        self._decoder = Decoder(self._path)
+        self._path = path
+        self._decoder = Decoder(journal_at(path))
         self._offset = 0
 
     def poll(self) -> list[Event | Command]:
@@ -198,25 +195,21 @@ class JournalTail:
             JournalError: the file cannot be read, or is a journal of another version; or a line, named by its
                 number, is damaged.
         """
-        try:
-            _validate_regular(self._path)
-            with self._path.open("rb") as file:
-                file.seek(self._offset)
-                if self._offset == 0:
-                    self._read_header(file)
-                data = file.read(_TAIL_BYTES) + file.readline()
-        except OSError as error:
-            raise _unreadable(self._path, error) from error
+        with opened_journal(journal_at(self._path)) as file:
+            file.seek(self._offset)
+            if self._offset == 0:
+                self._read_header(file)
+            data = file.read(_TAIL_BYTES) + file.readline()
         if self._offset == 0:  # the header is not whole yet
             return []
         whole = data[: data.rfind(b"\n") + 1]
         self._offset += len(whole)
         return [self._decoder.decode(line) for line in whole.splitlines()]
 
-    def _read_header(self, file: BinaryIO) -> None:
+    def _read_header(self, file: IO[bytes]) -> None:
         line = file.readline()
         if line.endswith(b"\n"):
-            check_header(self._path, line)
+            check_header(journal_at(self._path), line)
             self._offset = len(line)
 
 
@@ -259,14 +252,3 @@ def _whole_bytes(path: Path, file: BinaryIO) -> int:
         return 0
     check_header(path, header)
     return len(header) + sum(len(line) for line in file if line.endswith(b"\n"))
-
-
-def _validate_regular(path: Path) -> None:
-    """Raises JournalError for a pipe or a device, which may never end, or never begin."""
-    if path.exists() and not path.is_file():
-        raise JournalError(f"{path} is no file: give the folder of a run.")
-
-
-def _unreadable(path: Path, error: OSError) -> JournalError:
-    reason = error.strerror or str(error)
-    return JournalError(f"The journal {path} cannot be read ({reason}): give the folder of a run.")

@@ -9,7 +9,6 @@ from orchestrator.core.engine import Engine
 from orchestrator.core.events import DerivedEvent, Event, RunStarted
 from orchestrator.errors import EventOutOfTurn
 from orchestrator.journal.journal import read_journal
-from orchestrator.journal.run_dir import JOURNAL_FILE
 from orchestrator.report.report import Report, build_report
 from orchestrator.report.view import RunView
 
@@ -31,7 +30,7 @@ def replay(run_dir: Path) -> Replay:
     Raises:
         JournalError: there is no journal, or a line of it cannot be read.
     """
-    entries = list(read_journal(run_dir / JOURNAL_FILE))
+    entries = list(read_journal(run_dir))
     report = build_report(RunView.of(entries), run_dir=str(run_dir))
     return Replay(report, _first_difference(entries))
 

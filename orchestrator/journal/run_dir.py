@@ -16,12 +16,15 @@ from orchestrator.questions import Question, read_questions, to_jsonl
 from orchestrator.settings import Settings, changed_setting
 
 __all__ = [
+    "COMPRESSED_JOURNAL_FILE",
     "JOURNAL_FILE",
     "PRIVATE",
     "QUESTIONS_FILE",
     "REPORT_FILE",
     "SETTINGS_FILE",
     "SUMMARY_FILE",
+    "has_journal",
+    "journal_folders",
     "make_run_dir",
     "new_run_dir",
     "question_dirs",
@@ -39,6 +42,8 @@ PRIVATE = 0o700
 """The mode of a run's folders: journals hold questions and answers."""
 
 JOURNAL_FILE = "journal.jsonl"
+COMPRESSED_JOURNAL_FILE = "journal.jsonl.gz"
+"""In the place of the other one once the run is over, where `run.compress_journal` is set."""
 SETTINGS_FILE = "settings.yaml"
 QUESTIONS_FILE = "questions.jsonl"
 REPORT_FILE = "report.json"
@@ -163,14 +168,25 @@ def question_dirs(run_dir: Path, questions: Sequence[Question]) -> list[Path]:
     ]
 
 
+def has_journal(folder: Path) -> bool:
+    """Whether the folder holds a journal, plain or compressed."""
+    return any((folder / name).is_file() for name in (JOURNAL_FILE, COMPRESSED_JOURNAL_FILE))
+
+
+def journal_folders(root: Path, pattern: str) -> list[Path]:
+    """The folders below `root` that match a pattern such as "*/" and hold a journal, sorted."""
+    names = (JOURNAL_FILE, COMPRESSED_JOURNAL_FILE)
+    return sorted({path.parent for name in names for path in root.glob(pattern + name)})
+
+
 def run_folders(run: Path) -> list[Path]:
     """The folders of the questions of a run, in order: the run's own, or one for each question.
 
     Raises:
         ConfigError: there is no journal.
     """
-    folders = [run] if (run / JOURNAL_FILE).is_file() else []
-    folders += sorted(path.parent for path in run.glob(f"[!.]*/{JOURNAL_FILE}"))
+    folders = [run] if has_journal(run) else []
+    folders += journal_folders(run, "[!.]*/")
     if not folders:
         raise ConfigError(f"{run} holds no {JOURNAL_FILE}: give the folder of a run.")
     return folders

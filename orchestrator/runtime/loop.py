@@ -42,6 +42,7 @@ from orchestrator.core.events import (
 )
 from orchestrator.core.policies import needs_confidences, planned_traces
 from orchestrator.errors import EndpointRejected, ServersAway, first_error, is_of_one_request
+from orchestrator.journal.archive import is_compressed, validate_plain
 from orchestrator.journal.journal import JournalWriter, read_journal
 from orchestrator.journal.recovery import RecoveredRun
 from orchestrator.runtime.attempts import Attempts, patiently
@@ -77,14 +78,17 @@ async def run_question(run: QuestionRun, endpoints: Endpoints) -> None:
         journal: JournalWriter | None = None
         past: Iterable[Event | Command] = ()
         if run.folder is not None:
-            journal = stack.enter_context(JournalWriter.open(run.folder))
+            if not is_compressed(run.folder):
+                journal = stack.enter_context(JournalWriter.open(run.folder))
             past = read_journal(run.folder)
         recovered = RecoveredRun(past, run.take)
-        if recovered.finished is not None:
-            return
-        recovered.validate_settings(run.settings)
-        recovered.validate_servers(_capabilities(endpoints))
-        await _QuestionLoop(run, endpoints, journal, recovered).run()
+        if recovered.finished is None:
+            validate_plain(run.folder)
+            recovered.validate_settings(run.settings)
+            recovered.validate_servers(_capabilities(endpoints))
+            await _QuestionLoop(run, endpoints, journal, recovered).run()
+    if run.settings.run.compress_journal:
+        await run.compress_journal()
 
 
 class _QuestionLoop:

@@ -17,7 +17,8 @@ from orchestrator.core.events import (
     UserCommandReceived,
 )
 from orchestrator.core.policies import Policy
-from orchestrator.errors import DeepPruneError, QuestionRefused, ServersAway
+from orchestrator.errors import DeepPruneError, JournalError, QuestionRefused, ServersAway
+from orchestrator.journal.archive import compress_journal, is_compressed
 from orchestrator.questions import Question
 from orchestrator.report.report import Report
 from orchestrator.report.view import RunView
@@ -92,6 +93,16 @@ class QuestionRun:
             self.open_traces = (self.open_traces or 0) + change
             if change < 0:
                 self.freed()
+
+    async def compress_journal(self) -> None:
+        """Compresses the journal, which is closed, if the run is over; where the disk has no room, it stays as it is."""
+        folder = self.folder
+        if folder is None or self.view.finished is None or is_compressed(folder):
+            return
+        try:
+            await asyncio.to_thread(compress_journal, folder)
+        except JournalError as error:
+            self.note(f"The journal stays uncompressed. {error}")
 
     def break_off(
         self, error: ServersAway, engine: Engine | None, started: Iterable[int], at: float

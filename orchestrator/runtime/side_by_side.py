@@ -12,7 +12,7 @@ from orchestrator.core.engine import Engine
 from orchestrator.core.events import RunStarted
 from orchestrator.core.policies import planned_traces
 from orchestrator.journal.journal import read_journal
-from orchestrator.journal.run_dir import JOURNAL_FILE
+from orchestrator.journal.run_dir import has_journal
 from orchestrator.runtime.budget import Budget, priced, shared_budget
 from orchestrator.runtime.endpoints import Endpoints
 from orchestrator.runtime.event_stream import cancel_all
@@ -135,7 +135,7 @@ class SideBySide(Generic[T]):
 
 def _price_before(folder: Path) -> float | None:
     """The price at which the question in the folder has begun; None if it has not."""
-    started = next(read_journal(folder), None) if (folder / JOURNAL_FILE).exists() else None
+    started = next(read_journal(folder), None) if has_journal(folder) else None
     if not isinstance(started, RunStarted) or not isinstance(started.settings.policy, AutoSettings):
         return None
     return started.settings.policy.trace_price

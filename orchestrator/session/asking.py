@@ -10,7 +10,7 @@ from pathlib import Path
 from orchestrator.api import Client
 from orchestrator.errors import QuestionRefused, ServersAway
 from orchestrator.interrupts import Interrupts
-from orchestrator.journal.run_dir import JOURNAL_FILE, REPORT_FILE, question_dirs
+from orchestrator.journal.run_dir import REPORT_FILE, has_journal, question_dirs
 from orchestrator.questions import Question
 from orchestrator.report.report import Report, read_report
 from orchestrator.report.summary import ServerCounts
@@ -64,7 +64,7 @@ class Asking:
         self._open: list[int] = []
         self._spent = 0
         self._runs: list[QuestionRun] = []
-        self._is_new = not any((folder / JOURNAL_FILE).exists() for folder in self._folders)
+        self._is_new = not any(has_journal(folder) for folder in self._folders)
 
     def read_reports(self) -> bool:
         """Takes the reports that are there; whether any question is left to ask."""

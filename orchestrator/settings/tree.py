@@ -190,6 +190,10 @@ class RunSettings(Section):
         default=False,
         description="record the confidence of every token, so that a replay can judge by it",
     )
+    compress_journal: bool = Field(
+        default=False,
+        description="compress the journal (gzip) once the run is over; every command reads it as before",
+    )
     out: Annotated[str, LOCATION] = Field(
         default="runs", description="folder that receives one folder per run"
     )

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from bench.data.recorded import RecordedQuestion, RecordedTrace, Regeneration
 from orchestrator.errors import DatasetError
+from orchestrator.journal.archive import journal_at
 from orchestrator.journal.journal import read_journal
-from orchestrator.journal.run_dir import JOURNAL_FILE
+from orchestrator.journal.run_dir import journal_folders
 from orchestrator.report.view import RunView
 
 __all__ = ["journals_of", "read_run"]
@@ -21,10 +22,10 @@ def journals_of(run_dir: Path) -> list[Path]:
     Raises:
         DatasetError: there is none.
     """
-    journals = sorted(run_dir.glob(f"[!.]*/{JOURNAL_FILE}")) or list(run_dir.glob(JOURNAL_FILE))
-    if not journals:
+    folders = journal_folders(run_dir, "[!.]*/") or journal_folders(run_dir, "")
+    if not folders:
         raise DatasetError(f"{run_dir} has no journal; give the folder of a run.")
-    return journals
+    return [journal_at(folder) for folder in folders]
 
 
 def read_run(run_dir: Path) -> list[RecordedQuestion]:

@@ -24,6 +24,7 @@ from orchestrator.core.events import (
     TraceStopped,
 )
 from orchestrator.errors import ConfigError, EventOutOfTurn, JournalError
+from orchestrator.journal.archive import is_compressed
 from orchestrator.journal.journal import JournalWriter, read_journal
 from orchestrator.journal.recovery import RecoveredRun
 from orchestrator.journal.replay import decisions
@@ -133,6 +134,52 @@ async def test_waiting_for_the_servers_counters_is_no_part_of_the_run(
         assert view.finished is not None
         assert view.finished.at <= stopped[0]
         assert view.finished.server_generated_tokens == 7
+
+
+async def test_a_compressed_run_is_over_and_asks_nothing_again(tmp_path: Path) -> None:
+    async with Servers(words=6).serving() as servers:
+        settings = settings_for(servers, traces=3, run={"compress_journal": True})
+        async with open_endpoints(settings, Keys()) as endpoints:
+            first = await carry(tmp_path, endpoints, settings)
+            assert is_compressed(tmp_path)
+            check_whole(tmp_path, first)
+            asked = len(servers.reasoner.seen)
+            again = await carry(tmp_path, endpoints, settings)
+            assert len(servers.reasoner.seen) == asked
+    assert build_report(again, run_dir="r") == build_report(first, run_dir="r")
+    assert is_compressed(tmp_path)
+
+
+async def test_a_run_that_ended_before_its_journal_was_compressed_compresses_it_when_resumed(
+    tmp_path: Path,
+) -> None:
+    async with Servers(words=6).serving() as servers:
+        settings = settings_for(servers, traces=3)
+        async with open_endpoints(settings, Keys()) as endpoints:
+            await carry(tmp_path, endpoints, settings)
+            assert not is_compressed(tmp_path)
+            later = settings_for(servers, traces=3, run={"compress_journal": True})
+            await carry(tmp_path, endpoints, later)
+    assert is_compressed(tmp_path)
+
+
+async def test_a_journal_that_cannot_be_compressed_stays_with_a_note(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(folder: Path) -> None:
+        raise JournalError("The disk is full.")
+
+    monkeypatch.setattr("orchestrator.runtime.question_run.compress_journal", full)
+    notes: list[str] = []
+    async with Servers(words=6).serving() as servers:
+        settings = settings_for(servers, traces=3, run={"compress_journal": True})
+        async with open_endpoints(settings, Keys()) as endpoints:
+            run = QuestionRun(
+                question=QUESTION, settings=settings, folder=tmp_path, note=notes.append
+            )
+            await run_question(run, endpoints)
+    assert notes == ["The journal stays uncompressed. The disk is full."]
+    check_whole(tmp_path, run.view)
 
 
 # --- a kill at every line -------------------------------------------------------------------------
