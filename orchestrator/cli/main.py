@@ -19,7 +19,7 @@ from orchestrator.cli.flags import (
     preset_of,
     settings_of_flags,
 )
-from orchestrator.cli.program import run_program, text_from_stdin, write_error
+from orchestrator.cli.program import run_program, take_write_error, text_from_stdin
 from orchestrator.errors import EXIT_INTERRUPTED, ConfigError
 
 if TYPE_CHECKING:
@@ -80,7 +80,8 @@ def prepare(
             several=len(session.questions) > 1,
         )
         result = asyncio.run(session.run(output, display))
-        return _exit_code(result) or _exit_unwritten(result)
+        unwritten = _exit_unwritten(result)
+        return _exit_code(result) or unwritten
 
     return work
 
@@ -93,8 +94,8 @@ def _exit_code(result: "SessionResult") -> int:
 
 
 def _exit_unwritten(result: "SessionResult") -> int:
-    """The exit code of a session with an answer: 1 if stdout did not take it, with a sentence that says where it is."""
-    error = write_error()
+    """1 if stdout did not take what the session has found, with a sentence that says where it is; else 0."""
+    error = take_write_error()
     if error is None:
         return 0
     folders = [Path(report.run_dir) for report in result.reports if report.run_dir]

@@ -22,7 +22,7 @@ from orchestrator.terminal.safe_stream import error_text, safe_stream
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-__all__ = ["Prepare", "run_program", "text_from_stdin", "write_error"]
+__all__ = ["Prepare", "run_program", "take_write_error", "text_from_stdin"]
 
 _EXIT_UNWRITTEN = 1
 _SHOWN_CHARACTERS = 60  # of an argument that is named in an error
@@ -59,21 +59,25 @@ def run_program(program: str, argv: Sequence[str] | None, prepare: Prepare) -> i
         except KeyboardInterrupt:
             return EXIT_INTERRUPTED
         except SystemExit as end:  # --help, --version, or a wrong flag
-            if end.code or write_error() is None:
+            if end.code or not (unwritten := _unwritten(program)):
                 raise
-            code = 0
+            return unwritten
         finally:
             sys.stdout.flush()
             if is_guarded:  # nothing can be lost any more
                 leave_on_interrupt()
-        return code or _unwritten(program)
+        unwritten = _unwritten(program)  # said also of a run that ends with a code of its own
+        return code or unwritten
 
 
-def write_error() -> OSError | None:
-    """Why something that was written to stdout is lost; None if nothing is."""
+def take_write_error() -> OSError | None:
+    """Why something that was written to stdout is lost, for the one who tells the user; None if nothing is, or it is told."""
     sys.stdout.flush()
     raw = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
-    return raw.error if isinstance(raw, _Sink) else None
+    if not isinstance(raw, _Sink) or raw.is_told:
+        return None
+    raw.is_told = raw.error is not None
+    return raw.error
 
 
 def text_from_stdin() -> str:
@@ -96,8 +100,8 @@ def text_from_stdin() -> str:
 
 
 def _unwritten(program: str) -> int:
-    """The exit code of work that succeeded: 1 with a sentence if its output is lost."""
-    error = write_error()
+    """The exit code for the output: 1 with a sentence if it is lost, else 0."""
+    error = take_write_error()
     if error is None:
         return 0
     if error.errno != errno.EPIPE:  # a reader that has left, such as head, wants no more
@@ -138,6 +142,7 @@ class _Sink(io.FileIO):
     def __init__(self, descriptor: int) -> None:
         super().__init__(descriptor, "w", closefd=False)
         self.error: OSError | None = None
+        self.is_told = False
 
     def write(self, data: "ReadableBuffer", /) -> int:
         """Writes, or drops; returns how many bytes are done with."""

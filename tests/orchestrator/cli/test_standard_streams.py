@@ -13,7 +13,7 @@ from tests.support.paced_servers import PacedServers
 
 pytestmark = pytest.mark.slow  # starts some fifty programs
 
-PROGRAMS = ["orchestrate", "bench", "judge", "tui", "replay"]
+PROGRAMS = ["orchestrate", "bench", "judge", "tui", "replay", "serve", "doctor", "report"]
 
 
 async def shell(script: str, cwd: Path, **environment: str) -> Ended:
@@ -139,6 +139,20 @@ async def test_a_question_on_stdin_is_utf_8_in_every_locale(tmp_path: Path) -> N
     assert ended.code == 0, ended.err
     (journal,) = tmp_path.glob("runs/*/questions.jsonl")
     assert json.loads(journal.read_bytes())["question"] == "π?"
+
+
+async def test_lost_output_is_said_beside_an_exit_code_of_its_own(tmp_path: Path) -> None:
+    """Without an answer the report is lost just as well, and a diagnosis of limits as well as one of none."""
+    none = await ask(tmp_path, "--set policy.min_ballots=5 --json >/dev/full")
+    assert none.code == 3
+    assert "The answer could not be written to stdout" in none.err.splitlines()[-1]
+    async with PacedServers(words=8).serving() as servers:
+        script = console_script("deepprune-doctor")
+        doctor = await shell(
+            f"{script} --endpoint {servers.reasoner.url} --ramp 0 >/dev/full", tmp_path
+        )
+    assert doctor.code == 3
+    assert "The output could not be written to stdout" in doctor.err.splitlines()[-1]
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
