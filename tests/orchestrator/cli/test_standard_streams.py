@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import shlex
+import sys
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,15 @@ from tests.support.paced_servers import PacedServers
 pytestmark = pytest.mark.slow  # starts some fifty programs
 
 PROGRAMS = ["orchestrate", "bench", "judge", "tui", "replay", "serve", "doctor", "report"]
+STARTED_BY_NAME = ("serve", "doctor", "report")
+
+
+def script_of(program: str) -> str:
+    """What a shell starts; some programs by the function that their console scripts call, which says the same."""
+    if program not in STARTED_BY_NAME:
+        return console_script(f"deepprune-{program}")
+    call = f"from orchestrator.cli.start import {program} as run; raise SystemExit(run())"
+    return shlex.join([sys.executable, "-c", call])
 
 
 async def shell(script: str, cwd: Path, **environment: str) -> Ended:
@@ -147,7 +157,7 @@ async def test_lost_output_is_said_beside_an_exit_code_of_its_own(tmp_path: Path
     assert none.code == 3
     assert "The answer could not be written to stdout" in none.err.splitlines()[-1]
     async with PacedServers(words=8).serving() as servers:
-        script = console_script("deepprune-doctor")
+        script = script_of("doctor")
         doctor = await shell(
             f"{script} --endpoint {servers.reasoner.url} --ramp 0 >/dev/full", tmp_path
         )
@@ -157,7 +167,7 @@ async def test_lost_output_is_said_beside_an_exit_code_of_its_own(tmp_path: Path
 
 @pytest.mark.parametrize("program", PROGRAMS)
 async def test_every_program_says_that_its_output_is_lost(tmp_path: Path, program: str) -> None:
-    script = console_script(f"deepprune-{program}")
+    script = script_of(program)
     full, closed, dumb = await asyncio.gather(
         shell(f"{script} --help >/dev/full", tmp_path),
         shell(f"{script} --help >&-", tmp_path),
@@ -174,7 +184,7 @@ async def test_every_program_says_that_its_output_is_lost(tmp_path: Path, progra
 async def test_every_program_refuses_arguments_that_are_not_utf_8(
     tmp_path: Path, program: str
 ) -> None:
-    ended = await shell(rf"{console_script(f'deepprune-{program}')} $'caf\xe9'", tmp_path)
+    ended = await shell(rf"{script_of(program)} $'caf\xe9'", tmp_path)
     assert ended.code == 2
     assert ended.err.splitlines() == [
         rf"deepprune-{program}: The argument caf\xe9 is not UTF-8: give texts and file names in UTF-8."
@@ -183,6 +193,6 @@ async def test_every_program_refuses_arguments_that_are_not_utf_8(
 
 @pytest.mark.parametrize("program", PROGRAMS)
 async def test_a_wrong_flag_ends_as_before_without_a_stderr(tmp_path: Path, program: str) -> None:
-    script = console_script(f"deepprune-{program}")
+    script = script_of(program)
     assert (await shell(f"{script} --no-such-flag 2>/dev/full", tmp_path)).code == 2
     assert (await shell(f"{script} --no-such-flag 2>&-", tmp_path)).code == 2
