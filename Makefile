@@ -37,8 +37,8 @@ test: $(READY)  ## every test, against real vLLM servers too
 	$(BIN)/coverage report --include='orchestrator/core/*' --fail-under=100
 	$(BIN)/coverage report --skip-covered
 
-test-fast: $(READY)  ## every test that needs neither vLLM nor a training: a minute
-	$(BIN)/pytest -n auto -m "not vllm and not slow"
+test-fast: $(READY)  ## every test but the slow ones and those on vLLM; properties with few examples
+	$(BIN)/pytest -n auto --hypothesis-profile fast -m "not vllm and not slow"
 
 test-faults: $(READY)  ## the whole fault campaign: a mock server, then three vLLM replicas (ten minutes)
 	$(BIN)/python -m tests.faults --seeds 8 --kills 4

@@ -1,7 +1,10 @@
 """Fixtures that several packages share: real vLLM servers with the bundled nano models."""
 
 import os
+import re
 from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Literal
 
 import pytest
 import pytest_asyncio
@@ -20,7 +23,21 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 """Read when torch is first imported. Its models here are tiny: more threads would only wait for each other."""
 
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.register_profile("fast", settings.get_profile("default"), max_examples=10)
+"""For `make test-fast`: pytest's --hypothesis-profile chooses it."""
 settings.load_profile("default")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> Literal[True] | None:
+    """Leaves out a file whose every test is deselected by its mark: importing torch alone takes five seconds."""
+    given = {Path(argument.partition("::")[0]).resolve() for argument in config.args}
+    expression = config.getoption("markexpr")
+    if collection_path.suffix != ".py" or collection_path in given or " or " in expression:
+        return None
+    unwanted = set(re.findall(r"\bnot (\w+)", expression))
+    source = collection_path.read_text(encoding="utf-8")
+    marks = "".join(re.findall(r"^pytestmark = .*(?:\n .*)*", source, re.MULTILINE))
+    return True if unwanted & set(re.findall(r"mark\.(\w+)", marks)) else None
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -1,34 +1,41 @@
 """A judge too small to know anything, and traces from which one can be learned."""
 
 import json
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-import judge_server.models.load as judges  # before transformers: it hides what cannot load
 from orchestrator.config.shipped import judge_spec
 from orchestrator.core.judging import JudgeSpec
 
-import torch  # isort: skip
-from accelerate.state import AcceleratorState, GradientState  # isort: skip
-from transformers import (  # isort: skip
-    BertConfig,
-    BertModel,
-    BertTokenizer,
-    PreTrainedTokenizerFast,
-    Qwen3Config,
-    Qwen3ForCausalLM,
-)
+if TYPE_CHECKING:
+    from judge_server.models.load import LocalJudge
+
+MODELS = {"folder", "encoder", "judge"}
+"""Fixtures that make or load a model. What is needed for it takes five seconds to import, so they import it themselves."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: Sequence[pytest.Item]) -> None:
+    """Marks the tests with a model as slow."""
+    for item in items:
+        here = item.path.is_relative_to(Path(__file__).parent)
+        if here and isinstance(item, pytest.Function) and MODELS & set(item.fixturenames):
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(autouse=True)
 def _each_test_is_a_process_of_its_own() -> Iterator[None]:
     """accelerate keeps device and precision for as long as the process lives."""
     yield
-    AcceleratorState._reset_state(reset_partial_state=True)
-    GradientState._reset_state()
+    if "accelerate.state" in sys.modules:
+        from accelerate.state import AcceleratorState, GradientState
+
+        AcceleratorState._reset_state(reset_partial_state=True)
+        GradientState._reset_state()
 
 
 @pytest.fixture(scope="session")
@@ -39,6 +46,10 @@ def spec() -> JudgeSpec:
 @pytest.fixture(scope="session")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained model of a few thousand parameters with a tokenizer of bytes and a few words."""
+    import torch
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+    from transformers import PreTrainedTokenizerFast, Qwen3Config, Qwen3ForCausalLM
+
     folder = tmp_path_factory.mktemp("model")
     tokenizer = Tokenizer(models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -72,6 +83,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An untrained encoder of a few thousand parameters, without a head, and a tokenizer of letters."""
+    import torch
+    from transformers import BertConfig, BertModel, BertTokenizer
+
     folder = tmp_path_factory.mktemp("encoder")
     letters = [chr(code) for code in range(ord("!"), ord("~") + 1)]
     words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "maybe", "so"]
@@ -107,8 +121,10 @@ def classification(spec: JudgeSpec) -> JudgeSpec:
 
 
 @pytest.fixture
-def judge(folder: Path, spec: JudgeSpec) -> judges.LocalJudge:
-    return judges.load_judge(folder, spec)
+def judge(folder: Path, spec: JudgeSpec) -> "LocalJudge":
+    from judge_server.models.load import load_judge
+
+    return load_judge(folder, spec)
 
 
 @pytest.fixture

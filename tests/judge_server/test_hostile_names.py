@@ -51,6 +51,7 @@ def test_the_card_of_a_set_of_pairs_shows_names_as_text(
     assert has_text_only(card)
 
 
+@pytest.mark.slow  # evaluates judges
 def test_an_evaluation_shows_names_as_text(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

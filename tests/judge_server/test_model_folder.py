@@ -19,6 +19,8 @@ from orchestrator.core.judging import JudgeSpec
 from orchestrator.errors import ConfigError
 from orchestrator.local_vllm.hardware import Hardware
 
+pytestmark = pytest.mark.slow  # imports torch
+
 CODE = "import pathlib; pathlib.Path({mark!r}).touch()\n"
 
 

@@ -13,6 +13,8 @@ from nano.evaluate import WEIGHTS
 from nano.questions import fixed_question_texts
 from nano.tokenizer import CHAT_TEMPLATE, VOCABULARY_SIZE, save_tokenizer, train_tokenizer
 
+pytestmark = pytest.mark.slow  # imports transformers
+
 TOKENIZER = Tokenizer.from_file(str(WEIGHTS / "tokenizer.json"))
 CONTROL = ("<|im_start|>", "<|im_end|>", "<|endoftext|>")
 

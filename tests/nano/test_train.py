@@ -15,6 +15,8 @@ from nano.model import ModelSize, make_model
 from nano.questions import FIXED_SEED, fixed_question_texts
 from nano.tokenizer import train_tokenizer
 
+pytestmark = pytest.mark.slow  # imports torch
+
 TINY = ModelSize(hidden_size=32, mlp_size=64, layers=1, heads=2, key_value_heads=1, head_size=16)
 SMALL = train.TrainingSettings(tokens_per_step=4_000, size=TINY)
 STAGE = dataclasses.replace(train.REFINE, traces=60)

@@ -26,6 +26,7 @@ async def test_t_changes_the_theme(replayed: DrivenApp) -> None:
     assert replayed.app.theme == "deepprune-dark"
 
 
+@pytest.mark.slow  # draws whole screens
 async def test_s_saves_the_screen_without_references_to_elsewhere(
     replayed: DrivenApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -50,6 +51,7 @@ async def test_a_folder_that_has_gone_is_told(
     assert notice.endswith("cannot be written: No such file or directory")
 
 
+@pytest.mark.slow  # draws whole screens
 @pytest.mark.parametrize("key", ["q", "ctrl+c"])
 async def test_q_and_ctrl_c_leave_a_recording(key: str) -> None:
     recording, _player = demo_recording()
@@ -82,6 +84,7 @@ async def palette(source: Source) -> dict[str, SystemCommand]:
 EVERYWHERE = {"Theme", "Keys", "Save", "Leave"}
 
 
+@pytest.mark.slow  # draws whole screens
 async def test_the_palette_of_a_recording_offers_what_its_keys_do() -> None:
     recording, _player = demo_recording()
     assert set(await palette(recording)) == EVERYWHERE | {"Play", "Faster", "Slower"}

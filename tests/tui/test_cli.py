@@ -9,6 +9,7 @@ from tui.cli import main
 from tui.sources.recording import demo_run
 
 
+@pytest.mark.slow  # draws whole screens
 def test_a_picture_needs_no_terminal(tmp_path: Path) -> None:
     for screen in ("live", "trace", "questions"):
         file = tmp_path / f"{screen}.svg"

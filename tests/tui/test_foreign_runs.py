@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from orchestrator.errors import JournalError
 from tests.support.screens import opened
 from tui.screens.live import LiveScreen
@@ -23,6 +25,7 @@ async def test_a_run_that_becomes_unreadable_while_it_is_followed_ends_the_scree
     assert "is not a journal entry" in str(app.app.failure)
 
 
+@pytest.mark.slow  # draws whole screens
 async def test_a_question_that_cannot_be_read_is_said_and_the_others_stay(
     questions: Recording, tmp_path: Path
 ) -> None:

@@ -29,6 +29,7 @@ def compare(folder: Path, kept: list[Outcome]) -> Path:
     return out
 
 
+@pytest.mark.slow  # draws plots
 def test_a_comparison_is_written_in_all_forms(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -348,6 +348,7 @@ def peak_bytes(settings: DatasetSettings) -> tuple[int, int]:
         tracemalloc.stop()
 
 
+@pytest.mark.slow  # measures memory over many pairs
 def test_memory_does_not_grow_with_pairs(tmp_path: Path) -> None:
     file = written(tmp_path, rows(questions=3, traces=36))
     write_dataset(DatasetSettings(traces=[file], out=tmp_path / "warm"))  # imports, caches

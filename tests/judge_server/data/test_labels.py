@@ -47,6 +47,7 @@ def test_a_pair_of_answers_is_checked_once_in_any_order(
         assert asked == [("a", "b")]
 
 
+@pytest.mark.slow  # waits until a check is given up
 def test_a_check_that_runs_out_of_time_says_neither_equal_nor_different() -> None:
     with AnswerEquality(timeout_seconds=0.001) as equal:
         assert equal(r"\sqrt{2} + 1", r"1 + \sqrt{2}") is None

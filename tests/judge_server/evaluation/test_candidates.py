@@ -13,6 +13,8 @@ from orchestrator.config.shipped import configs_folder
 from orchestrator.core.judging import JudgeSpec
 from orchestrator.errors import ConfigError, EndpointUnreachable
 
+pytestmark = pytest.mark.slow  # imports torch
+
 PAIRS = [
     Pair(f"q{n % 3}", f"How many {n % 3}?", f"so {n % 4}", f"maybe {n}", n % 2 > 0)
     for n in range(30)

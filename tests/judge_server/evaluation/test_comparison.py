@@ -42,6 +42,7 @@ def test_a_much_better_judge_is_told_with_its_sign() -> None:
     assert opposite.auroc.interval.high == pytest.approx(-found.auroc.interval.low)
 
 
+@pytest.mark.slow  # resamples many times
 def test_judges_with_the_same_errors_need_fewer_questions_than_unrelated_ones() -> None:
     related = difference_of("a", figures(1.0, noise=1), "b", figures(0.9, noise=1))
     unrelated = difference_of("a", figures(1.0, noise=1), "b", figures(0.9, noise=2))
@@ -50,6 +51,7 @@ def test_judges_with_the_same_errors_need_fewer_questions_than_unrelated_ones() 
     assert 4 * related.auroc.needed < unrelated.auroc.needed
 
 
+@pytest.mark.slow  # resamples many times
 def test_the_number_of_questions_does_not_depend_on_how_many_were_measured() -> None:
     few, many = (
         difference_of(

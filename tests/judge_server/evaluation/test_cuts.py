@@ -8,6 +8,8 @@ import pytest
 from orchestrator.core.judging import JudgeSpec
 from tests.support.evaluating import TRAINING_SETTINGS, evaluate
 
+pytestmark = pytest.mark.slow  # evaluates judges
+
 
 def test_the_cut_is_the_judges_own_unless_another_is_asked_for(
     capsys: pytest.CaptureFixture[str], traces: Path, trained: Path, spec: JudgeSpec

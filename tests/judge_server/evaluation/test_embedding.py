@@ -12,6 +12,8 @@ from orchestrator.errors import ConfigError
 import torch  # isort: skip
 from transformers import AutoTokenizer, BertConfig, BertModel, BertTokenizer  # isort: skip
 
+pytestmark = pytest.mark.slow  # imports torch
+
 WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "so", "wait", "maybe", "thus", "."]
 
 

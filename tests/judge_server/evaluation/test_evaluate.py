@@ -74,6 +74,7 @@ def test_without_json_there_is_a_table_and_only_that_on_stdout(
     assert "| words | 240 | 40 |" in out
 
 
+@pytest.mark.slow  # evaluates judges
 def test_pairs_of_a_file_are_scored_and_told_apart_by_model(
     capsys: pytest.CaptureFixture[str], pairs_file: Path, tmp_path: Path
 ) -> None:
@@ -83,6 +84,7 @@ def test_pairs_of_a_file_are_scored_and_told_apart_by_model(
     assert set(report["judges"][0]["models"]) == {"m0", "m1"}
 
 
+@pytest.mark.slow  # evaluates judges
 def test_the_report_says_in_files_what_the_table_says(
     capsys: pytest.CaptureFixture[str], pairs_file: Path, tmp_path: Path
 ) -> None:
@@ -106,6 +108,7 @@ def test_the_report_says_in_files_what_the_table_says(
     assert "![roc.svg](roc.svg)" in (out / "report.md").read_text()
 
 
+@pytest.mark.slow  # evaluates judges
 def test_the_same_command_writes_the_same_files(pairs_file: Path, tmp_path: Path) -> None:
     for name in ("one", "two"):
         evaluate("--pairs", pairs_file, "--judge", "words", "--out", tmp_path / name)
@@ -179,6 +182,7 @@ def spec_file(tmp_path: Path, spec: JudgeSpec) -> Path:
     return file
 
 
+@pytest.mark.slow  # evaluates judges
 async def test_a_served_judge_stands_beside_a_baseline(
     capsys: pytest.CaptureFixture[str], traces: Path, spec_file: Path, tmp_path: Path
 ) -> None:

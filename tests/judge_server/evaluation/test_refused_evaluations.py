@@ -7,7 +7,6 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from transformers import BertForSequenceClassification
 
 from judge_server.data.alpaca import record_of
 from judge_server.data.pairs import Pair
@@ -91,6 +90,8 @@ def test_pairs_that_are_too_long_are_left_out_for_every_judge_and_counted(
     if kind == "language model":
         shutil.copytree(folder, judge)
     else:
+        from transformers import BertForSequenceClassification
+
         asked = classification
         model = BertForSequenceClassification.from_pretrained(encoder, num_labels=2)
         model.save_pretrained(judge)

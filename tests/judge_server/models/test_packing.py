@@ -11,6 +11,8 @@ from judge_server.models.packing import Pack, collate, make_batches, make_packs
 from orchestrator.core.judging import JudgeSpec, pair_prompt
 from orchestrator.errors import ConfigError
 
+pytestmark = pytest.mark.slow  # imports torch
+
 QUESTION = "Ann has 4 nuts?"
 
 

@@ -37,6 +37,8 @@ from transformers import (  # isort: skip
     PreTrainedTokenizerFast,
 )
 
+pytestmark = [pytest.mark.vllm, pytest.mark.timeout(600, func_only=True)]
+
 LABELS = {"identical": 0, "not identical": 1}
 CLASSIFIER = """
 name: tiny
@@ -60,8 +62,6 @@ def segments(seed: int, count: int) -> tuple[str, list[str]]:
     return problem.text, [cut.segment for row in rows if (cut := cut_trace(row, TruncationRules()))]
 
 
-@pytest.mark.vllm
-@pytest.mark.timeout(600, func_only=True)
 @pytest.mark.parametrize("dialect", ["generative_scoring", "completions"])
 async def test_served_probabilities_are_the_local_ones_to_a_thousandth(
     judge_url: str, dialect: JudgeDialect
@@ -106,8 +106,6 @@ async def evaluated(
     return served, local
 
 
-@pytest.mark.vllm
-@pytest.mark.timeout(600, func_only=True)
 @pytest.mark.parametrize("dialect", ["generative_scoring", "completions"])
 async def test_evaluate_measures_a_served_judge_as_the_local_one(
     judge_url: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, dialect: str
@@ -264,7 +262,6 @@ def local_rewards(folder: Path) -> list[float]:
     return classified(folder, [f"3 + 4 ? {trace}" for trace in REWARDED])
 
 
-@pytest.mark.vllm
 @pytest.mark.timeout(900, func_only=True)
 @pytest.mark.parametrize(
     ("make", "dialect", "score"),

@@ -14,6 +14,8 @@ from judge_server.training.loss import focal_loss
 from judge_server.training.settings import TrainSettings
 from orchestrator.core.judging import JudgeSpec
 
+pytestmark = pytest.mark.slow  # imports torch
+
 PAIRS = [
     Pair(f"q{n % 3}", "How many?", "so " * (n + 1), "maybe " * (7 - n), same=n % 2 == 0)
     for n in range(7)

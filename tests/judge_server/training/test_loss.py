@@ -8,6 +8,8 @@ from torch.nn.functional import cross_entropy
 
 from judge_server.training.loss import focal_loss, ranking_loss
 
+pytestmark = pytest.mark.slow  # imports torch
+
 LOGITS = torch.tensor([[2.0, -1.0], [0.3, 0.9], [-4.0, 4.0], [0.0, 0.0]])
 SAME = torch.tensor([True, True, False, False])
 TARGETS = torch.tensor([0, 0, 1, 1])

@@ -11,6 +11,8 @@ from transformers import AutoModelForCausalLM
 from judge_server.cli.main import main
 from judge_server.training.plan import Plan, plan_text
 
+pytestmark = pytest.mark.slow  # imports torch
+
 PLAN = Plan(
     architecture="Qwen3ForCausalLM",
     weights=4_000_000_000,

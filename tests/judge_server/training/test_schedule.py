@@ -6,6 +6,8 @@ from judge_server.models.packing import Pack
 from judge_server.training.schedule import deal, make_plan
 from judge_server.training.settings import TrainSettings
 
+pytestmark = pytest.mark.slow  # imports torch
+
 PACKS = [Pack([0] * (n % 5 + 1), [[0]] * (n % 3 + 1), [(n, 0)] * (n % 3 + 1)) for n in range(40)]
 QUESTIONS = [n % 4 for n in range(40)]
 SETTINGS = TrainSettings(epochs=3, batch_pairs=4, batches_per_step=3)

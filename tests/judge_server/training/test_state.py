@@ -6,6 +6,8 @@ import pytest
 
 from judge_server.training.state import TrainingState
 
+pytestmark = pytest.mark.slow  # imports torch
+
 
 def test_the_loss_is_smoothed_and_begins_with_the_first() -> None:
     state = TrainingState()

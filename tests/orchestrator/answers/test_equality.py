@@ -172,6 +172,7 @@ async def test_a_percent_sign_too_many_or_too_few_is_still_right(
     assert await book.correct_classes(gold) == (label,)
 
 
+@pytest.mark.slow  # starts worker processes
 async def test_a_hanging_answer_is_given_up_once_and_the_next_check_still_works() -> None:
     async with AnswerChecker(timeout_seconds=2.0) as checker:
         assert not await checker.equal(HANGING, "5")
@@ -183,6 +184,7 @@ async def test_a_hanging_answer_is_given_up_once_and_the_next_check_still_works(
         assert checker.errors == 0
 
 
+@pytest.mark.slow  # starts worker processes
 async def test_a_check_waits_for_nobody_elses_hanging_answer() -> None:
     async with AnswerChecker(workers=2, timeout_seconds=300.0) as checker:
         hanging = asyncio.create_task(checker.equal(HANGING, "5"))
@@ -197,6 +199,7 @@ def kill_workers() -> None:
             os.kill(pid, signal.SIGKILL)
 
 
+@pytest.mark.slow  # starts worker processes
 async def test_a_check_whose_worker_is_killed_is_done_again_by_another() -> None:
     async with AnswerChecker(timeout_seconds=5.0) as checker:
         check = asyncio.create_task(checker.equal(HANGING, "x"))
@@ -207,6 +210,7 @@ async def test_a_check_whose_worker_is_killed_is_done_again_by_another() -> None
         assert checker.last_failure
 
 
+@pytest.mark.slow  # starts worker processes
 async def test_a_check_whose_workers_are_all_killed_is_undecided_and_says_why() -> None:
     async with AnswerChecker(timeout_seconds=60.0) as checker:
         question = QuestionEquality(checker, "")
@@ -219,6 +223,7 @@ async def test_a_check_whose_workers_are_all_killed_is_undecided_and_says_why() 
         assert checker.last_failure
 
 
+@pytest.mark.slow  # starts worker processes
 async def test_a_pool_that_takes_no_more_tasks_is_given_up_and_the_next_one_answers(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -265,6 +270,7 @@ async def test_no_worker_can_be_started_is_undecided_and_says_why(
         assert "Too many open files" in question.why_undecided
 
 
+@pytest.mark.slow  # starts worker processes
 async def test_an_answer_whose_workers_died_is_compared_again_by_later_ones(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -281,6 +287,7 @@ async def test_an_answer_whose_workers_died_is_compared_again_by_later_ones(
         assert checker.undecided == 1
 
 
+@pytest.mark.slow  # starts worker processes
 async def test_idle_workers_that_die_are_replaced() -> None:
     async with AnswerChecker(timeout_seconds=30.0) as checker:
         assert await checker.equal("2*3^{1/2}", r"\sqrt{12}")
@@ -294,6 +301,7 @@ async def test_idle_workers_that_die_are_replaced() -> None:
 # --- the end --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow  # starts worker processes
 async def test_the_terminals_interrupt_does_not_reach_the_workers() -> None:
     async with AnswerChecker(timeout_seconds=30.0) as checker:
         check = asyncio.create_task(checker.equal("2*3^{1/2}", r"\sqrt{12}"))
@@ -308,6 +316,7 @@ async def test_the_terminals_interrupt_does_not_reach_the_workers() -> None:
         assert checker.errors == 0
 
 
+@pytest.mark.slow  # starts worker processes
 async def test_cancelling_a_check_is_never_swallowed() -> None:
     async with AnswerChecker(timeout_seconds=30.0) as checker:
         check = asyncio.create_task(checker.equal(HANGING, "5"))

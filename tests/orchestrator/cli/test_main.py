@@ -177,6 +177,7 @@ def test_a_users_mistake_is_one_sentence_and_exits_2(
     assert len(printed.err.splitlines()) == 1
 
 
+@pytest.mark.slow  # starts a program
 async def test_ctrl_c_prints_the_partial_report_and_exits_130(tmp_path: Path) -> None:
     async with PacedServers(words=600, pause=0.05).serving() as servers:
         flags = ("--endpoint", servers.reasoner.url, "--policy", "consensus", "--traces", "3")

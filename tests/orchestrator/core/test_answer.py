@@ -252,6 +252,7 @@ def seconds_for(unit: str, size: int, repeats: int = 1) -> float:
     return min(measured)
 
 
+@pytest.mark.slow  # reads megabytes
 @pytest.mark.parametrize(
     "unit",
     [

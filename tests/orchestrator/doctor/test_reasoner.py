@@ -105,12 +105,14 @@ async def test_a_model_that_is_not_served_is_unusable() -> None:
     assert verdicts(diagnosis) == {"model": "unusable"}
 
 
+@pytest.mark.slow  # reads streams of several servers
 async def test_two_servers_of_one_model_are_alike() -> None:
     diagnosis = await diagnosed(CapableServer(), CapableServer())
     assert [check.verdict for check in diagnosis.together] == ["well"]
     assert exit_code(diagnosis.verdict) == 0
 
 
+@pytest.mark.slow  # reads streams of several servers
 async def test_a_server_of_another_model_cannot_share_the_traces() -> None:
     diagnosis = await diagnosed(CapableServer(), CapableServer(model="stranger"))
     (alike,) = diagnosis.together
@@ -119,6 +121,7 @@ async def test_a_server_of_another_model_cannot_share_the_traces() -> None:
     assert exit_code(diagnosis.verdict) == 1
 
 
+@pytest.mark.slow  # reads streams of several servers
 @pytest.mark.parametrize(
     ("server", "verdict"),
     [

@@ -185,6 +185,7 @@ async def test_a_journal_that_cannot_be_compressed_stays_with_a_note(
 # --- a kill at every line -------------------------------------------------------------------------
 
 
+@pytest.mark.slow  # resumes at every line
 @pytest.mark.parametrize("policy", ["deepprune", "auto"])
 async def test_a_journal_cut_at_any_line_becomes_a_whole_run(policy: str, tmp_path: Path) -> None:
     async with once(tmp_path / "whole", policy=policy):

@@ -159,6 +159,7 @@ async def test_a_run_breaks_off_when_every_server_is_gone_for_too_long(
     assert any("None of the servers" in event.message for event in failed)
 
 
+@pytest.mark.slow  # waits for servers
 async def test_a_server_that_is_down_at_the_start_is_used_once_it_answers() -> None:
     async with pair(words=120) as servers:
         first, _ = servers.addresses()

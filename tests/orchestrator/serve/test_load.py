@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 import openai
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.orchestrator.serve.test_app import QUESTION, client, serving
@@ -41,6 +42,7 @@ async def ask(ai: openai.AsyncOpenAI, stays: float | None) -> Any:
         return None
 
 
+@pytest.mark.slow  # opens fifty connections
 async def test_half_of_fifty_clients_leave_and_nothing_is_left_of_them() -> None:
     servers = PacedServers(words=30, pause=0.01)
     chance = random.Random(1)

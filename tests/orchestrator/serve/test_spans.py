@@ -45,6 +45,7 @@ async def test_a_question_has_a_span_with_a_child_for_each_trace(
         assert (span.end_time or 0) <= (question.end_time or 0)
 
 
+@pytest.mark.slow  # imports OpenTelemetry
 def test_without_a_collector_nothing_is_made() -> None:
     assert exporting_spans({})._tracer is None
     assert exporting_spans({"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1"})._tracer

@@ -47,6 +47,7 @@ async def interrupted(process: asyncio.subprocess.Process) -> Ended:
     return ended
 
 
+@pytest.mark.slow  # starts a program
 @pytest.mark.parametrize("answered", [0, 1, 2])
 async def test_a_server_that_does_not_answer_at_the_start_is_left(
     tmp_path: Path, answered: int
@@ -60,6 +61,7 @@ async def test_a_server_that_does_not_answer_at_the_start_is_left(
         await interrupted(process)
 
 
+@pytest.mark.slow  # starts a program
 async def test_answers_that_are_still_compared_vote_at_once(tmp_path: Path) -> None:
     async with PacedServers(answers=HANGING, words=8).serving() as servers:
         process = await begun(tmp_path, servers, "--set", f"answers.timeout_seconds={FOREVER}")

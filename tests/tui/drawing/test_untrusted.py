@@ -100,6 +100,7 @@ def test_no_panel_leaves_its_box_or_lets_anything_through(
         assert not any(unicodedata.category(c) in ("Cc", "Cf", "Cs") for c in strip.text)
 
 
+@pytest.mark.slow  # draws whole screens
 async def test_nasty_text_is_shown_sanitized_on_every_screen() -> None:
     text = " ".join(NASTY)
     async with opened(StillSource(hostile_run(text), name=text), size=(100, 34)) as screen:
@@ -111,6 +112,7 @@ async def test_nasty_text_is_shown_sanitized_on_every_screen() -> None:
             assert all(cell_len(line) <= 100 for line in shown.splitlines())
 
 
+@pytest.mark.slow  # draws whole screens
 async def test_a_megabyte_without_a_newline_neither_hangs_nor_breaks_the_layout() -> None:
     view = Story(1).start(0).view()
     view.apply(TokensArrived(at=1.0, trace=0, text="\u0338x[b]" * 200_000, tokens=9))

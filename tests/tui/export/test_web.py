@@ -253,6 +253,7 @@ async def test_pages_beyond_the_bound_are_refused(monkeypatch: pytest.MonkeyPatc
     assert refused.value.status == 503
 
 
+@pytest.mark.slow  # starts programs
 async def test_an_app_whose_server_was_killed_ends() -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tui.cli", str(demo_run())),

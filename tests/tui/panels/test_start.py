@@ -59,6 +59,7 @@ async def test_while_servers_start_the_screen_says_which_and_for_how_long(count:
     assert "uses no judge" not in shown
 
 
+@pytest.mark.slow  # draws whole screens
 async def test_the_first_question_takes_the_place_of_the_start() -> None:
     state = session_of(1)
     async with opened(Live(state), size=(100, 30)) as screen:

@@ -13,6 +13,8 @@ from tui.screens.questions import QuestionsScreen
 from tui.screens.trace import TraceScreen
 from tui.sources.recording import Recording
 
+pytestmark = pytest.mark.slow  # draws whole screens
+
 
 @pytest.fixture
 async def replayed() -> AsyncIterator[DrivenApp]:

@@ -8,6 +8,8 @@ from tests.support.screens import DrivenApp, demo_recording, opened
 from tui.sources.player import SPEEDS, Player
 from tui.sources.recording import Recording
 
+pytestmark = pytest.mark.slow  # draws whole screens
+
 
 @pytest.fixture
 async def replay() -> AsyncIterator[tuple[DrivenApp, Player]]:

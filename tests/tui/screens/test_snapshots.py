@@ -44,6 +44,9 @@ SHOTS = {
     "auto-200x60-over": Shot((200, 60), 300.0, run=auto_run),
 }
 
+QUICK = {"live-80x24-judging", "trace-80x24", "auto-80x24-waiting"}
+"""Small ones; the others take up to a second each."""
+
 
 async def text_of_shot(shot: Shot) -> str:
     recording, _player = paused_recording(shot.run(), shot.moment)
@@ -53,7 +56,9 @@ async def text_of_shot(shot: Shot) -> str:
         return await settled(app, pilot)
 
 
-@pytest.mark.parametrize("name", SHOTS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in SHOTS]
+)
 async def test_a_screen_of_the_recorded_run_is_as_recorded(name: str) -> None:
     shown = await text_of_shot(SHOTS[name])
     file = SNAPSHOTS / f"{name}.txt"
@@ -66,6 +71,7 @@ def test_every_snapshot_is_compared() -> None:
     assert {file.stem for file in SNAPSHOTS.iterdir()} == set(SHOTS)
 
 
+@pytest.mark.slow  # draws whole screens
 @pytest.mark.parametrize("size", [(80, 24), (99, 33), (100, 34), (149, 40), (150, 60), (300, 80)])
 async def test_every_panel_is_on_the_screen_at_every_size(size: tuple[int, int]) -> None:
     shown = await text_of_shot(Shot(size, 4.0))
@@ -76,6 +82,7 @@ async def test_every_panel_is_on_the_screen_at_every_size(size: tuple[int, int])
     assert all(len(line) <= size[0] for line in lines)
 
 
+@pytest.mark.slow  # draws whole screens
 @pytest.mark.parametrize("size", [(80, 24), (100, 34), (150, 60)])
 async def test_the_screen_of_auto_has_what_decides_and_nothing_else(size: tuple[int, int]) -> None:
     shown = await text_of_shot(Shot(size, 206.0, run=auto_run))

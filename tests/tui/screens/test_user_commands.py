@@ -11,6 +11,7 @@ def live(moment: float) -> StillSource:
     return StillSource(player.watch.view, steerable=True)
 
 
+@pytest.mark.slow  # draws whole screens
 @pytest.mark.parametrize(
     ("keys", "sent"),
     [
@@ -40,6 +41,7 @@ async def test_on_the_trace_screen_commands_are_about_its_trace() -> None:
     assert source.sent == [("pin", 4, None)]
 
 
+@pytest.mark.slow  # draws whole screens
 async def test_a_command_without_an_effect_is_answered_by_a_notice() -> None:
     source = live(3.5)
     async with opened(source) as screen:

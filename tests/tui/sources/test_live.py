@@ -103,6 +103,7 @@ async def test_the_screen_shows_the_run_and_stays_until_the_user_leaves(
     assert "Reasoner paced" in printed.err
 
 
+@pytest.mark.slow  # draws whole screens
 @pytest.mark.parametrize("policy", ["consensus", "deepprune"])
 async def test_the_journal_is_the_same_with_and_without_the_screen(
     tmp_path: Path, policy: str
@@ -132,6 +133,7 @@ def outcome(entries: list[Event | Command], *, with_text: bool) -> object:
     return sorted(traces), vote.answer, [each.count for each in vote.votes]
 
 
+@pytest.mark.slow  # draws whole screens
 async def test_commands_of_the_user_reach_the_journal_and_replay_to_the_same_commands(
     tmp_path: Path,
 ) -> None:
@@ -183,6 +185,7 @@ async def test_voting_now_stops_all_traces(
     assert report["answer"] is None  # nothing had finished
 
 
+@pytest.mark.slow  # draws whole screens
 async def test_held_launching_starts_no_further_trace_until_it_is_released(tmp_path: Path) -> None:
     queued: list[int] = []
 
@@ -277,6 +280,7 @@ async def test_a_run_that_cannot_start_closes_the_screen_and_tells_why(tmp_path:
     assert closed == [True]
 
 
+@pytest.mark.slow  # draws whole screens
 async def test_an_earlier_question_can_be_opened_while_the_last_one_runs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -303,6 +307,7 @@ async def test_an_earlier_question_can_be_opened_while_the_last_one_runs(
     assert len(capsys.readouterr().out.splitlines()) == 4
 
 
+@pytest.mark.slow  # draws whole screens
 async def test_questions_side_by_side_are_all_shown_and_each_is_steered_by_itself(
     tmp_path: Path,
 ) -> None:

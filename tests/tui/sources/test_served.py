@@ -105,6 +105,7 @@ async def test_a_server_that_cannot_be_watched_is_told_at_once(
             await watching(url or address, key)
 
 
+@pytest.mark.slow  # draws whole screens
 async def test_the_screen_lists_the_questions_and_opens_one() -> None:
     servers = PacedServers(words=400, pause=0.05)
     async with serving(servers) as url, client(url) as ai:
