@@ -120,7 +120,7 @@ def _outcomes_of(path: Path) -> list[Outcome]:
     for number, line in enumerate(lines, start=1):
         try:
             outcomes.append(decoder.decode(line))
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             raise DatasetError(
                 f"{path} line {number} is not an outcome ({error}); give a path that --out of run or sweep wrote."
             ) from error

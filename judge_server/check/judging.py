@@ -132,7 +132,7 @@ def _scores(request: CheckRequest, judge: Candidate, pairs: list[Pair]) -> NDArr
     if file.is_file():
         try:
             kept = msgspec.json.decode(file.read_bytes(), type=_Raw)
-        except msgspec.DecodeError:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             kept = _Raw("", [])
         if kept.identity == identity:
             say(f"The scores of {len(pairs):,} pairs are read from {file}.")

@@ -16,6 +16,7 @@ LLaMA-Factory reads these three fields only. Each record also holds its question
 places of the two segments in `input` (characters from its start, end excluded), so that the pair can be rebuilt.
 """
 
+import codecs
 import gzip
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
@@ -94,13 +95,18 @@ def read_pairs(path: Path) -> Iterator[Pair]:
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
             for number, line in enumerate(lines, start=1):
-                record = line.strip().removesuffix(b",")
+                record = line.removeprefix(codecs.BOM_UTF8).strip().removesuffix(b",")
                 if record in (b"", b"[", b"]", b"[]"):
                     continue
                 try:
                     yield decoder.decode(record).pair()
                     is_first = False
-                except (msgspec.DecodeError, UnicodeDecodeError, ValueError) as error:
+                except (
+                    msgspec.DecodeError,
+                    UnicodeDecodeError,
+                    ValueError,
+                    RecursionError,
+                ) as error:
                     plain = read_plain_pairs(path) if is_first else None
                     if plain is not None:
                         yield from plain

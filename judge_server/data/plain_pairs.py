@@ -5,6 +5,7 @@ are no question ids, so questions are told by text: two pairs that share a trace
 same text before the first mark. So no trace is in two splits.
 """
 
+import codecs
 import gzip
 import re
 import sys
@@ -61,13 +62,13 @@ def read_plain_pairs(path: Path) -> Iterator[Pair] | None:
 
 def _records(path: Path) -> list[_Plain] | None:
     with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-        content = file.read().strip()
+        content = file.read().removeprefix(codecs.BOM_UTF8).strip()
     try:
         if content.startswith(b"["):
             return msgspec.json.decode(content, type=list[_Plain]) or None
         lines = [line for line in content.splitlines() if line.strip()]
         return [msgspec.json.decode(line, type=_Plain) for line in lines] or None
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 

@@ -6,6 +6,7 @@ One question text under two ids is one question, so that it cannot be in two spl
 refused.
 """
 
+import codecs
 import gzip
 import hashlib
 import zlib
@@ -177,11 +178,12 @@ def _json_lines(path: Path) -> Iterator[_Line]:
     decoder = msgspec.json.Decoder(_Line)
     try:
         with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
-            for number, line in enumerate(lines, start=1):
+            for number, read in enumerate(lines, start=1):
+                line = read.removeprefix(codecs.BOM_UTF8) if number == 1 else read
                 if line.strip():
                     try:
                         yield decoder.decode(line)
-                    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                         raise _no_trace(f"{path} line {number}", error) from None
     except (OSError, EOFError, zlib.error) as error:
         raise _unreadable(path, error) from None

@@ -32,7 +32,7 @@ def is_prefix_consistency(text: str) -> bool:
     first = next((line for line in text.split("\n") if line.strip()), "")
     try:
         msgspec.json.decode(first, type=_Line)
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, RecursionError):
         return False
     return True
 
@@ -53,7 +53,7 @@ def read_prefix_consistency(name: str, text: str) -> list[RecordedQuestion]:
 def _question(name: str, number: int, line: str) -> RecordedQuestion:
     try:
         row = msgspec.json.decode(line, type=_Line)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise DatasetError(
             f"{name} line {number} is not a question with all_answers ({error}); correct it."
         ) from error

@@ -39,7 +39,7 @@ def read_probe_matrix(name: str, text: str) -> list[RecordedQuestion]:
     """
     try:
         questions = msgspec.json.decode(text, type=list[MatrixQuestion])
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise DatasetError(
             f"{name} is not a probe matrix ({error}); see docs/how-to/benchmark.md for the form."
         ) from error

@@ -6,12 +6,13 @@ text, at `CHARS_PER_TOKEN`. The answer of a row without `answer` is extracted fr
 """
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 
 from bench.data.grading import Graded, Spellings, grade
 from bench.data.recorded import RecordedQuestion, RecordedTrace
+from orchestrator.client.usage import MOST_TOKENS
 from orchestrator.core.answer import extract_answer
 from orchestrator.errors import DatasetError
 
@@ -30,7 +31,7 @@ class _Row(msgspec.Struct, frozen=True):
     finish_reason: str | None = None
     answer_class: int | str | None = None
     correct: bool | None = None
-    tokens: int | None = None
+    tokens: Annotated[int, msgspec.Meta(ge=0, le=MOST_TOKENS)] | None = None
     confidences: tuple[float, ...] | None = None
 
 
@@ -70,7 +71,7 @@ def read_traces_file(name: str, text: str) -> list[RecordedQuestion]:
 def _row(name: str, number: int, line: str) -> _Trace:
     try:
         row = msgspec.json.decode(line, type=_Row)
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, RecursionError) as error:
         raise DatasetError(f"{name} line {number} is not a trace ({error}); correct it.") from error
     if not row.tokens and not row.text:
         raise DatasetError(f"{name} line {number} has neither tokens nor text; give one of them.")

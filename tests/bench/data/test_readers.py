@@ -188,3 +188,35 @@ def test_a_missing_empty_or_unreadable_file_is_named(tmp_path: Path) -> None:
     assert "not a complete gzip file" in refusal(tmp_path / "g.json.gz")
     (tmp_path / "l.json").write_bytes(b"\xff")
     assert "UTF-8" in refusal(tmp_path / "l.json")
+
+
+# --- hostile files --------------------------------------------------------------------------------
+
+NESTED = "[" * 5000 + "]" * 5000
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("t.jsonl", f'{{"question_id": 1, "question": "q", "text": "5", "x": {NESTED}}}'),
+        ("p.jsonl", f'{{"problem_num": 1, "gold_answer": 5, "all_answers": {NESTED}}}'),
+        ("m.json", f'[{{"question": "q", "each_branch": {NESTED}}}]'),
+    ],
+)
+def test_bottomless_nesting_is_refused(tmp_path: Path, name: str, content: str) -> None:
+    path = tmp_path / name
+    path.write_text(content)
+    assert str(path) in refusal(path)
+
+
+@pytest.mark.parametrize("tokens", [-5, 10**19, 10**400])
+def test_a_length_that_cannot_be_is_refused(tmp_path: Path, tokens: int) -> None:
+    path = traces_file(tmp_path / "t.jsonl", {"text": "so 4", "answer": "4", "tokens": tokens})
+    assert "is not a trace" in refusal(path)
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_trace(tmp_path: Path) -> None:
+    path = traces_file(tmp_path / "t.jsonl", {"text": "so 4", "answer": "4", "tokens": 3})
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+    (question,) = read_recorded(path)
+    assert question.traces[0].answer == "4"

@@ -133,3 +133,16 @@ def test_llama_factory_is_told_each_file_and_its_columns() -> None:
         "formatting": "alpaca",
         "columns": {"prompt": "instruction", "query": "input", "response": "output"},
     }
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_record(tmp_path: Path) -> None:
+    file = written(tmp_path)
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    assert list(read_pairs(file)) == PAIRS
+
+
+def test_bottomless_nesting_is_no_record(tmp_path: Path) -> None:
+    file = tmp_path / "pairs.jsonl"
+    file.write_text('{"instruction": ' + "[" * 5000 + "]" * 5000 + "}\n")
+    with pytest.raises(DatasetError, match="line 1 is not a pair"):
+        list(read_pairs(file))

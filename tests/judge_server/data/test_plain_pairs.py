@@ -113,3 +113,9 @@ def test_such_pairs_are_evaluated_without_metadata(
     shown = capsys.readouterr()
     assert json.loads(shown.out)["pairs"] == 36
     assert "has no question ids" in shown.err
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_record(tmp_path: Path) -> None:
+    file = write(tmp_path / "pairs.json", [record("so 4", "so 5", same=False)])
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    assert [pair.same for pair in read_pairs(file)] == [False]

@@ -235,3 +235,16 @@ def test_classes_of_two_files_are_not_compared(tmp_path: Path) -> None:
     found = [(row.model, row.answer_class) for row in read_all_traces(files)]
     assert found == [("a", 1), ("b", None), ("b", None), ("c", 1)]
     assert [row.answer_class for row in read_all_traces(files[:1])] == [1, 1]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_trace(tmp_path: Path) -> None:
+    file = tmp_path / "traces.jsonl"
+    file.write_bytes(b"\xef\xbb\xbf" + (json.dumps(LINE) + "\n").encode() * 2)
+    assert [row.answer for row in read_traces(file)] == ["4", "4"]
+
+
+def test_bottomless_nesting_is_no_trace(tmp_path: Path) -> None:
+    file = tmp_path / "traces.jsonl"
+    file.write_text(json.dumps(LINE)[:-1] + ', "x": ' + "[" * 5000 + "]" * 5000 + "}")
+    with pytest.raises(DatasetError, match="line 1 is not a trace"):
+        list(read_traces(file))
