@@ -72,7 +72,7 @@ class ReasonerClient(EndpointClient):
         return found.capabilities
 
     async def stops_when_closed(self) -> bool | None:
-        """Whether closing a stream stops the generation; None if that cannot be told. Generates up to 256 tokens."""
+        """Whether closing a stream stops the generation; None if that cannot be told. Generates up to 768 tokens."""
         try:
             greeting = await self.render("Hi")
         except EndpointError:

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import math
 from typing import Any
 
 import pytest
@@ -25,21 +26,23 @@ from tests.support.fake_server import Answer, FakeServer, answer_json, event
 class Generator:
     """An engine that writes a token every few milliseconds, as long as somebody reads, or as the request says."""
 
-    def __init__(self, *, stops: bool, ends: bool = False) -> None:
+    def __init__(self, *, stops: bool, ends: float = 0) -> None:
         self.engine = Engine()
         self.stops = stops
         self.ends = ends
-        """The model ends its answer with the first token."""
+        """So many answers end with their first token."""
 
     async def answer(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
         response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
         await response.prepare(request)
         most = body["max_tokens"]
+        ends = self.ends > 0
+        self.ends -= 1
         self.engine.running += 1
         try:
             for token in range(most):
                 self.engine.generated += 1
-                last = token + 1 == most or self.ends
+                last = token + 1 == most or ends
                 with contextlib.suppress(OSError):
                     reason = "length" if last else None
                     await response.write(
@@ -106,9 +109,17 @@ async def test_nothing_is_told_of_an_engine_that_others_use() -> None:
 
 
 async def test_nothing_is_told_of_a_stream_that_ended_before_it_was_closed() -> None:
-    generator = Generator(stops=True, ends=True)
+    generator = Generator(stops=True, ends=math.inf)
     async with generator.server() as server:
         assert await check(server) is None
+
+
+@pytest.mark.parametrize("stops", [True, False])
+async def test_a_further_stream_is_opened_where_the_first_ended_too_early(stops: bool) -> None:
+    generator = Generator(stops=stops, ends=3)  # the probe's is one of them
+    async with generator.server() as server:
+        assert await check(server) is stops
+        assert len(server.bodies(COMPLETIONS)) == 1 + 3
 
 
 async def test_a_request_that_never_ends_is_a_failure_after_a_while(
