@@ -22,7 +22,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _prepare(words: list[str]) -> Callable[[], int]:
-    from bench.cli import compare, judges, pairs, probes, record, run, serve, sweep, table
+    from bench.cli import (
+        compare,
+        judge_scale,
+        judges,
+        pairs,
+        probes,
+        record,
+        run,
+        serve,
+        sweep,
+        table,
+    )
     from orchestrator.cli.subcommands import carry_out, subcommand_parser
 
     commands = {
@@ -35,6 +46,7 @@ def _prepare(words: list[str]) -> Callable[[], int]:
         "pairs": pairs,
         "probes": probes,
         "judges": judges,
+        "judge-scale": judge_scale,
     }
     parser = subcommand_parser(
         _PROGRAM,

@@ -30,6 +30,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from orchestrator.core.first_match import Match, first_match
 from orchestrator.core.similarity import Similarities, Similarity
 
 __all__ = ["Clustering", "Comparison", "Join", "Open", "Reject"]
@@ -97,6 +98,8 @@ class Clustering:
         bounds: bool,
         lookahead: int,
         seed: int,
+        match: Literal["most-similar", "first"] = "most-similar",
+        certainty: float | None = None,
     ) -> None:
         self.clusters: list[list[int]] = []
         self._tau = tau
@@ -105,6 +108,8 @@ class Clustering:
         self._when_full = when_full
         self._bounds = bounds
         self._lookahead = lookahead
+        self._first = match == "first"
+        self._certainty = certainty
         self._planned = planned
         self._seed = seed
         self._waiting: dict[int, _Candidate] = {}
@@ -187,10 +192,31 @@ class Clustering:
         similarities = candidate.similarities
         if similarities.judged or similarities.placed < len(self._placed):
             similarities.update(self.clusters, self._placed, self._home)
+        if self._first:  # depends on the sizes of the clusters as well
+            return self._decided_by_first_match(trace, similarities)
         if candidate.decided != similarities.version:
             candidate.decided = similarities.version
             candidate.decision = self._decided_anew(trace, similarities.row)
         return candidate.decision
+
+    def _decided_by_first_match(
+        self, trace: int, similarities: Similarities
+    ) -> Join | Open | Reject | None:
+        if not similarities.row:
+            return Open(trace, 0, None)
+        match = self._match(similarities)
+        if match.wanted or self._incomplete(similarities.row):
+            return None
+        if match.cluster is not None:
+            return Join(trace, match.cluster, match.similarity)
+        if len(self.clusters) < self._max_clusters:
+            return Open(trace, len(self.clusters), match.similarity)
+        if self._when_full == "drop":
+            return Reject(trace)
+        return Join(trace, match.closest, match.similarity)
+
+    def _match(self, similarities: Similarities) -> Match:
+        return first_match(similarities, self.clusters, self._tau, self._certainty)
 
     def _decided_anew(self, trace: int, row: list[Similarity]) -> Join | Open | Reject | None:
         if not row:
@@ -226,6 +252,8 @@ class Clustering:
         row = candidate.similarities.row
         if not self._bounds:
             return tuple(member for each in row for member in each.missing)
+        if self._first:
+            return self._match(candidate.similarities).wanted
         best = self._most_promising(row)
         if best is None:
             return tuple([similarity.missing[0] for similarity in row])

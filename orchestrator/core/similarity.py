@@ -7,7 +7,7 @@ correctly, hence monotonically and in any order, so the bounds hold in floating 
 
 import math
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 __all__ = ["Similarities", "Similarity"]
 
@@ -77,6 +77,10 @@ class Similarities:
     def sample(self, members: Sequence[int]) -> list[int]:
         """Those of a cluster's members that stand for it, in order of their keys."""
         return sorted(members, key=self._keys.__getitem__)[: self._limit]
+
+    def verdicts(self, members: Sequence[int]) -> Iterator[float | None]:
+        """The verdict on each of the members; None where there is none."""
+        return map(self._verdicts.get, members)
 
     def update(
         self, clusters: Sequence[Sequence[int]], placed: Sequence[int], home: Mapping[int, int]

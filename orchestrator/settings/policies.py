@@ -168,6 +168,15 @@ class DeepPruneSettings(PolicySettings):
         default=True, description="leave out judge calls that cannot change the assignment"
     )
     lookahead: Whole = Field(default=8, ge=1, description="waiting traces judged side by side")
+    match: Literal["most-similar", "first"] = Field(
+        default="most-similar",
+        description="a trace joins the most similar cluster, or the first one above tau, largest first, for far fewer pairs",
+    )
+    certainty: OptionalNumber = Field(
+        default=None,
+        ge=0.0,
+        description="with match first: standard errors by which a mean must pass tau; null: surely",
+    )
 
 
 class ConsensusSettings(PolicySettings):

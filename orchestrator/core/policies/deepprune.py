@@ -60,6 +60,8 @@ class DeepPrune:
             bounds=settings.bounds,
             lookahead=settings.lookahead,
             seed=seed,
+            match=settings.match,
+            certainty=settings.certainty,
         )
         self._unsettled = set(range(settings.traces))
         self._finished: set[int] = set()

@@ -284,3 +284,114 @@ def test_a_lower_tau_lets_a_waiting_trace_join_by_the_verdicts_that_it_has() -> 
     (again,) = each.comparisons()
     each.judged(2, again.members, (0.1,))
     assert (each.tau, each.decide()) == (0.3, [Join(2, 0, 0.4)])
+
+
+# --- the first match ------------------------------------------------------------------------------
+
+
+def by_first_match(
+    order: Iterable[int], verdict: Verdict, each: Clustering, *, tau: float, max_clusters: int
+) -> list[tuple[int, int | None]]:
+    """The first cluster above tau, largest first, written down plainly; `each` only draws the samples."""
+    clusters = each.clusters
+    assigned: list[tuple[int, int | None]] = []
+    for trace in order:
+        each.arrive(trace)
+        means = {}
+        for cluster in sorted(range(len(clusters)), key=lambda c: (-len(clusters[c]), c)):
+            sample = each.sample(trace, cluster)
+            means[cluster] = math.fsum(verdict(trace, member) for member in sample) / len(sample)
+        chosen = next((cluster for cluster, mean in means.items() if mean > tau), None)
+        if chosen is None and len(clusters) < max_clusters:
+            clusters.append([])
+            chosen = len(clusters) - 1
+        if chosen is not None:
+            clusters[chosen].append(trace)
+        assigned.append((trace, chosen))
+    return assigned
+
+
+@given(
+    matrix=matrices(),
+    tau=st.sampled_from([0.0, 0.25, 0.5, 0.75, 1.0]),
+    max_clusters=st.integers(1, 4),
+    sample_members=st.integers(1, 4),
+    bounds=st.booleans(),
+    lookahead=st.integers(1, 4),
+    data=st.data(),
+)
+def test_the_first_match_is_found_whatever_is_left_out_and_whenever_verdicts_come(
+    matrix: tuple[list[list[float]], list[int]],
+    tau: float,
+    max_clusters: int,
+    sample_members: int,
+    bounds: bool,
+    lookahead: int,
+    data: st.DataObject,
+) -> None:
+    rows, order = matrix
+
+    def verdict(trace: int, member: int) -> float:
+        return rows[trace][member]
+
+    shared: dict[str, Any] = {
+        "tau": tau,
+        "max_clusters": max_clusters,
+        "sample_members": sample_members,
+        "when_full": "drop",
+    }
+    expected = by_first_match(
+        order, verdict, clustering(len(rows), **shared), tau=tau, max_clusters=max_clusters
+    )
+    decisions, _ = play(
+        clustering(len(rows), **shared, match="first", bounds=bounds, lookahead=lookahead),
+        order,
+        verdict,
+        lambda n: data.draw(st.integers(0, n - 1)),
+    )
+    assert assignment(decisions) == expected
+
+
+@given(matrix=matrices(), certainty=st.sampled_from([0.0, 0.5, 2.0]), data=st.data())
+def test_a_first_match_by_certainty_does_not_depend_on_when_verdicts_come(
+    matrix: tuple[list[list[float]], list[int]], certainty: float, data: st.DataObject
+) -> None:
+    rows, order = matrix
+
+    def verdict(trace: int, member: int) -> float:
+        return rows[trace][member]
+
+    def assigned(lookahead: int, choose: Chooser) -> list[tuple[int, int | None]]:
+        each = clustering(
+            len(rows), match="first", certainty=certainty, max_clusters=2, lookahead=lookahead
+        )
+        return assignment(play(each, order, verdict, choose)[0])
+
+    assert assigned(4, lambda n: data.draw(st.integers(0, n - 1))) == assigned(1, lambda n: 0)
+
+
+def test_the_first_match_asks_the_largest_cluster_first_and_no_other_once_it_matches() -> None:
+    each = clustering(8, lookahead=1, match="first")
+    play(each, [1, 0, 2, 4, 3], two_kinds)
+    assert each.clusters == [[1, 3], [0, 2, 4]]
+    each.arrive(6)
+    asked: list[int] = []
+    while each.waiting:
+        for question in each.comparisons():
+            asked.extend(question.members)
+            each.judged(6, question.members, (0.95,) * len(question.members))
+        decisions = each.decide()
+    assert {member % 2 for member in asked} == {0}
+    assert decisions == [Join(6, 1, 0.95)]
+
+
+def test_certainty_asks_fewer_pairs_and_the_full_house_takes_the_closest() -> None:
+    sure, many = play(clustering(60, lookahead=1, match="first"), range(60), two_kinds)
+    likely, few = play(
+        clustering(60, lookahead=1, match="first", certainty=1.0), range(60), two_kinds
+    )
+    assert assignment(likely) == assignment(sure)
+    assert few < 0.6 * many
+    third = clustering(3, match="first", max_clusters=2)
+    decisions, _ = play(third, range(3), lambda trace, member: 0.1 + 0.2 * member)
+    assert decisions[-1] == Join(2, 1, pytest.approx(0.3))
