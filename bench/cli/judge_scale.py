@@ -98,9 +98,13 @@ def _print_lines(lines: "Sequence[ScaleLine]", *, as_json: bool) -> None:
         for line in lines:
             print(json.dumps(msgspec.to_builtins(line)))
         return
+    from itertools import groupby
+
     from rich.console import Console
 
     from bench.reports.judge_scale import scale_table
     from orchestrator.terminal.safe_stream import trusting
 
-    Console(file=trusting(sys.stdout)).print(scale_table(lines))
+    console = Console(file=trusting(sys.stdout))
+    for _, group in groupby(lines, key=lambda line: (line.file, line.auroc)):
+        console.print(scale_table(list(group)))
