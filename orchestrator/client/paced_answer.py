@@ -36,6 +36,8 @@ class SocketTicks:
 
     def __init__(self) -> None:
         self._open = 0
+        self.period = SHORTEST_PERIOD_SECONDS
+        """Seconds between two reads of a stream, with as many as are open now."""
         self._waiting: deque[tuple[float, PacedAnswer]] = deque()
         """The answers that look for bytes, with the time from which on they may."""
         self._timer: asyncio.TimerHandle | None = None
@@ -43,19 +45,15 @@ class SocketTicks:
         self.buffer = memoryview(bytearray(_READ_BYTES))
         """What a socket is read into."""
 
-    @property
-    def period(self) -> float:
-        """Seconds between two reads of a stream, with as many as are open now."""
-        seconds = self._open * _SECONDS_PER_STREAM
-        return min(LONGEST_PERIOD_SECONDS, max(SHORTEST_PERIOD_SECONDS, seconds))
-
     def opened(self) -> None:
         """There is one open answer more."""
         self._open += 1
+        self.period = _period_seconds(self._open)
 
     def closed(self) -> None:
         """There is one open answer less."""
         self._open -= 1
+        self.period = _period_seconds(self._open)
 
     def wait(self, answer: "PacedAnswer", now: float) -> None:
         """Has `answer` look for bytes a period from `now`, and then again until there are some."""
@@ -82,6 +80,11 @@ class SocketTicks:
             self._schedule(loop)
 
 
+def _period_seconds(streams: int) -> float:
+    """Seconds between two reads of each of so many streams."""
+    return min(LONGEST_PERIOD_SECONDS, max(SHORTEST_PERIOD_SECONDS, streams * _SECONDS_PER_STREAM))
+
+
 def _tick_seconds(period: float) -> float:
     """Seconds between two ticks."""
     seconds = period / _TICKS_PER_PERIOD
@@ -100,6 +103,7 @@ class PacedAnswer:
     def __init__(
         self, response: aiohttp.ClientResponse, ticks: SocketTicks, silence_seconds: float
     ) -> None:
+        self._loop = asyncio.get_running_loop()
         self._response = response
         self._content = response.content
         self._ticks = ticks
@@ -133,11 +137,10 @@ class PacedAnswer:
                 await asyncio.sleep(0)  # a server that floods one stream does not starve the others
                 self._receive(self._socket, self._silent_until)
                 continue
-            loop = asyncio.get_running_loop()
-            now = loop.time()
+            now = self._loop.time()
             self._seen = content.total_bytes
             self._silent_until = now + self._silence_seconds
-            self._waiter = waiter = loop.create_future()
+            self._waiter = waiter = self._loop.create_future()
             self._ticks.wait(self, now)
             await waiter
         return _taken(content) or await content.readany()

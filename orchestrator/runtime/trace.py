@@ -280,7 +280,7 @@ class TraceRunner:
         new = self._intake.receive(chunk)
         if new or chunk.text:
             self._attempts.received(new)
-            self._shared.record.note_answer(self._shared.clock())
+            self._shared.record.note_answer(self._intake.unsent[-1].at)
 
     async def _flush(self) -> None:
         """Emits what was received; an event leaves the list once it is emitted."""
