@@ -10,6 +10,7 @@ come, because only the transport can decrypt them; what follows from the bytes w
 import asyncio
 import os
 from collections import deque
+from collections.abc import Callable
 from typing import Self
 
 import aiohttp
@@ -98,16 +99,24 @@ class PacedAnswer:
         response: an answer whose head has come.
         ticks: shared by the answers of one client.
         silence_seconds: the longest wait for bytes.
+        take: is given bytes in the tick itself while the reader waits; False has the reader look at what they did.
     """
 
     def __init__(
-        self, response: aiohttp.ClientResponse, ticks: SocketTicks, silence_seconds: float
+        self,
+        response: aiohttp.ClientResponse,
+        ticks: SocketTicks,
+        silence_seconds: float,
+        take: Callable[[bytes], bool] | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._response = response
         self._content = response.content
         self._ticks = ticks
         self._silence_seconds = silence_seconds
+        self._take = take
+        self._is_taken = False
+        """Bytes were taken in a tick, and the reader is to look."""
         self._silent_until = 0.0
         self._waiter: asyncio.Future[None] | None = None
         self._seen = -1
@@ -117,13 +126,16 @@ class PacedAnswer:
         self._socket: _Socket | None = None
         self._is_begun = False
 
-    async def readany(self) -> bytes:
-        """All bytes that have come, as soon as there are some; b"" at the end.
+    async def readany(self) -> bytes | None:
+        """All bytes that have come, as soon as there are some; b"" at the end; None if `take` asks to look.
 
         Raises what aiohttp found wrong with the answer, or TimeoutError after too long a silence.
         """
         content = self._content
         while self._paced:
+            if self._is_taken:
+                self._is_taken = False
+                return None
             if data := _taken(content):
                 return data
             if (error := content.exception()) is not None:
@@ -143,6 +155,9 @@ class PacedAnswer:
             self._waiter = waiter = self._loop.create_future()
             self._ticks.wait(self, now)
             await waiter
+        if self._is_taken:
+            self._is_taken = False
+            return None
         return _taken(content) or await content.readany()
 
     def release(self) -> None:
@@ -163,9 +178,24 @@ class PacedAnswer:
         if self._socket is not None:
             self._receive(self._socket, now)
         content = self._content
-        if content.total_bytes != self._seen or content.is_eof() or content.exception() is not None:
+        is_over = content.is_eof() or content.exception() is not None
+        if is_over or (content.total_bytes != self._seen and not self._takes(content, now)):
             self._wake()
         return waiter.done()
+
+    def _takes(self, content: aiohttp.StreamReader, now: float) -> bool:
+        """Whether the bytes are taken, so that the reader need not look."""
+        take, socket = self._take, self._socket
+        if take is None or socket is None or socket.has_more or not isinstance(content, _Body):
+            return False
+        self._seen = content.total_bytes
+        self._silent_until = now + self._silence_seconds
+        try:
+            self._is_taken = not take(content.take())
+        except Exception as error:  # the reader's, not one of the other streams
+            content.set_exception(error)
+            return False
+        return not self._is_taken
 
     def _receive(self, socket: "_Socket", now: float) -> None:
         """Hands what the socket holds to aiohttp; an end is left to the transport."""

@@ -215,10 +215,17 @@ class _QuestionLoop:
             answer_regex=settings.answers.regex,
             book=self._book,
             emit=self._channel.put,
+            emit_now=self._emit_now,
             clock=self._clock,
             sampling=settings.sampling,
             top_logprobs=settings.policy.top_logprobs if needs_confidences(settings) else None,
         )
+
+    def _emit_now(self, event: Event) -> bool:
+        if self._channel.full():
+            return False
+        self._channel.put_nowait(event)
+        return True
 
     async def _consume(self, shared: TraceSettings, start: StartTask) -> None:
         """Takes events one by one until the core says that the run is over."""

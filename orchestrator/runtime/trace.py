@@ -17,6 +17,7 @@ import msgspec
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from orchestrator.answers.answer_book import AnswerBook
+from orchestrator.client.reasoner.chunks import ChunkFold
 from orchestrator.client.reasoner.client import Chunk, Prompt
 from orchestrator.client.reasoner.stream_handle import StreamHandle
 from orchestrator.client.retry import RETRYABLE, backoff
@@ -68,6 +69,8 @@ class TraceSettings:
     answer_regex: str | None
     book: AnswerBook
     emit: Callable[[Event], Awaitable[None]]
+    emit_now: Callable[[Event], bool]
+    """Emits at once, if there is room."""
     clock: Callable[[], float]
     sampling: SamplingSettings | None = None
     top_logprobs: int | None = None
@@ -106,6 +109,8 @@ class TraceRunner:
         self._asked: str | None = None
         """The server that was asked for the last stream."""
         self._streams = 0
+        self._is_answered = False
+        """The last stream has given a chunk."""
         self._attempts = Attempts(shared.settings, shared.clock)
 
     @property
@@ -243,6 +248,7 @@ class TraceRunner:
     async def _read_stream(self, attempt: int, turn: Turn) -> None:
         self._asked = turn.address
         self._streams += 1
+        self._is_answered = False
         self._intake.begin()
         handle = self._handle = StreamHandle()
         stream = turn.client.stream(
@@ -255,17 +261,17 @@ class TraceRunner:
             headers=self._shared.fleet.headers(
                 session=self._session, request=f"{self._session}-{self._streams}-{_PROCESS}"
             ),
+            take=self._take,
         )
         try:
             async with contextlib.aclosing(stream):
-                first = True
                 async for chunk in stream:
-                    if first:
+                    if not self._is_answered:
                         turn.answered()
                         self._intake.opened(
                             chunk, endpoint=turn.address, attempt=attempt, moved=turn.moved
                         )
-                        first = False
+                        self._is_answered = True
                     self._receive(chunk)
                     await self._flush()
                     if chunk.finish_reason is not None:
@@ -274,6 +280,17 @@ class TraceRunner:
             self._handle = StreamHandle()
         if not handle.half_closed:
             raise StreamBroken("the server closed the stream before its end")
+
+    def _take(self, fold: ChunkFold) -> bool:
+        """Receives and emits what a tick has brought, if nothing waits before it and there is room."""
+        if not self._is_answered or self._intake.unsent:
+            return False
+        if (chunk := fold.take()) is not None:
+            self._receive(chunk)
+        unsent = self._intake.unsent
+        while unsent and self._shared.emit_now(unsent[0]):
+            unsent.pop(0)
+        return not unsent
 
     def _receive(self, chunk: Chunk) -> None:
         """Records a chunk without awaiting, so that a cancellation cannot lose it."""

@@ -164,10 +164,7 @@ class ChunkFold:
 
     def stop_at(self, limit: int) -> bool:
         """Ends a trace of a server that went beyond the limit of tokens, and says whether it did."""
-        if self.ended or not (
-            self.counter.is_beyond(limit, self._chars)
-            or self._chars > _MOST_CHARS_PER_TOKEN * (limit + 1)
-        ):
+        if self.ended or not self.is_beyond(limit):
             return False
         self.counter.warnings.append(
             StreamWarning("limit", f"The server went on beyond the limit of {limit} tokens.")
@@ -176,6 +173,11 @@ class ChunkFold:
         self.finish_reason = "length"
         self._close()
         return True
+
+    def is_beyond(self, limit: int) -> bool:
+        """Whether the server went beyond the limit of tokens."""
+        too_long = self._chars > _MOST_CHARS_PER_TOKEN * (limit + 1)
+        return too_long or self.counter.is_beyond(limit, self._chars)
 
     def take(self) -> Chunk | None:
         """What was added since the last chunk; None if that is neither text nor a token."""

@@ -3,7 +3,7 @@
 Leaving a stream closes its connection, which is what stops the generation on the server.
 """
 
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -123,6 +123,7 @@ class ReasonerClient(EndpointClient):
         top_logprobs: int | None = None,
         sampling: SamplingSettings | None = None,
         headers: Mapping[str, str] | None = None,
+        take: Callable[[ChunkFold], bool] | None = None,
     ) -> AsyncGenerator[Chunk, None]:
         """A trace's text as it is generated; see `read_stream`.
 
@@ -138,6 +139,7 @@ class ReasonerClient(EndpointClient):
             sampling: of this trace; by default this client's.
             top_logprobs: log-probabilities that make the confidence of a token; None asks for none.
             headers: sent with the request, for routers between here and the server.
+            take: may take a chunk from the fold before it comes out of the stream; says whether it did.
 
         Raises EndpointBusy, EndpointRejected, EndpointUnreachable, or StreamBroken when the server fails, stalls,
         sends invalid events or ends without a finish reason; chunks yielded before stay valid.
@@ -157,6 +159,7 @@ class ReasonerClient(EndpointClient):
             handle=handle or StreamHandle(),
             limit=limit,
             headers=headers,
+            take=take,
         )
 
     async def force_answer(

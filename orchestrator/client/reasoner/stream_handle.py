@@ -22,8 +22,8 @@ DRAIN_SECONDS = 2.0
 class Content(Protocol):
     """What a stream is read from."""
 
-    async def readany(self) -> bytes:
-        """All bytes that have come, as soon as there are some; b"" at the end."""
+    async def readany(self) -> bytes | None:
+        """All bytes that have come, as soon as there are some; b"" at the end; None if some were taken already."""
 
 
 class Paced(Protocol):
@@ -58,8 +58,8 @@ class StreamHandle:
                 asyncio.get_running_loop().call_soon(self._paced.release)
         return True
 
-    async def read(self, content: Content, *, finished: bool) -> bytes:
-        """The next bytes, b"" at the end of the stream.
+    async def read(self, content: Content, *, finished: bool) -> bytes | None:
+        """The next bytes, b"" at the end of the stream, None if they were taken already.
 
         Once the finish reason has come (`finished`), all of the rest is waited for at most `DRAIN_SECONDS`. Then, and
         after `half_close`, a connection that the server breaks is an end as well.

@@ -10,6 +10,7 @@ import aiohttp
 from orchestrator.answers.answer_book import AnswerBook
 from orchestrator.answers.equality import AnswerChecker
 from orchestrator.client.http import parse_address
+from orchestrator.client.reasoner.chunks import ChunkFold
 from orchestrator.client.reasoner.client import Chunk, Prompt, ReasonerClient
 from orchestrator.client.reasoner.stream_handle import StreamHandle
 from orchestrator.core.events import Event
@@ -68,6 +69,7 @@ class Reasoner:
         top_logprobs: int | None,
         sampling: SamplingSettings | None,
         headers: Mapping[str, str],
+        take: Callable[[ChunkFold], bool],
     ) -> AsyncIterator[Chunk]:
         self.asked.append((tuple(generated_ids), generated_tokens))
         self.headers.append(headers)
@@ -123,9 +125,16 @@ class Harness:
                 answer_regex=None,
                 book=AnswerBook(AnswerChecker()),
                 emit=self.channel.put,
+                emit_now=self._emit_now,
                 clock=clock or (lambda: float(next(counter))),
             ),
         )
+
+    def _emit_now(self, event: Event) -> bool:
+        if self.channel.full():
+            return False
+        self.channel.put_nowait(event)
+        return True
 
     async def until(self, kind: type[E]) -> E:
         """Takes events from the channel up to the first of a kind."""
