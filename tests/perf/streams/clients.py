@@ -14,11 +14,13 @@ import tempfile
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
+from statistics import median
 from typing import Any, cast
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 import openai
+import uvloop
 
 import deepprune
 from orchestrator.core.commands import Command
@@ -35,10 +37,12 @@ from tests.perf.streams.load_server import MODEL, PROMPT, event
 Measured = dict[str, float]
 
 _STOP_AFTER_SECONDS = 4.0
+_SINGLE_STOPS = 20
+_BETWEEN_STOPS_SECONDS = 0.1
 
 
 async def ours(options: argparse.Namespace) -> Measured:
-    """A question to all streams at once; with `stop`, every stream is stopped in the middle."""
+    """A question to all streams at once; with `stop`, some are stopped one by one, and then the rest together."""
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         async with deepprune.Client(
             options.url,
@@ -62,10 +66,7 @@ async def ours(options: argparse.Namespace) -> Measured:
                 **steady.measured(),
             }
             if stopping is not None:
-                commanded = await stopping
-                stopped = await asyncio.to_thread(_stopped_at, options.url)
-                delays = sorted(at - commanded for at in stopped if at > commanded)
-                measured |= {"stopped": float(len(delays)), "first": delays[0], "last": delays[-1]}
+                measured |= _delays(await stopping, sorted(_sent(options.url)["stopped_at"]))
     return measured
 
 
@@ -101,17 +102,38 @@ class _Steady:
         }
 
 
-async def _stop(run: QuestionRun) -> float:
-    """Ends the question by a user's command; returns when that was (seconds of CLOCK_MONOTONIC)."""
+async def _stop(run: QuestionRun) -> list[float]:
+    """Stops traces one by one and ends the question; returns when each command was given (seconds of CLOCK_MONOTONIC)."""
     await asyncio.sleep(_STOP_AFTER_SECONDS)
+    commanded: list[float] = []
+    for trace in range(_SINGLE_STOPS):
+        commanded.append(time.monotonic())
+        await run.user_commands.put(UserCommandReceived(at=0.0, command="stop", trace=trace))
+        await asyncio.sleep(_BETWEEN_STOPS_SECONDS)
+    commanded.append(time.monotonic())
     await run.user_commands.put(UserCommandReceived(at=0.0, command="vote"))
-    return time.monotonic()
+    return commanded
 
 
-def _stopped_at(url: str) -> list[float]:
-    """When the load server saw each stream end that was stopped."""
+def _delays(commanded: list[float], stopped: list[float]) -> Measured:
+    """Seconds from a command until the load server saw the streams closed."""
+    single = sorted(
+        at - given for given, at in zip(commanded[:-1], stopped[:_SINGLE_STOPS], strict=True)
+    )
+    together = [at - commanded[-1] for at in stopped[_SINGLE_STOPS:]]
+    return {
+        "single_median": median(single),
+        "single_last": single[-1],
+        "together": float(len(together)),
+        "together_first": together[0],
+        "together_last": together[-1],
+    }
+
+
+def _sent(url: str) -> dict[str, Any]:
+    """What the load server says of itself."""
     with urlopen(url.removesuffix("/v1") + "/sent") as answer:
-        return cast(list[float], json.load(answer)["stopped_at"])
+        return cast(dict[str, Any], json.load(answer))
 
 
 async def sdk(options: argparse.Namespace) -> Measured:
@@ -180,6 +202,7 @@ def main() -> None:
     parser.add_argument("url")
     parser.add_argument("--streams", type=int, required=True)
     parser.add_argument("--stop", action="store_true")
+    parser.add_argument("--uvloop", action="store_true")
     parser.add_argument("--profile", type=Path)
     parser.add_argument("--folder", type=Path)
     options = parser.parse_args()
@@ -187,11 +210,14 @@ def main() -> None:
     profile = cProfile.Profile(time.process_time)
     if options.profile:
         profile.enable()
-    measured = asyncio.run(CLIENTS[options.client](options))
+    server = _sent(options.url)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop if options.uvloop else None) as runner:
+        measured = runner.run(CLIENTS[options.client](options))
     if options.profile:
         profile.disable()
         profile.dump_stats(options.profile)
     measured["wall"] = time.monotonic() - begun
+    measured["server_cpu"] = _sent(options.url)["cpu"] - server["cpu"]
     measured["peak_rss"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024.0
     print(json.dumps(measured))
 
