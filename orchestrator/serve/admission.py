@@ -52,6 +52,8 @@ class Admission:
             )
         over = asyncio.Event()
         telling = None if waiting is None else asyncio.create_task(_tell(waiting, over))
+        if telling is not None:  # a client that leaves the queue is not told any more
+            telling.add_done_callback(lambda task: task.cancelled() or task.exception())
         self.waiting += 1
         try:
             await self._places.acquire()

@@ -44,3 +44,21 @@ async def test_a_question_that_leaves_the_queue_gives_its_place_back() -> None:
         assert admission.waiting == 0
     async with admission.place():
         assert admission.running == 1
+
+
+async def test_a_client_that_can_be_told_no_more_gives_its_place_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("orchestrator.serve.admission._TELL_SECONDS", 0.0)
+    admission = Admission(at_once=1, queue=1)
+
+    async def gone() -> None:
+        raise ConnectionResetError
+
+    async with admission.place():
+        waiting = asyncio.create_task(admission.place(gone).__aenter__())
+        await asyncio.sleep(0.05)
+    with pytest.raises(ConnectionResetError):
+        await waiting
+    async with admission.place():
+        assert admission.running == 1
