@@ -69,15 +69,17 @@ class Reject(NamedTuple):
 
 
 class _Candidate:
-    """A trace that waits to be assigned; `decision` holds as long as the row is of version `decided`."""
+    """A trace that waits to be assigned; `decision` holds as long as what it depends on is as it was at `decided`."""
 
-    __slots__ = ("asked", "decided", "decision", "similarities")
+    __slots__ = ("asked", "decided", "decision", "match", "similarities")
 
     def __init__(self, similarities: Similarities) -> None:
         self.similarities = similarities
         self.asked = False
         self.decision: Join | Open | Reject | None = None
         self.decided = -1
+        self.match: Match | None = None
+        """By the first match: whom to ask next is in it."""
 
 
 class Clustering:
@@ -192,19 +194,26 @@ class Clustering:
         similarities = candidate.similarities
         if similarities.judged or similarities.placed < len(self._placed):
             similarities.update(self.clusters, self._placed, self._home)
-        if self._first:  # depends on the sizes of the clusters as well
-            return self._decided_by_first_match(trace, similarities)
-        if candidate.decided != similarities.version:
-            candidate.decided = similarities.version
-            candidate.decision = self._decided_anew(trace, similarities.row)
+        state = similarities.version
+        if self._first:
+            state += len(self._placed)  # the sizes of the clusters count as well; both only grow
+        if candidate.decided != state:
+            candidate.decided = state
+            candidate.decision = (
+                self._decided_by_first_match(trace, candidate)
+                if self._first
+                else self._decided_anew(trace, similarities.row)
+            )
         return candidate.decision
 
     def _decided_by_first_match(
-        self, trace: int, similarities: Similarities
+        self, trace: int, candidate: _Candidate
     ) -> Join | Open | Reject | None:
+        similarities = candidate.similarities
         if not similarities.row:
             return Open(trace, 0, None)
-        match = self._match(similarities)
+        match = first_match(similarities, self.clusters, self._tau, self._certainty)
+        candidate.match = match
         if match.wanted or self._incomplete(similarities.row):
             return None
         if match.cluster is not None:
@@ -214,9 +223,6 @@ class Clustering:
         if self._when_full == "drop":
             return Reject(trace)
         return Join(trace, match.closest, match.similarity)
-
-    def _match(self, similarities: Similarities) -> Match:
-        return first_match(similarities, self.clusters, self._tau, self._certainty)
 
     def _decided_anew(self, trace: int, row: list[Similarity]) -> Join | Open | Reject | None:
         if not row:
@@ -252,8 +258,8 @@ class Clustering:
         row = candidate.similarities.row
         if not self._bounds:
             return tuple(member for each in row for member in each.missing)
-        if self._first:
-            return self._match(candidate.similarities).wanted
+        if candidate.match is not None:
+            return candidate.match.wanted
         best = self._most_promising(row)
         if best is None:
             return tuple([similarity.missing[0] for similarity in row])
