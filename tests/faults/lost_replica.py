@@ -11,11 +11,19 @@ from pathlib import Path
 import numpy as np
 
 import deepprune
+from orchestrator.core.events import (
+    TokensArrived,
+    TraceFinished,
+    TracePaused,
+    TraceResumed,
+    TraceStarted,
+    TraceStopped,
+)
 from orchestrator.journal.journal import read_journal
 from orchestrator.report.result import Result
 from tests.faults.invariants import of_any_server, under_way_on_vllm, unexplained
 from tests.faults.runs import Outcome
-from tests.faults.vllm_fleet import VllmFleet
+from tests.faults.vllm_fleet import Replica, VllmFleet
 from tests.perf.sticky_routing import QUESTION
 
 __all__ = ["Loss", "lose_a_replica", "losses_table"]
@@ -24,8 +32,8 @@ _TRACES = 64
 _SIDE_BY_SIDE = 16
 """Questions of a policy that starts only a few traces for each."""
 _VICTIM = 1
-_TOKENS = (100, 600)
-"""That the victim has written before it is killed."""
+_TOKENS = (30, 200)
+"""That have come from the victim before it is killed."""
 _SETTINGS = {
     "endpoint.check_cancellation": False,
     "endpoint.breaker_seconds": 2.0,
@@ -38,8 +46,6 @@ class Loss:
     """What was seen of the killed replica (`there`) and the others (`elsewhere`), in tokens."""
 
     outcome: Outcome
-    written_there: int = 0
-    """By its own count, just before it was killed."""
     billed_there: int = 0
     written_elsewhere: int = 0
     billed_elsewhere: int = 0
@@ -65,14 +71,9 @@ async def lose_a_replica(fleet: VllmFleet, policy: str, random: np.random.Genera
             settings=_SETTINGS,
         ) as client:
             before = await fleet.generated()
-            asking = asyncio.ensure_future(_results(client, asked))
-            least = before[_VICTIM] + int(random.integers(*_TOKENS))
-            while (written := await victim.generated()) < least:  # noqa: ASYNC110  servers tell nobody
-                await asyncio.sleep(0.1)
-            await victim.kill()
-            loss.written_there = written - before[_VICTIM]
-            loss.outcome.faults["kill -9 of a replica"] += 1
-            first = await asking
+            killer = _Killer(victim, int(random.integers(*_TOKENS)))
+            first = await asyncio.gather(*(killer.watch(client, question) for question in asked))
+            loss.outcome.faults["kill -9 of a replica"] += killer.has_killed
             after = await fleet.generated(but=victim)
             loss.written_elsewhere = sum(after) - sum(before) + before[_VICTIM]
             await victim.start_again()
@@ -80,6 +81,31 @@ async def lose_a_replica(fleet: VllmFleet, policy: str, random: np.random.Genera
             trial, second = [await _results(client, asked) for _ in range(2)]
         _examine(loss, first, (trial, second), victim.url)
     return loss
+
+
+@dataclass
+class _Killer:
+    """Kills a replica as soon as traces on it have received so many tokens, while one of them runs."""
+
+    victim: Replica
+    tokens: int
+    has_killed: bool = False
+
+    async def watch(self, client: deepprune.Client, question: str) -> Result:
+        """The result of a question whose events count."""
+        here: set[int] = set()
+        async with client.stream(question) as events:
+            async for event in events:
+                if isinstance(event, TraceStarted | TraceResumed):
+                    (here.add if event.endpoint == self.victim.url else here.discard)(event.trace)
+                elif isinstance(event, TracePaused | TraceFinished | TraceStopped):
+                    here.discard(event.trace)
+                elif isinstance(event, TokensArrived) and event.trace in here:
+                    self.tokens -= len(event.token_ids)
+                if self.tokens <= 0 and here and not self.has_killed:
+                    self.has_killed = True
+                    await self.victim.kill()
+        return events.result
 
 
 async def _results(client: deepprune.Client, asked: Sequence[str]) -> list[Result]:
@@ -131,15 +157,14 @@ def _folder(result: Result) -> Path:
 def losses_table(losses: Sequence[Loss]) -> str:
     """The figures of the killed replica in Markdown."""
     lines = [
-        "| run | traces moved | failed | the killed one wrote | billed | the others wrote | billed | seconds out | traces after the return |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| run | traces moved | failed | kept of the killed one | the others wrote | billed | seconds out | traces after the return |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for loss in losses:
         cells = [
             loss.outcome.policy,
             loss.outcome.moved,
             loss.outcome.traces["failed"],
-            f"{loss.written_there:,}",
             f"{loss.billed_there:,}",
             f"{loss.written_elsewhere:,}",
             f"{loss.billed_elsewhere:,}",

@@ -54,8 +54,6 @@ def test_a_bill_with_a_token_that_no_server_wrote_is_found() -> None:
 
 
 def test_the_table_of_lost_replicas_has_what_was_billed() -> None:
-    loss = Loss(Outcome(policy="auto", seed=0, moved=7), written_there=1200, billed_there=1210)
+    loss = Loss(Outcome(policy="auto", seed=0, moved=7), billed_there=1210)
     loss.traces_back = [[5, 1, 5], [4, 4, 3]]
-    assert "| auto | 7 | 0 | 1,200 | 1,210 | 0 | 0 | 0.0 | 5 + 1 + 5; 4 + 4 + 3 |" in losses_table(
-        [loss]
-    )
+    assert "| auto | 7 | 0 | 1,210 | 0 | 0 | 0.0 | 5 + 1 + 5; 4 + 4 + 3 |" in losses_table([loss])

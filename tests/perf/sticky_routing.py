@@ -13,6 +13,7 @@ import dataclasses
 import json
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import count
 from pathlib import Path
@@ -20,7 +21,7 @@ from typing import NamedTuple
 from unittest.mock import patch
 
 import deepprune
-from orchestrator.core.events import TokensArrived, TraceResumed
+from orchestrator.core.events import TokensArrived, TraceResumed, TraceStarted
 from orchestrator.journal.journal import read_journal
 from orchestrator.local_vllm.server import serve_vllm
 from orchestrator.runtime.endpoints import nano_models
@@ -46,7 +47,9 @@ def in_turn() -> Iterator[None]:
         yield
 
 
-COLUMNS = "| traces on each server | resumed | moved | their prompt tokens | cached | read anew |"
+COLUMNS = (
+    "| traces begun on each server | resumed | moved | their prompt tokens | cached | read anew |"
+)
 
 
 class Resumed(NamedTuple):
@@ -58,7 +61,7 @@ class Resumed(NamedTuple):
     cached: int
 
     traces: Sequence[Sequence[int]]
-    """That had a stream on each server, by run."""
+    """That began on each server, by run."""
 
     def __str__(self) -> str:
         """A row of a table in Markdown; `COLUMNS` is its head."""
@@ -88,6 +91,14 @@ def resumed_streams(run_dir: Path) -> list[tuple[int, int]]:
     return streams
 
 
+def started_traces(run_dir: Path) -> list[int]:
+    """How many traces began on each server."""
+    begun = Counter(
+        each.endpoint for each in read_journal(run_dir) if isinstance(each, TraceStarted)
+    )
+    return list(begun.values())
+
+
 async def measured(
     urls: Sequence[str], judge: str, traces: int, out: Path, questions: Sequence[str]
 ) -> Resumed:
@@ -109,7 +120,7 @@ async def measured(
         moved=sum(each.usage.reasoner.moved_traces for each in results),
         prompt=sum(prompt for prompt, _ in streams),
         cached=sum(cached for _, cached in streams),
-        traces=[[line.traces for line in each.report.replicas] for each in results],
+        traces=[started_traces(each.run_dir) for each in results if each.run_dir],
     )
 
 
