@@ -7,6 +7,10 @@ READY := $(VENV)/.ready
 CLIENTS := .venv-clients
 SOURCES := deepprune orchestrator judge_server nano bench tui tests docs
 
+# Compiled and rewritten modules are kept, also where the environment forbids it: without them each of the programs that the
+# tests start compiles the whole package again, and each of pytest's workers all tests.
+export PYTHONDONTWRITEBYTECODE :=
+
 .PHONY: help demo demo-replay install check test test-fast test-faults test-clients test-foreign docs images bench bench-tui format clean
 
 help:  ## list the targets

@@ -2,6 +2,7 @@
 
 import os
 import re
+import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Literal
@@ -21,6 +22,10 @@ collect_ignore = ["clients"]
 hide_unfit_torch_companions()  # before a test imports transformers
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 """Read when torch is first imported. Its models here are tiny: more threads would only wait for each other."""
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+"""A shell makes what it starts in its background ignore Ctrl-C, which some tests send to programs of their own."""
 
 settings.register_profile("default", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("fast", settings.get_profile("default"), max_examples=10)

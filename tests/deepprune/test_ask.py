@@ -57,6 +57,7 @@ asked() if sys.argv[2] == "program" else asyncio.new_event_loop().run_until_comp
 """
 
 
+@pytest.mark.slow  # starts a program
 @pytest.mark.parametrize("kind", ["program", "notebook"])
 def test_ctrl_c_stops_the_traces_on_the_server(kind: str, tmp_path: Path) -> None:
     with in_background(PacedServers(words=1000, pause=0.05)) as slow:

@@ -77,6 +77,7 @@ def test_all_pairs_of_a_question_are_counted_by_equal_answers(
     ]
 
 
+@pytest.mark.slow  # loads a sentence encoder
 def test_the_classes_of_the_file_decide_where_every_answer_has_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

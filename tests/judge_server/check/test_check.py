@@ -187,6 +187,7 @@ def test_a_judge_is_calibrated_and_its_scores_are_asked_for_once(
     assert "are read from" not in capsys.readouterr().err
 
 
+@pytest.mark.slow  # starts a program
 def test_a_failed_program_is_one_sentence(
     recorded: Path,
     tmp_path: Path,

@@ -6,6 +6,8 @@ import pytest
 
 from judge_server.cli.main import main
 
+pytestmark = pytest.mark.slow  # imports torch
+
 
 @pytest.fixture
 def gguf(tmp_path: Path) -> Path:

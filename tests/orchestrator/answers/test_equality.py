@@ -44,8 +44,19 @@ class CountingChecker(AnswerChecker):
         return len(one) == len(other)
 
 
+_EARLIER: set[int] = set()
+
+
 def processes() -> list[int]:
-    return [child.pid for child in multiprocessing.active_children() if child.pid is not None]
+    """The worker processes that were started since the test began: `shared` has one of its own."""
+    children = multiprocessing.active_children()
+    return [child.pid for child in children if child.pid is not None and child.pid not in _EARLIER]
+
+
+@pytest.fixture(autouse=True)
+def _leave_out_earlier_processes() -> None:
+    _EARLIER.clear()
+    _EARLIER.update(processes())
 
 
 # --- without mathematics --------------------------------------------------------------------------

@@ -223,6 +223,7 @@ def test_html_holds_a_text_in_elements_and_attributes() -> None:
     assert element.text == element.get("title") == sanitize(HOSTILE)
 
 
+@pytest.mark.slow  # draws plots
 def test_plots_show_dollars_and_control_signs_as_text(tmp_path: Path) -> None:
     """Matplotlib raises for mathematics that it cannot read, and writes control characters into an SVG that no reader takes."""
     shown = comparison()
@@ -235,6 +236,7 @@ def test_plots_show_dollars_and_control_signs_as_text(tmp_path: Path) -> None:
     assert plot_text("$x^2$") == r"\$x^2\$"
 
 
+@pytest.mark.slow  # draws plots
 def test_the_command_writes_and_prints_nothing_hostile(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
