@@ -44,7 +44,7 @@ test: $(READY)  ## every test, against real vLLM servers too
 test-fast: $(READY)  ## every test but the slow ones and those on vLLM; properties with few examples
 	$(BIN)/pytest -n auto --hypothesis-profile fast -m "not vllm and not slow"
 
-test-faults: $(READY)  ## the whole fault campaign: a mock server, then three vLLM replicas (ten minutes)
+test-faults: $(READY)  ## the whole fault campaign: a mock server, then three vLLM replicas (a quarter of an hour)
 	$(BIN)/python -m tests.faults --seeds 8 --kills 4
 	$(BIN)/python -m tests.faults --seeds 0 --vllm
 
