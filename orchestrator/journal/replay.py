@@ -1,6 +1,6 @@
 """A recorded run fed through a fresh core: the same decisions, the same report, or where they differ."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,9 +30,8 @@ def replay(run_dir: Path) -> Replay:
     Raises:
         JournalError: there is no journal, or a line of it cannot be read.
     """
-    entries = list(read_journal(run_dir))
-    report = build_report(RunView.of(entries), run_dir=str(run_dir))
-    return Replay(report, _first_difference(entries))
+    report = build_report(RunView.of(read_journal(run_dir)), run_dir=str(run_dir))
+    return Replay(report, _first_difference(read_journal(run_dir), read_journal(run_dir)))
 
 
 def decisions(entries: Iterable[Event | Command]) -> Iterator[Event | Command]:
@@ -50,18 +49,25 @@ def decisions(entries: Iterable[Event | Command]) -> Iterator[Event | Command]:
             yield from outcome.commands
 
 
-def _first_difference(entries: Sequence[Event | Command]) -> str | None:
+def _first_difference(
+    recorded: Iterator[Event | Command], fed: Iterable[Event | Command]
+) -> str | None:
+    """Where a fresh core that is `fed` the recorded entries gives others; both are read once, so that long runs fit."""
+    line = 1  # the header
+    again = decisions(fed)
     try:
-        again = list(decisions(entries))
+        for now in again:
+            line += 1
+            then = next(recorded, None)
+            if then is None:  # an interrupted writer may have lost what the core said at last
+                return None
+            if then != now:
+                return f"Line {line} of the journal is {_shown(then)}, but a fresh core gives {_shown(now)}."
     except EventOutOfTurn as error:
         return f"The journal was changed or damaged: {error}"
-    for number, (then, now) in enumerate(zip(entries, again, strict=False), start=1):
-        if then != now:
-            line = number + 1  # behind the header
-            return f"Line {line} of the journal is {_shown(then)}, but a fresh core gives {_shown(now)}."
-    # an interrupted writer may have lost what the core said after the last outside event
-    if len(entries) > len(again):
-        return f"The journal goes on with {_shown(entries[len(again)])}, which a fresh core does not give."
+    more = next(recorded, None)
+    if more is not None:
+        return f"The journal goes on with {_shown(more)}, which a fresh core does not give."
     return None
 
 
