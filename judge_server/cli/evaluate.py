@@ -10,14 +10,12 @@ never used.
 
 import argparse
 import json
-import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from orchestrator.cli.argtypes import fraction, positive
 
 if TYPE_CHECKING:
-    from judge_server.data.truncation import Truncation
     from judge_server.evaluation.evaluate import EvaluationRequest
 
 __all__ = ["add_arguments", "run"]
@@ -200,7 +198,7 @@ def run(arguments: argparse.Namespace) -> None:
 
 
 def _request(arguments: argparse.Namespace) -> "EvaluationRequest":
-    from judge_server.data.truncation import Truncation
+    from judge_server.data.truncation import Truncation, read_cuts
     from judge_server.evaluation.candidates import QueryOptions
     from judge_server.evaluation.evaluate import EvaluationRequest
     from judge_server.evaluation.measure import EvaluationOptions
@@ -227,7 +225,7 @@ def _request(arguments: argparse.Namespace) -> "EvaluationRequest":
         ),
         split=arguments.split,
         cut=cut,
-        truncations=_truncations(arguments.truncations),
+        truncations=read_cuts(arguments.truncations, flag="--truncations"),
         word_lists=_names(arguments.word_lists),
         options=EvaluationOptions(
             tau=arguments.tau,
@@ -244,27 +242,3 @@ def _request(arguments: argparse.Namespace) -> "EvaluationRequest":
 def _names(text: str) -> list[str]:
     """The names in a list such as default,paper, each once."""
     return list(dict.fromkeys(filter(None, (item.strip() for item in text.split(",")))))
-
-
-def _truncations(text: str) -> "list[Truncation]":
-    """The cuts in a list such as 15,words:25,tokens:500,percent:20."""
-    from judge_server.data.truncation import Truncation
-    from orchestrator.errors import ConfigError
-
-    units: dict[str, Literal["words", "tokens", "percent"]] = {
-        "": "words",
-        "words": "words",
-        "tokens": "tokens",
-        "percent": "percent",
-    }
-    cuts = []
-    for item in filter(None, (item.strip() for item in text.split(","))):
-        name, _, count = item.rpartition(":")
-        unit = units.get(name)
-        most = 99 if unit == "percent" else math.inf
-        if unit is None or not count.isdecimal() or not 1 <= int(count) <= most:
-            raise ConfigError(
-                f"--truncations cannot hold {item!r}; write it as 15,25,35,tokens:500,percent:20."
-            )
-        cuts.append(Truncation(int(count), unit))
-    return cuts

@@ -1,4 +1,4 @@
-"""`deepprune-judge analyze | pairs | train | evaluate | check | serve | throughput | convert`: the subcommands."""
+"""`deepprune-judge analyze | pairs | train | cross-validate | evaluate | check | serve | throughput | convert`: the subcommands."""
 
 import argparse
 import sys
@@ -33,12 +33,23 @@ def _prepare(words: list[str]) -> Callable[[], int]:
 
 
 def _commands() -> dict[str, ModuleType]:
-    from judge_server.cli import analyze, check, convert, evaluate, pairs, serve, throughput, train
+    from judge_server.cli import (
+        analyze,
+        check,
+        convert,
+        cross_validate,
+        evaluate,
+        pairs,
+        serve,
+        throughput,
+        train,
+    )
 
     return {
         "analyze": analyze,
         "pairs": pairs,
         "train": train,
+        "cross-validate": cross_validate,
         "evaluate": evaluate,
         "check": check,
         "serve": serve,

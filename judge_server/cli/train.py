@@ -127,13 +127,13 @@ def run(arguments: argparse.Namespace) -> None:
 
 def _job(arguments: argparse.Namespace) -> "TrainingJob":
     from judge_server.training.job import TrainingJob
-    from judge_server.training.settings import read_train_settings
+    from judge_server.training.settings import read_train_settings, settings_file
 
     spec = _spec(arguments)
     return TrainingJob(
         spec=spec,
         settings=read_train_settings(
-            arguments.settings or _settings_file(arguments.config), arguments.set
+            arguments.settings or settings_file(arguments.config), arguments.set
         ),
         source=_source(arguments, spec),
         fold=_fold(arguments),
@@ -171,16 +171,6 @@ def _source(arguments: argparse.Namespace, spec: "JudgeSpec") -> "TrainingSource
         validation_pairs=arguments.validation_pairs,
         tokenizer=arguments.tokenizer or Path(arguments.init) if is_cut_by_tokens else None,
     )
-
-
-def _settings_file(config: str) -> Path:
-    """NAME-train.yaml beside the judge's YAML; a shipped judge may be given by its name."""
-    from orchestrator.config.shipped import configs_folder
-
-    path = Path(config)
-    if path.suffix not in (".yaml", ".yml") and not path.parent.name:
-        path = configs_folder() / "judges" / f"{config}.yaml"
-    return path.with_name(f"{path.stem}-train.yaml")
 
 
 def _fold(arguments: argparse.Namespace) -> "Fold | None":

@@ -1,5 +1,6 @@
 """Where traces are cut, and the segments that remain: as the online client cuts them at their checkpoints."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,7 @@ __all__ = [
     "cut_text",
     "cut_trace",
     "find_token_ends",
+    "read_cuts",
     "read_word_list",
 ]
 
@@ -127,6 +129,27 @@ def cut_text(text: str, rules: TruncationRules) -> TruncatedText:
     segmenter.feed(text, 0)
     cut = segmenter.finish()
     return TruncatedText(text[: cut.chars], cut.words < count)
+
+
+def read_cuts(text: str, *, flag: str) -> list[Truncation]:
+    """The cuts in a list such as 15,words:25,tokens:500,percent:20. Raises ConfigError that names the flag."""
+    units: dict[str, Literal["words", "tokens", "percent"]] = {
+        "": "words",
+        "words": "words",
+        "tokens": "tokens",
+        "percent": "percent",
+    }
+    cuts = []
+    for item in filter(None, (item.strip() for item in text.split(","))):
+        name, _, count = item.rpartition(":")
+        unit = units.get(name)
+        most = 99 if unit == "percent" else math.inf
+        if unit is None or not count.isdecimal() or not 1 <= int(count) <= most:
+            raise ConfigError(
+                f"{flag} cannot hold {item!r}; write it as 15,25,35,tokens:500,percent:20."
+            )
+        cuts.append(Truncation(int(count), unit))
+    return cuts
 
 
 def read_word_list(name_or_path: str | None) -> tuple[str, ...]:

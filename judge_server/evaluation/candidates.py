@@ -11,7 +11,15 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
+from judge_server.data.fold_scores import (
+    CROSS_VALIDATION_FILE,
+    cut_of,
+    read_scores,
+    scores_of_folds,
+)
+from judge_server.data.fold_scores import read_record as read_record_of_folds
 from judge_server.data.training_record import TrainingRecord, read_record
+from judge_server.data.truncation import Truncation
 from judge_server.evaluation import baselines
 from judge_server.evaluation.scoring import EndpointJudge, Scorer, say, score_in_chunks
 from judge_server.model_folder import RECORD_FILE, SPEC_FILE, check_model_folder
@@ -48,7 +56,8 @@ class Candidate:
     """A judge or baseline that is measured. Its scores are raw: `spec.calibrated` is still to be applied.
 
     `open` loads it, which may take memory, so it is called just before the candidate is measured. `spec` is None for
-    a baseline, `folder` for an address or baseline, `record` for a model that was not trained here.
+    a baseline, `folder` for an address or baseline, `record` for a model that was not trained here. `only_cut` is set where
+    scores exist for traces cut there alone.
     """
 
     name: str
@@ -56,6 +65,7 @@ class Candidate:
     spec: JudgeSpec | None = None
     folder: Path | None = None
     record: TrainingRecord | None = None
+    only_cut: Truncation | None = None
 
 
 def find_candidates(names: Sequence[str], query: QueryOptions) -> list[Candidate]:
@@ -112,6 +122,8 @@ def _model(name: str, spec: str | None, query: QueryOptions) -> Candidate:
             f"There is no judge '{name}'; give an address that begins with http://, a model folder, or a "
             f"baseline: {', '.join(BASELINES)}."
         )
+    if (folder / CROSS_VALIDATION_FILE).is_file():
+        return _cross_validated(name, folder, spec)
     return _folder(name, folder, spec)
 
 
@@ -123,6 +135,18 @@ def _endpoint(url: str, spec: JudgeSpec, query: QueryOptions) -> Candidate:
     found = judge.probe()
     say(f"{url}: {found.model}, asked by {found.dialect} as judge {spec.name}")
     return Candidate(url, lambda: judge.scores, spec)
+
+
+def _cross_validated(name: str, folder: Path, given_spec: str | None) -> Candidate:
+    if given_spec is not None:
+        raise ConfigError(
+            f"{name} holds scores of a cross-validation, so --spec does not apply to it; remove it."
+        )
+    record = read_record_of_folds(folder)
+    scores = read_scores(folder)
+    return Candidate(
+        name, lambda: partial(scores_of_folds, folder, scores), only_cut=cut_of(record, folder)
+    )
 
 
 def _folder(name: str, folder: Path, given_spec: str | None) -> Candidate:

@@ -113,6 +113,7 @@ def evaluate(request: EvaluationRequest) -> Evaluation:
     candidates = find_candidates(request.judges, request.query)
     to_calibrate = _to_calibrate(candidates, request.out) if request.options.calibrate else None
     cut = request.cut or _own_cut(candidates)
+    _check_only_cuts(request, candidates, cut)
     source = _open_source(request, candidates)
     questions = _unused_questions(source, candidates, request.split)
     drawn = source.pairs(questions, cut)
@@ -224,8 +225,26 @@ def _to_calibrate(candidates: Sequence[Candidate], out: Path | None) -> Candidat
 
 def _own_cut(candidates: Sequence[Candidate]) -> Truncation:
     """The cut of the first judge that has one; without such a judge, that of arXiv 2510.08483."""
+    only = next((one.only_cut for one in candidates if one.only_cut is not None), None)
+    if only is not None:
+        return only
     spec = next((candidate.spec for candidate in candidates if candidate.spec is not None), None)
     return Truncation() if spec is None else Truncation.of_judge(spec)
+
+
+def _check_only_cuts(
+    request: EvaluationRequest, candidates: Sequence[Candidate], cut: Truncation
+) -> None:
+    """Raises ConfigError where a cross-validation's scores would be taken for those of other cuts."""
+    for one in candidates:
+        is_other = one.only_cut != cut or request.truncations or request.word_lists
+        if one.only_cut is not None and (
+            is_other or request.sampling.word_list or request.is_pairs
+        ):
+            raise ConfigError(
+                f"{one.name} holds scores of traces cut after {one.only_cut} only; give --traces without --truncations and word "
+                "lists, and judges of that cut."
+            )
 
 
 def _open_source(request: EvaluationRequest, candidates: Sequence[Candidate]) -> PairSource:

@@ -11,6 +11,7 @@ from judge_server.data.pairs import (
     DrawnPairs,
     Pair,
     PairRules,
+    balanced,
     both_orders,
     oversample_minority,
     pairs_of_questions,
@@ -22,7 +23,7 @@ from judge_server.training.settings import TrainSettings
 from orchestrator.core.judging import JudgeSpec
 from orchestrator.errors import ConfigError, DatasetError
 
-__all__ = ["TrainingData", "TrainingSource", "read_training_data"]
+__all__ = ["TrainingData", "TrainingSource", "pairs_of_epoch", "read_training_data"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,9 +60,8 @@ class TrainingData:
     undecided: int = 0
 
     def epoch_pairs(self, settings: TrainSettings) -> list[Pair]:
-        """The pairs of one epoch: in both orders and with the rarer class repeated, as the settings say."""
-        ordered = both_orders(self.train) if settings.both_orders else self.train
-        return oversample_minority(ordered, settings.oversample)
+        """The pairs of one epoch; see `pairs_of_epoch`."""
+        return pairs_of_epoch(self.train, settings)
 
     def seen_questions(self) -> list[str]:
         """Sorted fingerprints of all questions that were trained on or that chose the best epoch."""
@@ -79,6 +79,15 @@ class TrainingData:
             "validation_pairs": len(self.validation),
             "undecided": self.undecided,
         }
+
+
+def pairs_of_epoch(train: Sequence[Pair], settings: TrainSettings) -> list[Pair]:
+    """The training pairs balanced, in both orders and with the rarer class repeated, as the settings say."""
+    kept = train
+    if settings.same_per_different is not None:
+        kept = balanced(train, settings.same_per_different, seed=settings.seed)
+    ordered = both_orders(kept) if settings.both_orders else kept
+    return oversample_minority(ordered, settings.oversample)
 
 
 def read_training_data(

@@ -12,9 +12,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from orchestrator.config.explain import explain, leaves, unknown_key
 from orchestrator.config.load import from_file, from_set, nest
+from orchestrator.config.shipped import configs_folder
 from orchestrator.errors import ConfigError
 
-__all__ = ["TrainSettings", "read_train_settings"]
+__all__ = ["TrainSettings", "read_train_settings", "settings_file"]
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -42,6 +43,11 @@ class TrainSettings(BaseModel):
         default=False, description="also pairs of traces of two models, of one question"
     )
     both_orders: bool = True
+    same_per_different: float | None = Field(
+        default=None,
+        gt=0.0,
+        description="most same-answer pairs of a question, for each pair of it that differs; unset: all",
+    )
     oversample: int = Field(
         default=2, ge=1, description="times that a pair of the rarer class is shown"
     )
@@ -113,3 +119,11 @@ def read_train_settings(path: Path, assignments: Sequence[str] = ()) -> TrainSet
     except ValidationError as error:
         origins = {item.path: item.origin for item in given}
         raise ConfigError(explain(error, TrainSettings, origins, str(path))) from None
+
+
+def settings_file(config: str) -> Path:
+    """NAME-train.yaml beside the judge's YAML; a shipped judge may be given by its name."""
+    path = Path(config)
+    if path.suffix not in (".yaml", ".yml") and not path.parent.name:
+        path = configs_folder() / "judges" / f"{config}.yaml"
+    return path.with_name(f"{path.stem}-train.yaml")

@@ -1,0 +1,37 @@
+"""One judge for each fold, whole, on a model of a few thousand parameters."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from judge_server.cli.main import main
+from judge_server.data.fold_scores import read_record, read_scores
+
+pytestmark = pytest.mark.slow
+
+
+def test_every_question_is_scored_by_a_judge_that_never_saw_it_and_compared(
+    capsys: pytest.CaptureFixture[str], traces: Path, folder: Path, tmp_path: Path
+) -> None:
+    settings = tmp_path / "train.yaml"
+    settings.write_text("epochs: 1\nbf16: false\nbatch_tokens: 6000\n")
+    words = ["--config", "nano", "--settings", settings, "--traces", traces, "--init", folder]
+    out = tmp_path / "cv"
+    command = ["cross-validate", *map(str, words), "--folds", "2", "--out", str(out)]
+    assert main([*command, "--questions", "9", "--both-orders"]) == 0
+    assert "240 pairs of 40 questions" in capsys.readouterr().out
+    folds = {line.question: line.fold for line in read_scores(out)}
+    assert sorted(folds.values()).count(0) == 20
+    assert [one["questions"] for one in read_record(out)["fold_figures"]] == [9, 9]
+
+    asked = ["evaluate", "--traces", str(traces), "--judge", "words", "--judge", str(out)]
+    assert main([*asked, "--pairs-per-question", "100", "--json"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [line["pairs"] for line in lines] == [240, 240]
+    assert lines[1]["against_first"]["other"] == "words"
+
+    assert main([*asked, "--words", "15"]) == 2
+    assert "cut after 25 words only" in capsys.readouterr().err
+    assert main([*command, "--train-model", "other", "--out", str(tmp_path / "two")]) != 0
+    assert "name one of made up with --train-model" in capsys.readouterr().err
