@@ -14,6 +14,8 @@ from bench.reports.plots import axes_of, draw_pareto, log_range, log_ticks
 from bench.reports.render import build_comparison
 from tests.support.outcomes import FOUR_VOTES, ONE_VOTE, outcomes
 
+pytestmark = pytest.mark.slow  # draws plots
+
 
 @pytest.mark.parametrize(
     ("low", "high", "shown"),

@@ -9,6 +9,8 @@ import pytest
 from judge_server.analysis.agreement import CutLength, QuestionAgreement, difficulty_of
 from judge_server.cli.main import main
 
+pytestmark = pytest.mark.slow  # loads a sentence encoder
+
 LONG = "so maybe " * 40
 
 
@@ -60,7 +62,6 @@ def test_a_question_is_as_hard_as_its_traces_are_wrong(right: int | None, name: 
     assert difficulty_of(question(right, 8)) == name
 
 
-@pytest.mark.slow  # evaluates judges
 def test_all_pairs_of_a_question_are_counted_by_equal_answers(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -77,7 +78,6 @@ def test_all_pairs_of_a_question_are_counted_by_equal_answers(
     ]
 
 
-@pytest.mark.slow  # loads a sentence encoder
 def test_the_classes_of_the_file_decide_where_every_answer_has_one(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -97,7 +97,6 @@ def test_lengths_are_of_the_traces_that_reach_the_cut(
     assert 0 < model["cut_fraction"]["median"] < 0.1
 
 
-@pytest.mark.slow  # evaluates judges
 def test_judges_are_measured_and_pictures_are_drawn(
     traces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -125,7 +124,6 @@ def test_the_judges_at_hand_are_named_with_those_that_are_not(
     assert "| words |" in shown.out
 
 
-@pytest.mark.slow  # evaluates judges
 def test_traces_that_all_agree_give_tables_without_judges(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
