@@ -174,6 +174,7 @@ def test_a_real_tokenizer_reports_where_its_tokens_end(folder: Path) -> None:
     assert len(ends) > 1
 
 
+@pytest.mark.slow  # imports transformers
 def test_a_folder_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="holds no tokenizer"):
         find_token_ends(Truncation(9, "tokens"), tmp_path)
