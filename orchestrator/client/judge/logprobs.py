@@ -124,11 +124,25 @@ class ChatLogprobs:
             **_ONE_TOKEN,
             **self.extras,
         }
-        answer = await http.json("POST", f"{http.address.base}/chat/completions", _Chat, body)
+        try:
+            answer = await http.json("POST", f"{http.address.base}/chat/completions", _Chat, body)
+        except EndpointRejected as error:
+            raise _with_template_remedy(error) from None
         found = answer.choices[0].logprobs if answer.choices else None
         tokens = found.content[0].top_logprobs if found and found.content else ()
         tops = {top.token: top.logprob for top in tokens}
         return verdicts([_probability(self._server, tops)], answer.usage)
+
+
+def _with_template_remedy(error: EndpointRejected) -> EndpointRejected:
+    """The refusal of a server whose model has no chat template, with what to do."""
+    if "chat template" not in str(error).lower():
+        return error
+    return EndpointRejected(
+        f"{str(error).rstrip('.')}; this model has no chat template: set judge.dialect to completions, or serve it with one "
+        "(vLLM: --chat-template FILE).",
+        error.status,
+    )
 
 
 class ChatLogprobsWithoutThinking(ChatLogprobs):

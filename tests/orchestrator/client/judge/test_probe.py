@@ -87,6 +87,14 @@ async def test_a_dialect_that_is_set_is_the_only_one_tried() -> None:
         assert not server.bodies(SCORING)
 
 
+async def test_a_judge_without_a_chat_template_is_refused_with_what_to_do() -> None:
+    said = "default chat template is no longer allowed, so you must provide a chat template"
+    refusal = answer_json({"error": {"message": said}}, 400)
+    async with vllm_like(**{CHAT: refusal}) as server, judge(server, dialect="chat") as client:
+        with pytest.raises(EndpointRejected, match="to completions, or serve it with one"):
+            await client.probe()
+
+
 async def test_labels_with_the_same_first_token_are_refused() -> None:
     spec = SPEC.model_copy(update={"labels": ("same", "similar")})
     async with vllm_like() as server, judge(server, spec=spec) as client:
