@@ -66,8 +66,8 @@ images: $(VENV)/.core  ## take the pictures of the documentation again, from the
 bench-tui: $(READY)  ## measure CPU and latency of the screen (a minute)
 	PYTHONPATH=. $(BIN)/python tests/perf/tui_cost.py
 
-bench: $(READY)  ## measure the way of a token from the socket to the journal, into docs/performance.md (five minutes)
-	$(BIN)/python -m tests.perf.streams.measure
+bench: $(READY)  ## measure the way of a token from the socket to the journal, into docs/performance.md (ten minutes)
+	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python -m tests.perf.streams.measure
 
 format: $(READY)  ## rewrite the sources in the house format
 	$(BIN)/ruff format $(SOURCES)

@@ -86,6 +86,48 @@ async def test_an_answer_larger_than_the_buffer_comes_whole() -> None:
         assert await whole(answer) == b"x" * 100_000
 
 
+async def test_bytes_are_taken_in_the_tick_until_the_reader_is_to_look() -> None:
+    async def slowly(writer: asyncio.StreamWriter) -> None:
+        for letter in (b"a", b"b", b"c", b"d"):
+            writer.write(b"1\r\n%b\r\n" % letter)
+            await asyncio.sleep(0.02)
+        writer.write(END)
+
+    taken: list[bytes] = []
+
+    def take(data: bytes) -> bool:
+        taken.append(data)
+        return b"c" not in data
+
+    async with serving(slowly) as (session, url), session.get(url) as response:
+        answer = PacedAnswer(response, SocketTicks(), 60, take)
+        read = [await answer.readany()]
+        while read[-1] != b"":
+            read.append(await answer.readany())
+    given = b"".join(data for data in read if data)
+    assert sorted(given + b"".join(taken)) == sorted(b"abcd")
+    assert read.count(None) == sum(b"c" in data for data in taken)
+
+
+async def test_an_error_in_taking_is_the_readers() -> None:
+    begin = asyncio.Event()
+
+    async def late(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"1\r\na\r\n")
+        await begin.wait()
+        writer.write(b"1\r\nb\r\n" + END[:-2])
+        await asyncio.sleep(0.05)
+
+    def refuse(data: bytes) -> bool:
+        raise ValueError("not taken")
+
+    async with serving(late) as (session, url), session.get(url) as response:
+        answer = PacedAnswer(response, SocketTicks(), 60, refuse)
+        with pytest.raises(ValueError, match="not taken"):
+            while await answer.readany() != b"":
+                begin.set()
+
+
 async def test_the_connection_serves_the_next_request() -> None:
     writers: set[asyncio.StreamWriter] = set()
 
