@@ -110,22 +110,24 @@ async def test_bytes_are_taken_in_the_tick_until_the_reader_is_to_look() -> None
 
 
 async def test_an_error_in_taking_is_the_readers() -> None:
-    begin = asyncio.Event()
+    begin, over = asyncio.Event(), asyncio.Event()
 
     async def late(writer: asyncio.StreamWriter) -> None:
-        writer.write(b"1\r\na\r\n")
         await begin.wait()
-        writer.write(b"1\r\nb\r\n" + END[:-2])
-        await asyncio.sleep(0.05)
+        writer.write(b"1\r\na\r\n")
+        await over.wait()
 
     def refuse(data: bytes) -> bool:
         raise ValueError("not taken")
 
     async with serving(late) as (session, url), session.get(url) as response:
         answer = PacedAnswer(response, SocketTicks(), 60, refuse)
+        reading = asyncio.create_task(answer.readany())
+        await asyncio.sleep(0)  # it has taken over the socket, and waits
+        begin.set()
         with pytest.raises(ValueError, match="not taken"):
-            while await answer.readany() != b"":
-                begin.set()
+            await reading
+        over.set()
 
 
 async def test_the_connection_serves_the_next_request() -> None:
