@@ -34,7 +34,10 @@ _SIDE_BY_SIDE = 16
 _VICTIM = 1
 _TOKENS = (30, 200)
 """That have come from the victim before it is killed."""
+_SHORTEST_TRACE = 400
+"""Tokens. Traces of the nano model may be written whole before a busy client has read their first tokens."""
 _SETTINGS = {
+    "sampling.extra": {"min_tokens": _SHORTEST_TRACE},
     "endpoint.check_cancellation": False,
     "endpoint.breaker_seconds": 2.0,
     "endpoint.health_seconds": 0.5,
