@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from bench.analysis.probe_reliability import Probe
-from bench.data.readers.probe_matrix import MatrixQuestion
+from bench.data.readers.probe_matrix import MatrixQuestion, Spelling
 from bench.data.recorded import NO_ANSWER
 from orchestrator.api import Client
 from orchestrator.core.commands import ProbeTrace, StartTrace
@@ -116,9 +116,10 @@ def _probes_of(question: Question, view: RunView) -> list[Probe]:
     ]
 
 
-def filled(answers: Mapping[int, str]) -> list[str]:
+def filled(answers: Mapping[int, str]) -> list[Spelling | None]:
     """The answers at places 1, 2 and so on; where a server wrote past a place in one piece, the one before is repeated."""
-    said, row = NO_ANSWER, []
+    said = NO_ANSWER
+    row: list[Spelling | None] = []
     for place in range(1, max(answers, default=0) + 1):
         said = answers.get(place, said)
         row.append(said)
@@ -131,7 +132,7 @@ def _matrix_of(question: Question, view: RunView, every: int) -> MatrixQuestion:
     for event in view.events:
         if isinstance(event, TraceProbed):
             asked[event.trace][event.asked_at // every] = event.answer or NO_ANSWER
-    branches = [
+    branches: list[tuple[list[Spelling | None], int, Spelling | None]] = [
         (filled(asked[number]), max(1, trace.tokens), trace.answer or NO_ANSWER)
         for number, trace in sorted(view.traces.items())
         if trace.ending == "finished"

@@ -127,16 +127,15 @@ class Transitions:
 
     def note_command(self, command: Command) -> None:
         """Takes in a command that goes out: what it asks for may be answered from now on."""
-        kind = type(command)
-        if kind is AskJudge:
+        if isinstance(command, AskJudge):
             self._asked.append((command.trace, command.members))
-        elif kind is StartTrace:
+        elif isinstance(command, StartTrace):
             self._states[command.trace] = TraceState.QUEUED
-        elif kind is RewardTrace:
+        elif isinstance(command, RewardTrace):
             self._unrewarded.add(command.trace)
-        elif kind is ProbeTrace:
+        elif isinstance(command, ProbeTrace):
             self._probing[command.trace] += 1
-        elif kind is FinishRun:
+        elif isinstance(command, FinishRun):
             self._decided = True
         else:
             self._commanded.note(command)

@@ -80,7 +80,8 @@ async def _verdict(client: JudgeClient) -> Check:
         new=_RIGHT.format(**texts),
         members=[_RIGHT.format(**texts), _WRONG.format(**texts)],
     )
-    return _separation(*scores.probabilities, time.monotonic() - began)
+    same, other = scores.probabilities
+    return _separation(same, other, time.monotonic() - began)
 
 
 def _separation(same: float, other: float, seconds: float) -> Check:

@@ -6,12 +6,12 @@ the disk.
 
 import contextlib
 import gzip
+import io
 import os
 import shutil
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
 
 from orchestrator.errors import JournalError
 from orchestrator.journal.run_dir import COMPRESSED_JOURNAL_FILE, JOURNAL_FILE, unwritable
@@ -49,7 +49,7 @@ def validate_plain(folder: Path | None) -> None:
 
 
 @contextlib.contextmanager
-def opened_journal(path: Path) -> Iterator[IO[bytes]]:
+def opened_journal(path: Path) -> Iterator[io.BufferedIOBase]:
     """The journal at the path, plain or compressed, for reading its bytes.
 
     Raises:

@@ -6,11 +6,12 @@ Everything but the newest text is on disk as soon as it has been written. A disk
 
 import contextlib
 import fcntl
+import io
 import os
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import IO, BinaryIO, Self
+from typing import BinaryIO, Self
 
 from orchestrator.core.commands import Command
 from orchestrator.core.events import Event, TokensArrived
@@ -206,7 +207,7 @@ class JournalTail:
         self._offset += len(whole)
         return [self._decoder.decode(line) for line in whole.splitlines()]
 
-    def _read_header(self, file: IO[bytes]) -> None:
+    def _read_header(self, file: io.BufferedIOBase) -> None:
         line = file.readline()
         if line.endswith(b"\n"):
             check_header(journal_at(self._path), line)

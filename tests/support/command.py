@@ -100,7 +100,7 @@ class GrowingJournals:
 
     def newest(self) -> Sequence[Event | Command]:
         """The entries of the newest journal; none before there is one."""
-        return next(reversed(self.look().values()), ())
+        return next(reversed(list(self.look().values())), ())
 
 
 def tokens_received(entries: Iterable[Event | Command]) -> int:

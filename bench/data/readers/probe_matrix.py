@@ -14,7 +14,7 @@ from bench.data.grading import Spellings, grade
 from bench.data.recorded import NO_ANSWER, RecordedQuestion, RecordedTrace
 from orchestrator.errors import DatasetError
 
-__all__ = ["MatrixQuestion", "read_probe_matrix", "write_probe_matrix"]
+__all__ = ["MatrixQuestion", "Spelling", "read_probe_matrix", "write_probe_matrix"]
 
 Spelling = str | int | float
 Tokens = Annotated[int, msgspec.Meta(ge=1)]

@@ -71,7 +71,8 @@ def test_every_way_to_match_finds_the_clusters_of_a_perfect_judge_and_the_first_
 def test_the_command_prints_a_line_for_each_way_to_match(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    branches = [([], 600, "1")] * 4 + [([], 700, "2")] * 2
+    none: list[str] = []
+    branches = [(none, 600, "1")] * 4 + [(none, 700, "2")] * 2
     matrix = probe_matrix(tmp_path / "m.json", ("1", branches), ("2", branches))
     words = ["judge-scale", "--replay", str(matrix), "--traces", "12"]
     assert main([*words, "--auroc", "perfect", "--questions", "1", "--json"]) == 0

@@ -394,4 +394,7 @@ def test_certainty_asks_fewer_pairs_and_the_full_house_takes_the_closest() -> No
     assert few < 0.6 * many
     third = clustering(3, match="first", max_clusters=2)
     decisions, _ = play(third, range(3), lambda trace, member: 0.1 + 0.2 * member)
-    assert decisions[-1] == Join(2, 1, pytest.approx(0.3))
+    last = decisions[-1]
+    assert isinstance(last, Join)
+    assert (last.trace, last.cluster) == (2, 1)
+    assert last.similarity == pytest.approx(0.3)

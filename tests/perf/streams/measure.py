@@ -196,8 +196,8 @@ def stages() -> Iterator[str]:
         samples[next(found, "other")] += int(count)
     yield "| stage | of all samples |"
     yield "|---|---|"
-    for stage, count in samples.most_common():
-        yield f"| {stage} | {count / samples.total():.0%} |"
+    for stage, seen in samples.most_common():
+        yield f"| {stage} | {seen / samples.total():.0%} |"
 
 
 def processor() -> str:

@@ -12,7 +12,7 @@ from orchestrator.client.reasoner.chunks import ChunkFold
 _counts = st.none() | st.integers(-1, 40) | st.just(3.0) | st.just("3")
 
 
-_FIELDS = st.sampled_from(
+_FIELDS: st.SearchStrategy[dict[str, Any]] = st.sampled_from(
     [
         *[{"object": "text_completion"}] * 7,
         {},
