@@ -37,7 +37,7 @@ from tui.screens.live import LiveScreen
 from tui.screens.questions import QuestionsScreen
 
 _ENDS = TraceFinished | TraceStopped | TraceFailed
-SLOW, FAST = 0.2, 0.001  # seconds per word
+SLOW, FAST = 1.0, 0.001  # seconds per word; a slow trace outlasts what a test does meanwhile
 
 
 def session(
