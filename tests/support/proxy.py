@@ -41,7 +41,7 @@ class Proxy:
         self._open.clear()
 
     def cut_each_after(self, count: int) -> None:
-        """Breaks each new connection once it has brought `count` bytes from the server."""
+        """Breaks each answer on a new connection once it has brought `count` bytes from the server."""
         self._cut_after = count
 
     def refuse(self) -> None:
@@ -63,9 +63,17 @@ class Proxy:
             return
         upstream_reader, upstream_writer = await asyncio.open_connection(*self._target)
         self._open.add(writer)
-        forward = asyncio.create_task(self._copy(reader, upstream_writer, None, self._see_request))
+        answer = _Answer(self._cut_after)
+
+        def see_request(data: bytes) -> bool:
+            answer.begin()
+            self._see_request(data)
+            return True
+
+        forward = asyncio.create_task(_copy(reader, upstream_writer, see_request))
         try:
-            await self._copy(upstream_reader, writer, self._cut_after)
+            if not await _copy(upstream_reader, writer, answer.may_have):
+                self.cuts += 1
         finally:
             forward.cancel()
             self._open.discard(writer)
@@ -80,21 +88,32 @@ class Proxy:
             if left == 0:
                 self.refuse()
 
-    async def _copy(
-        self,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-        limit: int | None,
-        see: Callable[[bytes], None] | None = None,
-    ) -> None:
-        copied = 0
-        with contextlib.suppress(ConnectionError):
-            while data := await reader.read(4096):
-                copied += len(data)
-                if see is not None:
-                    see(data)
-                if limit is not None and copied > limit:
-                    self.cuts += 1
-                    return
-                writer.write(data)
-                await writer.drain()
+
+class _Answer:
+    """The bytes of the newest answer on a connection, which may be kept for the next one: its count begins anew."""
+
+    def __init__(self, limit: int | None) -> None:
+        self._limit = limit
+        self._bytes = 0
+
+    def begin(self) -> None:
+        """A request has come."""
+        self._bytes = 0
+
+    def may_have(self, data: bytes) -> bool:
+        """Counts `data`, and says whether it is within the limit."""
+        self._bytes += len(data)
+        return self._limit is None or self._bytes <= self._limit
+
+
+async def _copy(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, passes: Callable[[bytes], bool]
+) -> bool:
+    """Hands on what comes, to the end; False as soon as something does not pass."""
+    with contextlib.suppress(ConnectionError):
+        while data := await reader.read(4096):
+            if not passes(data):
+                return False
+            writer.write(data)
+            await writer.drain()
+    return True
