@@ -11,6 +11,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from judge_server.cli.arguments import add_traces
 from orchestrator.cli.argtypes import positive
 
 if TYPE_CHECKING:
@@ -21,15 +22,7 @@ __all__ = ["add_arguments", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of this command."""
-    parser.add_argument(
-        "--traces",
-        type=Path,
-        nargs="+",
-        action="extend",
-        required=True,
-        metavar="PATH",
-        help="finished traces: JSON lines (also .gz), Parquet, or folders of runs; one or more",
-    )
+    add_traces(parser)
     parser.add_argument(
         "--judge",
         action="append",

@@ -11,6 +11,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from judge_server.cli.arguments import add_init, add_recipe, add_traces
 from orchestrator.cli.argtypes import positive
 from orchestrator.errors import ConfigError
 
@@ -22,30 +23,9 @@ __all__ = ["add_arguments", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of this command."""
-    parser.add_argument(
-        "--config", required=True, metavar="SPEC", help="a name in configs/judges, or a YAML file"
-    )
-    parser.add_argument(
-        "--settings", type=Path, metavar="FILE", help="default: NAME-train.yaml beside the judge's"
-    )
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="A=B", help="one setting; may be repeated"
-    )
-    parser.add_argument(
-        "--traces",
-        type=Path,
-        nargs="+",
-        action="extend",
-        required=True,
-        metavar="PATH",
-        help="finished traces: JSON lines (also .gz), Parquet, or folders of runs; one or more",
-    )
-    parser.add_argument(
-        "--init",
-        required=True,
-        metavar="MODEL",
-        help="a model folder, or a model's name on the hub",
-    )
+    add_recipe(parser)
+    add_traces(parser)
+    add_init(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="for the scores")
     parser.add_argument(
         "--folds", type=positive, default=5, metavar="K", help="at least 2 (default: 5)"

@@ -13,6 +13,7 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from judge_server.cli.arguments import add_source
 from orchestrator.cli.argtypes import fraction, positive
 
 if TYPE_CHECKING:
@@ -36,18 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_pair_source(group: "argparse._ArgumentGroup") -> None:
-    source = group.add_mutually_exclusive_group(required=True)
-    source.add_argument(
-        "--traces",
-        type=Path,
-        nargs="+",
-        action="extend",
-        metavar="PATH",
-        help="finished traces: JSON lines (also .gz), Parquet, or folders of runs; one or more",
-    )
-    source.add_argument(
-        "--pairs", type=Path, metavar="FILE", help="pairs as deepprune-judge pairs writes them"
-    )
+    add_source(group)
     _add_truncation(group)
     group.add_argument(
         "--pairs-per-question", type=positive, default=300, metavar="N", help="(default: 300)"

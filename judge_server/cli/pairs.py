@@ -8,6 +8,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from judge_server.cli.arguments import add_traces
 from orchestrator.cli.argtypes import fraction, positive
 
 __all__ = ["add_arguments", "run"]
@@ -15,15 +16,7 @@ __all__ = ["add_arguments", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of this command."""
-    parser.add_argument(
-        "--traces",
-        type=Path,
-        nargs="+",
-        action="extend",
-        required=True,
-        metavar="PATH",
-        help="JSON lines (also .gz), Parquet, or folders of runs; one or more",
-    )
+    add_traces(parser, kind="")
     parser.add_argument(
         "--out", type=Path, required=True, help="new folder for the pairs and their card"
     )

@@ -12,6 +12,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from judge_server.cli.arguments import add_init, add_recipe, add_source
 from orchestrator.cli.argtypes import positive
 from orchestrator.errors import ConfigError
 
@@ -26,22 +27,15 @@ __all__ = ["add_arguments", "run"]
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """The flags of this command."""
+    add_recipe(parser)
+    add_source(parser)
     parser.add_argument(
-        "--config", required=True, metavar="SPEC", help="a name in configs/judges, or a YAML file"
+        "--validation-pairs",
+        type=Path,
+        metavar="FILE",
+        help="pairs that choose the best epoch; then all of --pairs is trained on",
     )
-    parser.add_argument(
-        "--settings", type=Path, metavar="FILE", help="default: NAME-train.yaml beside the judge's"
-    )
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="A=B", help="one setting; may be repeated"
-    )
-    _add_source(parser)
-    parser.add_argument(
-        "--init",
-        required=True,
-        metavar="MODEL",
-        help="a model folder, or a model's name on the hub",
-    )
+    add_init(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="for the judge")
     _add_truncation(parser)
     parser.add_argument(
@@ -61,27 +55,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
     _add_plan(parser.add_argument_group("plan"))
-
-
-def _add_source(parser: argparse.ArgumentParser) -> None:
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument(
-        "--traces",
-        type=Path,
-        nargs="+",
-        action="extend",
-        metavar="PATH",
-        help="finished traces: JSON lines (also .gz), Parquet, or folders of runs; one or more",
-    )
-    source.add_argument(
-        "--pairs", type=Path, metavar="FILE", help="pairs as deepprune-judge pairs writes them"
-    )
-    parser.add_argument(
-        "--validation-pairs",
-        type=Path,
-        metavar="FILE",
-        help="pairs that choose the best epoch; then all of --pairs is trained on",
-    )
 
 
 def _add_plan(plan: "argparse._ArgumentGroup") -> None:
