@@ -21,6 +21,7 @@ __all__ = [
     "is_model_folder",
     "own_code_refusal",
     "read_json_object",
+    "replace_file",
     "write_spec",
 ]
 
@@ -92,8 +93,13 @@ def write_spec(spec: JudgeSpec, file: Path) -> None:
     text = yaml.safe_dump(
         spec.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120
     )
+    replace_file(file, text.encode())
+
+
+def replace_file(file: Path, content: bytes) -> None:
+    """Writes a file that is whole under its name at any time; one that is there already is replaced in one step."""
     temporary = file.with_name(f".{file.name}.part")
-    temporary.write_text(text, encoding="utf-8")
+    temporary.write_bytes(content)
     temporary.replace(file)
 
 

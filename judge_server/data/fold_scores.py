@@ -14,7 +14,7 @@ import msgspec
 
 from judge_server.data.pairs import Origin, Pair
 from judge_server.data.truncation import Truncation
-from judge_server.model_folder import read_json_object
+from judge_server.model_folder import read_json_object, replace_file
 from orchestrator.errors import ConfigError
 
 __all__ = [
@@ -71,18 +71,10 @@ class ScoreFolder:
     def begin(self) -> int:
         """Makes the folder, or finds the folds that are done; returns their number.
 
-        Raises ConfigError where the folder holds another cross-validation, or cannot be made.
+        Raises ConfigError where the folder holds another cross-validation or other files, or cannot be made.
         """
-        file = self._folder / CROSS_VALIDATION_FILE
-        if not file.exists():
-            try:
-                self._folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                raise ConfigError(
-                    f"{self._folder} cannot be written ({error.strerror}); name another folder with --out."
-                ) from None
-            (self._folder / SCORES_FILE).write_text("", encoding="utf-8")
-            self._write()
+        if not (self._folder / CROSS_VALIDATION_FILE).exists():
+            self._make()
             return 0
         found = read_record(self._folder)
         if {name: found.get(name) for name in self._record} != json.loads(json.dumps(self._record)):
@@ -91,26 +83,41 @@ class ScoreFolder:
             )
         self._figures = found["fold_figures"]
         lines = [line for line in read_scores(self._folder) if line.fold < len(self._figures)]
-        text = b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
-        (self._folder / SCORES_FILE).write_bytes(text)
+        self._write_scores(lines)
         return len(self._figures)
 
     def add(self, found: FoldScores) -> None:
         """Writes a fold; it counts once the record names it."""
         swapped: Sequence[float | None] = found.swapped or [None] * len(found.pairs)
-        with (self._folder / SCORES_FILE).open("ab") as file:
-            for pair, score, other in zip(found.pairs, found.scores, swapped, strict=True):
-                line = _line(found.fold, pair, score, other)
-                file.write(msgspec.json.encode(line) + b"\n")
+        lines = [
+            _line(found.fold, pair, score, other)
+            for pair, score, other in zip(found.pairs, found.scores, swapped, strict=True)
+        ]
+        self._write_scores([*read_scores(self._folder), *lines])
         self._figures.append(found.figures)
-        self._write()
+        self._write_record()
 
-    def _write(self) -> None:
-        file = self._folder / CROSS_VALIDATION_FILE
+    def _make(self) -> None:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            is_used = any(self._folder.iterdir())
+        except OSError as error:
+            raise ConfigError(
+                f"{self._folder} cannot be written ({error.strerror}); name another folder with --out."
+            ) from None
+        if is_used:
+            raise ConfigError(f"{self._folder} is not empty; name a new folder with --out.")
+        self._write_scores([])
+        self._write_record()
+
+    def _write_scores(self, lines: Sequence[PairScore]) -> None:
+        text = b"".join(msgspec.json.encode(line) + b"\n" for line in lines)
+        replace_file(self._folder / SCORES_FILE, text)
+
+    def _write_record(self) -> None:
         record = {**self._record, "fold_figures": self._figures}
-        temporary = file.with_name(f".{file.name}.part")
-        temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-        temporary.replace(file)
+        text = json.dumps(record, indent=2) + "\n"
+        replace_file(self._folder / CROSS_VALIDATION_FILE, text.encode())
 
 
 def read_record(folder: Path) -> dict[str, Any]:
@@ -133,7 +140,7 @@ def read_scores(folder: Path) -> list[PairScore]:
     decoder = msgspec.json.Decoder(PairScore)
     try:
         return [decoder.decode(line) for line in file.read_bytes().splitlines()]
-    except (OSError, msgspec.MsgspecError) as error:
+    except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise ConfigError(f"{file} cannot be read ({error}); make it again.") from None
 
 
@@ -168,8 +175,8 @@ def scores_of_folds(
         score = None if pair.origins is None else known.get(_key(pair.question_id, *pair.origins))
         if score is None:
             raise ConfigError(
-                f"{folder} has no score for a pair of question {pair.question_id}; give the same --traces, --pairs-per-question and "
-                "--seed as its cross-validation, and for the other order of each pair its --both-orders."
+                f"{folder} has no score for a pair of question {pair.question_id}; give the same --traces, --pairs-per-question, "
+                "--keep-trivial and --seed as its cross-validation, and for the other order of each pair its --both-orders."
             )
         found.append(score)
     on_progress(1.0)

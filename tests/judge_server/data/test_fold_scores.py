@@ -65,6 +65,21 @@ def test_a_folder_with_other_settings_is_not_continued(tmp_path: Path) -> None:
         ScoreFolder(tmp_path, RECORD | {"seed": 1}).begin()
 
 
+def test_the_report_of_an_evaluation_is_not_overwritten(tmp_path: Path) -> None:
+    report = tmp_path / "scores.jsonl"
+    report.write_text("measured\n")
+    with pytest.raises(ConfigError, match="is not empty; name a new folder with --out"):
+        ScoreFolder(tmp_path, RECORD).begin()
+    assert report.read_text() == "measured\n"
+
+
+@pytest.mark.parametrize("content", [b'{"question": "\xff"}', b"[" * 5000, b'{"fold": 0', b"{}"])
+def test_broken_scores_are_refused_by_name(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "scores.jsonl").write_bytes(content + b"\n")
+    with pytest.raises(ConfigError, match=r"scores\.jsonl cannot be read"):
+        read_scores(tmp_path)
+
+
 @pytest.mark.parametrize("text", ["[]", "{}", '{"fold_figures": 1}', "no"])
 def test_a_broken_record_is_refused_by_name(tmp_path: Path, text: str) -> None:
     (tmp_path / CROSS_VALIDATION_FILE).write_text(text)
