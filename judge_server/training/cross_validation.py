@@ -1,7 +1,9 @@
 """One judge for each fold of the questions, trained and scored in one process: `deepprune-judge cross-validate`.
 
 Every question is scored by a judge that never saw it, so the scores of all folds together have the intervals of all
-questions. Weights are not kept: `deepprune-judge train` makes the judge, and this says what to expect of it.
+questions. Weights are not kept: `deepprune-judge train` makes the judge, and this says what to expect of it. Each fold is
+trained as `train` does it, on all questions of the other folds: `validation_share` and `test_share` are not used, and the
+weights of the last epoch are scored.
 
 The rule: a fold's scores are written as soon as it is done, and a command that is started again goes on with the next.
 """
@@ -17,7 +19,7 @@ import transformers
 from accelerate import Accelerator
 
 from judge_server.data.fold_scores import FoldScores, PairScore, ScoreFolder, read_scores
-from judge_server.data.labels import AnswerEquality
+from judge_server.data.labels import UNDECIDED, AnswerEquality
 from judge_server.data.pairs import Pair, PairRules, pairs_of_questions
 from judge_server.data.splits import Fold, assign_splits
 from judge_server.data.traces import group_by_question, read_all_traces
@@ -28,8 +30,8 @@ from judge_server.models.base import LocalJudge
 from judge_server.training.data import pairs_of_epoch
 from judge_server.training.job import TrainingJob
 from judge_server.training.learner import Learner
-from judge_server.training.train import load_initial_judge
-from orchestrator.errors import DatasetError
+from judge_server.training.train import load_initial_judge, make_accelerator
+from orchestrator.errors import ConfigError, DatasetError
 from orchestrator.terminal.progress import Progress
 
 __all__ = ["CrossValidation", "cross_validate"]
@@ -81,19 +83,21 @@ def cross_validate(asked: CrossValidation) -> None:
         ConfigError: a setting, the model or the folder does not fit.
         DatasetError: the data cannot be used.
     """
+    accelerator = make_accelerator(asked.job)
+    if accelerator.num_processes > 1:
+        raise ConfigError(
+            "Cross-validation runs in one process; start it without accelerate launch."
+        )
     folder = ScoreFolder(asked.job.out, asked.record())
-    done = folder.begin()
-    data = read_pairs(asked)
-    settings = asked.job.settings
-    accelerator = Accelerator(mixed_precision="bf16" if settings.bf16 else "no")
-    for fold in range(done, asked.folds):
+    data = _read_pairs(asked)
+    for fold in range(folder.begin(), asked.folds):
         folder.add(_one_fold(asked, data, fold, accelerator))
         latest = [line for line in read_scores(asked.job.out) if line.fold == fold]
         say(f"Fold {fold}: {_figures(latest)}")
     print(f"{asked.job.out}: {_figures(read_scores(asked.job.out))}")
 
 
-def read_pairs(asked: CrossValidation) -> _Data:
+def _read_pairs(asked: CrossValidation) -> _Data:
     """The pairs of every question, drawn as `train` and `evaluate` draw them."""
     job = asked.job
     groups = group_by_question(read_all_traces(job.source.traces))
@@ -105,13 +109,15 @@ def read_pairs(asked: CrossValidation) -> _Data:
         ),
         pairs_per_question=job.settings.pairs_per_question,
         keep_trivial=job.settings.keep_trivial,
-        with_classes=True,
+        across_models=job.settings.across_models,
     )
-    test_rules = replace(rules, pairs_per_question=asked.test_pairs)
+    test_rules = replace(rules, pairs_per_question=asked.test_pairs, across_models=False)
     seed = job.settings.seed
     with AnswerEquality() as equal:
         train = pairs_of_questions(groups.values(), rules, equal=equal, seed=seed).pairs
-        test = pairs_of_questions(groups.values(), test_rules, equal=equal, seed=seed).pairs
+        drawn = pairs_of_questions(groups.values(), test_rules, equal=equal, seed=seed)
+    if drawn.counts.undecided:
+        say(f"{drawn.counts.undecided:,} pairs left out: {UNDECIDED}.")
     if asked.train_model is not None:
         models = sorted({pair.model for pair in train})
         train = [pair for pair in train if pair.model == asked.train_model]
@@ -119,7 +125,7 @@ def read_pairs(asked: CrossValidation) -> _Data:
             raise DatasetError(
                 f"No pairs are of the model {asked.train_model}; name one of {', '.join(models)} with --train-model."
             )
-    return _Data(list(groups), train, test)
+    return _Data(list(groups), train, drawn.pairs)
 
 
 def _one_fold(

@@ -33,5 +33,7 @@ def test_every_question_is_scored_by_a_judge_that_never_saw_it_and_compared(
 
     assert main([*asked, "--words", "15"]) == 2
     assert "cut after 25 words only" in capsys.readouterr().err
-    assert main([*command, "--train-model", "other", "--out", str(tmp_path / "two")]) != 0
+    wrong = tmp_path / "two"
+    assert main([*command, "--train-model", "other", "--out", str(wrong)]) != 0
     assert "name one of made up with --train-model" in capsys.readouterr().err
+    assert not wrong.exists()
