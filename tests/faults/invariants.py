@@ -5,12 +5,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from orchestrator.client.reasoner.forced_answer import MAX_TOKENS
-from orchestrator.core.commands import Command, ProbeTrace, StartTrace
+from orchestrator.core.commands import Command, ProbeTrace, ResumeTrace, StartTrace
 from orchestrator.core.events import (
     ClusterOpened,
     Event,
     ProbeFailed,
     TokensArrived,
+    TraceFailed,
+    TraceFinished,
     TraceJoined,
     TracePaused,
     TraceProbed,
@@ -20,7 +22,7 @@ from orchestrator.journal.journal import read_journal
 from orchestrator.journal.replay import replay
 from orchestrator.journal.run_dir import REPORT_FILE
 from orchestrator.report.report import Report, read_report
-from tests.faults.servers import SPAN, CountingServers
+from tests.faults.servers import FORCED_TOKENS, SPAN, CountingServers
 
 __all__ = ["of_any_server", "under_way_on_vllm", "unexplained", "violations"]
 
@@ -116,7 +118,7 @@ def _bill(
     """The bill has what the server wrote, but for what nobody received; no token of a trace was written again."""
     unseen = servers.generated - report.ledger.reasoner.generated_tokens
     known = lost + in_flight
-    under_way = _unanswered(entries) * MAX_TOKENS
+    under_way = _unanswered(entries) * FORCED_TOKENS
     yield from unexplained(servers.generated, unseen, known, under_way=under_way)
     again = servers.written.total() - len(servers.written)
     discarded = sum(entry.discarded for entry in entries if isinstance(entry, TokensArrived))
@@ -148,11 +150,23 @@ def unexplained(written: int, unseen: int, known: int, *, under_way: int) -> Ite
 def under_way_on_vllm(entries: Iterable[Event | Command]) -> int:
     """The most that vLLM may have written and dropped where the client ended a request.
 
-    A stream that is half-closed: what its API process had counted and not yet sent. A probe that was under way at the end of the
-    run: all of its tokens.
+    A stream that is half-closed: what its API process had counted and not yet sent; a trace that is stopped while it is
+    paused has none. A probe that was under way at the end of the run: all of its tokens.
     """
     entries = list(entries)
-    closed = sum(isinstance(entry, TracePaused | TraceStopped) for entry in entries)
+    streams: set[int] = set()
+    closed = 0
+    for entry in entries:
+        match entry:
+            case StartTrace() | ResumeTrace():
+                streams.add(entry.trace)
+            case TracePaused() | TraceStopped():
+                closed += entry.trace in streams
+                streams.discard(entry.trace)
+            case TraceFinished() | TraceFailed():
+                streams.discard(entry.trace)
+            case _:
+                pass
     return closed * _DROPPED + _unanswered(entries) * MAX_TOKENS
 
 

@@ -11,9 +11,12 @@ from orchestrator.client.reasoner.probe import PROBE_TOKENS
 from tests.support.fake_server import answer_json, event
 from tests.support.paced_servers import PacedServers
 
-__all__ = ["PROMPT_TOKENS", "SPAN", "CountingServers"]
+__all__ = ["FORCED_TOKENS", "PROMPT_TOKENS", "SPAN", "CountingServers"]
 
 PROMPT_TOKENS = 3
+FORCED_TOKENS = 2
+"""Of each forced answer."""
+
 SPAN = 10_000
 """Ids of one trace; the first id of trace n is (n + 1) * SPAN."""
 
@@ -42,7 +45,7 @@ class CountingServers(PacedServers):
         return self.answers[(token_id // SPAN - 1) % len(self.answers)]
 
     def _force(self, ids: list[int]) -> web.StreamResponse:
-        self.probed += 2
+        self.probed += FORCED_TOKENS
         return super()._force(ids)
 
     async def _complete(self, request: web.Request, body: dict[str, Any]) -> web.StreamResponse:

@@ -5,9 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from orchestrator.client.reasoner.forced_answer import MAX_TOKENS
+from orchestrator.core.commands import Command, ProbeTrace, ResumeTrace, StartTrace
+from orchestrator.core.events import Event, TracePaused, TraceStopped
 from tests.faults.campaign import campaign, tables
 from tests.faults.chaos import FAULTS
-from tests.faults.invariants import unexplained
+from tests.faults.invariants import under_way_on_vllm, unexplained
 from tests.faults.kills import SIGNALS, kill
 from tests.faults.lost_replica import Loss, losses_table
 from tests.faults.runs import POLICIES, Outcome
@@ -51,6 +54,16 @@ def test_a_bill_that_lacks_more_than_one_in_a_hundred_is_found() -> None:
 
 def test_a_bill_with_a_token_that_no_server_wrote_is_found() -> None:
     assert list(unexplained(1000, unseen=-1, known=0, under_way=0))
+
+
+def test_only_streams_that_were_open_and_probes_without_an_answer_can_hide_tokens() -> None:
+    paused = TracePaused(at=1.0, trace=0, tokens=9)
+    stopped = TraceStopped(at=2.0, trace=0, reason="pruned", tokens=9)
+    entries: list[Event | Command] = [StartTrace(trace=0), paused]
+    once = under_way_on_vllm(entries)
+    assert once == under_way_on_vllm([*entries, stopped]) > 0
+    assert under_way_on_vllm([*entries, ResumeTrace(trace=0), stopped]) == 2 * once
+    assert under_way_on_vllm([*entries, ProbeTrace(trace=1)]) == once + MAX_TOKENS
 
 
 def test_the_table_of_lost_replicas_has_what_was_billed() -> None:

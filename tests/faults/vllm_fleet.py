@@ -12,12 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import aiohttp
-
 import deepprune
 from orchestrator.local_vllm.server import LocalModel, VllmServer, run_vllm
 from orchestrator.runtime.endpoints import nano_models
-from tests.support.command import until_idle
+from tests.support.command import metric, until_idle
 
 __all__ = ["Replica", "VllmFleet", "nano_fleet", "tell"]
 
@@ -39,11 +37,7 @@ class Replica:
 
     async def generated(self) -> int:
         """The tokens that it has written since its start, by its own count."""
-        page = self.url.removesuffix("/v1") + "/metrics"
-        async with aiohttp.ClientSession() as session, session.get(page) as response:
-            lines = (await response.text()).splitlines()
-        counts = [line for line in lines if line.startswith("vllm:generation_tokens_total")]
-        return sum(int(float(line.rpartition(" ")[2])) for line in counts)
+        return int(await metric(self.url, "vllm:generation_tokens"))
 
     async def kill(self) -> None:
         """Ends it with SIGKILL, and all of its processes."""
