@@ -112,15 +112,15 @@ async def measured(
         settings={"policy.survivors": traces, "checkpoint.words": 10},
     ) as client:
         results = [await client.ask(question) for question in questions]
-    streams = [
-        stream for each in results if each.run_dir for stream in resumed_streams(each.run_dir)
-    ]
+    folders = [each.run_dir for each in results if each.run_dir is not None]
+    assert len(folders) == len(results)
+    streams = [stream for folder in folders for stream in resumed_streams(folder)]
     return Resumed(
         streams=len(streams),
         moved=sum(each.usage.reasoner.moved_traces for each in results),
         prompt=sum(prompt for prompt, _ in streams),
         cached=sum(cached for _, cached in streams),
-        traces=[started_traces(each.run_dir) for each in results if each.run_dir],
+        traces=[started_traces(folder) for folder in folders],
     )
 
 

@@ -131,13 +131,6 @@ async def until_begun(cwd: Path, process: asyncio.subprocess.Process, traces: in
     await until_event(cwd, process, TraceStarted, count=traces)
 
 
-async def until_tokens_in(folder: Path, tokens: int) -> None:
-    """Waits until the newest journal below `folder` has so many tokens."""
-    journals = GrowingJournals(folder)
-    while tokens_received(journals.newest()) < tokens:  # noqa: ASYNC110  a file tells nobody
-        await asyncio.sleep(0.02)
-
-
 async def until_idle(url: str) -> None:
     """Waits until the server counts no running and no waiting request."""
     async with asyncio.timeout(120):
