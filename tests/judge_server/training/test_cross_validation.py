@@ -37,3 +37,24 @@ def test_every_question_is_scored_by_a_judge_that_never_saw_it_and_compared(
     assert main([*command, "--train-model", "other", "--out", str(wrong)]) != 0
     assert "name one of made up with --train-model" in capsys.readouterr().err
     assert not wrong.exists()
+
+
+def test_a_fold_is_trained_as_train_trains_it(
+    capsys: pytest.CaptureFixture[str], traces: Path, folder: Path, tmp_path: Path
+) -> None:
+    settings = tmp_path / "train.yaml"
+    settings.write_text("epochs: 1\nbf16: false\nbatch_tokens: 6000\nvalidation_share: 0.0\n")
+    words = ["--config", "nano", "--settings", settings, "--traces", traces, "--init", folder]
+    folds, judge = str(tmp_path / "cv"), str(tmp_path / "judge")
+    command = [*map(str, words), "--set", "learning_rate=0.003", "--folds", "2"]
+    assert main(["cross-validate", *command, "--out", folds]) == 0
+    assert main(["train", *command, "--fold", "1", "--out", judge]) == 0
+    capsys.readouterr()
+
+    asked = ["evaluate", "--traces", str(traces), "--judge", judge, "--judge", folds]
+    assert main([*asked, "--pairs-per-question", "100", "--json"]) == 0
+    trained, scored = (json.loads(line) for line in capsys.readouterr().out.splitlines())
+    figures = ("pairs", "auroc", "auroc_within", "ece")
+    assert [trained[name] for name in figures] == pytest.approx(
+        [scored[name] for name in figures], abs=0.003
+    )
