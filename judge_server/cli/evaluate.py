@@ -3,8 +3,8 @@
 deepprune-judge evaluate --traces traces.jsonl.gz --judge overlap --judge tfidf --judge embedding
 deepprune-judge evaluate --traces traces.jsonl --judge judge/ --judge http://judge:8001/v1 --out report
 
-A judge is an address, a model folder, or a baseline: overlap, words, tfidf, embedding. All judges of one command are
-scored on the same pairs. With a folder that `deepprune-judge train` wrote, these are of questions that its training
+A judge is an address, a model folder, the folder of a cross-validation, or a baseline: overlap, words, tfidf, embedding.
+All judges of one command are scored on the same pairs. With a folder that `deepprune-judge train` wrote, these are of questions that its training
 never used.
 """
 

@@ -1,4 +1,4 @@
-"""The candidates of an evaluation, from their names on the command line: addresses, model folders, baselines.
+"""The candidates of an evaluation, from their names on the command line: addresses, folders, baselines.
 
 Every error in a name is found here, before any pair is made.
 """
@@ -56,8 +56,8 @@ class Candidate:
     """A judge or baseline that is measured. Its scores are raw: `spec.calibrated` is still to be applied.
 
     `open` loads it, which may take memory, so it is called just before the candidate is measured. `spec` is None for
-    a baseline, `folder` for an address or baseline, `record` for a model that was not trained here. `only_cut` is set where
-    scores exist for traces cut there alone.
+    a baseline, `folder` for an address or baseline, `record` for a model that was not trained here. Of a cross-validation all
+    three are None, and `only_cut` is where its traces are cut.
     """
 
     name: str
@@ -119,8 +119,8 @@ def _model(name: str, spec: str | None, query: QueryOptions) -> Candidate:
         check_model_folder(folder)
     if not folder.is_dir():
         raise ConfigError(
-            f"There is no judge '{name}'; give an address that begins with http://, a model folder, or a "
-            f"baseline: {', '.join(BASELINES)}."
+            f"There is no judge '{name}'; give an address that begins with http://, the folder of a model or of a "
+            f"cross-validation, or a baseline: {', '.join(BASELINES)}."
         )
     if (folder / CROSS_VALIDATION_FILE).is_file():
         return _cross_validated(name, folder, spec)
