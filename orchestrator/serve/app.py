@@ -105,6 +105,9 @@ class ServeApp:
             status = response.status
         except ConnectionError:  # there is nobody to answer
             response = web.Response(status=_LEFT)
+        except Exception:
+            status = 500
+            raise
         finally:
             resource = request.match_info.route.resource
             path = "other" if resource is None else resource.canonical

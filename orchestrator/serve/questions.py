@@ -65,6 +65,20 @@ class Asked:
         _done, pending = await asyncio.wait(self._tasks, timeout=seconds)
         return not pending
 
+    def outcomes(self) -> list[str]:
+        """How each run ended, as `/metrics` names it, when all are over."""
+        return [self._outcome(task) for task in self._tasks]
+
+    def _outcome(self, task: asyncio.Task[Result]) -> str:
+        if task.cancelled():
+            return "left" if self._out_of_time is None else "interrupted"
+        if task.exception() is not None:
+            return "failed"
+        report = task.result().report
+        if report.interrupted:
+            return "interrupted"
+        return "no answer" if report.answer is None else "answered"
+
 
 class Questions:
     """Runs the questions of all requests on one client.
@@ -128,16 +142,16 @@ class Questions:
                     if timer:
                         timer.cancel()
                     await cancel_all(tasks)
-                    for (run_id, run), task in zip(runs.items(), tasks, strict=True):
-                        self._over(run_id, run, task)
+                    for (run_id, run), outcome in zip(runs.items(), asked.outcomes(), strict=True):
+                        self._over(run_id, run, outcome)
 
     def place(self) -> AbstractAsyncContextManager[None]:
         """A place for a request that is no question: what the servers carry is bounded for all requests alike."""
         return self._admission.place()
 
-    def _over(self, run_id: str, run: QuestionRun, task: asyncio.Task[Result]) -> None:
+    def _over(self, run_id: str, run: QuestionRun, outcome: str) -> None:
         report = None if run.view.run is None else build_report(run.view, run_dir=None)
-        self._metrics.count_outcome(_outcome(task))
+        self._metrics.count_outcome(outcome)
         if report is not None:
             self._metrics.count(report)
             self._spans.record(run_id, run.view, report)
@@ -151,15 +165,3 @@ class Questions:
             write_inputs(folder, settings, [question])
         run_id = uuid.uuid4().hex if folder is None else folder.name
         return run_id, self._client.prepare(question, folder=folder, settings=settings)
-
-
-def _outcome(task: asyncio.Task[Result]) -> str:
-    """How a question ended, as `/metrics` names it."""
-    if task.cancelled():
-        return "left"
-    if task.exception() is not None:
-        return "failed"
-    report = task.result().report
-    if report.interrupted:
-        return "interrupted"
-    return "no answer" if report.answer is None else "answered"

@@ -14,7 +14,7 @@ from aiohttp import web
 
 from orchestrator.config.load import Assigned, resolve
 from orchestrator.runtime.endpoints import Keys
-from orchestrator.serve import admission, app, streaming
+from orchestrator.serve import admission, app, streamed_reply, streaming
 from orchestrator.serve.server import ServeOptions, served
 from tests.support.fake_server import answer_json
 from tests.support.paced_servers import PacedServers
@@ -39,6 +39,15 @@ async def serving(
             settings, Keys(reasoner=key), ServeOptions(**{"port": 0, **options})
         ) as url:
             yield url
+
+
+async def counted(url: str) -> str:
+    """The page of its counters."""
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(url.removesuffix("/v1") + "/metrics") as metrics,
+    ):
+        return await metrics.text()
 
 
 def client(url: str, key: str = "none") -> openai.AsyncOpenAI:
@@ -136,6 +145,7 @@ async def test_the_time_also_bounds_a_server_that_takes_no_question(stream: bool
             await ask()
         assert stream or getattr(failed.value, "status_code", None) == 504
         await servers.reasoner.until_live(0)
+        assert 'deepprune_questions_total{outcome="interrupted"} 1.0' in await counted(url)
 
 
 async def test_the_judge_serves_the_policies_that_need_it() -> None:
@@ -280,9 +290,21 @@ async def test_a_fault_of_this_server_is_an_error_in_the_same_form(
     assert "A request failed." in caplog.text
 
 
+async def test_a_fault_in_a_stream_closes_it_and_is_counted_as_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    body = {"model": "paced", "messages": QUESTION, "stream": True}
+    async with serving(PacedServers(words=2)) as url, aiohttp.ClientSession() as session:
+        monkeypatch.setattr(streamed_reply, "choice_of", None)
+        async with session.post(f"{url}/chat/completions", json=body) as reply:
+            with pytest.raises(aiohttp.ClientPayloadError):
+                await reply.read()
+        assert 'path="/v1/chat/completions",status="500"} 1.0' in await counted(url)
+
+
 async def test_each_end_of_a_question_is_counted() -> None:
     servers = PacedServers(words=4000, pause=0.05)
-    async with serving(servers) as url, client(url) as ai, aiohttp.ClientSession() as session:
+    async with serving(servers) as url, client(url) as ai:
         ask = ai.chat.completions.create
         await ask(model="paced", messages=QUESTION, extra_body={"deepprune": {"seconds": 0.2}})
         left = asyncio.create_task(ask(model="paced", messages=QUESTION))
@@ -295,8 +317,7 @@ async def test_each_end_of_a_question_is_counted() -> None:
         text = ""
         async with asyncio.timeout(30):
             while 'status="499"' not in text:
-                async with session.get(url.removesuffix("/v1") + "/metrics") as metrics:
-                    text = await metrics.text()
+                text = await counted(url)
     for outcome in ("interrupted", "left", "failed"):
         assert f'deepprune_questions_total{{outcome="{outcome}"}} 1.0' in text
 
@@ -310,8 +331,7 @@ async def test_runs_are_kept_if_wanted_and_counted(tmp_path: Path) -> None:
         reply = await ai.chat.completions.create(model="paced", messages=QUESTION)
         run_id = (reply.model_extra or {})["deepprune"]["run_id"]
         assert (tmp_path / run_id / "report.json").exists()
-        async with session.get(url.removesuffix("/v1") + "/metrics") as metrics:
-            text = await metrics.text()
+        text = await counted(url)
         async with session.get(url.removesuffix("/v1") + "/health") as health:
             assert health.status == 200
     assert 'deepprune_questions_total{outcome="answered"} 1.0' in text

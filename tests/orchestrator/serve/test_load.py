@@ -7,12 +7,11 @@ import asyncio
 import random
 from typing import Any
 
-import aiohttp
 import openai
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from tests.orchestrator.serve.test_app import QUESTION, client, serving
+from tests.orchestrator.serve.test_app import QUESTION, client, counted, serving
 from tests.support.paced_servers import PacedServers
 
 CLIENTS = 50
@@ -20,14 +19,9 @@ CLIENTS = 50
 
 async def counters(url: str) -> dict[tuple[str, str], float]:
     """The server's counters by their names and labels."""
-    async with (
-        aiohttp.ClientSession() as session,
-        session.get(url.removesuffix("/v1") + "/metrics") as reply,
-    ):
-        text = await reply.text()
     return {
         (sample.name, ",".join(sample.labels.values())): sample.value
-        for family in text_string_to_metric_families(text)
+        for family in text_string_to_metric_families(await counted(url))
         for sample in family.samples
     }
 

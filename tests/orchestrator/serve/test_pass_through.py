@@ -8,7 +8,7 @@ import aiohttp
 import openai
 import pytest
 
-from tests.orchestrator.serve.test_app import QUESTION, client, serving
+from tests.orchestrator.serve.test_app import QUESTION, client, counted, serving
 from tests.support.fake_server import answer_json, answer_stream
 from tests.support.paced_servers import PacedServers
 
@@ -24,7 +24,7 @@ def chunk(text: str, finish_reason: str | None = None) -> bytes:
 async def test_a_request_with_tools_passes_through_and_says_so() -> None:
     servers = PacedServers(words=2)
     said = {"id": "x", "choices": [{"index": 0, "message": {"role": "assistant", "content": "hi"}}]}
-    async with serving(servers) as url, client(url) as ai, aiohttp.ClientSession() as session:
+    async with serving(servers) as url, client(url) as ai:
         servers.reasoner.answers[CHAT] = answer_json(said)
         reply = await ai.chat.completions.create(
             model="paced:cons@4",
@@ -36,8 +36,7 @@ async def test_a_request_with_tools_passes_through_and_says_so() -> None:
         )
         with pytest.raises(openai.NotFoundError):
             await ai.chat.completions.create(model="other", messages=QUESTION, tools=TOOLS)
-        async with session.get(url.removesuffix("/v1") + "/metrics") as metrics:
-            counted = await metrics.text()
+        page = await counted(url)
     assert reply.choices[0].message.content == "hi"
     assert (reply.model_extra or {})["deepprune"] == {"passed_through": "tools"}
     sent = servers.reasoner.bodies(CHAT)[-1]
@@ -47,7 +46,7 @@ async def test_a_request_with_tools_passes_through_and_says_so() -> None:
         100,
     )
     assert "deepprune" not in sent
-    assert 'deepprune_passed_through_total{reason="tools"} 1.0' in counted
+    assert 'deepprune_passed_through_total{reason="tools"} 1.0' in page
 
 
 @pytest.mark.parametrize("end", ["done", "close"])
