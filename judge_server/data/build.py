@@ -23,10 +23,9 @@ from judge_server.data.pairs import (
     Pair,
     PairRules,
     TraceGroup,
-    both_orders,
     draw_pairs,
-    times_shown,
 )
+from judge_server.data.shown_pairs import both_orders, times_shown
 from judge_server.data.splits import Split, split_of
 from judge_server.data.stats import PairStats
 from judge_server.data.trace_store import TraceStore

@@ -11,11 +11,9 @@ from judge_server.data.pairs import (
     DrawnPairs,
     Pair,
     PairRules,
-    balanced,
-    both_orders,
-    oversample_minority,
     pairs_of_questions,
 )
+from judge_server.data.shown_pairs import balanced, both_orders, oversample_minority
 from judge_server.data.splits import Fold, Split, assign_splits
 from judge_server.data.traces import fingerprint, group_by_question, read_all_traces, source_files
 from judge_server.data.truncation import Truncation, TruncationRules, find_token_ends

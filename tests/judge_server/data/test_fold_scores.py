@@ -13,16 +13,16 @@ from judge_server.data.fold_scores import (
     read_scores,
     scores_of_folds,
 )
-from judge_server.data.pairs import Origin, Pair, balanced
+from judge_server.data.pairs import Origin, Pair
 from judge_server.data.truncation import Truncation
 from orchestrator.errors import ConfigError
 
 RECORD = {"cut": {"count": 25, "unit": "words"}, "seed": 0}
 
 
-def pair(new: int, member: int, *, same: bool = True, question: str = "q") -> Pair:
+def pair(new: int, member: int) -> Pair:
     origins = (Origin("m", new), Origin("m", member))
-    return Pair(question, "?", f"new {new}", f"member {member}", same, "m", origins)
+    return Pair("q", "?", f"new {new}", f"member {member}", True, "m", origins)
 
 
 def ignore(done: float) -> None:
@@ -85,13 +85,3 @@ def test_a_broken_record_is_refused_by_name(tmp_path: Path, text: str) -> None:
     (tmp_path / CROSS_VALIDATION_FILE).write_text(text)
     with pytest.raises(ConfigError, match=r"cross-validation\.json cannot be read"):
         read_record(tmp_path)
-
-
-def test_balance_keeps_pairs_that_differ_and_drops_questions_without_any() -> None:
-    mixed = [pair(n, n + 1, same=n > 1) for n in range(8)]
-    alike = [pair(n, n + 1, question="easy") for n in range(5)]
-    kept = balanced([*mixed, *alike], 1.5, seed=0)
-    assert sum(not one.same for one in kept) == 2
-    assert sum(one.same for one in kept) == 3
-    assert {one.question_id for one in kept} == {"q"}
-    assert kept == balanced([*mixed, *alike], 1.5, seed=0)

@@ -1,10 +1,9 @@
-"""From traces to labelled pairs: labels, caps, draws, orders, oversampling."""
+"""From traces to labelled pairs: labels, caps, draws."""
 
 from collections import Counter
 from operator import eq
 
 import msgspec
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -12,8 +11,6 @@ from judge_server.data.pairs import (
     Pair,
     PairCounts,
     PairRules,
-    both_orders,
-    oversample_minority,
     pairs_of_questions,
 )
 from judge_server.data.traces import TraceRow, traces_of_events
@@ -29,10 +26,6 @@ LONG = "So one. " * 30 + r"The end is \boxed{7}."
 
 def row(text: str = LONG, answer: str | None = "7", question: str = "q1") -> TraceRow:
     return TraceRow(question_id=question, question="How many?", text=text, answer=answer, model="m")
-
-
-def pair(same: bool, name: str = "x") -> Pair:
-    return Pair(question_id="q", question="?", new=name, member=name.upper(), same=same)
 
 
 def of_question(
@@ -198,25 +191,6 @@ def test_a_pair_whose_answers_cannot_be_compared_has_no_label_and_is_counted() -
     pairs, counts = pairs_of_questions([rows], PairRules(), equal=undecided, seed=0)
     assert sorted(pair.same for pair in pairs) == [False, False, True]
     assert (counts.pairs, counts.same, counts.undecided) == (3, 1, 3)
-
-
-def test_both_orders_swap_the_segments_and_keep_the_label() -> None:
-    ordered = both_orders([pair(True, "a")])
-    assert [(p.new, p.member, p.same) for p in ordered] == [("a", "A", True), ("A", "a", True)]
-
-
-@pytest.mark.parametrize(("same", "different"), [(8, 2), (2, 8)])
-def test_only_the_rarer_class_is_oversampled(same: int, different: int) -> None:
-    pairs = [pair(True)] * same + [pair(False)] * different
-    shown = oversample_minority(pairs, 2)
-    assert sum(p.same for p in shown) == (8 if same == 8 else 4)
-    assert sum(not p.same for p in shown) == (8 if different == 8 else 4)
-    assert len(shown) == 12
-
-
-def test_oversampling_once_changes_nothing() -> None:
-    pairs = [pair(True), pair(False), pair(True)]
-    assert oversample_minority(pairs, 1) == pairs
 
 
 def test_a_pair_names_its_traces_by_their_place_in_the_file() -> None:
