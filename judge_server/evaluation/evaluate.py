@@ -32,6 +32,7 @@ from judge_server.evaluation.pair_source import (
     PairSource,
     SamplingOptions,
     TracePairSource,
+    unused_questions,
 )
 from judge_server.evaluation.scoring import say
 from judge_server.model_folder import SPEC_FILE
@@ -115,7 +116,7 @@ def evaluate(request: EvaluationRequest) -> Evaluation:
     cut = request.cut or _own_cut(candidates)
     _check_only_cuts(request, candidates, cut)
     source = _open_source(request, candidates)
-    questions = _unused_questions(source, candidates, request.split)
+    questions = unused_questions(source, candidates, request.split)
     drawn = source.pairs(questions, cut)
     _check_both_classes(request.source_name, drawn.counts)
     say(
@@ -255,48 +256,6 @@ def _open_source(request: EvaluationRequest, candidates: Sequence[Candidate]) ->
     if sampling.tokenizer is None and folders:
         sampling = replace(sampling, tokenizer=folders[0])
     return TracePairSource(request.sources, sampling)
-
-
-def _unused_questions(source: PairSource, candidates: Sequence[Candidate], split: str) -> list[str]:
-    """The questions that are in the wanted split of every training.
-
-    Raises DatasetError if there is none.
-    """
-    total = len(source.questions)
-    records = {one.name: one.record for one in candidates if one.record is not None}
-    names = " and ".join(records)
-    seen = {
-        question
-        for question in source.questions
-        if any(one.has_seen(question, source.text(question)) for one in records.values())
-    }
-    if split == "all" or not records:
-        say(f"All {total} questions are used.")
-        if seen:
-            say(
-                f"{len(seen)} of them were in the training of {names}, so its figures are too good."
-            )
-        return list(source.questions)
-    questions = [
-        question
-        for question in source.questions
-        if all(one.split(question) == split for one in records.values())
-    ]
-    if split == "test" and seen.intersection(questions):
-        say(
-            f"{len(seen.intersection(questions))} questions are left out: the training of {names} had them "
-            "under other ids."
-        )
-        questions = [question for question in questions if question not in seen]
-    if not questions:
-        raise DatasetError(
-            f"None of the {total} questions is in the {split} split of the training of {names}; "
-            "add --split all if the training used none of them."
-        )
-    say(
-        f"{len(questions)} of {total} questions are used: the {split} split of the training of {names}."
-    )
-    return questions
 
 
 def _check_both_classes(source: str, counts: PairCounts) -> None:

@@ -20,10 +20,17 @@ from judge_server.data.truncation import (
     find_token_ends,
     read_word_list,
 )
+from judge_server.evaluation.candidates import Candidate
 from judge_server.evaluation.scoring import say
 from orchestrator.errors import DatasetError
 
-__all__ = ["FilePairSource", "PairSource", "SamplingOptions", "TracePairSource"]
+__all__ = [
+    "FilePairSource",
+    "PairSource",
+    "SamplingOptions",
+    "TracePairSource",
+    "unused_questions",
+]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,3 +138,45 @@ class FilePairSource:
         counts.pairs = len(drawn)
         counts.same = sum(pair.same for pair in drawn)
         return DrawnPairs(drawn, counts)
+
+
+def unused_questions(source: PairSource, candidates: Sequence[Candidate], split: str) -> list[str]:
+    """The questions that are in the wanted split of every training.
+
+    Raises DatasetError if there is none.
+    """
+    total = len(source.questions)
+    records = {one.name: one.record for one in candidates if one.record is not None}
+    names = " and ".join(records)
+    seen = {
+        question
+        for question in source.questions
+        if any(one.has_seen(question, source.text(question)) for one in records.values())
+    }
+    if split == "all" or not records:
+        say(f"All {total} questions are used.")
+        if seen:
+            say(
+                f"{len(seen)} of them were in the training of {names}, so its figures are too good."
+            )
+        return list(source.questions)
+    questions = [
+        question
+        for question in source.questions
+        if all(one.split(question) == split for one in records.values())
+    ]
+    if split == "test" and seen.intersection(questions):
+        say(
+            f"{len(seen.intersection(questions))} questions are left out: the training of {names} had them "
+            "under other ids."
+        )
+        questions = [question for question in questions if question not in seen]
+    if not questions:
+        raise DatasetError(
+            f"None of the {total} questions is in the {split} split of the training of {names}; "
+            "add --split all if the training used none of them."
+        )
+    say(
+        f"{len(questions)} of {total} questions are used: the {split} split of the training of {names}."
+    )
+    return questions
