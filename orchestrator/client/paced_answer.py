@@ -267,6 +267,9 @@ class _Socket:
         self._descriptor = descriptor
         self._protocol = protocol
         self._content = content
+        if not content.total_bytes:
+            # aiohttp refuses to begin its account of chunks later than with the first byte
+            content.begin_http_chunk_receiving()
         # aiohttp's own reader lets the transport read again, and has no public way to prevent it
         content.__class__ = _Body
         transport.pause_reading()

@@ -166,6 +166,38 @@ async def test_a_released_answer_is_read_without_a_tick(monkeypatch: pytest.Monk
         assert await asyncio.wait_for(answer.readany(), 30) == b""
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"1\r\na\r\n", b"1\r\nb\r\n"),
+        (b"1\r\na\r\n1", b"\r\nb\r\n"),
+        (b"2\r\na", b"b\r\n"),
+        (b"1\r\na", b"\r\n1\r\nb\r\n"),
+    ],
+)
+async def test_chunks_that_began_after_the_head_go_on_once_the_answer_is_released(
+    before: bytes, after: bytes
+) -> None:
+    """As of a stream that is half-closed: the server still sends what it has generated."""
+    begin, released = asyncio.Event(), asyncio.Event()
+
+    async def in_two(writer: asyncio.StreamWriter) -> None:
+        await begin.wait()
+        writer.write(before)
+        await released.wait()
+        writer.write(after + END)
+
+    async with serving(in_two) as (session, url), session.get(url) as response:
+        answer = PacedAnswer(response, SocketTicks(), 30)
+        reading = asyncio.create_task(answer.readany())
+        await asyncio.sleep(0)  # it has taken over the socket, before any chunk
+        begin.set()
+        assert await reading == b"a"
+        answer.release()
+        released.set()
+        assert await whole(answer) == b"b"
+
+
 async def test_a_silent_server_is_a_timeout() -> None:
     over = asyncio.Event()
 
