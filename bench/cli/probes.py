@@ -16,7 +16,12 @@ from orchestrator.cli.flags import PROMPT_FLAGS, SERVER_FLAGS, preset_of, settin
 from orchestrator.errors import ConfigError, first_error
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bench.analysis.probe_reliability import Probe
+    from bench.live.probing import ProbedQuestion
+    from orchestrator.questions import Question
+    from orchestrator.settings import Settings
 
 __all__ = ["add_arguments", "run"]
 
@@ -56,6 +61,8 @@ def run(arguments: argparse.Namespace) -> None:
     from orchestrator.report.report import to_json_line
 
     if arguments.replay is not None:
+        if arguments.out is not None:
+            raise ConfigError("--out writes what live servers answer; leave it out with --replay.")
         probes = recorded_probes(read_recorded(arguments.replay))
         if not probes:
             raise ConfigError(
@@ -83,10 +90,7 @@ def _measured(arguments: argparse.Namespace) -> "list[Probe]":
 
     from bench.data.datasets import read_named
     from bench.data.readers.probe_matrix import write_probe_matrix
-    from bench.live.probing import ProbedQuestion, ProbeEvery, measure_probes
-    from orchestrator.api import Client
     from orchestrator.config.load import load_settings
-    from orchestrator.terminal.progress import Progress
 
     if arguments.questions is None:
         raise ConfigError("Give --questions FILE, or --replay FILE.")
@@ -105,28 +109,35 @@ def _measured(arguments: argparse.Namespace) -> "list[Probe]":
         },
         preset=preset_of(arguments),
     )
-
-    async def measure() -> list[ProbedQuestion]:
-        client = Client(
-            settings=settings,
-            local=arguments.local,
-            policy=ProbeEvery(arguments.traces, arguments.every),
-            announce=lambda text: print(text, file=sys.stderr),
-        )
-        async with client:
-            with Progress("questions", len(questions)) as progress:
-                return await measure_probes(
-                    client,
-                    questions,
-                    every=arguments.every,
-                    at_once=arguments.at_once,
-                    advance=progress.advance,
-                )
-
     try:
-        measured = asyncio.run(measure())
+        measured = asyncio.run(_measure(arguments, questions, settings))
     except BaseExceptionGroup as group:
         raise first_error(group) from None
     if arguments.out is not None:
         write_probe_matrix(arguments.out, [each.matrix for each in measured])
     return [probe for each in measured for probe in each.probes]
+
+
+async def _measure(
+    arguments: argparse.Namespace, questions: "Sequence[Question]", settings: "Settings"
+) -> "list[ProbedQuestion]":
+    """All questions on the servers of the settings, with a line of progress."""
+    from bench.live.probing import ProbeEvery, measure_probes
+    from orchestrator.api import Client
+    from orchestrator.terminal.progress import Progress
+
+    client = Client(
+        settings=settings,
+        local=arguments.local,
+        policy=ProbeEvery(arguments.traces, arguments.every),
+        announce=lambda text: print(text, file=sys.stderr),
+    )
+    async with client:
+        with Progress("questions", len(questions)) as progress:
+            return await measure_probes(
+                client,
+                questions,
+                every=arguments.every,
+                at_once=arguments.at_once,
+                advance=progress.advance,
+            )

@@ -63,6 +63,8 @@ def test_a_recording_with_probes_gives_its_table(
     assert (rows[-1]["part"], rows[-1]["probes"], rows[-1]["precision"]) == ("all", 3, 0.6667)
     assert main(["probes", "--replay", str(path)]) == 0
     assert "66.7%" in capsys.readouterr().out
+    assert main(["probes", "--replay", str(path), "--out", str(tmp_path / "o.json")]) == 2
+    assert "leave it out with --replay" in capsys.readouterr().err
 
 
 def test_without_probes_or_questions_there_is_one_sentence(
