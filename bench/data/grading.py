@@ -1,9 +1,11 @@
 """Classes of equal answers for recorded spellings, decided as a live run decides them."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import NamedTuple
 
+from bench.data.recorded import NO_ANSWER
 from orchestrator.answers.answer_book import AnswerBook
 from orchestrator.answers.equality import AnswerChecker, QuestionEquality
 
@@ -19,10 +21,15 @@ class Spellings(NamedTuple):
 
 
 class Graded(NamedTuple):
-    """The class of each answer, named by its first spelling, and the classes equal to the gold answer."""
+    """The class of each answer, named by its first spelling; the classes equal to the gold answer; and the classes by spelling."""
 
     classes: tuple[str | None, ...]
     correct: frozenset[str]
+    by_spelling: Mapping[str, str] = MappingProxyType({})
+
+    def probed(self, answer: str | None) -> str:
+        """The class of a probed answer: that of the answers that are spelled like it, or else one of its own."""
+        return self.by_spelling.get(answer, answer) if answer else NO_ANSWER
 
 
 def grade(questions: Iterable[Spellings]) -> list[Graded]:
@@ -42,4 +49,9 @@ async def _grade(question: Spellings, book: AnswerBook) -> Graded:
     classes = [
         None if answer is None else await book.classify(answer) for answer in question.answers
     ]
-    return Graded(tuple(classes), frozenset(await book.correct_classes(question.gold)))
+    spelled = zip(question.answers, classes, strict=True)
+    return Graded(
+        tuple(classes),
+        frozenset(await book.correct_classes(question.gold)),
+        {answer: found for answer, found in spelled if answer is not None and found is not None},
+    )

@@ -7,6 +7,8 @@ so a replay compares no mathematics.
 from dataclasses import dataclass
 from functools import cached_property
 
+from orchestrator.errors import DatasetError
+
 __all__ = ["NO_ANSWER", "RecordedQuestion", "RecordedTrace", "Regeneration"]
 
 NO_ANSWER = "ERR"
@@ -50,6 +52,18 @@ class RecordedQuestion:
     correct: frozenset[str]
     traces: tuple[RecordedTrace, ...]
     probe_tokens: int | None = None
+
+    def probe_interval(self, policy: str) -> int:
+        """`probe_tokens`, for a policy that cannot do without.
+
+        Raises:
+            DatasetError: the question was recorded without probes.
+        """
+        if self.probe_tokens is None:
+            raise DatasetError(
+                f"Question '{self.id}' was recorded without probes; leave out the policy {policy}."
+            )
+        return self.probe_tokens
 
     @cached_property
     def has_text(self) -> bool:

@@ -25,7 +25,6 @@ from sklearn.linear_model import LogisticRegression
 from bench.data.recorded import NO_ANSWER, RecordedQuestion, RecordedTrace
 from bench.replay.player import ReplayResult
 from bench.replay.server import ServerModel
-from orchestrator.errors import DatasetError
 
 __all__ = ["Seen", "SwitchModel", "is_safe", "play_mars"]
 
@@ -100,11 +99,7 @@ def play_mars(
     Raises:
         DatasetError: the question was recorded without probes.
     """
-    recorded_every = question.probe_tokens
-    if recorded_every is None:
-        raise DatasetError(
-            f"Question '{question.id}' was recorded without probes; leave out the policy mars."
-        )
+    recorded_every = question.probe_interval("mars")
     stride = max(1, round(_CHECKPOINT_TOKENS / recorded_every))
     every = stride * recorded_every
     warm_up, pool = traces[:_WARM_UP], traces[_WARM_UP:]

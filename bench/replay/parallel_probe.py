@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from bench.data.recorded import NO_ANSWER, RecordedQuestion, RecordedTrace
 from bench.replay.player import ReplayResult
 from bench.replay.server import ServerModel
-from orchestrator.errors import DatasetError
 
 __all__ = ["play_parallel_probe"]
 
@@ -60,11 +59,7 @@ def play_parallel_probe(
     Raises:
         DatasetError: the question was recorded without probes.
     """
-    every = question.probe_tokens
-    if every is None:
-        raise DatasetError(
-            f"Question '{question.id}' was recorded without probes; leave out the policy parallel-probe."
-        )
+    every = question.probe_interval("parallel-probe")
     branches = [_Branch(trace) for trace in traces]
     majority, stable, probe, seconds = "", 0, 0, 0.0
     while any(branch.running for branch in branches):

@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from bench.data.recorded import RecordedQuestion, RecordedTrace
 from bench.replay.player import ReplayResult
 from bench.replay.server import ServerModel
-from orchestrator.errors import DatasetError
 
 __all__ = ["DEFAULT_LEAD", "play_probe_lead", "seconds_of"]
 
@@ -28,11 +27,7 @@ def play_probe_lead(
     Raises:
         DatasetError: the question was recorded without probes.
     """
-    every = question.probe_tokens
-    if every is None:
-        raise DatasetError(
-            f"Question '{question.id}' was recorded without probes; leave out the policy probe-lead."
-        )
+    every = question.probe_interval("probe-lead")
     ranked = sorted(traces, key=lambda trace: trace.tokens)
     step, probes = ranked[0].tokens, 0
     while True:

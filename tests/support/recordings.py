@@ -22,7 +22,7 @@ from orchestrator.journal.journal import JournalWriter
 from orchestrator.settings import Settings
 from tests.support.capabilities import capabilities
 
-__all__ = ["INSTANT", "Perfect", "played", "probe_matrix", "record_run", "recorded"]
+__all__ = ["INSTANT", "Perfect", "played", "probe_matrix", "probed", "record_run", "recorded"]
 
 INSTANT = ServerModel(
     first_token_seconds=0.0, step_seconds=1.0, step_seconds_per_stream=0.0, judge_seconds=0.0
@@ -61,6 +61,22 @@ def recorded(
                 confidences=more[0] if more and isinstance(more[0], tuple) else None,
             )
             for tokens, answer, *more in traces
+        ),
+        probe_tokens=probe_tokens,
+    )
+
+
+def probed(
+    *traces: tuple[int, str | None, Sequence[str]], probe_tokens: int | None
+) -> RecordedQuestion:
+    """A question of `(tokens, answer, probed answers)`."""
+    return RecordedQuestion(
+        id="q",
+        question="?",
+        correct=frozenset({"1"}),
+        traces=tuple(
+            RecordedTrace(tokens=tokens, answer=answer, probes=tuple(probes))
+            for tokens, answer, probes in traces
         ),
         probe_tokens=probe_tokens,
     )

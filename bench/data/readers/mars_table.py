@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from bench.data.grading import Spellings, grade
-from bench.data.recorded import NO_ANSWER, RecordedQuestion, RecordedTrace
+from bench.data.grading import Graded, Spellings, grade
+from bench.data.recorded import RecordedQuestion, RecordedTrace
 from orchestrator.errors import DatasetError
 
 __all__ = ["read_mars_table"]
@@ -67,7 +67,7 @@ def read_mars_table(path: Path) -> list[RecordedQuestion]:
             id=question,
             question=question,
             correct=grades.correct,
-            traces=_recorded(traces, grades.classes),
+            traces=_recorded(traces, grades),
             probe_tokens=_PROBE_TOKENS,
         )
         for (question, traces), grades in zip(groups.items(), graded, strict=True)
@@ -108,23 +108,11 @@ def _order(question: int | str) -> tuple[int, str]:
     return (question, "") if isinstance(question, int) else (0, question)
 
 
-def _recorded(traces: Sequence[_Trace], classes: Sequence[str | None]) -> tuple[RecordedTrace, ...]:
-    """The traces; a probed answer takes the class of the final answers that are spelled like it."""
-    spelled = {
-        trace.row.extracted_answer: answer
-        for trace, answer in zip(traces, classes, strict=True)
-        if answer is not None
-    }
+def _recorded(traces: Sequence[_Trace], grades: Graded) -> tuple[RecordedTrace, ...]:
     recorded = []
-    for trace, answer in zip(traces, classes, strict=True):
+    for trace, answer in zip(traces, grades.classes, strict=True):
         said = {probe.position: probe.answer for probe in trace.row.probes}
         positions = range(_PROBE_TOKENS, trace.tokens + 1, _PROBE_TOKENS)
-        probes = (said.get(position) for position in positions)
-        recorded.append(
-            RecordedTrace(
-                tokens=trace.tokens,
-                answer=answer,
-                probes=tuple(NO_ANSWER if p is None else spelled.get(p) or p for p in probes),
-            )
-        )
+        probes = tuple(grades.probed(said.get(position)) for position in positions)
+        recorded.append(RecordedTrace(tokens=trace.tokens, answer=answer, probes=probes))
     return tuple(recorded)

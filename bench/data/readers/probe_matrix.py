@@ -10,7 +10,7 @@ from typing import Annotated
 
 import msgspec
 
-from bench.data.grading import Spellings, grade
+from bench.data.grading import Graded, Spellings, grade
 from bench.data.recorded import NO_ANSWER, RecordedQuestion, RecordedTrace
 from orchestrator.errors import DatasetError
 
@@ -56,7 +56,7 @@ def read_probe_matrix(name: str, text: str) -> list[RecordedQuestion]:
             id=str(number),
             question=question.question,
             correct=grades.correct,
-            traces=_traces(question, grades.classes),
+            traces=_traces(question, grades),
             probe_tokens=question.probe_freq,
         )
         for number, (question, grades) in enumerate(zip(questions, graded, strict=True), start=1)
@@ -77,25 +77,16 @@ def write_probe_matrix(path: Path, questions: Sequence[MatrixQuestion]) -> None:
         ) from error
 
 
-def _traces(question: MatrixQuestion, classes: tuple[str | None, ...]) -> tuple[RecordedTrace, ...]:
-    """The traces; a probed answer takes the class of the final answers that are spelled like it."""
-    spelled = {
-        str(final): answer
-        for (_, _, final), answer in zip(question.each_branch, classes, strict=True)
-        if answer is not None
-    }
+def _traces(question: MatrixQuestion, grades: Graded) -> tuple[RecordedTrace, ...]:
     return tuple(
         RecordedTrace(
             tokens=tokens,
             answer=answer,
-            probes=tuple(
-                NO_ANSWER if probe in (None, "") else spelled.get(str(probe), str(probe))
-                for probe in probes
-            ),
+            probes=tuple(grades.probed(_spelling(probe)) for probe in probes),
         )
-        for (probes, tokens, _), answer in zip(question.each_branch, classes, strict=True)
+        for (probes, tokens, _), answer in zip(question.each_branch, grades.classes, strict=True)
     )
 
 
-def _spelling(final: Spelling | None) -> str | None:
-    return None if final is None or str(final) in (NO_ANSWER, "") else str(final)
+def _spelling(answer: Spelling | None) -> str | None:
+    return None if answer is None or str(answer) in (NO_ANSWER, "") else str(answer)

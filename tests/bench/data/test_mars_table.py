@@ -42,7 +42,7 @@ def written(folder: Path, rows: list[Any], name: str = "traces.parquet") -> Path
 
 
 ROWS = [
-    trace(2, 1, 5000, "70.0", at_2048=None, at_4096="70", at_5000="70.0"),
+    trace(2, 1, 5000, "70.0", at_2048="", at_4096="70", at_5000="70.0"),
     trace(2, 0, 4096, "7", at_2048="7", at_4096="7"),
     trace(1, 0, 2047, "70"),
     trace(1, 2, 0, None),

@@ -1,11 +1,13 @@
 """MARS on examples worked by hand."""
 
+import functools
+
 import pytest
 
-from bench.data.recorded import RecordedQuestion, RecordedTrace
 from bench.replay.mars import Seen, SwitchModel, is_safe, play_mars
 from bench.replay.server import ServerModel
 from orchestrator.errors import DatasetError
+from tests.support.recordings import probed
 
 SERVER = ServerModel(step_seconds=1.0, step_seconds_per_stream=0.0, probe_tokens=10)
 
@@ -52,17 +54,7 @@ def test_a_switch_model_learns_that_long_streaks_stay() -> None:
     assert model.chance(long) == pytest.approx(0.1, abs=0.05)
 
 
-def question(
-    *traces: tuple[int, str | None, tuple[str, ...]], probe_tokens: int | None = 1024
-) -> RecordedQuestion:
-    return RecordedQuestion(
-        id="q",
-        question="What is 1?",
-        correct=frozenset({"1"}),
-        traces=tuple(RecordedTrace(tokens=t, answer=a, probes=p) for t, a, p in traces),
-        probe_tokens=probe_tokens,
-    )
-
+question = functools.partial(probed, probe_tokens=1024)
 
 WARM_UP = (5000, "1", ("1", "1", "1", "1"))
 """Says its answer at 1024, 2048, 3072 and 4096 tokens; checkpoints are at 2048 and 4096."""

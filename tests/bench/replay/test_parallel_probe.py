@@ -1,29 +1,16 @@
 """The parallel-probe policy on recorded probes."""
 
-from collections.abc import Sequence
+import functools
 
 import pytest
 
-from bench.data.recorded import RecordedQuestion, RecordedTrace
+from bench.data.recorded import RecordedQuestion
 from bench.replay.parallel_probe import play_parallel_probe
 from bench.replay.player import ReplayResult
 from orchestrator.errors import DatasetError
-from tests.support.recordings import INSTANT
+from tests.support.recordings import INSTANT, probed
 
-
-def question(
-    *traces: tuple[int, str | None, Sequence[str]], probe_tokens: int | None = 10
-) -> RecordedQuestion:
-    return RecordedQuestion(
-        id="q",
-        question="?",
-        correct=frozenset({"1"}),
-        traces=tuple(
-            RecordedTrace(tokens=tokens, answer=answer, probes=tuple(probes))
-            for tokens, answer, probes in traces
-        ),
-        probe_tokens=probe_tokens,
-    )
+question = functools.partial(probed, probe_tokens=10)
 
 
 def play(each: RecordedQuestion) -> ReplayResult:

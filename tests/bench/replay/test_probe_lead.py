@@ -1,10 +1,10 @@
 """Side by side until the lead, probes counted, is large enough; and the vote whose ties go by launch."""
 
-from collections.abc import Sequence
+import functools
 
 import pytest
 
-from bench.data.recorded import RecordedQuestion, RecordedTrace
+from bench.data.recorded import RecordedQuestion
 from bench.replay.launch_vote import play_launch_vote
 from bench.replay.player import ReplayResult
 from bench.replay.probe_lead import play_probe_lead
@@ -12,26 +12,14 @@ from bench.replay.replay import ReplayPlan, replay_policy
 from bench.replay.server import ServerModel
 from bench.specs.policy_spec import parse_policies
 from orchestrator.errors import ConfigError, DatasetError
-from tests.support.recordings import INSTANT
+from tests.support.recordings import INSTANT, probed
 
 ONE_TOKEN_PROBES = ServerModel(
     first_token_seconds=0.0, step_seconds=1.0, step_seconds_per_stream=0.0, probe_tokens=1
 )
 
 
-def question(
-    *traces: tuple[int, str | None, Sequence[str]], probe_tokens: int | None = 500
-) -> RecordedQuestion:
-    return RecordedQuestion(
-        id="q",
-        question="?",
-        correct=frozenset({"1"}),
-        traces=tuple(
-            RecordedTrace(tokens=tokens, answer=answer, probes=tuple(probes))
-            for tokens, answer, probes in traces
-        ),
-        probe_tokens=probe_tokens,
-    )
+question = functools.partial(probed, probe_tokens=500)
 
 
 def play(each: RecordedQuestion, lead: float = 1.5) -> ReplayResult:

@@ -1,12 +1,14 @@
 """Running traces that are asked for their answers in a replay."""
 
+import functools
+
 import pytest
 
-from bench.data.recorded import RecordedQuestion, RecordedTrace
+from bench.data.recorded import RecordedQuestion
 from bench.replay.server import ServerModel
 from orchestrator.core.events import Event, TraceProbed, TraceStopped
 from orchestrator.report.view import RunView
-from tests.support.recordings import INSTANT, played
+from tests.support.recordings import INSTANT, played, probed
 
 QUICK = ServerModel(
     first_token_seconds=0.0,
@@ -16,17 +18,7 @@ QUICK = ServerModel(
     probe_tokens=1,
 )
 
-
-def question(*traces: tuple[int, str | None, tuple[str, ...]]) -> RecordedQuestion:
-    """Traces of (tokens, answer, probes); they were probed every 100 tokens."""
-    return RecordedQuestion(
-        id="q",
-        question="What is 1?",
-        correct=frozenset({"1"}),
-        traces=tuple(RecordedTrace(tokens=t, answer=a, probes=p) for t, a, p in traces),
-        probe_tokens=100,
-    )
-
+question = functools.partial(probed, probe_tokens=100)
 
 STRAGGLERS = question(
     (300, "1", ("5", "1", "1")),
