@@ -86,6 +86,10 @@ def _saved(frame: Frame, saved: SavedFraction | None) -> list[Part]:
     return parts
 
 
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
 def _percent(fraction: float) -> str:
     """Without the sign of a value that is 0 when it is rounded."""
     return f"{round(fraction, 2) + 0.0:.0%}"
@@ -100,8 +104,8 @@ def _judge(frame: Frame, stats: RunStats) -> list[Part]:
     judge, palette = frame.watch.view.judge, frame.palette
     if not judge.calls and not judge.failures:
         return [(f"{'–':>9}", palette.text)]
-    calls = f" in {judge.calls:,} calls" if frame.width >= _ROOMY else ""
-    pairs = f"  {judge.pairs:,} pairs{calls}"
+    calls = f" in {_counted(judge.calls, 'call')}" if frame.width >= _ROOMY else ""
+    pairs = f"  {_counted(judge.pairs, 'pair')}{calls}"
     return [(f"{stats.judge_tokens:>9,.0f}", palette.text), (pairs, palette.dim)]
 
 
@@ -123,7 +127,7 @@ def _probes(frame: Frame) -> list[Part]:
     probes, palette = frame.watch.view.probes, frame.palette
     return [
         (f"{probes.tokens:>9,}", palette.text),
-        (f"  in {probes.probes:,} probes, among generated", palette.dim),
+        (f"  in {_counted(probes.probes, 'probe')}, among generated", palette.dim),
     ]
 
 

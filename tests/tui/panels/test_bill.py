@@ -32,3 +32,10 @@ def test_the_bill_shows_money_where_a_price_is_set(story: type[Story]) -> None:
     text = text_of_strips(draw_bill(frame_of(told.view())))
     assert "money" in text
     assert "0.0200 of 0.0200" in text
+
+
+def test_one_pair_in_one_call_is_not_pairs_in_calls(story: type[Story]) -> None:
+    told = story(2).start(0, 1).checkpoint(0, 30).open_cluster(0, 0).checkpoint(1, 30).judged(1, 0)
+    text = text_of_strips(draw_bill(frame_of(told.view(), width=80)))
+    assert "1 pair in 1 call" in text
+    assert "calls" not in text
