@@ -79,6 +79,8 @@ async def lose_a_replica(fleet: VllmFleet, policy: str, random: np.random.Genera
             loss.outcome.faults["kill -9 of a replica"] += killer.has_killed
             after = await fleet.generated(but=victim)
             loss.written_elsewhere = sum(after) - sum(before) + before[_VICTIM]
+            if not killer.has_killed:  # no trace ran there any more, which `_examine` finds
+                await victim.kill()
             await victim.start_again()
             await asyncio.sleep(2 * client.settings.endpoint.health_seconds)
             trial, second = [await _results(client, asked) for _ in range(2)]
