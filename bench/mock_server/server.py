@@ -19,6 +19,7 @@ from aiohttp import web
 from bench.data.recorded import RecordedQuestion
 from bench.mock_server.tokens import (
     MOST_TOKENS,
+    MOST_TRACES,
     TokenPosition,
     position_of,
     prompt_ids,
@@ -26,6 +27,7 @@ from bench.mock_server.tokens import (
     token_text,
 )
 from bench.replay.server import ServerModel
+from orchestrator.errors import DatasetError
 
 __all__ = ["Faults", "ReplayServer", "serve_recording"]
 
@@ -41,7 +43,11 @@ class Faults(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReplayServer:
-    """The server's routes and counters; `live` is the number of open streams."""
+    """The server's routes and counters; `live` is the number of open streams.
+
+    Raises:
+        DatasetError: a question has more traces, or a trace more tokens, than ids can tell apart.
+    """
 
     def __init__(
         self,
@@ -52,6 +58,13 @@ class ReplayServer:
         faults: Faults | None = None,
         seed: int = 0,
     ) -> None:
+        for question in questions:
+            longest = max((trace.tokens for trace in question.traces), default=0)
+            if len(question.traces) > MOST_TRACES or longest > MOST_TOKENS:
+                raise DatasetError(
+                    f"Question '{question.id}' has {len(question.traces):,} traces of up to {longest:,} tokens; serve at "
+                    f"most {MOST_TRACES:,} traces of {MOST_TOKENS:,} tokens."
+                )
         self.live = 0
         self.generated_tokens = 0
         self.prompt_tokens = 0

@@ -8,10 +8,19 @@ from typing import NamedTuple
 
 from bench.data.recorded import RecordedTrace
 
-__all__ = ["MOST_TOKENS", "TokenPosition", "position_of", "prompt_ids", "token_id", "token_text"]
+__all__ = [
+    "MOST_TOKENS",
+    "MOST_TRACES",
+    "TokenPosition",
+    "position_of",
+    "prompt_ids",
+    "token_id",
+    "token_text",
+]
 
 _FIRST_PROMPT_ID = 1
-_TRACES = 1 << 12
+MOST_TRACES = 1 << 12
+"""Of a question."""
 MOST_TOKENS = 1 << 18
 """Of a trace."""
 _FIRST_TOKEN_ID = 1 << 20  # smaller ids are prompts
@@ -47,7 +56,7 @@ def position_of(ids: list[int]) -> TokenPosition | int:
     if len(ids) == 1:
         return question
     trace, token = divmod(ids[-1] - _FIRST_TOKEN_ID, MOST_TOKENS)
-    if not 0 <= trace < _TRACES:
+    if not 0 <= trace < MOST_TRACES:
         raise ValueError("the last token is none of a recording")
     return TokenPosition(question, trace, token)
 

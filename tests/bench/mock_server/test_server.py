@@ -3,10 +3,12 @@
 import pytest
 
 from bench.mock_server.server import ReplayServer, serve_recording
+from bench.mock_server.tokens import MOST_TOKENS, MOST_TRACES
 from orchestrator.client.reasoner.client import ReasonerClient
-from orchestrator.errors import EndpointRejected
+from orchestrator.errors import DatasetError, EndpointRejected
 from orchestrator.settings import EndpointSettings, SamplingSettings
 from tests.support.recorded_server import FAST, PROBE_TOKENS, recording
+from tests.support.recordings import recorded
 
 
 def client(url: str) -> ReasonerClient:
@@ -82,6 +84,15 @@ async def test_an_answer_that_is_no_stream_is_refused_in_a_sentence() -> None:
         prompt = await reasoner.render("Question 1?")
         with pytest.raises(EndpointRejected, match="can only be streamed"):
             await reasoner.force_answer(prompt, [], "so", logprobs=False)
+
+
+@pytest.mark.parametrize("traces", [[(MOST_TOKENS + 1, "1")], [(9, "1")] * (MOST_TRACES + 1)])
+def test_a_recording_with_more_than_ids_can_tell_apart_is_refused(
+    traces: list[tuple[int, str]],
+) -> None:
+    ReplayServer([recorded((MOST_TOKENS, "1"))])
+    with pytest.raises(DatasetError, match="serve at most 4,096 traces of 262,144 tokens"):
+        ReplayServer([recorded(*traces)])
 
 
 async def test_it_is_healthy() -> None:
