@@ -33,10 +33,9 @@ def options_of(columns: Mapping[str, Any]) -> tuple[str, ...]:
     Raises:
         ValueError: there are options in another form, or more or fewer than two to ten; says what is wrong.
     """
-    for name in _LIST_COLUMNS:
-        value = columns.get(name)
-        if value not in (None, "", [], (), {}):
-            return _checked(name, _listed(name, value))
+    name, value = _list_column(columns)
+    if name:
+        return _checked(name, _listed(name, value))
     for family in _COLUMN_FAMILIES:
         names = _present(columns, family)
         if len(names) >= 2:
@@ -53,13 +52,16 @@ def with_options(question: str, options: Sequence[str]) -> str:
 
 
 def labels_of(columns: Mapping[str, Any]) -> tuple[str, ...]:
-    """The labels that a record gives its options, such as 1, 2, 3 (ARC); empty where it gives none."""
-    for name in _LIST_COLUMNS:
-        value = columns.get(name)
-        if isinstance(value, Mapping) and isinstance(value.get("label"), list):
-            return tuple(str(label) for label in value["label"])
-        if isinstance(value, list) and all(isinstance(each, Mapping) for each in value):
-            return tuple(str(each.get("label", "")) for each in value)
+    """The labels that a record gives its options, such as 1, 2, 3 (ARC); empty where it gives none.
+
+    Raises:
+        ValueError: there are options in no form of `options_of`.
+    """
+    _, value = _list_column(columns)
+    if isinstance(value, Mapping) and isinstance(value.get("label"), list | tuple):
+        return tuple(str(label) for label in value["label"])
+    if isinstance(value, list | tuple) and all(isinstance(each, Mapping) for each in value):
+        return tuple(str(each.get("label", "")) for each in value)
     return ()
 
 
@@ -93,9 +95,16 @@ def _present(columns: Mapping[str, Any], family: str) -> list[str]:
     return names
 
 
+def _list_column(columns: Mapping[str, Any]) -> tuple[str, Any]:
+    """The first column that lists options, and what it holds; ("", None) where there is none."""
+    for name in _LIST_COLUMNS:
+        value = columns.get(name)
+        if value not in (None, "", [], (), {}):
+            return name, _decoded(name, value) if isinstance(value, str) else value
+    return "", None
+
+
 def _listed(name: str, value: Any) -> list[Any]:
-    if isinstance(value, str):
-        value = _decoded(name, value)
     if isinstance(value, Mapping) and "text" in value:
         value = value["text"]
     if isinstance(value, Mapping):

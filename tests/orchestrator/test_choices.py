@@ -1,10 +1,12 @@
+import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from orchestrator.choices import gold_letter, options_of, with_options
+from orchestrator.choices import gold_letter, labels_of, options_of, with_options
 from orchestrator.errors import DatasetError
 from orchestrator.questions import read_questions, to_jsonl
 
@@ -98,3 +100,21 @@ def test_a_right_answer_is_named_by_the_label_of_its_option(
     file = tmp_path / "arc.jsonl"
     file.write_text(json.dumps({"question": "Which?", "choices": choices, "answerKey": key}))
     assert read_questions(file)[0].gold == letter
+
+
+@pytest.mark.parametrize("write", [json.dumps, repr])
+@pytest.mark.parametrize("beside", [{}, {"options": []}])
+def test_labels_count_also_in_a_csv_field_and_beside_an_empty_column(
+    write: Callable[[object], str], beside: dict[str, object], tmp_path: Path
+) -> None:
+    choices = {"text": ["x", "y", "z"], "label": ["1", "2", "3"]}
+    for shown in (choices, write(choices)):
+        columns = {**beside, "choices": shown}
+        assert options_of(columns) == ("x", "y", "z")
+        assert gold_letter("1", ("x", "y", "z"), labels_of(columns)) == "A"
+    file = tmp_path / "arc.csv"
+    with file.open("w", newline="") as opened:
+        csv.writer(opened).writerows(
+            [["question", "choices", "answerKey"], ["Which?", write(choices), "1"]]
+        )
+    assert read_questions(file)[0].gold == "A"
