@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BeforeValidator
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticCustomError
 
 from orchestrator.settings.section import LOCATION, SECRET
@@ -100,6 +100,15 @@ def _can_be_sent(code: int) -> bool:
 ExtraFields = Annotated[dict[str, Any], AfterValidator(_extra_fields), BeforeValidator(_plain)]
 TemplateArguments = Annotated[dict[str, Any], BeforeValidator(_plain)]
 Headers = Annotated[
-    dict[str, Any], AfterValidator(_headers), BeforeValidator(_plain), LOCATION, SECRET
+    dict[str, Any],
+    AfterValidator(_headers),
+    BeforeValidator(_plain),
+    LOCATION,
+    SECRET,
+    Field(
+        exclude=True,
+        repr=False,
+        description="sent with every request; may hold keys, so they are never written into a run, and --resume takes them anew",
+    ),
 ]
 """Sent with every request to a server. They may hold keys: they are never written anywhere."""

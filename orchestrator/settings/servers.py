@@ -32,19 +32,14 @@ class EndpointSettings(Section):
     model: Annotated[str | None, LOCATION] = Field(
         default=None, description="found from /v1/models when there is only one"
     )
-    headers: Headers = Field(
-        default={},
-        exclude=True,
-        repr=False,
-        description="sent with every request; may hold keys, so they are never written into a run, and --resume takes them anew",
-    )
+    headers: Headers = Field(default={})
     metrics_url: Annotated[Urls, LOCATION] = Field(
         default=(),
         description="the engine behind a gateway, whose /metrics has the counters; several engines are added up",
     )
     check_cancellation: Annotated[bool, LOCATION] = Field(
         default=True,
-        description="at the start a stream is closed, to see in the engine's counters that this stops it (at most 256 tokens)",
+        description="at the start a stream is closed, to see in the engine's counters that this stops it (at most three streams of 256 tokens)",
     )
     api: Literal["auto", "completions", "chat"] = Field(
         default="auto",
@@ -100,12 +95,7 @@ class JudgeSettings(Section):
     model: Annotated[str | None, LOCATION] = Field(
         default=None, description="found from /v1/models when there is only one"
     )
-    headers: Headers = Field(
-        default={},
-        exclude=True,
-        repr=False,
-        description="sent with every request; may hold keys, so they are never written into a run, and --resume takes them anew",
-    )
+    headers: Headers = Field(default={})
     spec: str = Field(default="nano", description="a name in configs/judges, or a YAML file")
     dialect: JudgeDialect = Field(
         default="auto",
@@ -145,12 +135,7 @@ class RewardSettings(Section):
     model: Annotated[str | None, LOCATION] = Field(
         default=None, description="found from /v1/models when there is only one"
     )
-    headers: Headers = Field(
-        default={},
-        exclude=True,
-        repr=False,
-        description="sent with every request; may hold keys, so they are never written into a run, and --resume takes them anew",
-    )
+    headers: Headers = Field(default={})
     dialect: Literal["classify", "pooling"] = Field(
         default="classify",
         description="vLLM's /classify, or the last row of what /pooling gives (reward models by token or step)",
