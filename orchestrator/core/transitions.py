@@ -7,7 +7,7 @@ after the end) raises, so that no such event can ever reach a policy or the vote
 from collections import Counter
 from collections.abc import Callable, Mapping
 from enum import Enum, auto
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 from orchestrator.core.commanded import Commanded
 from orchestrator.core.commands import (
@@ -214,14 +214,7 @@ class Transitions:
                     self._commanded.reopen(trace)
 
     _CHECKS: ClassVar[Mapping[type, Callable[[Any, Any], None]]] = {
-        TraceStarted: _advance,
-        TokensArrived: _advance,
-        TracePaused: _advance,
-        TraceResumed: _advance,
-        TraceFinished: _advance,
-        TraceStopped: _advance,
-        TraceFailed: _advance,
-        TraceWarned: _advance,
+        **dict.fromkeys(get_args(_TraceEvent), _advance),
         PairsJudged: _answer,
         JudgeFailed: _answer,
         TraceRewarded: _reward,
