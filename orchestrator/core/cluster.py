@@ -55,7 +55,10 @@ class Join(NamedTuple):
 
 
 class Open(NamedTuple):
-    """Decided: `trace` founds `cluster`; `similarity` is the best upper bound of the others, if any."""
+    """Decided: `trace` founds `cluster`; `similarity` is the best upper bound of the others, if any.
+
+    By the first match it is the best mean of the others.
+    """
 
     trace: int
     cluster: int

@@ -22,6 +22,6 @@ async def cancelled_at_exit() -> AsyncIterator[StartTask]:
 
 
 def stopwatch(shown: float) -> Callable[[], float]:
-    """Seconds counted from `shown`, rounded to the microsecond, as events carry them."""
+    """Seconds counted from `shown`, in whole microseconds, as events carry them."""
     start = time.monotonic() - shown
     return lambda: int((time.monotonic() - start) * 1e6) / 1e6  # a third of the cost of `round`

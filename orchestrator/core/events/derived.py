@@ -32,7 +32,10 @@ class CheckpointReached(RecordedEvent, frozen=True, kw_only=True):
 
 
 class ClusterOpened(RecordedEvent, frozen=True, kw_only=True):
-    """No cluster was similar enough; `similarity` is the best upper bound seen, None for the first one."""
+    """No cluster was similar enough; `similarity` is the best upper bound seen, None for the first one.
+
+    By the first match it is the best mean of what was judged.
+    """
 
     trace: int
     cluster: int
@@ -40,7 +43,7 @@ class ClusterOpened(RecordedEvent, frozen=True, kw_only=True):
 
 
 class TraceJoined(RecordedEvent, frozen=True, kw_only=True):
-    """The trace joined the most similar cluster; `similarity` is the mean over the members asked so far.
+    """The trace joined the most similar cluster, or the first match; `similarity` is the mean over the members asked so far.
 
     It is None when there was no other choice (K = 1) and nobody had to be asked.
     """
