@@ -13,7 +13,15 @@ from orchestrator.core.events import Event, TokensArrived, TraceFinished
 from orchestrator.journal.journal import read_journal
 from orchestrator.journal.replay import replay
 from orchestrator.report.report import to_json_line
-from tests.support.command import end, metric, orchestrate, start, until_idle, until_tokens
+from tests.support.command import (
+    LONG_TRACES,
+    end,
+    metric,
+    orchestrate,
+    start,
+    until_idle,
+    until_tokens,
+)
 from tests.support.paced_servers import PacedServers
 from tests.support.reward_server import likes
 
@@ -164,7 +172,8 @@ async def test_the_servers_own_count_agrees_that_nothing_is_paid_twice(
     question = json.loads(QUESTIONS.read_text().splitlines()[0])["question"]
     consensus = ("--endpoint", reasoner_url, "--policy", "consensus", "--traces", 24)
     exact = ("--set", "endpoint.check_cancellation=false")  # how many tokens that takes varies
-    run_dir = await killed(tmp_path, question, *consensus, "--json", *exact, tokens=200)
+    asked = (question, *consensus, "--json", *exact, *LONG_TRACES)
+    run_dir = await killed(tmp_path, *asked, tokens=200)
     await until_idle(reasoner_url)
     before = list(read_journal(run_dir))
     paid = sum(map(len, generated(before).values()))

@@ -32,6 +32,8 @@ from orchestrator.journal.journal import read_journal
 from orchestrator.journal.replay import replay
 from orchestrator.report.report import to_json_line
 from tests.support.command import (
+    LONG_TRACES,
+    SHORTEST_TRACE,
     Ended,
     completed,
     end,
@@ -50,8 +52,8 @@ pytestmark = [pytest.mark.vllm, pytest.mark.timeout(600, func_only=True)]
 QUESTIONS = Path(__file__).parents[2] / "nano" / "data" / "questions.jsonl"
 GENERATED = "vllm:generation_tokens"
 TRACES = 24
-EARLY = ("--set", "checkpoint.words=5")
-"""An early checkpoint: also on a busy machine, traces are still running when they are pruned."""
+EARLY = ("--set", "checkpoint.words=5", *LONG_TRACES)
+"""An early checkpoint of traces that are long: they are still running when they are pruned."""
 FEW = ("--set", "policy.survivors=4")
 """So that most of the traces are pruned."""
 
@@ -176,7 +178,10 @@ async def test_what_is_sent_on_resume_is_what_was_received(
     soon = ("--set", "checkpoint.unit=tokens", "--set", "checkpoint.tokens=10")
     greedy = ("--temperature", 0, "--traces", 4)
     paused = await run(tmp_path, reasoner_url, judge_url, *greedy, *soon)
-    async with deepprune.Client(reasoner_url, policy="pass1", temperature=0.0) as client:
+    same = {"temperature": 0.0, "extra": {"min_tokens": SHORTEST_TRACE}}
+    async with deepprune.Client(
+        reasoner_url, policy="pass1", settings={"sampling": same}
+    ) as client:
         (straight,) = (await client.ask(questions(1)[0]["question"])).traces
     entries = journal_of(paused.reports[0], tmp_path)
     prompt_tokens = next(e.prompt_tokens for e in entries if isinstance(e, TraceStarted))
@@ -272,10 +277,10 @@ async def test_a_server_that_stays_away_breaks_the_run_off_and_keeps_its_events(
     tmp_path: Path, reasoner_url: str, judge_url: str
 ) -> None:
     async with Proxy(reasoner_url).running() as proxy:
-        proxy.cut_each_after(15_000)  # bytes: no trace is so short, so none ends before `refuse`
+        proxy.cut_each_after(15_000)  # bytes: several times a trace, so none ends before `refuse`
         process = await start(
             *(questions(1)[0]["question"], "--endpoint", proxy.url, "--policy", "consensus"),
-            *("--json", "--traces", TRACES, "--set", "endpoint.outage_seconds=2"),
+            *("--json", "--traces", TRACES, "--set", "endpoint.outage_seconds=2", *LONG_TRACES),
             cwd=tmp_path,
         )
         await until_event(tmp_path, process, TokensArrived)
@@ -312,7 +317,7 @@ async def test_without_its_judge_a_run_prunes_nothing_more_and_votes(
         ended = await orchestrate(
             *(questions(1)[0]["question"], "--endpoint", reasoner_url),
             *("--judge-endpoint", proxy.url, "--json", "--traces", TRACES),
-            *("--set", "judge.max_attempts=1"),
+            *("--set", "judge.max_attempts=1", *LONG_TRACES),
             cwd=tmp_path,
         )
     assert ended.code == 0, ended.err

@@ -12,7 +12,7 @@ import pytest
 from orchestrator.config.load import Assigned, resolve
 from orchestrator.runtime.endpoints import Keys
 from orchestrator.serve.server import ServeOptions, served
-from tests.support.command import completed, metric, until_idle
+from tests.support.command import SHORTEST_TRACE, completed, metric, until_idle
 
 pytestmark = pytest.mark.vllm
 
@@ -93,7 +93,10 @@ async def test_a_streamed_reply_has_its_usage_and_a_client_that_leaves_stops_the
         generated = await metric(reasoner_url, GENERATED) - before
         ended = await completed(reasoner_url)
         left = await ai.chat.completions.create(
-            model=f"{model}:cons@64", messages=QUESTION, stream=True
+            model=f"{model}:cons@64",
+            messages=QUESTION,
+            stream=True,
+            extra_body={"min_tokens": SHORTEST_TRACE},
         )
         await anext(aiter(left))
         while not await metric(reasoner_url, "vllm:num_requests_running"):  # noqa: ASYNC110  it sets no event

@@ -12,7 +12,15 @@ from orchestrator.journal.journal import read_journal
 from orchestrator.journal.replay import replay
 from orchestrator.local_vllm.server import run_vllm
 from orchestrator.runtime.endpoints import nano_models
-from tests.support.command import end, metric, orchestrate, start, until_begun, until_idle
+from tests.support.command import (
+    LONG_TRACES,
+    end,
+    metric,
+    orchestrate,
+    start,
+    until_begun,
+    until_idle,
+)
 from tests.support.fake_server import answer_json
 from tests.support.paced_servers import PacedServers
 
@@ -30,7 +38,7 @@ async def test_no_trace_is_lost_when_one_of_two_replicas_is_killed(
     before = await metric(reasoner_url, "vllm:generation_tokens")
     async with run_vllm(model, log=tmp_path / "victim.log") as victim:
         process = await start(
-            *(QUESTION, "--policy", "consensus", "--traces", TRACES, "--json"),
+            *(QUESTION, "--policy", "consensus", "--traces", TRACES, "--json", *LONG_TRACES),
             *("--endpoint", victim.url, "--endpoint", reasoner_url),
             cwd=tmp_path,
         )

@@ -11,6 +11,7 @@ import pytest
 from orchestrator.client.reasoner.probe import PROBE_TOKENS
 from orchestrator.journal.replay import replay
 from tests.support.command import (
+    LONG_TRACES,
     GrowingJournals,
     end,
     metric,
@@ -84,7 +85,7 @@ async def test_ctrl_c_ends_all_that_run_and_a_kill_loses_none_of_them(
     tmp_path: Path, reasoner_url: str
 ) -> None:
     """Interrupted questions are over; those that were killed go on from their tokens, and the rest is asked."""
-    more = ("--policy", "consensus", "--traces", 8, "--concurrency", 24)
+    more = ("--policy", "consensus", "--traces", 8, "--concurrency", 24, *LONG_TRACES)
     process = await start(*asked(tmp_path, reasoner_url, 8, *more), cwd=tmp_path)
     journals = GrowingJournals(tmp_path)
     await until_paid(journals, process, questions=3, tokens=100)

@@ -18,6 +18,11 @@ from orchestrator.core.events import Event, TokensArrived, TraceStarted
 from orchestrator.errors import JournalError
 from orchestrator.journal.journal import JournalTail
 
+SHORTEST_TRACE = 300
+"""Tokens. The nano model may write a usual trace whole before a client has read it up to its checkpoint."""
+LONG_TRACES = ("--set", f"sampling.extra.min_tokens={SHORTEST_TRACE}")
+"""For a test that needs traces which are still running when they are stopped, paused or lost."""
+
 
 @dataclass(frozen=True)
 class Ended:

@@ -14,6 +14,7 @@ from orchestrator.client.server_counters import ServerCounters
 from orchestrator.core.judging import JudgeSpec
 from orchestrator.errors import EndpointRejected
 from orchestrator.settings import EndpointSettings, JudgeSettings, SamplingSettings
+from tests.support.command import SHORTEST_TRACE
 
 pytestmark = pytest.mark.vllm
 
@@ -145,7 +146,9 @@ async def completed(client: ReasonerClient) -> float:
 
 
 async def test_closed_streams_stop_on_the_server(reasoner_url: str) -> None:
-    async with open_client(reasoner_url, temperature=1.0) as client:
+    async with open_client(
+        reasoner_url, temperature=1.0, extra={"min_tokens": SHORTEST_TRACE}
+    ) as client:
         await client.probe()
         prompt = await client.render(QUESTION)
         before, ends_before = await idle(client), await completed(client)
