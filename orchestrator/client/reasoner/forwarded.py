@@ -12,10 +12,13 @@ import msgspec
 
 from orchestrator.client.http import HttpClient
 from orchestrator.client.messages import text_of_error
+from orchestrator.client.reasoner.repair import repaired
 from orchestrator.client.reasoner.sse import DONE, SseSplitter
 from orchestrator.errors import StreamBroken
 
 __all__ = ["Forwarded", "forwarded"]
+
+_decoder = msgspec.json.Decoder(dict[str, Any])
 
 
 class Forwarded:
@@ -33,11 +36,12 @@ class Forwarded:
         """The events of the reply that is a stream."""
         complete = False
         async for payload in self._payloads():
-            if payload == DONE:
+            if payload.strip() == DONE:
                 return
             event = self._no_error(_object(payload))
             complete = complete or _is_last(event)
-            yield event
+            if event:  # an empty one only keeps the stream alive
+                yield event
         if not complete:
             raise StreamBroken(f"{self._http.address} broke off the answer.")
 
@@ -73,12 +77,15 @@ async def forwarded(
 
 def _object(payload: bytes) -> dict[str, Any]:
     try:
-        event: dict[str, Any] = msgspec.json.decode(payload, type=dict[str, Any])
+        return _decoder.decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        reason = error
+    try:
+        return _decoder.decode(repaired(payload))
+    except (ValueError, msgspec.DecodeError, RecursionError):
         raise StreamBroken(
-            f"The server sent an event that cannot be read: {error}.", "decode"
+            f"The server sent an event that cannot be read: {reason}.", "decode"
         ) from None
-    return event
 
 
 def _is_last(event: Mapping[str, Any]) -> bool:
