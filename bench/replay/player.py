@@ -229,9 +229,7 @@ class _Player:
         self._server.after(self._model.judge_seconds, functools.partial(self._judge_pairs, command))
 
     def _ask_reward(self, command: RewardTrace) -> None:
-        self._server.after(
-            self._model.judge_seconds, functools.partial(self._reward, command.trace)
-        )
+        self._server.after(self._model.judge_seconds, functools.partial(self._reward, command))
 
     def _finish(self, _command: FinishRun) -> None:
         self._over = True
@@ -263,19 +261,19 @@ class _Player:
 
         server.after(seconds, answered)
 
-    def _reward(self, number: int) -> None:
+    def _reward(self, command: RewardTrace) -> None:
         """Emits the reward model's event: the recorded reward, or a failure if there is none."""
-        trace, now = self._inputs.traces[number], self._server.now
+        trace, now = self._inputs.traces[command.trace], self._server.now
         if trace.reward is None:
             self._server.events.append(
-                RewardFailed(at=now, trace=number, message="no recorded reward")
+                RewardFailed(at=now, trace=command.trace, message="no recorded reward")
             )
             return
         self._reward_tokens += trace.tokens
         self._server.events.append(
             TraceRewarded(
                 at=now,
-                trace=number,
+                trace=command.trace,
                 reward=trace.reward,
                 prompt_tokens=trace.tokens,
                 seconds=self._model.judge_seconds,
