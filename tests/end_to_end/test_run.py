@@ -52,8 +52,8 @@ pytestmark = [pytest.mark.vllm, pytest.mark.timeout(600, func_only=True)]
 QUESTIONS = Path(__file__).parents[2] / "nano" / "data" / "questions.jsonl"
 GENERATED = "vllm:generation_tokens"
 TRACES = 24
-EARLY = ("--set", "checkpoint.words=5", *LONG_TRACES)
-"""An early checkpoint of traces that are long: they are still running when they are pruned."""
+EARLY = ("--set", "checkpoint.words=5")
+"""An early checkpoint: together with LONG_TRACES, traces are still running when they are pruned."""
 FEW = ("--set", "policy.survivors=4")
 """So that most of the traces are pruned."""
 
@@ -118,7 +118,7 @@ async def pruned_run(
         await metric(reasoner, GENERATED),
         await completed(reasoner),
     )
-    ended = await run(cwd, reasoner, local_client.judge_url, *FEW)
+    ended = await run(cwd, reasoner, local_client.judge_url, *FEW, *LONG_TRACES)
     assert ended.code == 0, ended.err
     (report,) = ended.reports
     await until_idle(reasoner)
@@ -176,7 +176,7 @@ async def test_what_is_sent_on_resume_is_what_was_received(
 ) -> None:
     """Greedy decoding with a pause in the middle writes the same text as without."""
     soon = ("--set", "checkpoint.unit=tokens", "--set", "checkpoint.tokens=10")
-    greedy = ("--temperature", 0, "--traces", 4)
+    greedy = ("--temperature", 0, "--traces", 4, *LONG_TRACES)
     paused = await run(tmp_path, reasoner_url, judge_url, *greedy, *soon)
     same = {"temperature": 0.0, "extra": {"min_tokens": SHORTEST_TRACE}}
     async with deepprune.Client(
@@ -214,7 +214,8 @@ async def test_in_run_mode_no_trace_pauses_and_what_pruned_ones_wrote_past_their
     tmp_path: Path, reasoner_url: str, judge_url: str
 ) -> None:
     """How many are pruned in time depends on the machine; `test_overshoot.py` has a case that does not."""
-    ended = await run(tmp_path, reasoner_url, judge_url, "--at-checkpoint", "run")
+    in_run_mode = ("--at-checkpoint", "run", *LONG_TRACES)
+    ended = await run(tmp_path, reasoner_url, judge_url, *in_run_mode)
     assert ended.code == 0, ended.err
     (report,) = ended.reports
     entries = journal_of(report, tmp_path)
@@ -340,7 +341,8 @@ async def test_ctrl_c_at_a_random_moment_leaves_idle_servers_and_a_partial_repor
     completed_before = await completed(reasoner_url)
     process = await start(
         *(questions(1)[0]["question"], "--endpoint", reasoner_url),
-        *("--judge-endpoint", judge_url, "--json", "--traces", TRACES, *EARLY, *FEW),
+        *("--judge-endpoint", judge_url, "--json", "--traces", TRACES),
+        *(*EARLY, *FEW, *LONG_TRACES),
         cwd=tmp_path,
     )
     await until_tokens(tmp_path, process, random.Random(seed).randrange(1, 400))
