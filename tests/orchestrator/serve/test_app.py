@@ -16,6 +16,7 @@ from orchestrator.config.load import Assigned, resolve
 from orchestrator.runtime.endpoints import Keys
 from orchestrator.serve import admission, app, streamed_reply, streaming
 from orchestrator.serve.server import ServeOptions, served
+from tests.support.command import metric
 from tests.support.fake_server import answer_json
 from tests.support.paced_servers import PacedServers
 
@@ -48,6 +49,13 @@ async def counted(url: str) -> str:
         session.get(url.removesuffix("/v1") + "/metrics") as metrics,
     ):
         return await metrics.text()
+
+
+async def until_waiting(url: str, questions: int) -> None:
+    """Waits until so many questions stand in its queue."""
+    async with asyncio.timeout(60):
+        while await metric(url, "deepprune_questions_waiting") < questions:  # noqa: ASYNC110  it sets no event
+            await asyncio.sleep(0.01)
 
 
 def client(url: str, key: str = "none") -> openai.AsyncOpenAI:
@@ -205,6 +213,7 @@ async def test_too_many_questions_are_told_to_come_back() -> None:
         ask = ai.chat.completions.create
         first = [asyncio.create_task(ask(model="paced", messages=QUESTION)) for _ in range(2)]
         await servers.reasoner.until_live(4)
+        await until_waiting(url, 1)
         with pytest.raises(openai.RateLimitError) as refused:
             await ask(model="paced", messages=QUESTION)
         assert int(refused.value.response.headers["Retry-After"]) >= 1

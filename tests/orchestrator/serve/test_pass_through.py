@@ -8,7 +8,7 @@ import aiohttp
 import openai
 import pytest
 
-from tests.orchestrator.serve.test_app import QUESTION, client, counted, serving
+from tests.orchestrator.serve.test_app import QUESTION, client, counted, serving, until_waiting
 from tests.support.fake_server import answer_json, answer_stream
 from tests.support.paced_servers import PacedServers
 
@@ -123,6 +123,7 @@ async def test_such_requests_take_places_of_questions() -> None:
             for _ in range(2)
         ]
         await servers.reasoner.until_live(1)
+        await until_waiting(url, 1)
         with pytest.raises(openai.RateLimitError):
             await ask(model="paced", messages=QUESTION, tools=TOOLS)
         for task in asked:
