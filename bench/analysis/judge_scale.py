@@ -136,8 +136,9 @@ def least_pairs(verdicts: Sequence[Sequence[float]], chosen: int | None, tau: fl
         chosen: the cluster that the trace joined, None if it was similar to none.
         tau: the similarity above which a trace joins; below 0 where there was no room for a further cluster.
     """
+    every = sum(map(len, verdicts))
     if chosen is None:
-        return sum(_to_stay_below(each, tau) for each in verdicts)
+        return int(min(every, sum(_to_stay_below(each, tau) for each in verdicts)))
     best, low, size = math.inf, 0.0, len(verdicts[chosen])
     for asked, verdict in enumerate(sorted(verdicts[chosen], reverse=True), start=1):
         low += verdict / size
@@ -148,17 +149,20 @@ def least_pairs(verdicts: Sequence[Sequence[float]], chosen: int | None, tau: fl
                 if cluster != chosen
             )
             best = min(best, asked + sum(others))
-    return int(min(best, sum(map(len, verdicts))))
+    return int(min(best, every))
 
 
-def _to_stay_below(verdicts: Sequence[float], limit: float) -> int:
-    """The fewest verdicts that show a mean of at most `limit`: the smallest ones, all others being 1."""
+def _to_stay_below(verdicts: Sequence[float], limit: float) -> float:
+    """The fewest verdicts that show a mean of at most `limit`, infinitely many if it is greater.
+
+    These are the smallest ones, all others being 1.
+    """
     high = 1.0
-    for asked, verdict in enumerate(sorted(verdicts)):
+    for asked, verdict in enumerate([*sorted(verdicts), 1.0]):
         if high <= limit + _ROUNDING:
             return asked
         high -= (1.0 - verdict) / len(verdicts)
-    return len(verdicts)
+    return math.inf
 
 
 def moved_fraction(before: dict[int, int], after: dict[int, int]) -> float:

@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bench.analysis.judge_scale import least_pairs, measure_scale, moved_fraction
@@ -31,6 +31,7 @@ def proves(
 
 
 @given(st.lists(st.lists(VERDICT, min_size=1, max_size=3), min_size=1, max_size=3))
+@example([[0.75], [0.5, 1.0, 1.0]])  # all verdicts on the other cluster do not exclude it
 def test_no_smaller_choice_of_verdicts_proves_an_assignment(verdicts: list[list[float]]) -> None:
     means = [sum(each) / len(each) for each in verdicts]
     best = max(means)
