@@ -36,7 +36,7 @@ LOADS = (
 )
 """Streams, the rate of each, and how many tokens the server writes at once."""
 
-FLAME_GRAPH = Path("docs/images/hot-path.svg")
+FLAME_GRAPH = Path("docs/images/performance/hot-path.svg")
 
 COMPARED_TOKENS = 1000
 """Of each trace of ours. The paper's have thousands."""
