@@ -7,11 +7,14 @@ READY := $(VENV)/.ready
 CLIENTS := .venv-clients
 SOURCES := deepprune orchestrator judge_server nano bench tui tests docs
 
+# Tests that ask servers wait more than they compute.
+WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(8, 2 * (os.cpu_count() or 1)))')
+
 # Compiled and rewritten modules are kept, also where the environment forbids it: without them each of the programs that the
 # tests start compiles the whole package again, and each of pytest's workers all tests.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo demo-replay install check test test-fast test-faults test-clients test-foreign docs images bench bench-tui format clean
+.PHONY: help demo demo-replay install check test test-fast coverage test-faults test-clients test-foreign docs images bench bench-tui format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -36,13 +39,16 @@ check: $(READY)  ## format, lint, strict types, import contracts
 	$(BIN)/lint-imports
 
 test: $(READY)  ## every test, against real vLLM servers too
-	$(BIN)/pytest -n auto -m "not vllm" --cov --cov-report=
-	$(BIN)/pytest -m vllm --cov --cov-append --cov-report=
-	$(BIN)/coverage report --include='orchestrator/core/*' --fail-under=100
+	$(BIN)/pytest -n $(WORKERS) -m "not vllm" --cov=orchestrator/core --cov-report=
+	$(BIN)/coverage report --fail-under=100
+	$(BIN)/pytest -m vllm
+
+coverage: $(READY)  ## what every test but those on vLLM executes of all packages
+	$(BIN)/pytest -n $(WORKERS) -m "not vllm" --cov --cov-report=
 	$(BIN)/coverage report --skip-covered
 
 test-fast: $(READY)  ## every test but the slow ones and those on vLLM; properties with few examples
-	$(BIN)/pytest -n auto --hypothesis-profile fast -m "not vllm and not slow"
+	$(BIN)/pytest -n $(WORKERS) --hypothesis-profile fast -m "not vllm and not slow"
 
 test-faults: $(READY)  ## the whole fault campaign: a mock server, then three vLLM replicas (a quarter of an hour)
 	$(BIN)/python -m tests.faults --seeds 8 --kills 4

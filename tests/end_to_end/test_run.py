@@ -254,7 +254,8 @@ async def test_broken_streams_go_on_from_their_tokens(
 ) -> None:
     async with Proxy(reasoner_url).running() as proxy:
         proxy.cut_each_after(30_000)  # bytes: more than the probe needs, less than a whole trace
-        ended = await run(tmp_path, proxy.url, judge_url, "--policy", "consensus")
+        soon = ("--set", "endpoint.breaker_seconds=1")  # a server that cuts all streams looks away
+        ended = await run(tmp_path, proxy.url, judge_url, "--policy", "consensus", *soon)
         cuts = proxy.cuts
     assert ended.code == 0, ended.err
     (report,) = ended.reports
