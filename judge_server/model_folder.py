@@ -14,6 +14,7 @@ from orchestrator.core.judging import JudgeSpec
 from orchestrator.errors import ConfigError
 
 __all__ = [
+    "HEAD_FILE",
     "NO_CODE",
     "RECORD_FILE",
     "SPEC_FILE",
@@ -29,6 +30,8 @@ MODEL_FILE = "config.json"
 ADAPTER_FILE = "adapter_config.json"
 SPEC_FILE = "judge.yaml"
 """How the judge is asked; training writes it beside the weights."""
+HEAD_FILE = "head.json"
+"""The trained head of an embedding-head."""
 RECORD_FILE = "training.json"
 """Everything that decided the weights, with the results of each epoch."""
 
@@ -89,7 +92,9 @@ def read_json_object(file: Path) -> dict[str, Any]:
 
 
 def write_spec(spec: JudgeSpec, file: Path) -> None:
-    """Writes the whole spec as YAML; a file that is there already is replaced in one step."""
+    """Writes the whole spec as YAML, a head in the same folder by its name; a file that is there already is replaced in one step."""
+    if spec.head is not None and Path(spec.head).parent.resolve() == file.parent.resolve():
+        spec = spec.model_copy(update={"head": Path(spec.head).name})
     text = yaml.safe_dump(
         spec.model_dump(mode="json"), sort_keys=False, allow_unicode=True, width=120
     )

@@ -36,9 +36,9 @@ class ServerCapabilities(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class JudgeCapabilities(msgspec.Struct, frozen=True, kw_only=True):
-    """The judge endpoint: `dialect` is "generative_scoring", "completions", "chat" or "classify".
+    """The judge endpoint: `dialect` is "generative_scoring", "completions", "chat", "classify" or "embeddings".
 
-    `label_token_ids` is None for a classifier, and where the server does not tokenise.
+    `label_token_ids` is None for a classifier or an embedding-head, and where the server does not tokenise.
     """
 
     endpoint: str

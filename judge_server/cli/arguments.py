@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-__all__ = ["add_init", "add_recipe", "add_source", "add_traces"]
+__all__ = ["add_init", "add_recipe", "add_source", "add_traces", "add_vectors"]
 
 
 def add_recipe(parser: argparse.ArgumentParser) -> None:
@@ -26,6 +26,16 @@ def add_init(parser: argparse.ArgumentParser) -> None:
         required=True,
         metavar="MODEL",
         help="a model folder, or a model's name on the hub",
+    )
+
+
+def add_vectors(parser: argparse.ArgumentParser) -> None:
+    """The file of vectors of an embedding-head."""
+    parser.add_argument(
+        "--vectors",
+        type=Path,
+        metavar="FILE",
+        help="of an embedding-head: keeps the vectors of segments, so that the model reads each only once",
     )
 
 

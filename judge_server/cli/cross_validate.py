@@ -11,7 +11,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from judge_server.cli.arguments import add_init, add_recipe, add_traces
+from judge_server.cli.arguments import add_init, add_recipe, add_traces, add_vectors
 from orchestrator.cli.argtypes import positive
 from orchestrator.errors import ConfigError
 
@@ -26,6 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_recipe(parser)
     add_traces(parser)
     add_init(parser)
+    add_vectors(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="for the scores")
     parser.add_argument(
         "--folds", type=positive, default=5, metavar="K", help="at least 2 (default: 5)"
@@ -101,6 +102,7 @@ def _asked(arguments: argparse.Namespace) -> "CrossValidation":
         ),
         init=arguments.init,
         out=arguments.out,
+        vectors=arguments.vectors,
     )
     return CrossValidation(
         job=job,

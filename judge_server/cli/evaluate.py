@@ -125,7 +125,7 @@ def _add_judges(group: "argparse._ArgumentGroup") -> None:
     )
     group.add_argument(
         "--dialect",
-        choices=("auto", "generative_scoring", "completions", "chat", "classify"),
+        choices=("auto", "generative_scoring", "completions", "chat", "classify", "embeddings"),
         default="auto",
         help="protocol for addresses (default: auto, the best that the server answers)",
     )

@@ -12,7 +12,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from judge_server.cli.arguments import add_init, add_recipe, add_source
+from judge_server.cli.arguments import add_init, add_recipe, add_source, add_vectors
 from orchestrator.cli.argtypes import positive
 from orchestrator.errors import ConfigError
 
@@ -36,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="pairs that choose the best epoch; then all of --pairs is trained on",
     )
     add_init(parser)
+    add_vectors(parser)
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="for the judge")
     _add_truncation(parser)
     parser.add_argument(
@@ -115,6 +116,7 @@ def _job(arguments: argparse.Namespace) -> "TrainingJob":
         resume=arguments.resume,
         checkpoint_steps=arguments.checkpoint_steps,
         command=_command(arguments),
+        vectors=arguments.vectors,
     )
 
 

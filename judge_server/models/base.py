@@ -50,6 +50,9 @@ class LocalJudge(ABC):
         A pair longer than the context raises ConfigError, or is in no pack with `leave_out_long`.
         """
 
+    def prepare(self, pairs: Sequence[Pair], width: int) -> None:  # noqa: B027
+        """Whatever is fitted to the training pairs before the first step; `width` is that of a head on vectors."""
+
     @abstractmethod
     def compile(self) -> None:
         """Compiles the model for training with torch; scoring is not compiled."""

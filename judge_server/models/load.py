@@ -9,6 +9,7 @@ import torch
 from safetensors import SafetensorError
 from transformers import (
     AutoConfig,
+    AutoModel,
     AutoModelForCausalLM,
     AutoModelForSequenceClassification,
     AutoTokenizer,
@@ -19,6 +20,9 @@ from judge_server.model_folder import NO_CODE, check_model_folder, own_code_refu
 from judge_server.models.base import LocalJudge
 from judge_server.models.causal import CausalJudge
 from judge_server.models.classifier import ClassifierJudge
+from judge_server.models.embedding_head import EmbeddingHeadJudge
+from judge_server.models.vectors import SegmentVectors
+from orchestrator.config.head_file import head_of
 from orchestrator.core.judging import JudgeSpec
 from orchestrator.errors import ConfigError
 
@@ -35,11 +39,13 @@ def load_judge(
     new_head: bool = False,
     dtype: torch.dtype = torch.float32,
     device: torch.device | None = None,
+    vectors: Path | None = None,
 ) -> LocalJudge:
     """The judge in a model folder, or (for a text that is no folder) of that name on the model hub.
 
     Nothing is downloaded for a folder, and no code or pickle of a model is run. With `new_head` an encoder without a head of two labels gets one,
-    initialised from torch's generator; otherwise it is refused. `device` None is the accelerator if there is one.
+    initialised from torch's generator; otherwise it is refused. `device` None is the accelerator if there is one; a model that is not trained is always there.
+    `vectors` is a file for those of an embedding-head's segments.
 
     Raises ConfigError if there is no model, if it does not suit this kind of judge, or if its tokenizer begins
     both labels with the same token.
@@ -50,7 +56,9 @@ def load_judge(
     location = _location(source)
     with _as_config_error(source):
         tokenizer = AutoTokenizer.from_pretrained(**location)
-        if spec.kind == "classification":
+        if spec.kind == "embedding-head":
+            model = AutoModel.from_pretrained(**location, dtype=torch.float32, use_safetensors=True)
+        elif spec.kind == "classification":
             labels = _labels(location, spec, new_head, source)
             with _no_warnings_if(new_head):
                 model = AutoModelForSequenceClassification.from_pretrained(
@@ -60,10 +68,29 @@ def load_judge(
             model = AutoModelForCausalLM.from_pretrained(
                 **location, dtype=dtype, attn_implementation="sdpa", use_safetensors=True
             )
+    if spec.kind == "embedding-head":
+        return _embedding_head(spec, model, tokenizer, vectors, is_new=new_head)
     model.to(device or _accelerator())
     if spec.kind == "classification":
         return ClassifierJudge(spec, model, tokenizer)
     return CausalJudge(spec, model, tokenizer)
+
+
+def _embedding_head(
+    spec: JudgeSpec, model: Any, tokenizer: Any, vectors: Path | None, *, is_new: bool
+) -> EmbeddingHeadJudge:
+    head = None if is_new else head_of(spec)
+    model.to(_accelerator()).eval()
+    hidden = int(model.config.get_text_config().hidden_size)
+    if head is not None and len(head.projection[0]) != hidden:
+        raise ConfigError(
+            f"The head of judge {spec.name} reads vectors of {len(head.projection[0])} numbers, and this model gives "
+            f"{hidden}; name the model that it was trained with."
+        )
+    positions = getattr(model.config.get_text_config(), "max_position_embeddings", None)
+    context = int(min(positions or 2**31, tokenizer.model_max_length))
+    known = SegmentVectors(spec, model, tokenizer, context, vectors)
+    return EmbeddingHeadJudge(spec, model, tokenizer, head, known)
 
 
 def hub_commit(name: str) -> str | None:

@@ -79,11 +79,12 @@ class Batch:
         return Batch(**{field.name: moved(getattr(self, field.name)) for field in fields(self)})
 
 
-def check_length(pair: Pair, tokens: int, context: int) -> None:
-    """Raises ConfigError for a pair that does not fit into the judge's context."""
+def check_length(pair: Pair | None, tokens: int, context: int) -> None:
+    """Raises ConfigError for a pair, or a segment that is read alone, that does not fit into the judge's context."""
     if tokens > context:
+        what = "A segment" if pair is None else f"A pair of question {pair.question_id}"
         raise ConfigError(
-            f"A pair of question {pair.question_id} takes {tokens:,} tokens, and this judge reads at most "
+            f"{what} takes {tokens:,} tokens, and this judge reads at most "
             f"{context:,}; lower max_segment_chars in the judge's YAML."
         )
 

@@ -77,6 +77,11 @@ def methods_for(spec: JudgeSpec, batch: int) -> list[QueryMethod]:
             QueryMethod("one request per pair", "classify", 1),
             QueryMethod("batched", "classify", batch),
         ]
+    if spec.kind == "embedding-head":
+        return [
+            QueryMethod("one request per pair", "embeddings", 1),
+            QueryMethod("batched", "embeddings", batch),
+        ]
     return [
         QueryMethod("one request per pair", "generative_scoring", 1),
         QueryMethod("one request per pair", "completions", 1),

@@ -4,11 +4,12 @@ A judge reads long prompts and writes one token, or none. Its context holds a pa
 because a longer pair is refused.
 """
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from judge_server.model_folder import (
     SPEC_FILE,
@@ -29,6 +30,12 @@ CHARS_PER_TOKEN = 2
 QUESTION_CHARS = 4_000
 LEAST_CONTEXT = 2_048
 CPU_KV_CACHE_GIB = 4
+TASKS: dict[str, Literal["generate", "classify", "embed"]] = {
+    "generative": "generate",
+    "classification": "classify",
+    "embedding-head": "embed",
+}
+"""What vLLM serves each kind of judge for."""
 SAFETENSORS_FORMATS = ("safetensors", "fastsafetensors", "runai_streamer", "runai_streamer_sharded")
 """vLLM's formats of weights that read no pickle, the one that is used first."""
 GPU_BATCHED_TOKENS = 16_384
@@ -74,7 +81,7 @@ def judge_model(
         threads=options.threads,
         host=options.host,
         port=options.port,
-        pooling=spec.kind == "classification",
+        task=TASKS[spec.kind],
         flags=(*_more_flags(options, hardware, spec, config), *options.vllm_flags),
         api_key=api_key,
     )
@@ -161,10 +168,11 @@ def _model_config(source: Path | str) -> dict[str, Any]:
 
 
 def _context(spec: JudgeSpec, longest: int | None) -> int | None:
-    """The context for a pair and its label, in tokens; None, the model's own, where that is not larger."""
+    """The context for what is read at once, in tokens; None, the model's own, where that is not larger."""
     around = len(spec.markup_before + spec.query + spec.item + spec.markup_after + spec.instruction)
     question = QUESTION_CHARS if "{question}" in spec.query else 0
-    chars = 2 * spec.max_segment_chars + around + question
+    segments = 1 if spec.kind == "embedding-head" else 2
+    chars = segments * spec.max_segment_chars + around + question
     needed = max(LEAST_CONTEXT, chars // CHARS_PER_TOKEN + 1)
     return needed if longest is None or needed < longest else None
 
@@ -173,6 +181,9 @@ def _more_flags(
     options: ServeOptions, hardware: Hardware, spec: JudgeSpec, config: dict[str, Any]
 ) -> list[str]:
     flags = ["--load-format", SAFETENSORS_FORMATS[0]]
+    if spec.kind == "embedding-head":
+        pooling = json.dumps({"pooling_type": spec.pooling.upper()})
+        flags += ["--pooler-config", pooling]
     gpus = options.tensor_parallel_size or _tensor_parallel_size(hardware, spec, config)
     if gpus > 1:
         flags += ["--tensor-parallel-size", str(gpus)]
@@ -184,7 +195,7 @@ def _more_flags(
 
 
 def _tensor_parallel_size(hardware: Hardware, spec: JudgeSpec, config: dict[str, Any]) -> int:
-    """The largest power of two of GPUs that divides the attention heads; 1 for classifiers, which are small."""
+    """The largest power of two of GPUs that divides the attention heads; 1 for other kinds, which are small."""
     heads = config.get("num_attention_heads")
     size = 1
     while size * 2 <= hardware.gpus and (heads is None or heads % (size * 2) == 0):

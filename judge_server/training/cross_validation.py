@@ -149,6 +149,7 @@ def _one_fold(
             f"The training pairs of fold {number} ({len(train)}) are not of both classes; give traces of more questions."
         )
     judge = load_initial_judge(asked.job)
+    judge.prepare(train, settings.head_width)
     learner = Learner(accelerator, judge, settings, pairs_of_epoch(train, settings))
     began = time.monotonic()
     steps = _train(learner, number)

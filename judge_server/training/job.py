@@ -21,6 +21,7 @@ class TrainingJob:
 
     `init` is a model folder or a model's name on the hub. With `checkpoint_steps` None the training state is saved
     at the end of each epoch only. `command` is for the model card.
+    `vectors` is the file that keeps the vectors of an embedding-head's segments; it decides nothing.
     """
 
     spec: JudgeSpec
@@ -32,6 +33,7 @@ class TrainingJob:
     resume: bool = False
     checkpoint_steps: int | None = None
     command: str = ""
+    vectors: Path | None = None
 
     def identity(self) -> dict[str, Any]:
         """Everything that decides the weights, as JSON; a training can only be resumed with the same.

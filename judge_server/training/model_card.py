@@ -14,6 +14,12 @@ from orchestrator.terminal.sanitize import sanitize
 
 __all__ = ["model_card"]
 
+PIPELINES = {
+    "generative": "text-generation",
+    "classification": "text-classification",
+    "embedding-head": "feature-extraction",
+}
+
 
 def model_card(record: Mapping[str, Any]) -> str:
     """The card as Markdown."""
@@ -45,10 +51,9 @@ def model_card(record: Mapping[str, Any]) -> str:
 
 
 def _front_matter(record: Mapping[str, Any]) -> str:
-    is_classifier = record["judge"]["kind"] == "classification"
     values: dict[str, Any] = {
         "library_name": "transformers",
-        "pipeline_tag": "text-classification" if is_classifier else "text-generation",
+        "pipeline_tag": PIPELINES[record["judge"]["kind"]],
         "tags": ["deepprune", "judge"],
     }
     if not Path(record["init"]).is_dir():
@@ -63,10 +68,12 @@ def _introduction(record: Mapping[str, Any]) -> str:
         if judge["segment_tokens"]
         else f"{judge['segment_words']} reasoning words"
     )
+    frozen = judge["kind"] == "embedding-head"
+    trained = "Its head was trained on the frozen" if frozen else "It was trained from"
     return (
         f"A judge that reads two unfinished reasoning traces of one question, cut after {cut} and to their last "
-        f"{judge['max_segment_chars']:,} characters, and predicts whether they will end in the same answer. It was "
-        f"trained from {markdown_code(record['init'])} with focal loss (arXiv 2510.08483). Prompt, labels and truncation are "
+        f"{judge['max_segment_chars']:,} characters, and predicts whether they will end in the same answer. "
+        f"{trained} {markdown_code(record['init'])} with focal loss (arXiv 2510.08483). Prompt, labels and truncation are "
         "in `judge.yaml`, everything that decided the weights in `training.json`."
     )
 

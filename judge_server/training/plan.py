@@ -78,6 +78,10 @@ def plan_training(job: TrainingJob, *, devices: int | None) -> Plan:
         ConfigError: a setting or the model does not fit, or cannot be trained with the installed libraries.
         DatasetError: the data cannot be used.
     """
+    if job.spec.kind == "embedding-head":
+        raise ConfigError(
+            "The model of an embedding-head is frozen, so there is no training to plan: it takes one pass a segment. Remove --plan."
+        )
     data = read_training_data(job.source, job.spec, job.settings, job.fold)
     pairs = data.epoch_pairs(job.settings)
     judges = RandomJudges(job.init, job.spec)

@@ -89,6 +89,9 @@ class TrainSettings(BaseModel):
     )
     batches_per_step: int = Field(default=1, ge=1, description="over all devices together")
 
+    head_width: int = Field(
+        default=32, ge=1, description="numbers of each vector that an embedding-head compares"
+    )
     lora_rank: int = Field(default=0, ge=0, description="0 trains all weights")
     lora_alpha: int = Field(default=32, ge=1)
     lora_targets: tuple[str, ...] = Field(

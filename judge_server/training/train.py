@@ -28,7 +28,7 @@ from judge_server.model_folder import RECORD_FILE
 from judge_server.models.base import LocalJudge
 from judge_server.models.load import load_judge
 from judge_server.training.data import TrainingData, read_training_data
-from judge_server.training.export import export_judge, write_judge
+from judge_server.training.export import export_judge, write_head_judge, write_judge
 from judge_server.training.job import TrainingJob
 from judge_server.training.learner import Learner
 from judge_server.training.lora import add_adapters
@@ -65,6 +65,7 @@ def train(job: TrainingJob) -> None:
     # 2. The judge and its optimiser. All errors in the input are found before anything is written.
     accelerator = make_accelerator(job)
     judge = load_initial_judge(job)
+    judge.prepare(data.train, job.settings.head_width)
     judge.packs(data.validation, longest=None)  # raises if a pair is too long
     learner = Learner(accelerator, judge, job.settings, epoch_pairs)
     plan = learner.plan
@@ -125,11 +126,14 @@ def make_accelerator(job: TrainingJob) -> Accelerator:
 def load_initial_judge(job: TrainingJob) -> LocalJudge:
     """The untrained judge on the CPU: all weights are trainable, or only its adapters."""
     settings = job.settings
+    _check_head_settings(job)
     torch.manual_seed(settings.seed)
     is_frozen = settings.lora_rank > 0
     dtype = torch.bfloat16 if is_frozen and settings.bf16 else torch.float32
     cpu = torch.device("cpu")
-    judge = load_judge(job.init, job.spec, new_head=True, dtype=dtype, device=cpu)
+    judge = load_judge(
+        job.init, job.spec, new_head=True, dtype=dtype, device=cpu, vectors=job.vectors
+    )
     if is_frozen:
         add_adapters(judge, settings)
     if settings.gradient_checkpointing:
@@ -137,6 +141,24 @@ def load_initial_judge(job: TrainingJob) -> LocalJudge:
     if settings.compile:
         judge.compile()
     return judge
+
+
+def _check_head_settings(job: TrainingJob) -> None:
+    """Raises ConfigError for what only a trained model has, where the model is frozen, and the reverse."""
+    settings = job.settings
+    if job.spec.kind != "embedding-head":
+        if job.vectors is not None:
+            raise ConfigError("--vectors is for judges of the kind embedding-head; remove it.")
+        return
+    for name, is_set in (
+        ("lora_rank", settings.lora_rank > 0),
+        ("reading_weight", settings.reading_weight > 0),
+        ("gradient_checkpointing", settings.gradient_checkpointing),
+    ):
+        if is_set:
+            raise ConfigError(
+                f"The model of an embedding-head is frozen, so {name} has no meaning; remove it from the settings."
+            )
 
 
 def start_or_resume(
@@ -210,7 +232,10 @@ def finish(job: TrainingJob, data: TrainingData, saved: StateFolder, state: Trai
     if job.fold is not None:
         record["test_questions"] = data.test_questions
     folder = saved.make_result_folder()
-    write_judge(folder, job.init, spec, job.settings, saved.load_best())
+    if spec.kind == "embedding-head":
+        write_head_judge(folder, job.init, spec, saved.load_best())
+    else:
+        write_judge(folder, job.init, spec, job.settings, saved.load_best())
     (folder / RECORD_FILE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     (folder / "README.md").write_text(model_card(record), encoding="utf-8")
     export_judge(folder, job.out)

@@ -22,14 +22,18 @@ def configs_folder() -> Path:
 def judge_spec(name_or_path: str) -> JudgeSpec:
     """How to ask a judge: by its name among the shipped ones, or from a YAML file.
 
-    Raises ConfigError for a name or file that does not exist, or a file that is not a JudgeSpec.
+    A head is named by its path. Raises ConfigError for a name or file that does not exist, or a file that is not a
+    JudgeSpec.
     """
     path = _file_of(name_or_path, "judges", "judge")
     content = read_yaml(path)
     try:
-        return JudgeSpec.model_validate({} if content is None else content)
+        spec = JudgeSpec.model_validate({} if content is None else content)
     except ValidationError as error:
         raise ConfigError(explain(error, JudgeSpec, {}, str(path))) from error
+    if spec.head is None:
+        return spec
+    return spec.model_copy(update={"head": str(path.parent / spec.head)})
 
 
 def preset_file(name_or_path: str) -> Path:

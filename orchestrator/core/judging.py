@@ -16,6 +16,9 @@ as in serving, so that every dialect shows the model the same token ids:
   hold "[SEP]" as text). The head has two labels, label 0 = `labels[0]` = identical, label 1 = `labels[1]`, and
   p(identical) is its softmax at label 0. A pair longer than the model's context is refused, never cut:
   `max_segment_chars` keeps it short enough.
+- **embedding-head**: `query` and `item` are the same text around two segments, and the model reads each **alone**,
+  with the special tokens that its tokenizer adds, so a segment costs one pass however many it is compared with. The
+  two vectors go into a small trained head (`orchestrator.core.embedding_head`).
 
 From a judge's raw score to a probability that means what it says: fitted by evaluation, applied by the client.
 
@@ -115,9 +118,10 @@ class JudgeSpec(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(description="for messages, and as the name of the served model")
-    kind: Literal["generative", "classification"] = Field(
+    kind: Literal["generative", "classification", "embedding-head"] = Field(
         default="generative",
-        description="a language model that writes a label, or a classifier of text pairs",
+        description="a language model that writes a label, a classifier of text pairs, or a model that gives each "
+        "segment a vector, with a small head on two vectors",
     )
     model: str = Field(description="model name or folder that a judge server loads")
     instruction: str = Field(description="what the judge is asked to do")
@@ -145,6 +149,14 @@ class JudgeSpec(BaseModel):
         ge=1,
         description="a longer segment keeps its last characters (the newest reasoning)",
     )
+    pooling: Literal["last", "mean"] = Field(
+        default="last",
+        description="of an embedding-head: a segment's vector is the last hidden state of its last token, or the mean over all tokens",
+    )
+    head: str | None = Field(
+        default=None,
+        description="of an embedding-head: the file of the trained head, beside this one",
+    )
     calibration: Calibration | None = Field(
         default=None,
         description="fitted by `deepprune-judge evaluate --calibrate`; applied to every score",
@@ -158,11 +170,18 @@ class JudgeSpec(BaseModel):
     def _has_both_traces(self) -> "JudgeSpec":
         if "{new}" not in self.query or "{member}" not in self.item:
             raise ValueError("the judge's query must contain {new} and its item {member}")
+        if self.kind == "embedding-head" and self.query.replace("{new}", "{member}") != self.item:
+            raise ValueError(
+                "the query and the item of an embedding-head must differ in {new} and {member} only"
+            )
         return self
 
 
 class PairPrompt(BaseModel):
-    """One comparison as text: `query + item` is what the model reads before it writes a label."""
+    """One comparison as text: `query + item` is what the model reads before it writes a label.
+
+    An embedding-head's model reads `query` and `item` one by one.
+    """
 
     model_config = ConfigDict(frozen=True)
 
@@ -185,10 +204,21 @@ def pair_prompt(spec: JudgeSpec, *, question: str, new: str, member: str) -> Pai
             "new": _without_control_tokens(new)[-spec.max_segment_chars :],
         },
     )
-    item = fill(spec.item, {"member": _without_control_tokens(member)[-spec.max_segment_chars :]})
+    is_read_alone = spec.kind == "embedding-head"
+    item = fill(
+        spec.item,
+        {
+            "member": _without_control_tokens(member)[-spec.max_segment_chars :],
+            **(
+                {"instruction": spec.instruction, "question": _without_control_tokens(question)}
+                if is_read_alone
+                else {}
+            ),
+        },
+    )
     return PairPrompt(
-        query=spec.markup_before + query,
-        item=item + spec.markup_after,
+        query=spec.markup_before + query + (spec.markup_after if is_read_alone else ""),
+        item=(spec.markup_before if is_read_alone else "") + item + spec.markup_after,
         user_message=query + item,
     )
 

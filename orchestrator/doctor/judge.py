@@ -17,7 +17,7 @@ _RIGHT = "We add {a} and {b}. So the answer is {c}."
 _WRONG = "We take {a} from {b}. Wait, so the answer is {d}."
 _CALLS = 8
 _MEMBERS = 16
-_BEST = ("generative_scoring", "classify")
+_BEST = ("generative_scoring", "classify", "embeddings")
 
 
 class _Pace(NamedTuple):

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 from orchestrator.local_vllm.hardware import Hardware, is_installed, unfit_torch_companions
 
@@ -26,7 +27,7 @@ class LocalModel:
 
     `source` is a model folder, or a name on the hub that vLLM downloads from. `threads` limits the processor
     threads of a server on CPU: two servers that both use all cores spend their time waiting for each other.
-    `pooling` serves a classifier. `flags` are vLLM's own flags; they replace ours of the same name.
+    `task` is what it is served for. `flags` are vLLM's own flags; they replace ours of the same name.
     """
 
     source: Path | str
@@ -39,7 +40,7 @@ class LocalModel:
     threads: int | None = None
     host: str = "127.0.0.1"
     port: int = 0
-    pooling: bool = False
+    task: Literal["generate", "classify", "embed"] = "generate"
     flags: tuple[str, ...] = ()
     api_key: str | None = field(default=None, repr=False)
 
@@ -57,8 +58,10 @@ def vllm_command(model: LocalModel, port: int, hardware: Hardware) -> list[str]:
     switches = ["--enable-prompt-tokens-details", "--disable-uvicorn-access-log"]
     if model.kv_cache_gib is not None:
         flags["--kv-cache-memory-bytes"] = model.kv_cache_gib * 2**30
-    if model.pooling:
+    if model.task != "generate":
         flags["--runner"] = "pooling"
+    if model.task == "embed":
+        flags["--convert"] = "embed"
     if hardware.is_cpu:
         # on some CPUs bfloat16 is an illegal instruction
         flags["--dtype"] = model.dtype or "float32"

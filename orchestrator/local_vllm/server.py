@@ -231,14 +231,21 @@ def _check_alive(server: VllmServer) -> None:
         )
 
 
+_FIRST_REQUESTS: dict[str, tuple[str, str, dict[str, object]]] = {
+    "generate": (
+        "/v1/completions",
+        "a causal language model",
+        {"prompt": "Hello", "max_tokens": 4},
+    ),
+    "classify": ("/classify", "a classifier", {"input": "Hello"}),
+    "embed": ("/v1/embeddings", "a model that vLLM can pool", {"input": "Hello"}),
+}
+"""By the model's task: path, what the model has to be, and the body."""
+
+
 async def _warm_up(session: aiohttp.ClientSession, server: VllmServer) -> None:
-    if server.model.pooling:
-        path, kind = "/classify", "a classifier"
-        request: dict[str, object] = {"input": "Hello"}
-    else:
-        path, kind = "/v1/completions", "a causal language model"
-        request = {"prompt": "Hello", "max_tokens": 4}
-    request["model"] = server.model.name
+    path, kind, body = _FIRST_REQUESTS[server.model.task]
+    request = {**body, "model": server.model.name}
     try:
         async with session.post(path, json=request, allow_redirects=False) as response:
             if response.status == 200:

@@ -20,7 +20,9 @@ from orchestrator.settings.section import (
 
 __all__ = ["EndpointSettings", "JudgeDialect", "JudgeSettings", "RewardSettings"]
 
-JudgeDialect = Literal["auto", "generative_scoring", "completions", "chat", "classify"]
+JudgeDialect = Literal[
+    "auto", "generative_scoring", "completions", "chat", "classify", "embeddings"
+]
 
 
 class EndpointSettings(Section):
@@ -105,7 +107,9 @@ class JudgeSettings(Section):
         default=8, ge=1, description="requests to one server of the judge at once"
     )
     batch: Whole = Field(
-        default=64, ge=1, description="members in one generative_scoring or classify request"
+        default=64,
+        ge=1,
+        description="members in one generative_scoring, classify or embeddings request",
     )
     timeout_seconds: Number = Field(default=60.0, gt=0, description="for one request")
     max_attempts: Whole = Field(

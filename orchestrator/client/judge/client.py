@@ -9,6 +9,7 @@ import msgspec
 from orchestrator.capabilities import JudgeCapabilities
 from orchestrator.client.endpoint import RequestClient, all_of
 from orchestrator.client.judge.classify import Classification
+from orchestrator.client.judge.embeddings import Embeddings
 from orchestrator.client.judge.logprobs import (
     ChatLogprobs,
     ChatLogprobsWithoutThinking,
@@ -50,6 +51,7 @@ PROTOCOLS: Mapping[str, Sequence[tuple[str, Callable[[JudgeServer], JudgeProtoco
         ("chat", ChatLogprobsWithoutThinking),
     ),
     "classification": (("classify", Classification),),
+    "embedding-head": (("embeddings", Embeddings),),
 }
 """By the kind of judge, best first; the probe takes the first that works."""
 
@@ -146,8 +148,9 @@ class JudgeClient(RequestClient):
     async def _find_server(self) -> JudgeServer:
         model = await self.find_model(self._settings.model, "judge.model")
         tokenizer = ServerTokenizer(self._http, model.name)
-        is_classifier = self._spec.kind == "classification"
-        labels = None if is_classifier else await self._label_token_ids(tokenizer)
+        labels = None
+        if self._spec.kind == "generative":
+            labels = await self._label_token_ids(tokenizer)
         return JudgeServer(
             http=self._http,
             model=model.name,
@@ -209,7 +212,7 @@ class JudgeClient(RequestClient):
             cached_prompt_tokens=sum(verdict.cached_prompt_tokens for verdict in verdicts),
             completion_tokens=sum(verdict.completion_tokens for verdict in verdicts),
             seconds=seconds,
-            requests=len(verdicts),
+            requests=sum(verdict.requests for verdict in verdicts),
         )
 
 

@@ -30,19 +30,23 @@ Indexed = TypeVar("Indexed", bound="_Indexed")
 
 
 class Verdicts(msgspec.Struct, frozen=True, kw_only=True):
-    """p(identical) for the pairs of one request, in order, and the tokens it cost."""
+    """p(identical) for the pairs of one request, in order, and the tokens it cost.
+
+    `requests` is 0 where everything was known already.
+    """
 
     probabilities: tuple[float, ...]
     prompt_tokens: int
     cached_prompt_tokens: int
     completion_tokens: int
+    requests: int = 1
 
 
 class JudgeServer(msgspec.Struct, frozen=True, kw_only=True):
     """The judge's server as every protocol needs it.
 
     `label_token_ids` are the first tokens of the labels identical and not identical. They and `tokenizer` are
-    None where the server has no /tokenize, and for a classifier. `max_model_len` is in tokens.
+    None where the server has no /tokenize, and for other kinds than generative judges. `max_model_len` is in tokens.
     """
 
     http: HttpClient

@@ -1,7 +1,8 @@
-"""A served judge says what the local one says: both kinds of judge, in every dialect that the client speaks."""
+"""A served judge says what the local one says: all kinds of judge, in every dialect that the client speaks."""
 
 import asyncio
 import json
+import shutil
 import signal
 import time
 from collections.abc import AsyncIterator, Callable
@@ -10,6 +11,7 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
+import msgspec
 import pytest
 from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
@@ -23,6 +25,7 @@ from nano.teacher import write_trace
 from orchestrator.client.judge.client import JudgeClient
 from orchestrator.client.reward import RewardClient
 from orchestrator.config.shipped import judge_spec
+from orchestrator.core.embedding_head import EmbeddingHead
 from orchestrator.core.judging import JudgeSpec, pair_prompt
 from orchestrator.local_vllm.server import nano_model
 from orchestrator.settings import JudgeDialect, JudgeSettings, RewardSettings
@@ -174,7 +177,34 @@ def generative(folder: Path) -> Path:
     return nano_model("judge")
 
 
-def generative_scores(folder: Path, spec: JudgeSpec, pairs: list[Pair]) -> list[float]:
+HEAD = """
+name: tiny
+kind: embedding-head
+model: tiny
+instruction: ""
+query: "{question} {new}"
+item: "{question} {member}"
+max_segment_chars: 200
+head: judge/head.json
+"""
+
+
+def vectors(folder: Path) -> Path:
+    """The nano reasoner with a random head on its vectors, so large that its verdicts differ."""
+    shutil.copytree(nano_model("reasoner"), folder, ignore=shutil.ignore_patterns("training.json"))
+    rng = Random(0)
+    hidden = json.loads((folder / "config.json").read_text())["hidden_size"]
+    head = EmbeddingHead(
+        projection=[[rng.gauss(0.0, 3.0) for _ in range(hidden)] for _ in range(4)],
+        offset=[0.0] * 4,
+        weights=[0.0] * 8 + [-1.0] * 4 + [0.3] * 4,
+        bias=1.0,
+    )
+    (folder / "head.json").write_bytes(msgspec.json.encode(head))
+    return folder
+
+
+def local_scores(folder: Path, spec: JudgeSpec, pairs: list[Pair]) -> list[float]:
     return load_judge(folder, spec).scores(pairs)
 
 
@@ -266,9 +296,10 @@ def local_rewards(folder: Path) -> list[float]:
 @pytest.mark.parametrize(
     ("make", "dialect", "score"),
     [
-        (generative, "generative_scoring", generative_scores),
+        (generative, "generative_scoring", local_scores),
         (encoder, "classify", classifier_scores),
         (decoder, "classify", classifier_scores),
+        (vectors, "embeddings", local_scores),
     ],
 )
 async def test_serve_gives_the_local_probabilities_and_leaves_nothing(
@@ -281,7 +312,7 @@ async def test_serve_gives_the_local_probabilities_and_leaves_nothing(
     """A classifier is a reward model as well."""
     torch.manual_seed(0)
     folder = make(tmp_path / "judge")
-    (tmp_path / "tiny.yaml").write_text(CLASSIFIER)
+    (tmp_path / "tiny.yaml").write_text(HEAD if make is vectors else CLASSIFIER)
     spec_name = "nano" if make is generative else str(tmp_path / "tiny.yaml")
     spec = judge_spec(spec_name)
     small = ("--", "--kv-cache-memory-bytes", 2**28)

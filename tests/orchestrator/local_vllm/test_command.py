@@ -49,7 +49,14 @@ def test_no_flag_is_given_for_a_choice_that_is_left_to_vllm() -> None:
 
 
 def test_a_classifier_is_served_by_the_pooling_runner() -> None:
-    assert flags_of(LocalModel(Path("weights"), "nano", pooling=True), CPU)["--runner"] == "pooling"
+    flags = flags_of(LocalModel(Path("weights"), "nano", task="classify"), CPU)
+    assert flags["--runner"] == "pooling"
+    assert "--convert" not in flags
+
+
+def test_an_encoder_of_segments_is_served_as_one_that_embeds() -> None:
+    flags = flags_of(LocalModel(Path("weights"), "nano", task="embed"), CPU)
+    assert (flags["--runner"], flags["--convert"]) == ("pooling", "embed")
     assert "--runner" not in command_of(NANO, CPU)
 
 
