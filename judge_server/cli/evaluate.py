@@ -88,6 +88,14 @@ def _add_truncation(group: "argparse._ArgumentGroup") -> None:
         help="word lists for that table, such as default,paper,extended; each with every cut",
     )
     group.add_argument(
+        "--probes",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a probe matrix: what forced answers know at the percentages of --truncations; may be repeated",
+    )
+    group.add_argument(
         "--tokenizer",
         type=Path,
         metavar="DIR",
@@ -217,6 +225,7 @@ def _request(arguments: argparse.Namespace) -> "EvaluationRequest":
         cut=cut,
         truncations=read_cuts(arguments.truncations, flag="--truncations"),
         word_lists=_names(arguments.word_lists),
+        probes=arguments.probes,
         options=EvaluationOptions(
             tau=arguments.tau,
             wrong_merges=arguments.wrong_merges,

@@ -1,4 +1,4 @@
-"""`deepprune-judge analyze | pairs | train | cross-validate | evaluate | check | serve | throughput | convert`: the subcommands."""
+"""`deepprune-judge analyze | pairs | train | cross-validate | learning-curve | evaluate | check | serve | throughput | convert`: the subcommands."""
 
 import argparse
 import sys
@@ -39,6 +39,7 @@ def _commands() -> dict[str, ModuleType]:
         convert,
         cross_validate,
         evaluate,
+        learning_curve,
         pairs,
         serve,
         throughput,
@@ -50,6 +51,7 @@ def _commands() -> dict[str, ModuleType]:
         "pairs": pairs,
         "train": train,
         "cross-validate": cross_validate,
+        "learning-curve": learning_curve,
         "evaluate": evaluate,
         "check": check,
         "serve": serve,

@@ -18,6 +18,8 @@ from judge_server.evaluation.comparison import (
     difference_of,
     too_few_questions,
 )
+from judge_server.evaluation.figures import Figures
+from judge_server.evaluation.forced_answers import forced_answer_figures
 from judge_server.evaluation.measure import (
     CommonPairs,
     EvaluationOptions,
@@ -59,6 +61,7 @@ class EvaluationRequest:
     cut: Truncation | None
     truncations: Sequence[Truncation]
     word_lists: Sequence[str] = ()
+    probes: Sequence[Path] = ()
     options: EvaluationOptions
     out: Path | None
 
@@ -67,7 +70,16 @@ class EvaluationRequest:
         """The names of the files."""
         return " and ".join(file.name for file in self.sources)
 
+    @property
+    def percents(self) -> list[int]:
+        """The shares of the traces, in per cent, among the other cuts."""
+        return sorted({cut.count for cut in self.truncations if cut.unit == "percent"})
+
     def __post_init__(self) -> None:
+        if self.probes and not self.percents:
+            raise ConfigError(
+                "--probes is measured by the share of a trace; add --truncations percent:10,percent:20,percent:40,percent:60."
+            )
         if self.is_pairs and (self.cut or self.truncations or self.word_lists):
             raise ConfigError(
                 "The pairs of a file are cut already; --words, --tokens, --truncations and --word-lists need --traces."
@@ -87,6 +99,7 @@ class Evaluation:
 
     `reach_cut` is the fraction of the answered traces that reaches each other cut. `differences` are each further judge
     against the first. `unread` are the pairs that were drawn and that one of the judges could not read, so that they are not in `pairs`.
+    `forced` are the figures of forced answers by file and share in per cent.
     """
 
     request: EvaluationRequest
@@ -99,6 +112,7 @@ class Evaluation:
     differences: list[JudgeDifference]
     warnings: list[str]
     new_spec: CalibratedSpec | None
+    forced: dict[str, dict[int, Figures]]
 
 
 def evaluate(request: EvaluationRequest) -> Evaluation:
@@ -112,6 +126,7 @@ def evaluate(request: EvaluationRequest) -> Evaluation:
     if request.out is not None:
         check_writable(request.out)
     candidates = find_candidates(request.judges, request.query)
+    forced = _forced_answers(request)
     to_calibrate = _to_calibrate(candidates, request.out) if request.options.calibrate else None
     cut = request.cut or _own_cut(candidates)
     _check_only_cuts(request, candidates, cut)
@@ -151,6 +166,7 @@ def evaluate(request: EvaluationRequest) -> Evaluation:
         differences=differences,
         warnings=warnings,
         new_spec=_new_spec(to_calibrate, results, request.out),
+        forced=forced,
     )
 
 
@@ -167,6 +183,20 @@ def _pairs_of_other_cuts(
         if other == cut and words is None
         else source.pairs(questions, other, words)
         for other, words in _other_cuts(request, cut)
+    }
+
+
+def _forced_answers(request: EvaluationRequest) -> dict[str, dict[int, Figures]]:
+    """The figures of each file of probes; they are of other traces than the pairs."""
+    sampling = request.sampling
+    return {
+        file.name: forced_answer_figures(
+            file,
+            request.percents,
+            pairs_per_question=sampling.pairs_per_question,
+            seed=sampling.seed,
+        )
+        for file in request.probes
     }
 
 

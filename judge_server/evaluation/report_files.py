@@ -17,6 +17,7 @@ from judge_server.evaluation.figures import Figures, rounded
 from judge_server.evaluation.markdown import markdown
 from judge_server.evaluation.measure import JudgeResult
 from judge_server.evaluation.plots import PLOTS, write_plots
+from judge_server.evaluation.shares_plot import draw_shares
 
 __all__ = ["write_report"]
 
@@ -28,6 +29,14 @@ def write_report(evaluation: Evaluation, out: Path) -> None:
         folder = Path(name)
         write_plots(folder, evaluation.results)
         pictures = [f"{plot}.svg" for plot in PLOTS]
+        if evaluation.request.percents:
+            draw_shares(
+                folder / "shares",
+                evaluation.request.percents,
+                evaluation.results,
+                evaluation.forced,
+            )
+            pictures.append("shares.svg")
         (folder / "report.md").write_text(
             f"# Judges\n\n{markdown(evaluation, pictures)}", encoding="utf-8"
         )
@@ -55,6 +64,10 @@ def _report(evaluation: Evaluation) -> dict[str, Any]:
             {**_judge(one), "against_first": against.get(one.name)} for one in evaluation.results
         ],
         "reach_cut": {cut: rounded(reached) for cut, reached in evaluation.reach_cut.items()},
+        "forced_answers": {
+            name: {f"{percent} percent": _figures(one) for percent, one in figures.items()}
+            for name, figures in evaluation.forced.items()
+        },
         "warnings": evaluation.warnings,
     }
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from judge_server.data.pairs import Pair
 from judge_server.models.base import Judgement, LocalJudge
-from judge_server.models.packing import Batch, Pack
+from judge_server.models.packing import IGNORED, Batch, Pack
 from judge_server.models.vectors import SegmentVectors
 from orchestrator.core.embedding_head import EmbeddingHead
 from orchestrator.core.judging import JudgeSpec, pair_prompt
@@ -107,6 +107,21 @@ class EmbeddingHeadJudge(LocalJudge):
             if new is not None and member is not None:
                 packs.append(Pack([], [[new, member]], [(number, 0)]))
         return packs
+
+    def collate(self, packs: Sequence[Pack]) -> Batch:
+        """See `LocalJudge.collate`; without the loop over tokens, of which there are none."""
+        ids = torch.tensor([pack.items[0] for pack in packs])  # (pairs, 2)
+        rows = torch.arange(len(packs))
+        return Batch(
+            ids=ids,
+            positions=torch.zeros_like(ids),
+            is_token=torch.ones_like(ids, dtype=torch.bool),
+            mask=None,
+            rows=rows,
+            ends=torch.ones_like(rows),
+            pairs=torch.tensor([pack.pairs[0][0] for pack in packs]),
+            next_ids=torch.full_like(ids, IGNORED),
+        )
 
     def compile(self) -> None:
         """See `LocalJudge.compile`; there is nothing to compile in a head."""

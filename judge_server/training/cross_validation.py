@@ -76,8 +76,8 @@ class _Data(NamedTuple):
     test: list[Pair]
 
 
-def cross_validate(asked: CrossValidation) -> None:
-    """Trains and scores fold after fold.
+def cross_validate(asked: CrossValidation) -> str:
+    """Trains and scores fold after fold; returns one line with the figures of all.
 
     Raises:
         ConfigError: a setting, the model or the folder does not fit.
@@ -94,7 +94,7 @@ def cross_validate(asked: CrossValidation) -> None:
         folder.add(_one_fold(asked, data, fold, accelerator))
         latest = [line for line in read_scores(asked.job.out) if line.fold == fold]
         say(f"Fold {fold}: {_figures(latest)}")
-    print(f"{asked.job.out}: {_figures(read_scores(asked.job.out))}")
+    return f"{asked.job.out}: {_figures(read_scores(asked.job.out))}"
 
 
 def _read_pairs(asked: CrossValidation) -> _Data:

@@ -58,3 +58,47 @@ def test_a_fold_is_trained_as_train_trains_it(
     assert [trained[name] for name in figures] == pytest.approx(
         [scored[name] for name in figures], abs=0.003
     )
+
+
+def two_models(traces: Path, file: Path) -> Path:
+    """The same traces, every second one written by another model."""
+    rows = [json.loads(line) for line in traces.read_text().splitlines()]
+    for number, row in enumerate(rows):
+        row["model"] = ("made up", "other")[number % 2]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return file
+
+
+def test_pairs_across_models_are_trained_on_and_never_scored(
+    traces: Path, folder: Path, tmp_path: Path
+) -> None:
+    settings = tmp_path / "train.yaml"
+    settings.write_text("epochs: 1\nbf16: false\nbatch_tokens: 6000\n")
+    both = two_models(traces, tmp_path / "both.jsonl")
+    words = ["--config", "nano", "--settings", settings, "--traces", both, "--init", folder]
+    command = ["cross-validate", *map(str, words), "--folds", "2", "--out"]
+    assert main([*command, str(tmp_path / "within")]) == 0
+    assert main([*command, str(tmp_path / "across"), "--set", "across_models=true"]) == 0
+    within, across = (
+        [fold["training_pairs"] for fold in read_record(tmp_path / name)["fold_figures"]]
+        for name in ("within", "across")
+    )
+    assert within == [40, 40]  # 20 questions, one pair of each of two models
+    assert across == [120, 120]  # and four of a trace of each
+    scored = read_scores(tmp_path / "across")
+    assert len(scored) == 80
+    assert all(line.new[0] == line.member[0] for line in scored)
+
+
+def test_training_on_one_model_leaves_out_its_pairs_with_others(
+    traces: Path, folder: Path, tmp_path: Path
+) -> None:
+    settings = tmp_path / "train.yaml"
+    settings.write_text("epochs: 1\nbf16: false\nbatch_tokens: 6000\nacross_models: true\n")
+    both = two_models(traces, tmp_path / "both.jsonl")
+    words = ["--config", "nano", "--settings", settings, "--traces", both, "--init", folder]
+    out = tmp_path / "one"
+    command = ["cross-validate", *map(str, words), "--folds", "2", "--out", str(out)]
+    assert main([*command, "--train-model", "made up"]) == 0
+    assert [fold["training_pairs"] for fold in read_record(out)["fold_figures"]] == [20, 20]
+    assert {line.new[0] for line in read_scores(out)} == {"made up", "other"}
