@@ -46,6 +46,7 @@ def test_vectors_of_another_model_are_refused(vectors: list[list[float]]) -> Non
     ],
 )
 def test_a_head_whose_parts_do_not_fit_is_refused(wrong: EmbeddingHead) -> None:
+    HEAD.check()
     with pytest.raises(ValueError, match=r"matrix|fit|finite"):
         wrong.check()
 
