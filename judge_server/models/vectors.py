@@ -29,6 +29,8 @@ TOKENS_PER_BATCH = {"cpu": 4_096}
 GPU_TOKENS_PER_BATCH = 32_768
 SHOWN_SEGMENTS = 512
 """Fewer take seconds, and a caller shows its own progress."""
+SAVED_SEGMENTS = 128
+"""The file is written after so many, so that a command that is interrupted goes on from there."""
 
 
 class SegmentVectors:
@@ -70,12 +72,17 @@ class SegmentVectors:
         if not fitting:
             return
         fitting.sort(key=lambda text: len(ids[text]))
-        found = self._embedded([ids[text] for text in fitting])
-        for number, text in enumerate(fitting, start=len(self._rows)):
-            self._rows[_key(text)] = number
-        self.table = torch.cat([self.table, found])
-        if self._file is not None:
-            self._write(self._file)
+        is_quick = len(fitting) < SHOWN_SEGMENTS
+        with Progress("segments", len(fitting), title="vectors", quiet=is_quick) as progress:
+            for start in range(0, len(fitting), SAVED_SEGMENTS):
+                part = fitting[start : start + SAVED_SEGMENTS]
+                found = self._embedded([ids[text] for text in part])
+                for number, text in enumerate(part, start=len(self._rows)):
+                    self._rows[_key(text)] = number
+                self.table = torch.cat([self.table, found])
+                if self._file is not None:
+                    self._write(self._file)
+                progress.update(start + len(part))
 
     @torch.inference_mode()
     def _embedded(self, ids: Sequence[list[int]]) -> Tensor:
@@ -83,18 +90,14 @@ class SegmentVectors:
         device = next(self._model.parameters()).device
         most = TOKENS_PER_BATCH.get(device.type, GPU_TOKENS_PER_BATCH)
         found: list[Tensor] = []
-        with Progress(
-            "segments", len(ids), title="vectors", quiet=len(ids) < SHOWN_SEGMENTS
-        ) as progress:
-            start = 0
-            while start < len(ids):
-                size = 1
-                while start + size < len(ids) and len(ids[start + size]) * (size + 1) <= most:
-                    size += 1
-                batch = [torch.tensor(one) for one in ids[start : start + size]]
-                found.append(self._pooled(batch, device).cpu())
-                start += size
-                progress.update(start)
+        start = 0
+        while start < len(ids):
+            size = 1
+            while start + size < len(ids) and len(ids[start + size]) * (size + 1) <= most:
+                size += 1
+            batch = [torch.tensor(one) for one in ids[start : start + size]]
+            found.append(self._pooled(batch, device).cpu())
+            start += size
         return torch.cat(found)
 
     def _pooled(self, batch: Sequence[Tensor], device: torch.device) -> Tensor:
