@@ -21,7 +21,7 @@ from orchestrator.errors import DatasetError
 __all__ = ["forced_answer_figures"]
 
 Spelling = str | int | float | None
-NO_ANSWER = ("", "ERR", "None")
+NO_ANSWER = ("", "ERR")
 
 
 class _Question(msgspec.Struct):
@@ -97,7 +97,7 @@ def _probe_at(probes: Sequence[Spelling], tokens: int, every: int) -> str | None
 
 
 def _answer(spelling: Spelling) -> str | None:
-    text = str(spelling).strip()
+    text = "" if spelling is None else str(spelling).strip()
     return None if text in NO_ANSWER else text
 
 

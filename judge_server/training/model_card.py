@@ -70,10 +70,12 @@ def _introduction(record: Mapping[str, Any]) -> str:
     )
     frozen = judge["kind"] == "embedding-head"
     trained = "Its head was trained on the frozen" if frozen else "It was trained from"
+    is_focal = record["settings"]["gamma"] > 0
+    loss = "focal loss (arXiv 2510.08483)" if is_focal else "cross entropy"
     return (
         f"A judge that reads two unfinished reasoning traces of one question, cut after {cut} and to their last "
         f"{judge['max_segment_chars']:,} characters, and predicts whether they will end in the same answer. "
-        f"{trained} {markdown_code(record['init'])} with focal loss (arXiv 2510.08483). Prompt, labels and truncation are "
+        f"{trained} {markdown_code(record['init'])} with {loss}. Prompt, labels and truncation are "
         "in `judge.yaml`, everything that decided the weights in `training.json`."
     )
 

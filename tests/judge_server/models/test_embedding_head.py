@@ -90,6 +90,8 @@ def test_a_head_is_trained_and_the_client_computes_its_scores(
     assert main(asked) == 0
     assert json.loads(capsys.readouterr().out)["auroc"] > 0.9
     card = (out / "README.md").read_text()
+    assert "with cross entropy" in card  # gamma is 0
+    assert "focal loss" not in card
     assert "feature-extraction" in card
     assert "Its head was trained on the frozen" in card
 

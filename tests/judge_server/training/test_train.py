@@ -244,6 +244,7 @@ def test_the_card_says_what_made_the_judge(
     run("train", config=config, traces=traces, init=folder, out=out, set="gamma=1.5")
     record = json.loads((out / "training.json").read_text())
     _, front, body = (out / "README.md").read_text().split("---\n", 2)
+    assert "with focal loss (arXiv 2510.08483)" in body
     assert yaml.safe_load(front)["tags"] == ["deepprune", "judge"]
     assert f"| pairs | {record['data']['pairs']:,} |" in body
     assert "| gamma | 1.5 |" in body
