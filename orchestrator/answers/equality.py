@@ -15,14 +15,13 @@ import re
 import signal
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
+
+from pebble import ProcessPool
 
 from orchestrator.answers.math_worker import Nature, nature_of, prepare_worker, same_in_either_order
 from orchestrator.answers.quantity import ascii_mathematics, read_quantity, split_unit
 from orchestrator.core.answer import trim_answer
-
-if TYPE_CHECKING:
-    from pebble import ProcessPool
 
 __all__ = ["AnswerChecker", "Equality", "QuestionEquality", "SameText"]
 
@@ -369,9 +368,7 @@ def _as_lists(one: str, other: str) -> tuple[str, str]:
     return one, other
 
 
-def _new_pool(workers: int) -> "ProcessPool":
-    from pebble import ProcessPool
-
+def _new_pool(workers: int) -> ProcessPool:
     # spawn, because a fork would copy the locks of this process's threads in whatever state they are
     context: Any = multiprocessing.get_context("spawn")
     return ProcessPool(max_workers=workers, initializer=prepare_worker, context=context)

@@ -24,6 +24,7 @@ from orchestrator.journal.run_dir import (
     write_run_file,
 )
 from orchestrator.questions import Question
+from orchestrator.report import savings
 from orchestrator.report.report import to_json_line
 from orchestrator.report.result import Result
 from orchestrator.runtime.endpoints import (
@@ -146,6 +147,7 @@ class Client:
         self._endpoints: Endpoints | None = None
 
     async def __aenter__(self) -> Self:
+        await asyncio.to_thread(savings.load)
         async with contextlib.AsyncExitStack() as stack:
             if self._local:
                 logs = self._logs or Path(stack.enter_context(tempfile.TemporaryDirectory()))

@@ -26,7 +26,15 @@ from numpy.typing import NDArray
 
 from orchestrator.report.view import RunView
 
-__all__ = ["Counterfactual", "Method", "estimate_cost", "of_run", "saved_if", "saved_so_far"]
+__all__ = [
+    "Counterfactual",
+    "Method",
+    "estimate_cost",
+    "load",
+    "of_run",
+    "saved_if",
+    "saved_so_far",
+]
 
 Method = Literal["observed", "kaplan-meier", "none"]
 
@@ -54,6 +62,14 @@ class Counterfactual:
     def mean_length(self) -> float | None:
         """Tokens of one trace on average, if it is known and not 0."""
         return self.tokens / self.planned if self.tokens and self.planned else None
+
+
+def load() -> None:
+    """Imports what the first interval needs: a quarter of a second, on a slow disk several.
+
+    A look at a finished run need not pay that, and a program that reads streams must not: while it imports, it reads none.
+    """
+    import scipy.special  # noqa: F401
 
 
 def of_run(view: RunView) -> Counterfactual:
@@ -149,9 +165,7 @@ def _interval(
     finished: Sequence[int], cut: Sequence[int], *, planned: int, limit: int | None
 ) -> tuple[float, float]:
     """The 95 % interval of N times the mean length, before it is clipped; needs two ends or more."""
-    from scipy.special import (
-        stdtrit,
-    )  # a quarter of a second that a first look at a run need not pay
+    from scipy.special import stdtrit  # not at the top: see `load`
 
     curve = _curve(finished, cut)
     ends = len(finished)
