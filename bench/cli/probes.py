@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         type=Path,
         metavar="FILE",
-        help="also write the traces and their probes as a probe matrix, which run --replay reads",
+        help="also write the traces and their probes, for run --replay: with their texts in a .jsonl, else as a probe matrix",
     )
     parser.add_argument("--json", action="store_true", help="one JSON line per row")
     add_live_arguments(parser)
@@ -89,7 +89,7 @@ def _measured(arguments: argparse.Namespace) -> "list[Probe]":
     import asyncio
 
     from bench.data.datasets import read_named
-    from bench.data.readers.probe_matrix import write_probe_matrix
+    from bench.live.probed_files import write_probed
     from orchestrator.config.load import load_settings
 
     if arguments.questions is None:
@@ -114,7 +114,7 @@ def _measured(arguments: argparse.Namespace) -> "list[Probe]":
     except BaseExceptionGroup as group:
         raise first_error(group) from None
     if arguments.out is not None:
-        write_probe_matrix(arguments.out, [each.matrix for each in measured])
+        write_probed(arguments.out, measured)
     return [probe for each in measured for probe in each.probes]
 
 

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from bench.analysis.probe_reliability import Probe
-from bench.data.readers.probe_matrix import MatrixQuestion, Spelling
 from bench.data.recorded import NO_ANSWER
 from orchestrator.api import Client
 from orchestrator.core.commands import ProbeTrace, StartTrace
@@ -17,7 +16,7 @@ from orchestrator.errors import ConfigError
 from orchestrator.questions import Question
 from orchestrator.report.view import RunView
 
-__all__ = ["ProbeEvery", "ProbedQuestion", "filled", "measure_probes"]
+__all__ = ["ProbeEvery", "ProbedQuestion", "ProbedTrace", "filled", "measure_probes"]
 
 
 @dataclass
@@ -54,11 +53,22 @@ class ProbeEvery:
         return list(finished)
 
 
-class ProbedQuestion(NamedTuple):
-    """The probes of the traces of one question that finished, and the same as a question of a probe matrix."""
+class ProbedTrace(NamedTuple):
+    """A trace that finished; `named` are its probed answers at each multiple of so many tokens, NO_ANSWER where it named none."""
 
+    text: str
+    tokens: int
+    answer: str | None
+    named: list[str]
+
+
+class ProbedQuestion(NamedTuple):
+    """The traces of one question that finished, and their probes."""
+
+    question: Question
+    every: int
+    traces: list[ProbedTrace]
     probes: list[Probe]
-    matrix: MatrixQuestion
 
 
 async def measure_probes(
@@ -87,8 +97,8 @@ async def measure_probes(
         for question in waiting:
             run = client.prepare(question)
             await client.run(run)
-            matrix = _matrix_of(question, run.view, every)
-            found.append(ProbedQuestion(_probes_of(question, run.view), matrix))
+            traces = _traces_of(run.view, every)
+            found.append(ProbedQuestion(question, every, traces, _probes_of(question, run.view)))
             advance()
 
     async with asyncio.TaskGroup() as group:
@@ -116,25 +126,24 @@ def _probes_of(question: Question, view: RunView) -> list[Probe]:
     ]
 
 
-def filled(answers: Mapping[int, str]) -> list[Spelling | None]:
+def filled(answers: Mapping[int, str]) -> list[str]:
     """The answers at places 1, 2 and so on; where a server wrote past a place in one piece, the one before is repeated."""
     said = NO_ANSWER
-    row: list[Spelling | None] = []
+    row: list[str] = []
     for place in range(1, max(answers, default=0) + 1):
         said = answers.get(place, said)
         row.append(said)
     return row
 
 
-def _matrix_of(question: Question, view: RunView, every: int) -> MatrixQuestion:
-    """The question with its finished traces; an answer stands at the multiple of `every` at or before where it was asked for."""
+def _traces_of(view: RunView, every: int) -> list[ProbedTrace]:
+    """The finished traces; an answer stands at the multiple of `every` at or before where it was asked for."""
     asked: defaultdict[int, dict[int, str]] = defaultdict(dict)
     for event in view.events:
         if isinstance(event, TraceProbed):
             asked[event.trace][event.asked_at // every] = event.answer or NO_ANSWER
-    branches: list[tuple[list[Spelling | None], int, Spelling | None]] = [
-        (filled(asked[number]), max(1, trace.tokens), trace.answer or NO_ANSWER)
+    return [
+        ProbedTrace(trace.text, max(1, trace.tokens), trace.answer, filled(asked[number]))
         for number, trace in sorted(view.traces.items())
         if trace.ending == "finished"
     ]
-    return MatrixQuestion(question.question, question.gold or "", every, branches)

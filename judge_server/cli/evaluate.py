@@ -93,7 +93,7 @@ def _add_truncation(group: "argparse._ArgumentGroup") -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="a probe matrix: what forced answers know at the percentages of --truncations; may be repeated",
+        help="a probe matrix, or .jsonl traces with probes: what forced answers know at the percentages of --truncations; may be repeated",
     )
     group.add_argument(
         "--tokenizer",

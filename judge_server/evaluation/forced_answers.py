@@ -1,11 +1,11 @@
 """What forced answers (probes) know about "same", by the share of a trace that is written.
 
-The file is a probe matrix, as `deepprune-bench probes --out` writes it: of each trace its answers at every so many tokens, its
-length and its final answer. A pair's score is 1 where the last probes up to the share name equal answers, 0 where they name
+The file is as `deepprune-bench probes --out` writes it, a probe matrix or traces in .jsonl: of each trace its answers at every so
+many tokens, its length and its final answer. A pair's score is 1 where the last probes up to the share name equal answers, 0 where they name
 different ones, and 0.5 where one of them names none.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import combinations
 from pathlib import Path
 from random import Random
@@ -30,6 +30,15 @@ class _Question(msgspec.Struct):
     each_branch: list[tuple[list[Spelling], int, Spelling]]
 
 
+class _Line(msgspec.Struct):
+    question_id: str | int
+    question: str
+    tokens: int
+    answer: Spelling
+    probes: list[Spelling]
+    probe_freq: int
+
+
 class _Branch(NamedTuple):
     """A trace: what it named at each share, and its final answer."""
 
@@ -48,7 +57,7 @@ def forced_answer_figures(
 ) -> dict[int, Figures]:
     """The figures at each percentage of the traces' tokens, on the same pairs.
 
-    Raises DatasetError for a file that is no probe matrix or gives pairs of one class only.
+    Raises DatasetError for a file without probes, or one that gives pairs of one class only.
     """
     found = _Scored([], [], [[] for _ in percents])
     with AnswerEquality() as equal:
@@ -103,11 +112,26 @@ def _answer(spelling: Spelling) -> str | None:
 
 def _read(file: Path) -> list[_Question]:
     try:
-        questions = msgspec.json.decode(file.read_bytes(), type=list[_Question])
+        content = file.read_bytes()
+        questions = (
+            _grouped(msgspec.json.Decoder(_Line).decode_lines(content))
+            if file.suffix == ".jsonl"
+            else msgspec.json.decode(content, type=list[_Question])
+        )
     except (OSError, msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise DatasetError(
-            f"{file} cannot be read as a probe matrix ({error}); give a file that deepprune-bench probes --out wrote."
+            f"{file} cannot be read as a probe matrix or as traces with probes ({error}); give a file that deepprune-bench probes --out wrote."
         ) from None
     if any(question.probe_freq < 1 for question in questions):
         raise DatasetError(f"{file} has a probe_freq below 1; give the tokens between two probes.")
     return questions
+
+
+def _grouped(lines: Iterable[_Line]) -> list[_Question]:
+    """The traces of each question; those that were probed at other intervals are a question of their own."""
+    groups: dict[tuple[str, int], _Question] = {}
+    for line in lines:
+        key = str(line.question_id), line.probe_freq
+        question = groups.setdefault(key, _Question(line.question, line.probe_freq, []))
+        question.each_branch.append((line.probes, line.tokens, line.answer))
+    return list(groups.values())

@@ -4,8 +4,6 @@ The form is that of the public Parallel-Probe material: a list of questions, eac
 `gold_answer`, `probe_freq` (tokens) and `each_branch` = [[probed answers], tokens, final answer].
 """
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -14,7 +12,7 @@ from bench.data.grading import Graded, Spellings, grade
 from bench.data.recorded import NO_ANSWER, RecordedQuestion, RecordedTrace
 from orchestrator.errors import DatasetError
 
-__all__ = ["MatrixQuestion", "Spelling", "read_probe_matrix", "write_probe_matrix"]
+__all__ = ["MatrixQuestion", "read_probe_matrix"]
 
 Spelling = str | int | float
 Tokens = Annotated[int, msgspec.Meta(ge=1)]
@@ -61,20 +59,6 @@ def read_probe_matrix(name: str, text: str) -> list[RecordedQuestion]:
         )
         for number, (question, grades) in enumerate(zip(questions, graded, strict=True), start=1)
     ]
-
-
-def write_probe_matrix(path: Path, questions: Sequence[MatrixQuestion]) -> None:
-    """Writes the file that `read_probe_matrix` reads.
-
-    Raises:
-        DatasetError: it cannot be written.
-    """
-    try:
-        path.write_bytes(msgspec.json.encode(questions))
-    except OSError as error:
-        raise DatasetError(
-            f"Cannot write {path}: {error.strerror or error}; choose another file with --out."
-        ) from error
 
 
 def _traces(question: MatrixQuestion, grades: Graded) -> tuple[RecordedTrace, ...]:

@@ -3,6 +3,8 @@
 `answer_class` (shared by equal answers of a question) and `correct` are taken from the file where every trace of a
 question has them; otherwise answers are compared here. Where `tokens` is missing, the length is estimated from the
 text, at `CHARS_PER_TOKEN`. The answer of a row without `answer` is extracted from its text; an empty or null one is none.
+`probes` are the answers that a forced ending gave every `probe_freq` tokens; they count where all rows of a question have them, every
+so many tokens alike.
 """
 
 from collections.abc import Sequence
@@ -33,6 +35,8 @@ class _Row(msgspec.Struct, frozen=True):
     correct: bool | None = None
     tokens: Annotated[int, msgspec.Meta(ge=0, le=MOST_TOKENS)] | None = None
     confidences: tuple[float, ...] | None = None
+    probes: tuple[str | int | float | None, ...] | None = None
+    probe_freq: Annotated[int, msgspec.Meta(ge=1)] | None = None
 
 
 class _Trace(NamedTuple):
@@ -47,6 +51,8 @@ class _Trace(NamedTuple):
     correct: bool | None
     tokens: int | None
     confidences: tuple[float, ...] | None
+    probes: tuple[str | None, ...]
+    probe_freq: int | None
 
 
 def read_traces_file(name: str, text: str) -> list[RecordedQuestion]:
@@ -85,6 +91,8 @@ def _row(name: str, number: int, line: str) -> _Trace:
         correct=row.correct,
         tokens=row.tokens,
         confidences=row.confidences,
+        probes=tuple(map(_text, row.probes or ())),
+        probe_freq=None if row.probes is None else row.probe_freq,
     )
 
 
@@ -115,7 +123,10 @@ def _own_grades(rows: Sequence[_Trace]) -> Graded:
         for row in rows
     )
     correct = {answer for row, answer in zip(rows, classes, strict=True) if answer and row.correct}
-    return Graded(classes, frozenset(correct))
+    spelled = {
+        row.answer: named for row, named in zip(rows, classes, strict=True) if row.answer and named
+    }
+    return Graded(classes, frozenset(correct), spelled)
 
 
 def _spellings(name: str, rows: Sequence[_Trace]) -> Spellings:
@@ -128,6 +139,9 @@ def _spellings(name: str, rows: Sequence[_Trace]) -> Spellings:
 
 
 def _question(rows: Sequence[_Trace], graded: Graded) -> RecordedQuestion:
+    every = rows[0].probe_freq
+    if any(row.probe_freq != every for row in rows):
+        every = None
     return RecordedQuestion(
         id=rows[0].question_id,
         question=rows[0].question,
@@ -138,9 +152,11 @@ def _question(rows: Sequence[_Trace], graded: Graded) -> RecordedQuestion:
                 answer=answer,
                 text=row.text,
                 confidences=row.confidences or None,
+                probes=tuple(map(graded.probed, row.probes)) if every else (),
             )
             for row, answer in zip(rows, graded.classes, strict=True)
         ),
+        probe_tokens=every,
     )
 
 

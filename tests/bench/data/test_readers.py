@@ -100,6 +100,37 @@ def test_an_empty_answer_is_none_and_a_missing_one_is_read_from_the_text(tmp_pat
     assert question.correct == {"4"}
 
 
+def test_traces_may_have_probes_of_every_so_many_tokens(tmp_path: Path) -> None:
+    own = {"answer_class": 1, "correct": True}
+    path = traces_file(
+        tmp_path / "t.jsonl",
+        {"text": "so", "tokens": 90, "answer": "4", "probe_freq": 40, "probes": [None, "4.0"]},
+        {"text": "so", "tokens": 20, "answer": "4.0", "probe_freq": 40, "probes": []},
+        {
+            "question_id": "b",
+            "text": "a",
+            "answer": "4",
+            "probe_freq": 40,
+            "probes": ["7", 4],
+            **own,
+        },
+        {"question_id": "c", "text": "a", "answer": "4", "probe_freq": 40, "probes": ["4"]},
+        {"question_id": "c", "text": "a", "answer": "4", "probe_freq": 20, "probes": ["4"]},
+        {"question_id": "d", "text": "a", "answer": "4", "probe_freq": 40},
+    )
+    one, graded, mixed, without = read_recorded(path)
+    assert (one.probe_tokens, one.has_text) == (40, True)
+    assert [trace.probes for trace in one.traces] == [("ERR", "4"), ()]
+    assert (graded.probe_tokens, graded.traces[0].probes) == (40, ("7", "4"))
+    assert (mixed.probe_tokens, without.probe_tokens) == (None, None)
+    assert all(trace.probes == () for trace in (*mixed.traces, *without.traces))
+
+
+def test_probes_at_every_no_tokens_are_refused(tmp_path: Path) -> None:
+    path = traces_file(tmp_path / "t.jsonl", {"tokens": 9, "probe_freq": 0, "probes": []})
+    assert "t.jsonl line 1 is not a trace" in refusal(path)
+
+
 def test_a_zipped_file_reads_the_same(tmp_path: Path) -> None:
     path = traces_file(tmp_path / "t.jsonl", {"text": "x", "answer": "4"})
     zipped = tmp_path / "t.jsonl.gz"

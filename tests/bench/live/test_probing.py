@@ -10,6 +10,7 @@ from bench.cli.main import main
 from bench.data.readers import read_recorded
 from bench.data.recorded import NO_ANSWER
 from bench.live.probing import ProbeEvery, filled, measure_probes
+from judge_server.data.traces import read_traces
 from orchestrator.api import Client
 from orchestrator.errors import ConfigError
 from orchestrator.questions import Question, to_jsonl
@@ -84,26 +85,33 @@ async def test_the_command_asks_live_servers(
     questions.write_text(to_jsonl(QUESTIONS))
     preset = tmp_path / "preset.yaml"
     preset.write_text('model: {force_answer: "So \\\\boxed{"}\n')
-    async with PacedServers(words=20, pause=0.01).serving() as servers:
+    async with PacedServers(answers=("26",), words=20, pause=0.01).serving() as servers:
         words = ["probes", "--endpoint", servers.reasoner.url, "--preset", str(preset), "--json"]
         words += ["--questions", str(questions), "--traces", "2", "--every", "5", "--limit", "1"]
         matrix = tmp_path / "matrix.json"
         assert await asyncio.to_thread(main, [*words, "--out", str(matrix)]) == 0
         live = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        texts = tmp_path / "traces.jsonl"
+        assert await asyncio.to_thread(main, [*words, "--out", str(texts)]) == 0
+        capsys.readouterr()
         nowhere = str(tmp_path / "missing" / "matrix.json")
         assert await asyncio.to_thread(main, [*words, "--out", nowhere]) == 2
         assert "choose another file with --out" in capsys.readouterr().err
     assert live[-1]["precision"] == 1.0
     assert live[-1]["tokens_per_probe"] == 2.0
-    (question,) = await asyncio.to_thread(read_recorded, matrix)
-    assert (question.probe_tokens, question.correct) == (5, frozenset({"26"}))
-    assert [trace.answer for trace in question.traces] == ["26", "26"]
-    assert all(trace.tokens >= 20 for trace in question.traces)
-    assert all({*trace.probes} <= {"26", NO_ANSWER} for trace in question.traces)
-    words = ["probes", "--replay", str(matrix), "--json"]
-    assert await asyncio.to_thread(main, words) == 0
-    recorded = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert recorded[-1]["precision"] == 1.0
+    for written, has_text in ((matrix, False), (texts, True)):
+        (question,) = await asyncio.to_thread(read_recorded, written)
+        assert (question.probe_tokens, question.correct) == (5, frozenset({"26"}))
+        assert [trace.answer for trace in question.traces] == ["26", "26"]
+        assert all(trace.tokens >= 20 for trace in question.traces)
+        assert all({*trace.probes} <= {"26", NO_ANSWER} for trace in question.traces)
+        assert any(trace.probes for trace in question.traces)
+        assert question.has_text == has_text
+        words = ["probes", "--replay", str(written), "--json"]
+        assert await asyncio.to_thread(main, words) == 0
+        recorded = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        assert recorded[-1]["precision"] == 1.0
+    assert all("so" in trace.text for trace in read_traces(texts))
 
 
 def test_a_place_that_was_passed_in_one_piece_has_the_answer_before() -> None:

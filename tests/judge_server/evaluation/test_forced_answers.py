@@ -1,6 +1,7 @@
 """What a forced answer tells of whether two traces end alike, by the share of them that is written."""
 
 import json
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -22,9 +23,24 @@ def matrix(file: Path, *branches: object, probe_freq: int = 10) -> Path:
     return file
 
 
-def test_the_last_probe_within_the_share_counts(tmp_path: Path) -> None:
-    file = matrix(
-        tmp_path / "m.json",
+def lines(file: Path, *branches: Sequence[object], probe_freq: int = 10) -> Path:
+    """The same as traces, a line each."""
+    rows = [
+        {"question_id": number, "question": "?", "text": "so", "tokens": tokens, "answer": final}
+        | {"probe_freq": probe_freq, "probes": probes}
+        for number in range(2)
+        for probes, tokens, final in branches
+    ]
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return file
+
+
+@pytest.mark.parametrize(("write", "name"), [(matrix, "m.json"), (lines, "m.jsonl")])
+def test_the_last_probe_within_the_share_counts(
+    write: Callable[..., Path], name: str, tmp_path: Path
+) -> None:
+    file = write(
+        tmp_path / name,
         [["5", "1", "1"], 39, "1"],
         [["5", "1.0", "1"], 39, "1"],
         [["5", "2", "2"], 39, 2],
@@ -72,6 +88,14 @@ def test_a_file_of_no_use_is_refused(content: str | None, sentence: str, tmp_pat
     if content is not None:
         file.write_text(content)
     with pytest.raises(DatasetError, match=sentence):
+        forced_answer_figures(file, [10], pairs_per_question=9, seed=0)
+
+
+@pytest.mark.parametrize("content", ['{"question_id": 1}', "[]", "{"])
+def test_lines_that_are_no_traces_with_probes_are_refused(content: str, tmp_path: Path) -> None:
+    file = tmp_path / "m.jsonl"
+    file.write_text(content)
+    with pytest.raises(DatasetError, match="traces with probes"):
         forced_answer_figures(file, [10], pairs_per_question=9, seed=0)
 
 
