@@ -17,6 +17,7 @@ from judge_server.data.shown_pairs import balanced, both_orders, oversample_mino
 from judge_server.data.splits import Fold, Split, assign_splits
 from judge_server.data.traces import fingerprint, group_by_question, read_all_traces, source_files
 from judge_server.data.truncation import Truncation, TruncationRules, find_token_ends
+from judge_server.training.hard_pairs import hardest
 from judge_server.training.settings import TrainSettings
 from orchestrator.core.judging import JudgeSpec
 from orchestrator.errors import ConfigError, DatasetError
@@ -80,10 +81,10 @@ class TrainingData:
 
 
 def pairs_of_epoch(train: Sequence[Pair], settings: TrainSettings) -> list[Pair]:
-    """The training pairs balanced, in both orders and with the rarer class repeated, as the settings say."""
-    kept = train
+    """The hardest training pairs, balanced, in both orders and with the rarer class repeated, as the settings say."""
+    kept = train if settings.hard_share == 1 else hardest(train, settings.hard_share)
     if settings.same_per_different is not None:
-        kept = balanced(train, settings.same_per_different, seed=settings.seed)
+        kept = balanced(kept, settings.same_per_different, seed=settings.seed)
     ordered = both_orders(kept) if settings.both_orders else kept
     return oversample_minority(ordered, settings.oversample)
 
