@@ -15,13 +15,14 @@ import re
 import signal
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Any, Protocol, Self, TypeVar
-
-from pebble import ProcessPool
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from orchestrator.answers.math_worker import Nature, nature_of, prepare_worker, same_in_either_order
 from orchestrator.answers.quantity import ascii_mathematics, read_quantity, split_unit
 from orchestrator.core.answer import trim_answer
+
+if TYPE_CHECKING:
+    from pebble import ProcessPool
 
 __all__ = ["AnswerChecker", "Equality", "QuestionEquality", "SameText"]
 
@@ -143,6 +144,8 @@ class AnswerChecker:
         self._closed = asyncio.Event()
 
     async def __aenter__(self) -> Self:
+        import pebble  # noqa: F401  # not at the first check, when streams may wait for it
+
         return self
 
     async def __aexit__(
@@ -368,7 +371,9 @@ def _as_lists(one: str, other: str) -> tuple[str, str]:
     return one, other
 
 
-def _new_pool(workers: int) -> ProcessPool:
+def _new_pool(workers: int) -> "ProcessPool":
+    from pebble import ProcessPool
+
     # spawn, because a fork would copy the locks of this process's threads in whatever state they are
     context: Any = multiprocessing.get_context("spawn")
     return ProcessPool(max_workers=workers, initializer=prepare_worker, context=context)
