@@ -26,6 +26,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow  # starts programs
 @pytest.mark.parametrize(
     "answers", [("26", "26", "38"), (r"\frac{1}{2}", r"\sqrt{2}", r"\sqrt[3]{2}")]
 )

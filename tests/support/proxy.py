@@ -62,6 +62,10 @@ class Proxy:
             writer.transport.abort()
             return
         upstream_reader, upstream_writer = await asyncio.open_connection(*self._target)
+        if self._refusing:  # since then
+            upstream_writer.transport.abort()
+            writer.transport.abort()
+            return
         self._open.add(writer)
         answer = _Answer(self._cut_after)
 

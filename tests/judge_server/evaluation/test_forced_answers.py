@@ -105,6 +105,7 @@ def test_probes_at_every_no_tokens_are_refused(tmp_path: Path) -> None:
         forced_answer_figures(file, [10], pairs_per_question=9, seed=0)
 
 
+@pytest.mark.slow  # draws with matplotlib
 def test_judges_and_forced_answers_are_drawn_in_one_figure(
     traces: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
