@@ -20,7 +20,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
 
 from bench.data.recorded import NO_ANSWER, RecordedQuestion, RecordedTrace
 from bench.replay.player import ReplayResult
@@ -52,6 +51,9 @@ class SwitchModel:
         self._rate = sum(switched) / len(switched) if switched else 1.0
         self._weights: NDArray[np.float64] | None = None
         if 0.0 < self._rate < 1.0:
+            # a second that no other policy needs
+            from sklearn.linear_model import LogisticRegression
+
             matrix = np.array(features)
             self._mean, scale = matrix.mean(axis=0), np.maximum(matrix.std(axis=0), 1e-10)
             standard, labels = (matrix - self._mean) / scale, np.array(switched)

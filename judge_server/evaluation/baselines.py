@@ -10,7 +10,6 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 
 import numpy as np
-from sklearn.feature_extraction.text import TfidfVectorizer
 
 from judge_server.data.pairs import Pair
 from judge_server.evaluation.scoring import OnProgress
@@ -39,6 +38,10 @@ def words(pairs: Sequence[Pair], on_progress: OnProgress) -> list[float]:
 
 def tfidf(pairs: Sequence[Pair], on_progress: OnProgress) -> list[float]:
     """Cosine of the tf-idf vectors over words and numbers, also those of one character, as in mathematics."""
+    from sklearn.feature_extraction.text import (
+        TfidfVectorizer,  # a second that no other baseline needs
+    )
+
     segments = distinct_segments(pairs)
     if not any(_WORD.search(segment) for segment in segments):
         return [0.0] * len(pairs)

@@ -58,11 +58,8 @@ class Proxy:
         self._refusing = False
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        if self._refusing:
-            writer.transport.abort()
-            return
         upstream_reader, upstream_writer = await asyncio.open_connection(*self._target)
-        if self._refusing:  # since then
+        if self._refusing:  # perhaps only since the client connected
             upstream_writer.transport.abort()
             writer.transport.abort()
             return
