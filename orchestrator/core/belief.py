@@ -17,19 +17,24 @@ from orchestrator.core.evidence import Likelihood
 __all__ = ["expected_shares", "outcomes_of", "share_knowing", "share_with_votes"]
 
 
-class _Weighted(NamedTuple):
-    """One state of the process after the running traces, and its weight: prior chance times likelihood."""
+Weighted = tuple[Count, float]
+"""One state of the process after the running traces, and its weight: prior chance times likelihood."""
 
-    counted: Count
-    weight: float
+
+class _Move(NamedTuple):
+    """A step from one state to the next: its prior chance, and the place of the answer given, the number followed for any other."""
+
+    to: Count
+    chance: float
+    answer: int
 
 
 def expected_shares(count: Count, evidence: tuple[Likelihood, ...]) -> tuple[float, ...]:
     """For each of the answers in `count.leading`: the chance that one more trace would give it, all evidence counted."""
     states = _after(count, len(count.leading), evidence)
-    total = sum(state.weight for state in states)
+    total = sum(weight for _, weight in states)
     return tuple(
-        sum(s.weight * s.counted.leading[answer] * _repeat(s.counted) for s in states) / total
+        sum(weight * state.leading[answer] * _repeat(state) for state, weight in states) / total
         for answer in range(len(count.leading))
     )
 
@@ -46,7 +51,7 @@ def share_knowing(
         new = len(state.leading) - followed
         others = tuple(Likelihood(each.of + (each.other,) * new, each.other) for each in unknown)
         after = _after(state, len(state.leading), others)
-        evidence = weight * sum(each.weight for each in after)
+        evidence = weight * sum(each for _, each in after)
         total += evidence
         if state.leading:
             best += evidence * max(expected_shares(state, others))
@@ -57,8 +62,8 @@ def share_knowing(
 def share_with_votes(count: Count, known: tuple[Likelihood, ...], votes: int) -> float:
     """The share of the best answer that is expected once the `known` traces and so many new ones have ended."""
     states = _after(count, len(count.leading), known)
-    total = sum(state.weight for state in states)
-    return sum(s.weight * share_after(_sorted(s.counted), votes) for s in states) / total
+    total = sum(weight for _, weight in states)
+    return sum(weight * share_after(_sorted(state), votes) for state, weight in states) / total
 
 
 def outcomes_of(own: Likelihood, count: Count, others: tuple[Likelihood, ...]) -> tuple[float, ...]:
@@ -76,39 +81,41 @@ def outcomes_of(own: Likelihood, count: Count, others: tuple[Likelihood, ...]) -
 
 
 @lru_cache(maxsize=1 << 14)
-def _after(count: Count, followed: int, evidence: tuple[Likelihood, ...]) -> tuple[_Weighted, ...]:
+def _after(count: Count, followed: int, evidence: tuple[Likelihood, ...]) -> tuple[Weighted, ...]:
     """The states that the process may be in after all of these traces; the first `followed` counts keep their places."""
     states = {count: 1.0}
     for likelihood in evidence:
+        likelihoods = (*likelihood.of[:followed], likelihood.other)
         following: dict[Count, float] = {}
         for state, weight in states.items():
-            for after, chance in _steps(state, followed, likelihood):
-                following[after] = following.get(after, 0.0) + weight * chance
+            for move in _moves(state, followed):
+                chance = weight * (move.chance * likelihoods[move.answer])
+                following[move.to] = following.get(move.to, 0.0) + chance
         states = following
-    return tuple(_Weighted(state, weight) for state, weight in states.items())
+    return tuple(states.items())
 
 
-def _steps(state: Count, followed: int, likelihood: Likelihood) -> list[_Weighted]:
-    """What one more trace may do to a state, each with its chance times its likelihood."""
+@lru_cache(maxsize=1 << 16)
+def _moves(state: Count, followed: int) -> tuple[_Move, ...]:
+    """What one more trace may do to a state."""
     leading, ended, kinds = state
     repeat = repeat_chance(ended, kinds)
-    steps = [
-        _Weighted(
+    moves = [
+        _Move(
             _merged(
                 (*leading[:place], votes + 1, *leading[place + 1 :]), ended + 1, kinds, followed
             ),
-            votes * repeat * (likelihood.of[place] if place < followed else likelihood.other),
+            votes * repeat,
+            min(place, followed),
         )
         for place, votes in enumerate(leading)
     ]
     others = ended - sum(leading)
     if others:
-        steps.append(
-            _Weighted(Count(leading, ended + 1, kinds), others * repeat * likelihood.other)
-        )
-    new = (1.0 - ended * repeat) * likelihood.other
-    steps.append(_Weighted(_merged((*leading, 1), ended + 1, kinds + 1, followed), new))
-    return steps
+        moves.append(_Move(Count(leading, ended + 1, kinds), others * repeat, followed))
+    to_new = _merged((*leading, 1), ended + 1, kinds + 1, followed)
+    moves.append(_Move(to_new, 1.0 - ended * repeat, followed))
+    return tuple(moves)
 
 
 def _merged(leading: tuple[int, ...], ended: int, kinds: int, followed: int) -> Count:
