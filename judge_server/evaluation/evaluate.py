@@ -187,7 +187,7 @@ def _pairs_of_other_cuts(
 
 
 def _forced_answers(request: EvaluationRequest) -> dict[str, dict[int, Figures]]:
-    """The figures of each file of probes; they are of other traces than the pairs."""
+    """The figures of each file of probes, which may be that of the traces."""
     sampling = request.sampling
     return {
         file.name: forced_answer_figures(

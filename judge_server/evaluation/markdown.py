@@ -42,10 +42,11 @@ def markdown(evaluation: Evaluation, plots: Sequence[str] = ()) -> str:
         sections += ["By the model that wrote the traces:", _model_table(results)]
     if any(one.truncations for one in results):
         sections += ["By where the traces are cut:", _cut_table(results, evaluation.reach_cut)]
+    read = {path.name for path in evaluation.request.sources}
     for name, figures in evaluation.forced.items():
         rows = ((f"forced answer, {percent} percent", one) for percent, one in figures.items())
         sections += [
-            f"Forced answers of {markdown_code(name)}, which are of other traces:",
+            f"Forced answers of {markdown_code(name)}{', on the same traces' if name in read else ', which are of other traces'}:",
             figures_table("by", rows),
         ]
     sections += [

@@ -120,3 +120,15 @@ def test_judges_and_forced_answers_are_drawn_in_one_figure(
     assert report["forced_answers"]["m.json"]["95 percent"]["auroc"] == 1.0
     assert "shares.svg" in (out / "report.md").read_text()
     assert (out / "shares.png").stat().st_size > 5_000
+
+
+@pytest.mark.slow  # loads what evaluates judges
+def test_forced_answers_of_the_traces_themselves_are_said_to_be_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    branches = [(["1"], 11, "1"), (["1"], 11, "1"), (["2"], 11, "2")]
+    file = lines(tmp_path / "m.jsonl", *branches)
+    asked = ["evaluate", "--traces", str(file), "--judge", "words", "--probes", str(file)]
+    asked += ["--truncations", "percent:20,percent:95", "--split", "all", "--keep-trivial"]
+    assert main(asked) == 0
+    assert "Forced answers of `m.jsonl`, on the same traces" in capsys.readouterr().out
