@@ -104,8 +104,6 @@ def vllm_environment(model: LocalModel, folder: Path, hardware: Hardware) -> dic
         environment[KEY_VARIABLE] = model.api_key
     if hardware.is_cpu:
         environment["VLLM_CPU_OMP_THREADS_BIND"] = "nobind"  # two servers share the cores
-        # the model runs in the engine's process: one import of vLLM and 0.8 GB less for each server
-        environment["VLLM_ENABLE_V1_MULTIPROCESSING"] = "0"
         if model.threads is not None:
             environment["OMP_NUM_THREADS"] = str(model.threads)
     if unfit := unfit_torch_companions():

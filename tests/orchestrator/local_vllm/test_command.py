@@ -103,15 +103,6 @@ def test_threads_are_limited_on_a_cpu_only(monkeypatch: pytest.MonkeyPatch, tmp_
     assert "OMP_NUM_THREADS" not in vllm_environment(model, tmp_path, GPUS)
 
 
-@pytest.mark.parametrize(("hardware", "given"), [(CPU, "0"), (GPUS, None)])
-def test_on_cpu_the_engine_runs_the_model_itself(
-    hardware: Hardware, given: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("VLLM_ENABLE_V1_MULTIPROCESSING", raising=False)
-    environment = vllm_environment(NANO, tmp_path, hardware)
-    assert environment.get("VLLM_ENABLE_V1_MULTIPROCESSING") == given
-
-
 def test_companions_that_do_not_fit_a_cpu_torch_are_hidden_from_the_server(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
