@@ -61,9 +61,10 @@ def replays(run_dir: Path) -> list[object]:
 async def test_questions_side_by_side_are_on_the_bill_as_the_server_counts_them(
     tmp_path: Path, reasoner_url: str
 ) -> None:
+    """Every trace ends by itself, so the two counts agree to the token."""
     await until_idle(reasoner_url)
     before = await metric(reasoner_url, GENERATED)
-    more = ("--policy", "auto", "--preset", "nano", "--traces", 16)
+    more = ("--policy", "consensus", "--preset", "nano", "--traces", 8)
     ended = await orchestrate(*asked(tmp_path, reasoner_url, 8, *more), cwd=tmp_path)
     assert ended.code in (0, 3), ended.err
     await until_idle(reasoner_url)
@@ -75,7 +76,7 @@ async def test_questions_side_by_side_are_on_the_bill_as_the_server_counts_them(
     assert summary["wall_seconds"] < summary["seconds"]  # they ran side by side
     bill = summary["ledger"]["reasoner"]
     assert bill["server_generated_tokens"] == counted
-    assert bill["generated_tokens"] == pytest.approx(counted, rel=0.01)
+    assert bill["generated_tokens"] == counted
     assert bill["cached_prompt_tokens"] > 0
     (run_dir,) = tmp_path.glob("runs/*")
     assert replays(run_dir) == [None] * 8
