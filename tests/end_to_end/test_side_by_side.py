@@ -4,12 +4,14 @@ import asyncio
 import json
 import signal
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
 from orchestrator.client.reasoner.probe import PROBE_TOKENS
+from orchestrator.journal.journal import read_journal
 from orchestrator.journal.replay import replay
+from tests.faults.invariants import under_way_on_vllm, unexplained
 from tests.support.command import (
     LONG_TRACES,
     GrowingJournals,
@@ -58,28 +60,61 @@ def replays(run_dir: Path) -> list[object]:
     return [replay(path.parent).difference for path in run_dir.glob("*/journal.jsonl")]
 
 
-async def test_questions_side_by_side_are_on_the_bill_as_the_server_counts_them(
+class Counted(NamedTuple):
+    """A run of several questions, and the tokens that the server counted for it."""
+
+    run_dir: Path
+    reports: list[dict[str, Any]]
+    summary: dict[str, Any]
+    tokens: int
+
+
+async def counted_run(tmp_path: Path, reasoner: str, count: int, *more: object) -> Counted:
+    """Asks the first `count` questions with the presets of nano."""
+    await until_idle(reasoner)
+    before = await metric(reasoner, GENERATED)
+    ended = await orchestrate(
+        *asked(tmp_path, reasoner, count, "--preset", "nano", *more), cwd=tmp_path
+    )
+    assert ended.code in (0, 3), ended.err
+    await until_idle(reasoner)
+    tokens = await metric(reasoner, GENERATED) - before - PROBE_TOKENS
+    *reports, line = ended.reports
+    (run_dir,) = tmp_path.glob("runs/*")
+    run = Counted(run_dir, reports, line["summary"], int(tokens))
+    assert run.summary["ledger"]["reasoner"]["server_generated_tokens"] == run.tokens
+    return run
+
+
+async def test_questions_side_by_side_are_on_the_bill_to_the_token(
     tmp_path: Path, reasoner_url: str
 ) -> None:
-    """Every trace ends by itself, so the two counts agree to the token."""
-    await until_idle(reasoner_url)
-    before = await metric(reasoner_url, GENERATED)
-    more = ("--policy", "consensus", "--preset", "nano", "--traces", 8)
-    ended = await orchestrate(*asked(tmp_path, reasoner_url, 8, *more), cwd=tmp_path)
-    assert ended.code in (0, 3), ended.err
-    await until_idle(reasoner_url)
-    counted = await metric(reasoner_url, GENERATED) - before - PROBE_TOKENS
-    *reports, line = ended.reports
+    """Every trace ends by itself, so nothing is lost on the way."""
+    run = await counted_run(tmp_path, reasoner_url, 8, "--policy", "consensus", "--traces", 8)
     wanted = [json.loads(each)["id"] for each in QUESTIONS.read_text().splitlines()[:8]]
-    assert [report["question_id"] for report in reports] == wanted
-    summary: dict[str, Any] = line["summary"]
-    assert summary["wall_seconds"] < summary["seconds"]  # they ran side by side
-    bill = summary["ledger"]["reasoner"]
-    assert bill["server_generated_tokens"] == counted
-    assert bill["generated_tokens"] == counted
+    assert [report["question_id"] for report in run.reports] == wanted
+    assert run.summary["wall_seconds"] < run.summary["seconds"]  # they ran side by side
+    bill = run.summary["ledger"]["reasoner"]
+    assert bill["generated_tokens"] == run.tokens
     assert bill["cached_prompt_tokens"] > 0
-    (run_dir,) = tmp_path.glob("runs/*")
-    assert replays(run_dir) == [None] * 8
+    assert replays(run.run_dir) == [None] * 8
+
+
+async def test_stopped_traces_and_probes_side_by_side_are_on_the_bill(
+    tmp_path: Path, reasoner_url: str
+) -> None:
+    """But for what vLLM drops of a closed stream, and for probes that are under way when their question is over."""
+    run = await counted_run(tmp_path, reasoner_url, 24, "--policy", "auto", "--traces", 16)
+    assert len(run.reports) == 24
+    bill = run.summary["ledger"]["reasoner"]
+    assert bill["by_fate"]["stopped"] > 0
+    assert bill["by_fate"]["probes"] > 0
+    assert bill["cached_prompt_tokens"] > 0
+    journals = [read_journal(path.parent) for path in run.run_dir.glob("*/journal.jsonl")]
+    unseen = run.tokens - bill["generated_tokens"]
+    under_way = sum(map(under_way_on_vllm, journals))
+    assert not list(unexplained(run.tokens, unseen, known=0, under_way=under_way))
+    assert replays(run.run_dir) == [None] * 24
 
 
 async def test_ctrl_c_ends_all_that_run_and_a_kill_loses_none_of_them(
