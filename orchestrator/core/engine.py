@@ -101,6 +101,11 @@ class Engine:
         self._over = False
         self._transitions = Transitions()
 
+    @property
+    def probing(self) -> int:
+        """Probes that have neither been answered nor failed; the run may be over without them."""
+        return self._transitions.probing
+
     def feed(self, event: Event) -> Outcome:
         """The decisions that follow from `event`; events that come after the vote change nothing.
 

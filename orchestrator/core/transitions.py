@@ -125,6 +125,11 @@ class Transitions:
         self._unrewarded: set[int] = set()
         self._probing: Counter[int] = Counter()  # probes of each trace that have not been answered
 
+    @property
+    def probing(self) -> int:
+        """Probes that have neither been answered nor failed."""
+        return self._probing.total()
+
     def note_command(self, command: Command) -> None:
         """Takes in a command that goes out: what it asks for may be answered from now on."""
         if isinstance(command, AskJudge):

@@ -59,6 +59,7 @@ from orchestrator.runtime.trace import TraceRunner, TraceSettings
 __all__ = ["run_question"]
 
 _COMPARING_SECONDS = 0.5  # left to answers that are being compared when the user interrupts
+_PROBING_SECONDS = 1.0  # left to probes, of two dozen tokens each, when the vote is cast
 _CHANNEL_SIZE = 1024  # events; a full channel slows the streams down instead of filling the memory
 
 
@@ -245,10 +246,20 @@ class _QuestionLoop:
             for command in outcome.commands:
                 self._perform(command, shared, start)
             if self._finish:
+                await self._take_last_probes(engine)
                 return
             if self._journal is not None and self._channel.empty():
                 self._journal.flush()
             event = await self._channel.get()
+
+    async def _take_last_probes(self, engine: Engine) -> None:
+        """Probes that are under way when the vote is cast change nothing, but the server writes them, so they are on the bill."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_PROBING_SECONDS):
+                while engine.probing:
+                    event = await self._channel.get()
+                    self._record(event)
+                    engine.feed(event)
 
     def _continue_recovered(self, shared: TraceSettings, start: StartTask) -> None:
         """Performs what an earlier process had commanded and not seen done; traces that had streams come first."""

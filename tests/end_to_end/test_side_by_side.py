@@ -103,7 +103,7 @@ async def test_questions_side_by_side_are_on_the_bill_to_the_token(
 async def test_stopped_traces_and_probes_side_by_side_are_on_the_bill(
     tmp_path: Path, reasoner_url: str
 ) -> None:
-    """But for what vLLM drops of a closed stream, and for probes that are under way when their question is over."""
+    """But for what vLLM drops of a closed stream, and for probes that take a second longer than their question."""
     run = await counted_run(tmp_path, reasoner_url, 24, "--policy", "auto", "--traces", 16)
     assert len(run.reports) == 24
     bill = run.summary["ledger"]["reasoner"]

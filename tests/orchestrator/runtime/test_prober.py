@@ -9,6 +9,9 @@ import pytest
 from aiohttp import web
 
 import deepprune
+from orchestrator.core.commands import Command
+from orchestrator.core.engine import Engine
+from orchestrator.core.events import DerivedEvent, Event, VoteCast
 from orchestrator.journal.journal import read_journal
 from tests.support.fake_server import answer_json
 from tests.support.paced_servers import PacedServers
@@ -169,3 +172,62 @@ async def test_probes_are_in_the_journal(tmp_path: Path) -> None:
     assert result.run_dir is not None
     kinds = [type(entry).__name__ for entry in read_journal(result.run_dir)]
     assert (kinds.count("ProbeTrace"), kinds.count("TraceProbed")) == (2, 2)
+
+
+def hold_probes(servers: PacedServers) -> asyncio.Event:
+    """No probe is answered before this is set."""
+    complete, released = servers.reasoner.answers["/v1/completions"], asyncio.Event()
+
+    async def answer(request: web.Request, body: dict[str, Any]) -> web.StreamResponse:
+        if not body.get("stream"):
+            await released.wait()
+        return await complete(request, body)
+
+    servers.reasoner.answers["/v1/completions"] = answer
+    return released
+
+
+async def test_a_probe_that_is_answered_after_the_vote_is_on_the_bill_and_replays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("orchestrator.runtime.loop._PROBING_SECONDS", 30.0)
+    servers = PacedServers(words=20, pause=0.01, answers=("26", "38"))
+    released = hold_probes(servers)
+
+    def release(entry: object) -> None:
+        if isinstance(entry, VoteCast):
+            released.set()
+
+    async with (
+        servers.serving(),
+        deepprune.Client(
+            servers.reasoner.url, policy=AskOnce(), traces=2, settings=MODEL
+        ) as client,
+    ):
+        run = client.prepare(deepprune.Question(id="1", question="How many?"), folder=tmp_path)
+        run.listener = release
+        await client.run(run)
+    kinds = [type(event).__name__ for event in run.view.events]
+    vote = kinds.index("VoteCast")
+    assert kinds[vote:].count("TraceProbed") == 2
+    assert kinds[-1] == "RunFinished"
+    assert run.report is not None
+    assert run.report.ledger.reasoner.by_fate.probes == 4
+    entries = list(read_journal(tmp_path))
+    assert isinstance(entries[0], deepprune.RunStarted)
+    engine = Engine(entries[0], AskOnce())
+    outside = [e for e in entries if isinstance(e, Event) and not isinstance(e, DerivedEvent)]
+    decided = [command for event in outside for command in engine.feed(event).commands]
+    assert decided == [entry for entry in entries if isinstance(entry, Command)]
+    assert engine.probing == 0
+
+
+async def test_a_probe_that_is_not_answered_holds_no_run_up_for_long() -> None:
+    servers = PacedServers(words=20, pause=0.01, answers=("26", "38"))
+    hold_probes(servers)
+    async with asyncio.timeout(20):
+        run = await asked(servers, **MODEL)
+    assert run.report is not None
+    assert run.report.traces.finished == 2
+    assert run.report.ledger.reasoner.by_fate.probes == 0
+    assert not any(isinstance(event, deepprune.TraceProbed) for event in run.view.events)
