@@ -48,8 +48,10 @@ class TrainSettings(BaseModel):
         gt=0.0,
         description="most same-answer pairs of a question, for each pair of it that differs; unset: all",
     )
-    hard_share: Fraction = Field(
+    hard_share: float = Field(
         default=1.0,
+        gt=0.0,
+        le=1.0,
         description="part of each question's pairs of each class that is kept: those that words in common misjudge most",
     )
     oversample: int = Field(

@@ -1,5 +1,8 @@
 """Training on the pairs that look like the other class."""
 
+import pytest
+from pydantic import ValidationError
+
 from judge_server.data.pairs import Pair
 from judge_server.training.data import pairs_of_epoch
 from judge_server.training.hard_pairs import hardest
@@ -27,3 +30,9 @@ def test_the_setting_leaves_the_hardest_before_anything_is_repeated() -> None:
     assert pairs_of_epoch([*ALIKE, *DIFFERENT], settings) == [*ALIKE[2:], *DIFFERENT[:2]]
     settings = TrainSettings(hard_share=0.5, oversample=2, both_orders=True)
     assert len(pairs_of_epoch(DIFFERENT, settings)) == 4
+
+
+@pytest.mark.parametrize("share", [0.0, -0.1, 1.1])
+def test_a_part_that_leaves_nothing_or_is_more_than_all_is_refused(share: float) -> None:
+    with pytest.raises(ValidationError, match="hard_share"):
+        TrainSettings(hard_share=share)
