@@ -218,15 +218,12 @@ _usual_decoder = msgspec.json.Decoder(UsualEvent)
 
 
 def decode_usual(payloads: Sequence[bytes]) -> list[UsualEvent] | None:
-    """The events, decoded together at a fraction of the cost; None unless all of them are usual ones."""
-    lines = b"\n".join(payloads)
-    if not lines.startswith(b"{") or lines.count(b"\n{") != len(payloads) - 1:
-        return None
+    """The events, decoded at a fraction of the cost; None unless all of them are usual ones."""
+    decode = _usual_decoder.decode
     try:
-        events = _usual_decoder.decode_lines(lines)
+        return [decode(payload) for payload in payloads]
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
-    return events if len(events) == len(payloads) else None
 
 
 def decode_event(payload: bytes, secrets: Sequence[str] = ()) -> StreamEvent:
