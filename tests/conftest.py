@@ -23,6 +23,9 @@ hide_unfit_torch_companions()  # before a test imports transformers
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 """Read when torch is first imported. Its models here are tiny: more threads would only wait for each other."""
 
+os.environ.setdefault("VLLM_ENABLE_V1_MULTIPROCESSING", "0")
+"""vLLM runs the model in the engine's process, as it does on one GPU: a start imports vLLM twice, not three times."""
+
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 """A shell makes what it starts in its background ignore Ctrl-C, which some tests send to programs of their own."""
