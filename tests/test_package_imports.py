@@ -56,3 +56,8 @@ def test_importing_a_package_imports_nothing_else(package: str) -> None:
 )
 def test_the_help_of_a_program_imports_nothing_slow(module: str) -> None:
     assert printed(HELP.format(module=module, heavy=SLOW_TO_IMPORT)) == []
+
+
+def test_a_replay_loads_no_learning_package_before_a_policy_needs_it() -> None:
+    code = "import sys, bench.programs.replay; print(*sorted({'sklearn', 'pandas'} & set(sys.modules)))"
+    assert printed(code) == []

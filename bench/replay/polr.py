@@ -10,9 +10,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import AgglomerativeClustering
-from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.metrics import pairwise_distances, silhouette_score
 
 from bench.data.recorded import RecordedTrace
 from bench.replay.player import ReplayResult
@@ -77,6 +74,11 @@ def _labels(texts: Sequence[str]) -> NDArray[np.int64]:
     alone = np.zeros(len(texts), dtype=np.int64)
     if len(set(texts)) < 3 or not any(text.strip() for text in texts):
         return alone
+    # a second that no other policy needs
+    from sklearn.cluster import AgglomerativeClustering
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.metrics import pairwise_distances, silhouette_score
+
     vectors = TfidfVectorizer(analyzer=str.split).fit_transform(texts)
     distances = np.clip(pairwise_distances(vectors, metric="cosine"), 0.0, None)
     np.fill_diagonal(distances, 0.0)
