@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 import numpy as np
-from scipy.stats import norm
+from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from bench.data.recorded import RecordedTrace
 from orchestrator.errors import DatasetError
@@ -48,30 +49,29 @@ class SimulatedJudge:
         rng: np.random.Generator,
         correlation: float = 0.0,
     ) -> None:
-        self._answers = [trace.answer for trace in traces]
-        self._distance = math.inf if auroc == "perfect" else math.sqrt(2.0) * float(norm.ppf(auroc))
+        distance = math.inf if auroc == "perfect" else math.sqrt(2.0) * float(ndtri(auroc))
         noise = rng.standard_normal((len(traces), len(traces)))
         if correlation:
             own = rng.standard_normal(len(traces))
             shared = math.sqrt(correlation / 2.0) * np.add.outer(own, own)
             noise = math.sqrt(1.0 - correlation) * noise + shared
-        self._noise: list[list[float]] = noise.tolist()
+        of_pair = np.triu(noise, 1)
+        scores = of_pair + of_pair.T + np.where(_alike(traces), 0.5 * distance, -0.5 * distance)
+        self._log_odds: list[list[float]] = (-distance * scores).tolist()
+        """Of each pair to be different."""
 
     def verdicts(self, trace: int, members: Sequence[int]) -> tuple[float, ...]:
         """The verdicts on the pairs, the same in either order."""
-        answer, answers = self._answers[trace], self._answers
-        if math.isinf(self._distance):
-            return tuple(
-                [float(answer is not None and answer == answers[member]) for member in members]
-            )
-        noise, distance, exp = self._noise, self._distance, math.exp
-        above, below = 0.5 * distance, -0.5 * distance
-        verdicts = []
-        for member in members:
-            score = noise[trace][member] if trace < member else noise[member][trace]
-            score += above if answer is not None and answer == answers[member] else below
-            verdicts.append(1.0 / (1.0 + exp(-distance * score)))
-        return tuple(verdicts)
+        log_odds, exp = self._log_odds[trace], math.exp
+        return tuple([1.0 / (1.0 + exp(log_odds[member])) for member in members])
+
+
+def _alike(traces: Sequence[RecordedTrace]) -> NDArray[np.bool_]:
+    """Whether two traces have the same answer, for every pair; shape (traces, traces)."""
+    numbers: dict[str | None, int] = {None: -1}
+    answers = np.array([numbers.setdefault(trace.answer, len(numbers)) for trace in traces])
+    alike: NDArray[np.bool_] = np.equal.outer(answers, answers) & (answers >= 0)
+    return alike
 
 
 class RecordedJudge:

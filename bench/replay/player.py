@@ -298,7 +298,7 @@ class _Player:
         """The event, with the bill of a server that caches the new trace's segment after the first pair."""
         tokens = self._segment_tokens
         new = tokens[command.trace]
-        members = sum([tokens[member] for member in command.members])
+        members = sum(map(tokens.__getitem__, command.members))
         self._judge_tokens += new + members
         return PairsJudged(
             at=self._server.now,

@@ -244,7 +244,7 @@ class Engine:
         for command in step.commands:
             if isinstance(command, StartTrace):
                 self._open.add(command.trace)
-            outcome.commands.extend(self._overrides.amend(command))
+        outcome.commands.extend(self._overrides.amend(step.commands))
 
     def _close_if_done(self, at: float, outcome: Outcome) -> None:
         if self._open or not (self._policy.at_rest or self._closing):

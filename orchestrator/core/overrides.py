@@ -34,10 +34,13 @@ class UserOverrides:
         self._hurried.add(trace)
         return [ResumeTrace(trace=trace)]
 
-    def amend(self, command: Command) -> list[Command]:
-        """The commands to give in place of the policy's `command`."""
+    def amend(self, commands: list[Command]) -> list[Command]:
+        """The commands to give in place of those of the policy."""
         if not self.kept:
-            return [command]
+            return commands
+        return [each for command in commands for each in self._amended(command)]
+
+    def _amended(self, command: Command) -> list[Command]:
         if isinstance(command, StopTrace) and command.trace in self.kept:
             self._spared[command.trace] = command
             return [ResumeTrace(trace=command.trace)]

@@ -31,18 +31,20 @@ class Similarity:
 
     def settle(self, verdicts: Mapping[int, float]) -> None:
         """Takes in what has changed: the sample, or the verdicts, by member."""
-        sample = self.sample
-        size = len(sample)
-        known = [verdicts[member] for member in sample if member in verdicts]
-        self.known = len(known)
+        known: list[float] = []
+        missing: list[int] = []
+        for member in self.sample:
+            verdict = verdicts.get(member)
+            if verdict is None:
+                missing.append(member)
+            else:
+                known.append(verdict)
+        self.known, self.missing = len(known), missing
+        size = len(self.sample)
         self.total = total = math.fsum(known)
-        self.low = total / size
-        if len(known) == size:
-            self.missing = []
-            self.high = self.low
-        else:
-            self.missing = [member for member in sample if member not in verdicts]
-            known.append(float(size - len(known)))
+        self.low = self.high = total / size
+        if missing:
+            known.append(float(len(missing)))
             self.high = math.fsum(known) / size
 
     @property
@@ -86,18 +88,20 @@ class Similarities:
         self, clusters: Sequence[Sequence[int]], placed: Sequence[int], home: Mapping[int, int]
     ) -> None:
         """Takes in what has come since: members, of which `placed` has all in order and `home` the cluster, and verdicts."""
+        changed = set(map(home.__getitem__, self.judged))
+        self.judged.clear()
         if self.placed < len(placed):
             if self.placed:
                 for member in placed[self.placed :]:
-                    self._grow(home[member], member)
+                    if self._grow(home[member], member):
+                        changed.add(home[member])
             else:
                 self._begin(clusters)
             self.placed = len(placed)
-        if self.judged:
+        if changed:
             row, verdicts = self.row, self._verdicts
-            for cluster in {home[member] for member in self.judged}:
+            for cluster in changed:
                 row[cluster].settle(verdicts)
-            self.judged.clear()
             self.version += 1
 
     def _begin(self, clusters: Sequence[Sequence[int]]) -> None:
@@ -106,18 +110,16 @@ class Similarities:
         )
         self.version += 1
 
-    def _grow(self, cluster: int, member: int) -> None:
-        """A member joined a cluster, or founded the next one."""
+    def _grow(self, cluster: int, member: int) -> bool:
+        """Whether a member that joined a cluster, or founded the next one, stands for it."""
         if cluster == len(self.row):
             self.row.append(Similarity(cluster, [member]))
-            self.version += 1
-            return
-        keys, similarity = self._keys, self.row[cluster]
-        sample, key = similarity.sample, keys[member]
+            return True
+        keys, sample = self._keys, self.row[cluster].sample
+        key = keys[member]
         if len(sample) == self._limit:
             if key >= keys[sample[-1]]:
-                return
+                return False
             sample.pop()
         sample.insert(bisect_right(sample, key, key=keys.__getitem__), member)
-        similarity.settle(self._verdicts)
-        self.version += 1
+        return True

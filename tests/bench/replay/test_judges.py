@@ -1,10 +1,13 @@
 """Judges of a replay: simulated and recorded."""
 
+import itertools
+import math
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.stats import norm
 
 from bench.data.recorded import RecordedTrace
 from bench.replay.judges import RecordedJudge, SimulatedJudge, read_scores
@@ -70,6 +73,18 @@ def test_a_simulated_judge_has_the_given_auroc() -> None:
     other = np.array([judge.verdicts(i, [j]) for i, j in pairs if answers[i] != answers[j]])
     assert (alike > other.T).mean() == pytest.approx(0.71, abs=0.02)
     assert judge.verdicts(3, [9]) == judge.verdicts(9, [3])
+
+
+def test_a_verdict_is_the_posterior_of_the_score_that_was_drawn_for_the_pair() -> None:
+    answers = ["1", None, "2", "1"]
+    noise = np.random.default_rng(5).standard_normal((4, 4))
+    judge = SimulatedJudge(0.71, traces_of(answers), np.random.default_rng(5))
+    distance = math.sqrt(2.0) * float(norm.ppf(0.71))
+    for one, other in itertools.combinations(range(4), 2):
+        same = answers[one] == answers[other]
+        score = float(noise[one, other]) + (0.5 if same else -0.5) * distance
+        verdict = (1.0 / (1.0 + math.exp(-distance * score)),)
+        assert judge.verdicts(one, [other]) == judge.verdicts(other, [one]) == verdict
 
 
 def _errors(correlation: float) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
