@@ -52,6 +52,9 @@ STAGES = {
 }
 """Parts of a file's path, the first of which counts."""
 
+WAITS = ("select (selectors.py", "_worker (concurrent/")
+"""Where a thread waits, which `py-spy` does not always see that it does."""
+
 
 @contextlib.contextmanager
 def load_server(tokens: int, rate: float, burst: int = 1) -> Iterator[str]:
@@ -192,6 +195,8 @@ def stages() -> Iterator[str]:
     samples: Counter[str] = Counter()
     for stack, _, count in (line.rpartition(" ") for line in stacks):
         leaf = stack.rpartition(";")[2]
+        if any(wait in leaf for wait in WAITS):
+            continue
         found = (stage for stage, marks in STAGES.items() if any(mark in leaf for mark in marks))
         samples[next(found, "other")] += int(count)
     yield "| stage | of all samples |"
