@@ -72,7 +72,7 @@ images: $(VENV)/.core  ## take the pictures of the documentation again, from the
 bench-tui: $(READY)  ## measure CPU and latency of the screen (a minute)
 	PYTHONPATH=. $(BIN)/python tests/perf/tui_cost.py
 
-bench: $(READY)  ## measure the way of a token from the socket to the journal, into docs/performance.md (ten minutes)
+bench: $(READY)  ## measure the way of a token from the socket to the journal, into docs/performance.md (five minutes)
 	PATH=$(CURDIR)/$(BIN):$$PATH $(BIN)/python -m tests.perf.streams.measure
 
 format: $(READY)  ## rewrite the sources in the house format

@@ -55,10 +55,10 @@ class SimulatedJudge:
             own = rng.standard_normal(len(traces))
             shared = math.sqrt(correlation / 2.0) * np.add.outer(own, own)
             noise = math.sqrt(1.0 - correlation) * noise + shared
-        of_pair = np.triu(noise, 1)
-        scores = of_pair + of_pair.T + np.where(_alike(traces), 0.5 * distance, -0.5 * distance)
+        once = np.triu(noise, 1)
+        scores = once + once.T + np.where(_alike(traces), 0.5 * distance, -0.5 * distance)
         self._log_odds: list[list[float]] = (-distance * scores).tolist()
-        """Of each pair to be different."""
+        """That a pair differs, for every pair."""
 
     def verdicts(self, trace: int, members: Sequence[int]) -> tuple[float, ...]:
         """The verdicts on the pairs, the same in either order."""

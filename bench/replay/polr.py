@@ -74,7 +74,7 @@ def _labels(texts: Sequence[str]) -> NDArray[np.int64]:
     alone = np.zeros(len(texts), dtype=np.int64)
     if len(set(texts)) < 3 or not any(text.strip() for text in texts):
         return alone
-    # a second that no other policy needs
+    # slow to import, and no other policy needs them
     from sklearn.cluster import AgglomerativeClustering
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.metrics import pairwise_distances, silhouette_score

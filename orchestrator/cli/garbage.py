@@ -11,7 +11,7 @@ from collections.abc import Iterator
 __all__ = ["collected_rarely"]
 
 _OBJECTS = 50_000
-"""A few megabytes at most wait to be found."""
+"""More than there were at the last look: some megabytes, if none is used."""
 
 
 @contextlib.contextmanager
