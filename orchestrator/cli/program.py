@@ -15,7 +15,6 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, TextIO
 
-from orchestrator.cli.garbage import collected_rarely
 from orchestrator.cli.leaving import leave_at_once, leave_on_interrupt
 from orchestrator.errors import EXIT_INTERRUPTED, ConfigError, DeepPruneError
 from orchestrator.terminal.safe_stream import error_text, safe_stream
@@ -46,8 +45,7 @@ def run_program(program: str, argv: Sequence[str] | None, prepare: Prepare) -> i
             with _leaving_at_once():
                 words = _checked(sys.argv[1:] if argv is None else argv)
                 work = prepare(words)
-            with collected_rarely():
-                code = work()
+            code = work()
         except DeepPruneError as error:
             print(error_text(program, error), file=sys.stderr)
             code = error.exit_code

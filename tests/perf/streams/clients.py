@@ -1,13 +1,12 @@
 """The programs that are measured: one process each, so that CPU time and memory are their own. Prints one JSON line.
 
-`ours` is the whole client from the question to the result, with a journal and no screen, as the program runs it. `sdk` reads as many streams with the
+`ours` is the whole client from the question to the result, with a journal and no screen. `sdk` reads as many streams with the
 `openai` package and keeps nothing. `bare` is an asyncio protocol that counts bytes and decodes nothing: it shows what the
 load server can do.
 """
 
 import argparse
 import asyncio
-import contextlib
 import cProfile
 import json
 import resource
@@ -24,7 +23,6 @@ import openai
 import uvloop
 
 import deepprune
-from orchestrator.cli.garbage import collected_rarely
 from orchestrator.core.commands import Command
 from orchestrator.core.events import (
     Event,
@@ -213,10 +211,7 @@ def main() -> None:
     if options.profile:
         profile.enable()
     server = _sent(options.url)
-    with (
-        collected_rarely() if options.client == "ours" else contextlib.nullcontext(),
-        asyncio.Runner(loop_factory=uvloop.new_event_loop if options.uvloop else None) as runner,
-    ):
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop if options.uvloop else None) as runner:
         measured = runner.run(CLIENTS[options.client](options))
     if options.profile:
         profile.disable()
