@@ -10,6 +10,7 @@ from tenacity import AsyncRetrying
 
 from orchestrator.client.http import HttpClient, parse_address
 from orchestrator.client.models import MAX_LIST_BYTES, ServedModel, choose_model, models_in
+from orchestrator.client.paced_answer import SocketTicks
 from orchestrator.client.retry import retries
 from orchestrator.client.server_counters import (
     CounterPages,
@@ -39,7 +40,8 @@ class EndpointClient:
     """A client of one server, as an async context manager; leaving it closes every connection.
 
     `key_name` is the environment variable that an error message about a refused key names. `engines` are the
-    addresses whose counters are read where the server is a gateway; they are sent no key.
+    addresses whose counters are read where the server is a gateway; they are sent no key. `ticks` are shared by clients
+    of several servers.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class EndpointClient:
         answer_seconds: float | None = None,
         headers: Mapping[str, str] | None = None,
         engines: Sequence[str] = (),
+        ticks: SocketTicks | None = None,
     ) -> None:
         self.address = parse_address(url)
         self._http = HttpClient(
@@ -63,6 +66,7 @@ class EndpointClient:
             read_seconds=read_seconds,
             answer_seconds=answer_seconds or ANSWER_SECONDS,
             headers=headers,
+            ticks=ticks,
         )
         self._counter_pages = CounterPages(
             self._http,

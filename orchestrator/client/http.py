@@ -86,6 +86,7 @@ class HttpClient:
         read_seconds: the longest silence within an answer.
         answer_seconds: for a whole answer of `json` or `text`; None sets no limit.
         headers: sent with every request, over our own; their values are never shown.
+        ticks: when its streams are read; shared by the clients of several servers, or its own.
     """
 
     def __init__(
@@ -98,6 +99,7 @@ class HttpClient:
         read_seconds: float,
         answer_seconds: float | None = None,
         headers: Mapping[str, str] | None = None,
+        ticks: SocketTicks | None = None,
     ) -> None:
         self.address = address
         self.secrets = (*((api_key,) if api_key else ()), *_secrets_in(headers or {}))
@@ -106,8 +108,7 @@ class HttpClient:
         self._headers = headers or {}
         self._key_name = key_name
         self.read_seconds = read_seconds
-        self.ticks = SocketTicks()
-        """When the streams of this client are read."""
+        self.ticks = ticks or SocketTicks()
         self._answer_seconds = answer_seconds
         self._head_seconds = connect_seconds + read_seconds
         """Until the head of an answer, whatever comes before it."""

@@ -1,10 +1,10 @@
 """The bytes of many streams taken from their sockets at ticks, instead of at each token's arrival.
 
-What limits one process is the work that follows each read of a socket. Between two reads the kernel collects what servers
-send, and a stream is read and handled once, however many tokens it has. The time between two reads of a stream is 2 ms with
-few streams and grows with their number, so that few streams lose no latency. The reads of many streams are spread over
-that time, a few at each tick, so that a command never waits for all of them. Sockets with TLS are read as their bytes
-come, because only the transport can decrypt them; what follows from the bytes waits for the tick as well.
+What limits one process is the work that follows each read of a socket, and each waking from a sleep. Between two ticks the
+kernel collects what servers send; a tick reads each stream once, however many tokens it has. The time between two ticks is
+2 ms with few streams and grows with their number, so that few streams lose no latency. A tick reads some streams at
+once and then lets everything else run that is ready, so that a command never waits for all of them. Sockets with TLS are
+read as their bytes come, because only the transport can decrypt them; what follows from the bytes waits for the tick as well.
 """
 
 import asyncio
@@ -21,75 +21,70 @@ __all__ = ["PacedAnswer", "SocketTicks"]
 SHORTEST_PERIOD_SECONDS = 0.002
 LONGEST_PERIOD_SECONDS = 0.1
 _SECONDS_PER_STREAM = 0.0002
-"""By this the time between two reads of a stream grows with each open stream: 500 streams have the longest one."""
+"""By this the time between two ticks grows with each open stream: 500 streams have the longest one."""
 
-_LONGEST_TICK_SECONDS = 0.005
-_TICKS_PER_PERIOD = 20
-_SPARE = 1.25
-"""How many more streams a tick may read than fall to it, so that a delay is made up for."""
+READS_AT_ONCE = 25
+"""Streams that a tick reads before other work may run: half a millisecond."""
 
 _READ_BYTES = 1 << 16
 """Of one socket at once: below the size, and the number of the smallest HTTP chunks, at which aiohttp holds a connection back."""
 
 
 class SocketTicks:
-    """Wakes the readers of open answers, a few of them at each tick."""
+    """Wakes the readers of open answers, all of them at each tick."""
 
     def __init__(self) -> None:
-        self._open = 0
+        self.open = 0
+        """Answers that are open."""
         self.period = SHORTEST_PERIOD_SECONDS
-        """Seconds between two reads of a stream, with as many as are open now."""
-        self._waiting: deque[tuple[float, PacedAnswer]] = deque()
-        """The answers that look for bytes, with the time from which on they may."""
-        self._timer: asyncio.TimerHandle | None = None
-        self._last = 0.0
+        """Seconds between two ticks, with as many open answers as there are now."""
+        self._waiting: deque[PacedAnswer] = deque()
+        """The answers that look for bytes at the next tick."""
+        self._due: deque[PacedAnswer] = deque()
+        """Those that this tick has not come to yet."""
+        self._timer: asyncio.Handle | None = None
         self.buffer = memoryview(bytearray(_READ_BYTES))
         """What a socket is read into."""
 
     def opened(self) -> None:
         """There is one open answer more."""
-        self._open += 1
-        self.period = _period_seconds(self._open)
+        self.open += 1
+        self.period = _period_seconds(self.open)
 
     def closed(self) -> None:
         """There is one open answer less."""
-        self._open -= 1
-        self.period = _period_seconds(self._open)
+        self.open -= 1
+        self.period = _period_seconds(self.open)
 
-    def wait(self, answer: "PacedAnswer", now: float) -> None:
-        """Has `answer` look for bytes a period from `now`, and then again until there are some."""
-        self._waiting.append((now + self.period, answer))
+    def wait(self, answer: "PacedAnswer") -> None:
+        """Has `answer` look for bytes at each tick until there are some."""
+        self._waiting.append(answer)
         if self._timer is None:
-            self._schedule(asyncio.get_running_loop())
-
-    def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._timer = loop.call_at(
-            max(self._waiting[0][0], self._last + _tick_seconds(self.period)), self._tick, loop
-        )
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(self.period, self._tick, loop)
 
     def _tick(self, loop: asyncio.AbstractEventLoop) -> None:
-        self._timer = None
-        self._last = now = loop.time()
-        waiting, period = self._waiting, self.period
-        most = 1 + int(self._open * _tick_seconds(period) / period * _SPARE)
-        while waiting and most and waiting[0][0] <= now:
-            most -= 1
-            _, answer = waiting.popleft()
+        self._due, self._waiting = self._waiting, deque()
+        self._read(loop, loop.time())
+
+    def _read(self, loop: asyncio.AbstractEventLoop, began: float) -> None:
+        """Reads some of the streams of the tick that began then, and has the loop go on with the others."""
+        now = loop.time()
+        for _ in range(min(READS_AT_ONCE, len(self._due))):
+            answer = self._due.popleft()
             if not answer.look(now):
-                waiting.append((now + period, answer))
-        if waiting and self._timer is None:
-            self._schedule(loop)
+                self._waiting.append(answer)
+        if self._due:
+            self._timer = loop.call_soon(self._read, loop, began)
+        elif self._waiting:
+            self._timer = loop.call_at(began + self.period, self._tick, loop)
+        else:
+            self._timer = None
 
 
 def _period_seconds(streams: int) -> float:
     """Seconds between two reads of each of so many streams."""
     return min(LONGEST_PERIOD_SECONDS, max(SHORTEST_PERIOD_SECONDS, streams * _SECONDS_PER_STREAM))
-
-
-def _tick_seconds(period: float) -> float:
-    """Seconds between two ticks."""
-    seconds = period / _TICKS_PER_PERIOD
-    return min(_LONGEST_TICK_SECONDS, max(SHORTEST_PERIOD_SECONDS, seconds))
 
 
 class PacedAnswer:
@@ -153,7 +148,7 @@ class PacedAnswer:
             self._seen = content.total_bytes
             self._silent_until = now + self._silence_seconds
             self._waiter = waiter = self._loop.create_future()
-            self._ticks.wait(self, now)
+            self._ticks.wait(self)
             await waiter
         if self._is_taken:
             self._is_taken = False

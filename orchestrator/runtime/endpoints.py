@@ -15,6 +15,7 @@ from orchestrator.capabilities import JudgeCapabilities, ServerCapabilities
 from orchestrator.client.answer_judge import AnswerJudgeClient, JudgedEquality
 from orchestrator.client.http import parse_address
 from orchestrator.client.judge.client import JudgeClient
+from orchestrator.client.paced_answer import SocketTicks
 from orchestrator.client.reasoner.client import ReasonerClient
 from orchestrator.client.reward import RewardClient
 from orchestrator.config.keys import JUDGE_KEY, REASONER_KEY, REWARD_KEY, key_from
@@ -169,8 +170,9 @@ async def _open_reasoner(
 ) -> Fleet:
     """The reasoner's servers, probed and alike."""
     addresses = dict.fromkeys(parse_address(url).base for url in settings.endpoint.urls)
+    ticks = SocketTicks()
     clients = [
-        ReasonerClient(address, settings.endpoint, settings.sampling, api_key)
+        ReasonerClient(address, settings.endpoint, settings.sampling, api_key, ticks=ticks)
         for address in addresses
     ]
     if direct:

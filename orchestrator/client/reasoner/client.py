@@ -12,6 +12,7 @@ import msgspec
 from orchestrator.capabilities import ServerCapabilities
 from orchestrator.client.control_tokens import render_as_text
 from orchestrator.client.endpoint import EndpointClient
+from orchestrator.client.paced_answer import SocketTicks
 from orchestrator.client.reasoner.cancellation import stops_when_closed
 from orchestrator.client.reasoner.chunks import Chunk, ChunkFold
 from orchestrator.client.reasoner.forced_answer import ForcedAnswer, force_answer
@@ -31,10 +32,19 @@ KEY_NAME = "OPENAI_API_KEY"
 
 
 class ReasonerClient(EndpointClient):
-    """One reasoner endpoint, as an async context manager; call `probe` first."""
+    """One reasoner endpoint, as an async context manager; call `probe` first.
+
+    `ticks`, when streams are read, are shared by the clients of one run.
+    """
 
     def __init__(
-        self, url: str, endpoint: EndpointSettings, sampling: SamplingSettings, api_key: str | None
+        self,
+        url: str,
+        endpoint: EndpointSettings,
+        sampling: SamplingSettings,
+        api_key: str | None,
+        *,
+        ticks: SocketTicks | None = None,
     ) -> None:
         super().__init__(
             url,
@@ -44,6 +54,7 @@ class ReasonerClient(EndpointClient):
             read_seconds=endpoint.stall_seconds,
             headers=endpoint.headers,
             engines=endpoint.metrics_url,
+            ticks=ticks,
         )
         self._endpoint = endpoint
         self._sampling = sampling

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import aiohttp
@@ -273,6 +274,49 @@ async def test_a_cancelled_read_loses_nothing() -> None:
             await asyncio.wait_for(answer.readany(), 0.02)
         begin.set()
         assert await whole(answer) == b"a"
+
+
+async def test_a_tick_lets_other_work_run_between_its_reads() -> None:
+    ticks, looked, between = SocketTicks(), list[float](), list[int]()
+    over = asyncio.Event()
+
+    class Looking(PacedAnswer):
+        def __init__(self) -> None:
+            pass
+
+        def look(self, now: float) -> bool:
+            if not looked:
+                asyncio.get_running_loop().call_soon(lambda: between.append(len(looked)))
+            looked.append(now)
+            if len(looked) == 512:
+                over.set()
+            return True
+
+    for _ in range(512):
+        ticks.wait(Looking())
+    await over.wait()
+    assert between == [paced_answer.READS_AT_ONCE]
+
+
+async def test_an_answer_that_has_nothing_is_looked_at_once_a_tick() -> None:
+    ticks, looked = SocketTicks(), Counter[PacedAnswer]()
+
+    class Empty(PacedAnswer):
+        def __init__(self) -> None:
+            pass
+
+        def look(self, now: float) -> bool:
+            looked[self] += 1
+            return looked[self] == 3
+
+    for _ in range(60):
+        ticks.wait(Empty())
+    seen = set()
+    while sum(looked.values()) < 180:
+        await asyncio.sleep(0)
+        seen.add(max(looked.values(), default=0) - min(looked.values(), default=0))
+    assert seen == {0, 1}
+    assert set(looked.values()) == {3}
 
 
 def test_the_time_between_two_reads_grows_with_the_number_of_open_streams() -> None:

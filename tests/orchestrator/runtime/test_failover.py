@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 import deepprune
+from orchestrator.client.paced_answer import SocketTicks
 from orchestrator.core.commands import Command
 from orchestrator.core.events import (
     Event,
@@ -90,6 +91,23 @@ def after_tokens(count: int, act: Callable[[], None]) -> Callable[[Event], None]
             act()
 
     return see
+
+
+async def test_the_streams_of_both_servers_are_read_at_the_same_ticks(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    most: dict[SocketTicks, int] = {}
+    opened = SocketTicks.opened
+
+    def note(ticks: SocketTicks) -> None:
+        opened(ticks)
+        most[ticks] = max(ticks.open, most.get(ticks, 0))
+
+    monkeypatch.setattr(SocketTicks, "opened", note)
+    async with pair() as servers:
+        events = await servers.ask(lambda event: None)
+    assert len({event.endpoint for event in of_kind(events, TraceStarted)}) == 2
+    assert list(most.values()) == [TRACES]
 
 
 async def test_when_a_server_dies_its_traces_go_on_elsewhere_from_their_last_token() -> None:
