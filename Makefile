@@ -39,8 +39,9 @@ check: $(READY)  ## format, lint, strict types, import contracts
 	$(BIN)/lint-imports
 
 test: $(READY)  ## every test, against real vLLM servers too
-	$(BIN)/pytest -n $(WORKERS) -m "not vllm" --cov=orchestrator/core --cov-report=
+	$(BIN)/pytest -n $(WORKERS) tests/orchestrator/core --cov=orchestrator/core --cov-report=
 	$(BIN)/coverage report --fail-under=100
+	$(BIN)/pytest -n $(WORKERS) -m "not vllm" --ignore=tests/orchestrator/core
 	$(BIN)/pytest -m vllm
 
 coverage: $(READY)  ## what every test but those on vLLM executes of all packages

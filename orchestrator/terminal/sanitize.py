@@ -6,7 +6,7 @@ parsed as markup.
 
 import unicodedata
 
-__all__ = ["sanitize"]
+__all__ = ["sanitize", "start_of_last_character"]
 
 _REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
@@ -81,11 +81,25 @@ def _with_known_width(text: str) -> str:
     kept: list[str] = []
     marks = 0
     for character in unicodedata.normalize("NFC", text):
-        if unicodedata.category(character) not in ("Mn", "Me"):
+        if "\ufe00" <= character <= "\ufe0f":
+            continue
+        if not _is_mark(character):
             marks = 0
         else:
             marks += 1
-            if marks > _MARKS or not kept or "\ufe00" <= character <= "\ufe0f":
+            if marks > _MARKS or not kept:
                 continue
         kept.append(character)
     return "".join(kept)
+
+
+def _is_mark(character: str) -> bool:
+    return unicodedata.category(character) in ("Mn", "Me")
+
+
+def start_of_last_character(text: str) -> int:
+    """Where the last character of a sanitized text begins, with the combining marks on it; 0 if it is empty."""
+    index = len(text) - 1
+    while index > 0 and _is_mark(text[index]):
+        index -= 1
+    return max(index, 0)

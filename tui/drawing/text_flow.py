@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from rich.cells import cell_len
 
-from orchestrator.terminal.sanitize import sanitize
+from orchestrator.terminal.sanitize import sanitize, start_of_last_character
 
 __all__ = ["Row", "TextFlow", "wrap"]
 
@@ -48,10 +48,11 @@ class TextFlow:
             self._consumed = end
 
     def _append(self, raw: str) -> None:
-        shown = sanitize(raw, one_line=False)
-        for number, paragraph in enumerate(shown.split("\n")):
-            last_line = self.rows.pop().text if number == 0 and self.rows else ""
-            self.rows += [Row(row) for row in wrap(last_line + paragraph, self.width)]
+        last_line = self.rows.pop().text if self.rows else ""
+        end = start_of_last_character(last_line)  # marks may follow that belong to it
+        first, *others = sanitize(last_line[end:] + raw, one_line=False).split("\n")
+        for paragraph in (last_line[:end] + first, *others):
+            self.rows += [Row(row) for row in wrap(paragraph, self.width)]
 
 
 def wrap(text: str, width: int) -> list[str]:

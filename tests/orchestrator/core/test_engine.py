@@ -1,20 +1,25 @@
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
-from orchestrator.core.commands import FinishRun, StartTrace, StopTrace
+from orchestrator.core.commands import FinishRun, ProbeTrace, StartTrace, StopTrace
 from orchestrator.core.engine import Engine
 from orchestrator.core.events import (
     CheckpointReached,
+    Event,
+    ProbeFailed,
     ReplicaDown,
     ReplicaUp,
     RunInterrupted,
     TokensArrived,
     TraceFinished,
+    TraceStarted,
     TraceWarned,
     VoteCast,
 )
-from orchestrator.core.policies import needs_judge, wants_judge
+from orchestrator.core.policies import Step, needs_judge, wants_judge
+from orchestrator.errors import ConfigError
 from orchestrator.settings import Settings
 from tests.support.world import Script, World, opened, run_started
 
@@ -56,6 +61,39 @@ def test_consensus_starts_every_trace_and_votes_when_all_have_ended() -> None:
 def test_pass1_is_one_trace_whatever_the_number_of_traces() -> None:
     started = run_started(settings("pass1"))
     assert Engine(started).feed(started).commands == [StartTrace(trace=0)]
+
+
+class Asking:
+    """Asks each trace when it begins."""
+
+    uses_checkpoints = False
+    watches_tokens = False
+    at_rest = True
+
+    def start(self) -> Step:
+        return Step([], [StartTrace(trace=0), StartTrace(trace=1)])
+
+    def on(self, event: Event) -> Step:
+        asked = [ProbeTrace(trace=event.trace)] if isinstance(event, TraceStarted) else []
+        return Step([], [*asked])
+
+    def voters(self, finished: tuple[int, ...]) -> list[int]:
+        return list(finished)
+
+
+def test_probes_without_an_answer_are_counted() -> None:
+    started = run_started(settings())
+    engine = Engine(started, Asking())
+    engine.feed(started)
+    open_all(engine, 2)
+    assert engine.probing == 2
+    engine.feed(ProbeFailed(at=1.0, trace=1, message="down"))
+    assert engine.probing == 1
+
+
+def test_a_policy_object_is_not_made_from_settings() -> None:
+    with pytest.raises(ConfigError, match="can be neither resumed nor replayed"):
+        Engine(run_started(settings("custom")))
 
 
 def test_consensus_looks_for_no_checkpoints() -> None:
