@@ -7,14 +7,19 @@ READY := $(VENV)/.ready
 CLIENTS := .venv-clients
 SOURCES := deepprune orchestrator judge_server nano bench tui tests docs
 
+CORES := $(shell $(PYTHON) -c 'import os; print(min(4, os.cpu_count() or 1))')
+
 # Tests that ask servers wait more than they compute.
-WORKERS ?= $(shell $(PYTHON) -c 'import os; print(min(8, 2 * (os.cpu_count() or 1)))')
+WORKERS ?= $(shell expr 2 '*' $(CORES))
+
+# The output of one job is not mixed with that of another, where this make can do that.
+SYNC := $(if $(filter output-sync,$(.FEATURES)),--output-sync)
 
 # Compiled and rewritten modules are kept, also where the environment forbids it: without them each of the programs that the
 # tests start compiles the whole package again, and each of pytest's workers all tests.
 export PYTHONDONTWRITEBYTECODE :=
 
-.PHONY: help demo demo-replay install check test test-fast coverage test-faults test-clients test-foreign docs images bench bench-tui format clean
+.PHONY: help demo demo-replay install check test test-others test-vllm test-fast coverage test-faults test-clients test-foreign docs images bench bench-tui format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 14
@@ -41,7 +46,14 @@ check: $(READY)  ## format, lint, strict types, import contracts
 test: $(READY)  ## every test, against real vLLM servers too
 	$(BIN)/pytest -n $(WORKERS) tests/orchestrator/core --cov=orchestrator/core --cov-report=
 	$(BIN)/coverage report --fail-under=100
-	$(BIN)/pytest -n $(WORKERS) -m "not vllm" --ignore=tests/orchestrator/core
+	@echo "All other tests, those on vLLM beside them; each half is shown when it has ended (some seven minutes) ..."
+	@$(MAKE) --no-print-directory -j2 $(SYNC) test-others test-vllm
+
+# A vLLM server that starts keeps one core busy, so the other tests use the second one meanwhile.
+test-others: $(READY)
+	$(BIN)/pytest -n $(CORES) -m "not vllm" --ignore=tests/orchestrator/core
+
+test-vllm: $(READY)  ## the tests against real vLLM servers alone
 	$(BIN)/pytest -m vllm
 
 coverage: $(READY)  ## what every test but those on vLLM executes of all packages
