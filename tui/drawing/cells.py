@@ -27,12 +27,18 @@ def sanitize_line(text: str, *, limit: int = 400) -> str:
     return sanitize(text, limit=limit)
 
 
-@lru_cache(maxsize=4096)
 def _safe(text: str) -> str:
     """The text as it may be shown, with its spaces."""
     if text.isascii() and text.isprintable():
         return text
     return sanitize(text, one_line=False).replace("\n", " ")
+
+
+@lru_cache(maxsize=4096)
+def _segment(text: str, style: Style) -> tuple[Segment, int]:
+    """A part as it may be shown, and its cells; kept, because a screen of many traces has few different ones."""
+    safe = _safe(text)
+    return Segment(safe, style), cell_len(safe)
 
 
 @lru_cache(maxsize=4096)
@@ -61,13 +67,12 @@ def line(width: int, parts: Iterable[Part]) -> Strip:
     """The parts side by side, cut or padded to exactly `width` cells."""
     segments, used = [], 0
     for part, style in parts:
-        text = _safe(part)
-        cells = cell_len(text)
+        segment, cells = _segment(part, style)
         if cells > width - used:
-            text = clip(text, width - used)
-            cells = cell_len(text)
+            text = clip(segment.text, width - used)
+            segment, cells = Segment(text, style), cell_len(text)
         if cells:
-            segments.append(Segment(text, style))
+            segments.append(segment)
             used += cells
     return Strip(segments, used).adjust_cell_length(width)
 
