@@ -74,7 +74,9 @@ def line(width: int, parts: Iterable[Part]) -> Strip:
         if cells:
             segments.append(segment)
             used += cells
-    return Strip(segments, used).adjust_cell_length(width)
+    if used < width:
+        segments.append(Segment(" " * (width - used)))
+    return Strip(segments, width)
 
 
 def spread(width: int, left: Sequence[Part], right: Sequence[Part]) -> Strip:
