@@ -24,7 +24,7 @@ _SECONDS_PER_STREAM = 0.0002
 """By this the time between two ticks grows with each open stream: 500 streams have the longest one."""
 
 READS_AT_ONCE = 25
-"""Streams that a tick reads before other work may run: half a millisecond."""
+"""Streams that a tick reads before other work may run: about a millisecond."""
 
 _READ_BYTES = 1 << 16
 """Of one socket at once: below the size, and the number of the smallest HTTP chunks, at which aiohttp holds a connection back."""

@@ -1,3 +1,5 @@
+import unicodedata
+
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
@@ -41,6 +43,24 @@ def test_feeding_in_pieces_loses_nothing(text: str, cuts: list[int], checkpoint:
         pieces.feed(text[:cut])
     pieces.feed(text + "|")
     assert squeeze(pieces) == squeeze(whole)
+
+
+@given(FOREIGN, st.lists(st.integers(0, 300)), st.integers(1, 300))
+def test_feeding_in_pieces_loses_nothing_but_marks_without_a_letter(
+    text: str, cuts: list[int], checkpoint: int
+) -> None:
+    whole, pieces = TextFlow(30, checkpoint), TextFlow(30, checkpoint)
+    whole.feed(text + "|")
+    for cut in sorted(cuts):
+        pieces.feed(text[:cut])
+    pieces.feed(text + "|")
+    assert unmarked(pieces) == unmarked(whole)
+
+
+def unmarked(flow: TextFlow) -> str:
+    """The text without white space and combining marks."""
+    text = unicodedata.normalize("NFD", squeeze(flow))
+    return "".join(c for c in text if unicodedata.category(c) not in ("Mn", "Me"))
 
 
 def squeeze(flow: TextFlow) -> str:
